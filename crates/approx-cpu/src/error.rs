@@ -1,0 +1,89 @@
+//! What can be wrong with a kernel's arguments, as one typed error.
+
+use thiserror::Error;
+
+/// Why a kernel refused its arguments. Nothing has been computed when one of these is returned.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// An operand width outside 2..=8 bits.
+    #[error("an operand is {bits} bits wide; lookup kernels take 2 to 8 bits")]
+    OperandWidth {
+        /// The width that was asked for.
+        bits: u8,
+    },
+    /// A slice whose length does not follow from the shape.
+    #[error("{operand} has {actual} elements where the shape asks for {expected}")]
+    Length {
+        /// Which argument: `"table"`, `"activations"` or `"weights"`.
+        operand: &'static str,
+        /// The number of elements the shape asks for.
+        expected: usize,
+        /// The number of elements that came.
+        actual: usize,
+    },
+    /// A number of elements, or a padded side, that does not fit in `usize`.
+    #[error("the shape is too large: {quantity} does not fit in a machine word")]
+    Overflow {
+        /// What was being counted.
+        quantity: &'static str,
+    },
+    /// Zero groups, or a channel count that the groups do not divide.
+    #[error("{groups} groups do not divide {channels} {side} channels")]
+    Groups {
+        /// The number of groups.
+        groups: usize,
+        /// The number of channels.
+        channels: usize,
+        /// `"input"` or `"output"`.
+        side: &'static str,
+    },
+    /// A stride, a dilation or a kernel side of zero.
+    #[error("the {parameter} of a convolution is zero")]
+    Zero {
+        /// Which parameter.
+        parameter: &'static str,
+    },
+    /// A dilated kernel that does not fit into the padded input.
+    #[error("the kernel spans {kernel} positions of the {side}, more than the {input} of the padded input")]
+    KernelTooLarge {
+        /// `"height"` or `"width"`.
+        side: &'static str,
+        /// The dilated kernel's extent.
+        kernel: usize,
+        /// The padded input's extent.
+        input: usize,
+    },
+}
+
+/// The product of `factors`, or the error that names `quantity`.
+pub(crate) fn checked_product(
+    quantity: &'static str,
+    factors: &[usize],
+) -> Result<usize, KernelError> {
+    // A factor of zero makes the product zero, whatever the others are.
+    if factors.contains(&0) {
+        return Ok(0);
+    }
+    factors
+        .iter()
+        .try_fold(1usize, |product, &factor| product.checked_mul(factor))
+        .ok_or(KernelError::Overflow { quantity })
+}
+
+/// Checks that `operand` has the length its shape asks for.
+pub(crate) fn check_length(
+    operand: &'static str,
+    expected: usize,
+    actual: usize,
+) -> Result<(), KernelError> {
+    if expected == actual {
+        Ok(())
+    } else {
+        Err(KernelError::Length {
+            operand,
+            expected,
+            actual,
+        })
+    }
+}

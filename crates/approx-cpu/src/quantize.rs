@@ -1,0 +1,251 @@
+//! Quantisation of float slices to operand codes, and its relatives, in one pass each.
+//!
+//! The rule is the project's numerical contract: `code = clamp(round_half_even(x * reciprocal) + zero_point, low, high)`,
+//! with the reciprocal of the scale computed once by the caller and kept. Rounding adds and takes away 1.5 * 2^23, which
+//! is round-half-even for every magnitude that survives the clamp before it, on every processor, and vectorises without
+//! any instruction set beyond the baseline.
+
+use rayon::prelude::*;
+
+use crate::parallel::CHUNK;
+
+/// The quantiser of one channel: `code = clamp(round(x * reciprocal) + zero_point, low, high)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChannelQuantizer {
+    /// The real value of one code step.
+    pub scale: f32,
+    /// `1 / scale`, computed once in float32.
+    pub reciprocal: f32,
+    /// The code of the real value 0, an integer.
+    pub zero_point: f32,
+    /// The lowest code, an integer.
+    pub low: f32,
+    /// The highest code, an integer.
+    pub high: f32,
+}
+
+/// 1.5 * 2^23: adding it to a float32 of magnitude below 2^22 leaves no fraction bits.
+const ROUNDING: f32 = 12_582_912.0;
+
+impl ChannelQuantizer {
+    /// `round_half_even(x * reciprocal)`, limited to one code beyond either end of the range so that rounding is exact.
+    #[inline(always)]
+    fn steps(self, value: f32) -> f32 {
+        let scaled = value * self.reciprocal;
+        let low = self.low - self.zero_point - 1.0;
+        let high = self.high - self.zero_point + 1.0;
+        // Written as comparisons that keep a NaN, so that it reaches the caller.
+        let limited = if scaled < low { low } else { scaled };
+        let limited = if limited > high { high } else { limited };
+        (limited + ROUNDING) - ROUNDING
+    }
+
+    /// The code minus the zero point: the real value in units of the scale. A NaN stays a NaN.
+    ///
+    /// ```
+    /// use approx_cpu::quantize::ChannelQuantizer;
+    ///
+    /// let quantizer = ChannelQuantizer { scale: 0.5, reciprocal: 2.0, zero_point: 3.0, low: -8.0, high: 7.0 };
+    /// assert_eq!(quantizer.shifted_code(0.75), 2.0); // 1.5 rounds half to even
+    /// assert_eq!(quantizer.shifted_code(100.0), 4.0); // clamped to code 7
+    /// ```
+    #[inline(always)]
+    pub fn shifted_code(self, value: f32) -> f32 {
+        let steps = self.steps(value);
+        let low = self.low - self.zero_point;
+        let high = self.high - self.zero_point;
+        let steps = if steps < low { low } else { steps };
+        if steps > high { high } else { steps }
+    }
+
+    /// The code as an integer-valued float. A NaN stays a NaN.
+    #[inline(always)]
+    pub fn code(self, value: f32) -> f32 {
+        self.shifted_code(value) + self.zero_point
+    }
+
+    /// Whether the value's code needs no clamping: the mask of the straight-through gradient.
+    #[inline(always)]
+    pub fn in_range(self, value: f32) -> bool {
+        let code = self.steps(value) + self.zero_point;
+        self.low <= code && code <= self.high
+    }
+}
+
+/// The quantisers of a tensor in row-major order: element `i` belongs to channel `(i / inner) % channels.len()`.
+#[derive(Clone, Debug)]
+pub struct ChannelLayout {
+    /// One quantiser per channel; a single one serves the whole tensor.
+    pub channels: Vec<ChannelQuantizer>,
+    /// The number of consecutive elements that share a channel.
+    pub inner: usize,
+}
+
+impl ChannelLayout {
+    /// Maps every value with its channel's quantiser, in parallel.
+    ///
+    /// # Panics
+    /// If `out` has another length than `values`.
+    fn map<T: Send>(&self, values: &[f32], out: &mut [T], f: impl Fn(ChannelQuantizer, f32) -> T + Sync) {
+        assert_eq!(values.len(), out.len(), "one output per value");
+        match self.channels.as_slice() {
+            [single] => values
+                .par_chunks(CHUNK)
+                .zip(out.par_chunks_mut(CHUNK))
+                .for_each(|(values, out)| fill(values, out, |value| f(*single, value))),
+            channels if self.inner == 1 => {
+                let rows = (CHUNK / channels.len()).max(1) * channels.len();
+                values.par_chunks(rows).zip(out.par_chunks_mut(rows)).for_each(|(values, out)| {
+                    for (values, out) in values.chunks(channels.len()).zip(out.chunks_mut(channels.len())) {
+                        for ((value, out), channel) in values.iter().zip(out).zip(channels) {
+                            *out = f(*channel, *value);
+                        }
+                    }
+                });
+            }
+            channels => values
+                .par_chunks(self.inner)
+                .zip(out.par_chunks_mut(self.inner))
+                .with_min_len((CHUNK / self.inner).max(1))
+                .enumerate()
+                .for_each(|(index, (values, out))| {
+                    let channel = channels[index % channels.len()];
+                    fill(values, out, |value| f(channel, value));
+                }),
+        }
+    }
+
+    fn collect<T: Send + Default + Clone>(
+        &self,
+        values: &[f32],
+        f: impl Fn(ChannelQuantizer, f32) -> T + Sync,
+    ) -> Vec<T> {
+        let mut out = vec![T::default(); values.len()];
+        self.map(values, &mut out, f);
+        out
+    }
+
+    /// The codes' bit patterns, `code & mask`, for codes of at most 8 bits; `None` if any value is a NaN.
+    ///
+    /// ```
+    /// use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
+    ///
+    /// let quantizer = ChannelQuantizer { scale: 1.0, reciprocal: 1.0, zero_point: 0.0, low: -8.0, high: 7.0 };
+    /// let layout = ChannelLayout { channels: vec![quantizer], inner: 1 };
+    /// assert_eq!(layout.patterns(&[-1.0, 2.0], 0xf), Some(vec![0xf, 2]));
+    /// assert_eq!(layout.patterns(&[f32::NAN], 0xf), None);
+    /// ```
+    pub fn patterns(&self, values: &[f32], mask: u8) -> Option<Vec<u8>> {
+        // A NaN keeps comparing unequal to itself through every step; one flag per call is all that is needed.
+        let clean = values.par_chunks(CHUNK).all(|chunk| !chunk.iter().fold(false, |nan, value| nan | value.is_nan()));
+        clean.then(|| {
+            self.collect(values, |channel, value| {
+                // Codes are small integers, so the low byte of the rounding sum's mantissa is the two's complement.
+                ((channel.code(value) + ROUNDING).to_bits() as u8) & mask
+            })
+        })
+    }
+
+    /// The codes minus their zero point, as integer-valued floats; a NaN stays one.
+    pub fn shifted_codes(&self, values: &[f32]) -> Vec<f32> {
+        self.collect(values, ChannelQuantizer::shifted_code)
+    }
+
+    /// The codes as integer-valued floats; a NaN stays one.
+    pub fn codes(&self, values: &[f32]) -> Vec<f32> {
+        self.collect(values, ChannelQuantizer::code)
+    }
+
+    /// The real values of the codes, `scale * (code - zero_point)`.
+    pub fn fake_quantize(&self, values: &[f32]) -> Vec<f32> {
+        self.collect(values, |channel, value| channel.scale * channel.shifted_code(value))
+    }
+
+    /// Sets to 0 the gradients of values whose code was clamped, in place.
+    ///
+    /// # Panics
+    /// If `gradients` has another length than `values`.
+    pub fn mask_clipped(&self, values: &[f32], gradients: &mut [f32]) {
+        let mut kept = vec![false; values.len()];
+        self.map(values, &mut kept, ChannelQuantizer::in_range);
+        gradients.par_chunks_mut(CHUNK).zip(kept.par_chunks(CHUNK)).for_each(|(gradients, kept)| {
+            for (gradient, kept) in gradients.iter_mut().zip(kept) {
+                *gradient = if *kept { *gradient } else { 0.0 };
+            }
+        });
+    }
+}
+
+fn fill<T>(values: &[f32], out: &mut [T], f: impl Fn(f32) -> T) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = f(*value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn quantizer(scale: f32, zero_point: i32, low: i32, high: i32) -> ChannelQuantizer {
+        ChannelQuantizer {
+            scale,
+            reciprocal: 1.0 / scale,
+            zero_point: zero_point as f32,
+            low: low as f32,
+            high: high as f32,
+        }
+    }
+
+    /// The contract's formula in f32 with the standard library's rounding.
+    fn reference(q: ChannelQuantizer, value: f32) -> f32 {
+        ((value * q.reciprocal).round_ties_even() + q.zero_point).clamp(q.low, q.high)
+    }
+
+    proptest! {
+        #[test]
+        fn code_is_the_contract(scale in 1e-6f32..1e3, zero in -128i32..=127, values in prop::collection::vec(-1e6f32..1e6, 1..50)) {
+            let q = quantizer(scale, zero, -128, 127);
+            for value in values {
+                prop_assert_eq!(q.code(value), reference(q, value));
+                prop_assert_eq!(q.in_range(value), {
+                    let code = (value * q.reciprocal).round_ties_even() + q.zero_point;
+                    (q.low..=q.high).contains(&code)
+                });
+            }
+        }
+
+        #[test]
+        fn every_layout_maps_each_element_with_its_channel(
+            channels in 1usize..5, inner in 1usize..7, outer in 1usize..4, seed in any::<u32>()
+        ) {
+            let quantizers: Vec<_> = (0..channels).map(|c| quantizer(0.1 + c as f32, c as i32 - 2, -100, 90)).collect();
+            let values: Vec<f32> = (0..channels * inner * outer).map(|i| ((i as u32).wrapping_mul(seed) % 999) as f32 - 500.0).collect();
+            let layout = ChannelLayout { channels: quantizers.clone(), inner };
+            let patterns = layout.patterns(&values, 0xff).unwrap();
+            let codes = layout.codes(&values);
+            let shifted = layout.shifted_codes(&values);
+            let fake = layout.fake_quantize(&values);
+            let mut gradients = vec![1.0; values.len()];
+            layout.mask_clipped(&values, &mut gradients);
+            for (i, value) in values.iter().enumerate() {
+                let q = quantizers[(i / inner) % channels];
+                let code = reference(q, *value);
+                prop_assert_eq!(codes[i], code);
+                prop_assert_eq!(patterns[i], (code as i32 & 0xff) as u8);
+                prop_assert_eq!(shifted[i], code - q.zero_point);
+                prop_assert_eq!(fake[i], q.scale * (code - q.zero_point));
+                prop_assert_eq!(gradients[i] == 1.0, q.in_range(*value));
+            }
+        }
+    }
+
+    #[test]
+    fn ties_go_to_even_and_infinities_saturate() {
+        let q = quantizer(1.0, 0, -128, 127);
+        assert_eq!([0.5, 1.5, 2.5, -0.5, -1.5].map(|v| q.code(v)), [0.0, 2.0, 2.0, 0.0, -2.0]);
+        assert_eq!(q.code(f32::INFINITY), 127.0);
+        assert_eq!(q.code(f32::NEG_INFINITY), -128.0);
+        assert!(q.code(f32::NAN).is_nan());
+    }
+}

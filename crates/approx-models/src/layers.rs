@@ -1,0 +1,132 @@
+//! The layers that every network here is built from, and the block "convolution, batch normalisation, activation".
+//!
+//! `Conv2d` and `Linear` come in through this file alone, so that one line decides which ones the networks use.
+
+pub(crate) use burn::nn::{
+    Linear, LinearConfig,
+    conv::{Conv2d, Conv2dConfig},
+};
+
+use burn::module::Module;
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
+use burn::tensor::{Device, Tensor, activation};
+
+/// What a [`ConvNorm`] applies after its batch normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing: the output stays linear.
+    None,
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+}
+
+impl Activation {
+    /// Applies the activation to every element; the shape stays.
+    pub fn forward<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::None => input,
+            Self::Relu => activation::relu(input),
+            Self::Relu6 => activation::relu6(input),
+        }
+    }
+}
+
+/// A convolution without bias, a batch normalisation and an activation, in this order.
+#[derive(Module, Debug)]
+pub struct ConvNorm {
+    /// The convolution; the normalisation that follows makes a bias of its own needless.
+    pub conv: Conv2d,
+    /// The batch normalisation over the convolution's output channels.
+    pub norm: BatchNorm,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl ConvNorm {
+    /// Input `[batch, channels_in, height, width]`, output `[batch, channels_out, height_out, width_out]`.
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.activation
+            .forward(self.norm.forward(self.conv.forward(input)))
+    }
+
+    /// How many channels the convolution reads.
+    pub fn channels_in(&self) -> usize {
+        self.conv.weight.dims()[1] * self.conv.groups
+    }
+}
+
+/// What is needed to build a [`ConvNorm`]: a square, odd kernel with the padding that keeps the size at stride 1.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConvNormConfig {
+    pub(crate) channels_in: usize,
+    pub(crate) channels_out: usize,
+    pub(crate) kernel_size: usize,
+    pub(crate) stride: usize,
+    pub(crate) groups: usize,
+    pub(crate) activation: Activation,
+}
+
+impl ConvNormConfig {
+    /// A dense convolution at stride 1.
+    pub(crate) fn new(
+        channels_in: usize,
+        channels_out: usize,
+        kernel_size: usize,
+        activation: Activation,
+    ) -> Self {
+        Self {
+            channels_in,
+            channels_out,
+            kernel_size,
+            stride: 1,
+            groups: 1,
+            activation,
+        }
+    }
+
+    pub(crate) fn with_stride(mut self, stride: usize) -> Self {
+        self.stride = stride;
+        self
+    }
+
+    pub(crate) fn with_groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// Weights as torchvision draws them: normal, with the variance that keeps the gradient's size (Kaiming, fan out).
+    pub(crate) fn init(self, device: &Device) -> ConvNorm {
+        let padding = (self.kernel_size - 1) / 2;
+        let conv = Conv2dConfig::new(
+            [self.channels_in, self.channels_out],
+            [self.kernel_size, self.kernel_size],
+        )
+        .with_stride([self.stride, self.stride])
+        .with_groups(self.groups)
+        .with_padding(PaddingConfig2d::Explicit(
+            padding, padding, padding, padding,
+        ))
+        .with_bias(false)
+        .with_initializer(Initializer::KaimingNormal {
+            gain: std::f64::consts::SQRT_2,
+            fan_out_only: true,
+        })
+        .init(device);
+        ConvNorm {
+            conv,
+            norm: BatchNormConfig::new(self.channels_out).init(device),
+            activation: self.activation,
+        }
+    }
+}
+
+/// The mean over height and width: `[batch, channels, height, width]` becomes `[batch, channels]`.
+pub(crate) fn global_average_pool(features: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, height, width] = features.dims();
+    features
+        .reshape([batch, channels, height * width])
+        .mean_dim(2)
+        .reshape([batch, channels])
+}

@@ -1,0 +1,302 @@
+//! ResNet with basic blocks (He et al., 2015, arXiv:1512.03385): torchvision's ResNet-18 and -34, and the small ones for
+//! CIFAR-10, of which ResNet-8 is the usual subject of papers on approximate multipliers.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::PaddingConfig2d;
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::tensor::{Device, Tensor, activation};
+
+use crate::error::{ModelError, at_least_one, check_images};
+use crate::layers::{
+    Activation, ConvNorm, ConvNormConfig, Linear, LinearConfig, global_average_pool,
+};
+use crate::mobilenet::Stem;
+
+const NETWORK: &str = "ResNet";
+
+/// What a [`ResNet`] is built from.
+///
+/// ```
+/// use approx_models::ResNetConfig;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let model = ResNetConfig::resnet8(10).init(&device);
+/// assert_eq!(model.forward(Tensor::zeros([2, 3, 32, 32], &device)).dims(), [2, 10]);
+/// ```
+#[derive(Config, Debug)]
+pub struct ResNetConfig {
+    /// How many classes the logits tell apart.
+    pub classes: usize,
+    /// Channels of every stage; from the second on, a stage halves the image.
+    pub widths: Vec<usize>,
+    /// Basic blocks of every stage, as many entries as `widths`.
+    pub blocks: Vec<usize>,
+    /// Channels of the images.
+    #[config(default = 3)]
+    pub in_channels: usize,
+    /// `Small`: a 3 x 3 convolution at stride 1. `ImageNet`: 7 x 7 at stride 2, then pooling at stride 2.
+    #[config(default = "Stem::ImageNet")]
+    pub stem: Stem,
+}
+
+impl ResNetConfig {
+    /// ResNet-8 for small images: one block in each of three stages of 16, 32 and 64 channels.
+    pub fn resnet8(classes: usize) -> Self {
+        Self::new(classes, vec![16, 32, 64], vec![1; 3]).with_stem(Stem::Small)
+    }
+
+    /// The network of depth `6 n + 2` for small images (8, 14, 20, 32, 44, 56, 110).
+    ///
+    /// # Errors
+    ///
+    /// A depth that is not of this form.
+    pub fn small(depth: usize, classes: usize) -> Result<Self, ModelError> {
+        if depth < 8 || !(depth - 2).is_multiple_of(6) {
+            return Err(ModelError::Depth {
+                network: NETWORK,
+                depth,
+                known: "small ones have 6 n + 2 layers: 8, 14, 20, 32, 44, 56, 110, ...",
+            });
+        }
+        let mut config = Self::resnet8(classes);
+        config.blocks = vec![(depth - 2) / 6; 3];
+        Ok(config)
+    }
+
+    /// torchvision's ResNet-18.
+    pub fn resnet18(classes: usize) -> Self {
+        Self::new(classes, vec![64, 128, 256, 512], vec![2; 4])
+    }
+
+    /// torchvision's ResNet-34.
+    pub fn resnet34(classes: usize) -> Self {
+        Self::new(classes, vec![64, 128, 256, 512], vec![3, 4, 6, 3])
+    }
+
+    /// Builds the network with random weights.
+    ///
+    /// # Errors
+    ///
+    /// A count of zero, or lists of different lengths.
+    pub fn try_init(&self, device: &Device) -> Result<ResNet, ModelError> {
+        at_least_one(NETWORK, "the number of classes", self.classes)?;
+        at_least_one(NETWORK, "the number of input channels", self.in_channels)?;
+        at_least_one(NETWORK, "the number of stages", self.widths.len())?;
+        if self.widths.len() != self.blocks.len() {
+            return Err(ModelError::Stages {
+                network: NETWORK,
+                widths: self.widths.len(),
+                blocks: self.blocks.len(),
+            });
+        }
+        let mut channels = self.widths[0];
+        let mut stages = Vec::new();
+        for (index, (&width, &repeats)) in self.widths.iter().zip(&self.blocks).enumerate() {
+            at_least_one(NETWORK, "a stage's width", width)?;
+            at_least_one(NETWORK, "a stage's number of blocks", repeats)?;
+            let mut stage = Vec::new();
+            for repeat in 0..repeats {
+                let stride = if index > 0 && repeat == 0 { 2 } else { 1 };
+                stage.push(BasicBlock::new(channels, width, stride, device));
+                channels = width;
+            }
+            stages.push(stage);
+        }
+
+        let (stem, pool) = match self.stem {
+            Stem::Small => (
+                ConvNormConfig::new(self.in_channels, self.widths[0], 3, Activation::Relu),
+                None,
+            ),
+            Stem::ImageNet => (
+                ConvNormConfig::new(self.in_channels, self.widths[0], 7, Activation::Relu)
+                    .with_stride(2),
+                Some(
+                    MaxPool2dConfig::new([3, 3])
+                        .with_strides([2, 2])
+                        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                        .init(),
+                ),
+            ),
+        };
+        Ok(ResNet {
+            stem: stem.init(device),
+            pool,
+            stages,
+            classifier: LinearConfig::new(channels, self.classes).init(device),
+        })
+    }
+
+    /// As [`try_init`](Self::try_init).
+    ///
+    /// # Panics
+    ///
+    /// With the error's text, where `try_init` returns one.
+    pub fn init(&self, device: &Device) -> ResNet {
+        self.try_init(device)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// A residual network, made by [`ResNetConfig`].
+#[derive(Module, Debug)]
+pub struct ResNet {
+    /// The first convolution, on the image itself.
+    pub stem: ConvNorm,
+    /// The pooling after it, for large images.
+    pub pool: Option<MaxPool2d>,
+    /// The stages, each a list of blocks.
+    pub stages: Vec<Vec<BasicBlock>>,
+    /// The fully connected layer from features to logits.
+    pub classifier: Linear,
+}
+
+impl ResNet {
+    /// Logits `[batch, classes]` for images `[batch, channels, height, width]`.
+    ///
+    /// # Panics
+    ///
+    /// With the error's text, where [`try_forward`](Self::try_forward) returns one.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.try_forward(images)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`forward`](Self::forward).
+    ///
+    /// # Errors
+    ///
+    /// Images with other channels than the network was built for, or without pixels.
+    pub fn try_forward(&self, images: Tensor<4>) -> Result<Tensor<2>, ModelError> {
+        Ok(self.classifier.forward(self.features(images)?))
+    }
+
+    /// What the classifier reads: `[batch, features]`, averaged over the image.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_forward`](Self::try_forward).
+    pub fn features(&self, images: Tensor<4>) -> Result<Tensor<2>, ModelError> {
+        check_images(NETWORK, self.stem.channels_in(), images.dims())?;
+        let mut x = self.stem.forward(images);
+        if let Some(pool) = &self.pool {
+            x = pool.forward(x);
+        }
+        for block in self.stages.iter().flatten() {
+            x = block.forward(x);
+        }
+        Ok(global_average_pool(x))
+    }
+}
+
+/// Two 3 x 3 convolutions and a shortcut around them.
+#[derive(Module, Debug)]
+pub struct BasicBlock {
+    /// The first convolution, which has the block's stride.
+    pub first: ConvNorm,
+    /// The second convolution; its activation comes after the addition.
+    pub second: ConvNorm,
+    /// The pointwise convolution on the shortcut, where the shapes differ.
+    pub shortcut: Option<ConvNorm>,
+}
+
+impl BasicBlock {
+    fn new(channels_in: usize, channels_out: usize, stride: usize, device: &Device) -> Self {
+        let shortcut = (stride != 1 || channels_in != channels_out).then(|| {
+            ConvNormConfig::new(channels_in, channels_out, 1, Activation::None)
+                .with_stride(stride)
+                .init(device)
+        });
+        Self {
+            first: ConvNormConfig::new(channels_in, channels_out, 3, Activation::Relu)
+                .with_stride(stride)
+                .init(device),
+            second: ConvNormConfig::new(channels_out, channels_out, 3, Activation::None)
+                .init(device),
+            shortcut,
+        }
+    }
+
+    /// Input `[batch, channels_in, height, width]`, output `[batch, channels_out, height / stride, width / stride]`.
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let output = self.second.forward(self.first.forward(input.clone()));
+        let shortcut = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(input),
+            None => input,
+        };
+        activation::relu(output + shortcut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Trainable parameters: all but two running statistics per normalised channel.
+    fn trainable(model: &ResNet) -> usize {
+        let statistics: usize = model
+            .stages
+            .iter()
+            .flatten()
+            .flat_map(|block| {
+                [
+                    Some(&block.first),
+                    Some(&block.second),
+                    block.shortcut.as_ref(),
+                ]
+            })
+            .flatten()
+            .chain([&model.stem])
+            .map(|layer| 2 * layer.conv.weight.dims()[0])
+            .sum();
+        model.num_params() - statistics
+    }
+
+    #[test]
+    fn parameters_are_as_many_as_torchvision_has() {
+        let device = Device::flex();
+        let resnet18 = ResNetConfig::resnet18(1000).init(&device);
+        assert_eq!(trainable(&resnet18), 11_689_512);
+    }
+
+    #[test]
+    fn the_small_network_of_depth_eight_is_resnet8() {
+        let device = Device::flex();
+        let model = ResNetConfig::small(8, 10).unwrap().init(&device);
+        assert_eq!(
+            trainable(&model),
+            trainable(&ResNetConfig::resnet8(10).init(&device))
+        );
+        // Stem 432 + 32, stages 4,672 and 14,528 and 57,728, classifier 650.
+        assert_eq!(trainable(&model), 464 + 4_672 + 14_528 + 57_728 + 650);
+        assert!(ResNetConfig::small(18, 10).is_err());
+    }
+
+    #[test]
+    fn shapes_follow_the_stem() {
+        let device = Device::flex();
+        let small = ResNetConfig::resnet8(7).with_in_channels(1).init(&device);
+        assert_eq!(
+            small.forward(Tensor::zeros([2, 1, 28, 28], &device)).dims(),
+            [2, 7]
+        );
+        let large = ResNetConfig::resnet18(5).init(&device);
+        assert_eq!(
+            large.features(Tensor::zeros([1, 3, 64, 64], &device)).unwrap().dims(),
+            [1, 512]
+        );
+    }
+
+    #[test]
+    fn uneven_lists_are_refused() {
+        let error = ResNetConfig::new(10, vec![16, 32], vec![1])
+            .try_init(&Device::flex())
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "ResNet: 2 stage widths but 1 block counts; give one of each per stage"
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! The crate's error type: what was wrong, where, and what would be right.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::{ContentHash, OperandFormat};
+
+/// Everything that can be wrong with a multiplier, a file that holds one, or a request for one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MultiplierError {
+    /// An operand's bit width is not supported.
+    #[error("an operand of {bits} bits is not supported: 2 to 16 bits are")]
+    BitsOutOfRange {
+        /// The width asked for.
+        bits: u8,
+    },
+
+    /// A text does not name an operand format.
+    #[error("{text:?} is not an operand format: write int2 to int16 or uint2 to uint16")]
+    InvalidFormat {
+        /// The text.
+        text: String,
+    },
+
+    /// A product does not fit in the 32-bit entries of a table.
+    #[error(
+        "the product of {activation} and {weight} is {value}, which does not fit in a table's 32-bit signed entry"
+    )]
+    EntryOutOfRange {
+        /// Code of the activation.
+        activation: i32,
+        /// Code of the weight.
+        weight: i32,
+        /// The product.
+        value: i128,
+    },
+
+    /// The number of entries does not match the operand formats.
+    #[error(
+        "{found} entries for {activation} activations and {weight} weights: {expected} are needed"
+    )]
+    WrongEntryCount {
+        /// Format of the activation.
+        activation: OperandFormat,
+        /// Format of the weight.
+        weight: OperandFormat,
+        /// How many entries the formats ask for.
+        expected: usize,
+        /// How many there were.
+        found: usize,
+    },
+
+    /// The operands have too many bits for a table.
+    #[error(
+        "a table for {activation} activations and {weight} weights would have 2^{} entries: at most 2^{} \
+         (12 x 12 bits) are supported",
+        activation.bits() + weight.bits(),
+        crate::MAX_INDEX_BITS
+    )]
+    TableTooLarge {
+        /// Format of the activation.
+        activation: OperandFormat,
+        /// Format of the weight.
+        weight: OperandFormat,
+    },
+
+    /// A file could not be read or written.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried, "read" or "write".
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// An input is not a readable `.npy` array.
+    #[error("{origin} is not a readable .npy array: {reason}")]
+    InvalidNpy {
+        /// The file, or what stands for it.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A `.npy` array does not hold integers.
+    #[error(
+        "{origin} holds entries of type {found}: a table of products needs 8- to 64-bit integers, such as '<i4'"
+    )]
+    NpyElementType {
+        /// The file, or what stands for it.
+        origin: String,
+        /// The array's NumPy type.
+        found: String,
+    },
+
+    /// A `.npy` array has another shape than the operand formats ask for.
+    #[error(
+        "{origin} has shape [{}]: {activation} activations and {weight} weights need [{}, {}]",
+        found.join(", "),
+        activation.cardinality(),
+        weight.cardinality()
+    )]
+    NpyShape {
+        /// The file, or what stands for it.
+        origin: String,
+        /// Format of the activation.
+        activation: OperandFormat,
+        /// Format of the weight.
+        weight: OperandFormat,
+        /// The array's shape.
+        found: Vec<String>,
+    },
+
+    /// A `.npy` array ends early.
+    #[error("{origin} ends after {found} of {expected} entries")]
+    NpyTruncated {
+        /// The file, or what stands for it.
+        origin: String,
+        /// How many entries its header announces.
+        expected: usize,
+        /// How many entries were there.
+        found: usize,
+    },
+
+    /// Compressed table entries cannot be decoded.
+    #[error("the compressed table cannot be decoded: {reason}")]
+    InvalidCompressedTable {
+        /// What is wrong with them.
+        reason: String,
+    },
+
+    /// An HTP model is malformed.
+    #[error("HTP model {model}: {reason}")]
+    InvalidHtpModel {
+        /// The model's name.
+        model: String,
+        /// What is wrong with it, and in which term.
+        reason: String,
+    },
+
+    /// Sign-magnitude use was asked of a multiplier that is not unsigned.
+    #[error(
+        "{name} cannot be used with sign-magnitude operands: it takes {activation} activations and {weight} weights, \
+         and both must be unsigned"
+    )]
+    NotUnsigned {
+        /// The multiplier's name.
+        name: String,
+        /// Format of its activation.
+        activation: OperandFormat,
+        /// Format of its weight.
+        weight: OperandFormat,
+    },
+
+    /// An operation on integer products was asked of an HTP model, whose products are real numbers.
+    #[error("{name} is an HTP model, whose products are not integers: it has no {operation}")]
+    NotIntegerValued {
+        /// The multiplier's name.
+        name: String,
+        /// What was asked for.
+        operation: &'static str,
+    },
+
+    /// No bundled item has this name.
+    #[error("there is no bundled {kind} named {name:?}; the nearest names are {}", nearest.join(", "))]
+    UnknownName {
+        /// "multiplier" or "HTP model".
+        kind: &'static str,
+        /// The name asked for.
+        name: String,
+        /// The most similar names, best first.
+        nearest: Vec<&'static str>,
+    },
+
+    /// A bundled multiplier is known by its published figures only.
+    #[error(
+        "{name} is bundled with its published figures only, since a {bits} x {bits} bit table would be too large; \
+         its HTP model is `htp:{name}`"
+    )]
+    NoBundledTable {
+        /// The multiplier's name.
+        name: String,
+        /// The width of its operands.
+        bits: u8,
+    },
+
+    /// A multiplier's content is not the one that was asked for.
+    #[error(
+        "{name} has the content hash {found}, but {expected} was asked for: it is another multiplier"
+    )]
+    HashMismatch {
+        /// The multiplier's name.
+        name: String,
+        /// The hash asked for.
+        expected: ContentHash,
+        /// The hash of what is there.
+        found: ContentHash,
+    },
+
+    /// A text is not a content hash.
+    #[error("{text:?} is not a content hash: 64 hexadecimal digits are needed")]
+    InvalidHash {
+        /// The text.
+        text: String,
+    },
+
+    /// A multiplier source is malformed.
+    #[error("invalid multiplier source: {reason}")]
+    InvalidSource {
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+
+    /// The weights of an operand distribution are unusable.
+    #[error("the {which} distribution is invalid: {reason}")]
+    InvalidDistribution {
+        /// "activation", "weight" or "joint".
+        which: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// An operand distribution is for other formats than the multiplier's.
+    #[error(
+        "the operand distribution is for {found_activation} activations and {found_weight} weights, but {name} takes \
+         {activation} activations and {weight} weights"
+    )]
+    DistributionFormats {
+        /// The multiplier's name.
+        name: String,
+        /// Format of the multiplier's activation.
+        activation: OperandFormat,
+        /// Format of the multiplier's weight.
+        weight: OperandFormat,
+        /// The distribution's activation format.
+        found_activation: OperandFormat,
+        /// The distribution's weight format.
+        found_weight: OperandFormat,
+    },
+
+    /// There are too many operand pairs to evaluate all of them.
+    #[error(
+        "{name} has 2^{index_bits} operand pairs, and up to 2^{} are evaluated exhaustively: measure a sample of them \
+         with `ErrorMetrics::measure_sampled`",
+        crate::MAX_INDEX_BITS
+    )]
+    TooManyPairs {
+        /// The multiplier's name.
+        name: String,
+        /// Bits of both operands together.
+        index_bits: u32,
+    },
+
+    /// A measurement over no operand pairs was asked for.
+    #[error("error metrics need at least one operand pair: 0 were asked for")]
+    NoPairs,
+}

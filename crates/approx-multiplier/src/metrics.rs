@@ -1,0 +1,683 @@
+//! Error metrics: how wrong a multiplier is, by the definitions of the approximate-computing literature.
+//!
+//! They are measured over all operand pairs, over all pairs weighted by how often a network meets them, or over a random
+//! sample where there are too many.
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+use crate::table::{entry_count, index_bits};
+use crate::{Definition, MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat};
+
+/// The operand pairs that [`ErrorMetrics`] were measured over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Coverage {
+    /// All of them: the metrics are exact.
+    Exhaustive {
+        /// How many there are.
+        pairs: u64,
+    },
+    /// A random sample: the means are estimates, and the maxima lower bounds.
+    Sampled {
+        /// How many were drawn.
+        pairs: u64,
+        /// The seed of the random generator.
+        seed: u64,
+    },
+}
+
+/// How wrong a multiplier is, compared with the exact product of its operands.
+///
+/// | metric | definition, with the error `e = m(a, b) - a * b` |
+/// |---|---|
+/// | MAE, WCE | mean and maximum of `abs(e)` |
+/// | MRE, WCRE | mean and maximum of `abs(e) / abs(a * b)` over the pairs with `a * b != 0` |
+/// | EP | share of the pairs with `e != 0` |
+/// | MSE | mean of `e^2` |
+/// | bias | mean of `e` |
+///
+/// The output range that percentages refer to is `2^(n + m)` for n and m operand bits.
+///
+/// # Agreement with the published figures
+///
+/// Measured so, all [figures published](crate::evoapprox::entries) for the 50 bundled tables are confirmed to the
+/// precision in which they are printed, except
+///
+/// | circuit | figure | published | measured |
+/// |---|---|---|---|
+/// | `mul8s_1KV8` | MAE in percent | 0.0018 | 0.00191 |
+/// | `mul8s_1KV9` | MAE in percent | 0.0064 | 0.00648 |
+/// | `mul8s_1KVQ` | MAE | 36 | 36.535 |
+///
+/// The first two follow from an MAE that was rounded before it was divided, the third was cut off instead of rounded.
+///
+/// ```
+/// use approx_multiplier::{ErrorMetrics, evoapprox};
+///
+/// let metrics = ErrorMetrics::measure(&evoapprox::multiplier("mul8s_1L2J")?)?;
+/// assert_eq!(metrics.wce, 255.0);
+/// assert!((metrics.mae_percent - 0.081).abs() < 0.0005);
+/// # Ok::<(), approx_multiplier::MultiplierError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ErrorMetrics {
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Mean absolute error in percent of the output range.
+    pub mae_percent: f64,
+    /// Worst-case error.
+    pub wce: f64,
+    /// Worst-case error in percent of the output range.
+    pub wce_percent: f64,
+    /// Worst-case relative error in percent; 0 if no pair has a product other than 0.
+    pub wcre_percent: f64,
+    /// Error probability in percent, 0 to 100.
+    pub ep_percent: f64,
+    /// Mean relative error in percent; 0 if no pair has a product other than 0.
+    pub mre_percent: f64,
+    /// Mean squared error.
+    pub mse: f64,
+    /// Mean error, negative for products that are too small on average.
+    pub bias: f64,
+    /// Mean error in percent of the output range.
+    pub bias_percent: f64,
+    /// The operand pairs that were measured.
+    pub coverage: Coverage,
+}
+
+impl ErrorMetrics {
+    /// Measures a multiplier over all operand pairs, each as likely as every other.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::TooManyPairs`] for an HTP model of more than [`MAX_INDEX_BITS`] index bits, which
+    /// [`measure_sampled`](Self::measure_sampled) takes.
+    pub fn measure(multiplier: &Multiplier) -> Result<Self, MultiplierError> {
+        Self::exhaustive(multiplier, |_, _| 1.0)
+    }
+
+    /// Measures a multiplier over all operand pairs, weighted by how likely they are: a neural network's codes are far
+    /// from uniformly distributed. Maxima are over the pairs whose probability is not 0.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::DistributionFormats`] if the distribution is for other operand formats, and
+    /// [`MultiplierError::TooManyPairs`].
+    pub fn measure_weighted(
+        multiplier: &Multiplier,
+        distribution: &OperandDistribution,
+    ) -> Result<Self, MultiplierError> {
+        if (distribution.activation, distribution.weight)
+            != (multiplier.activation(), multiplier.weight())
+        {
+            return Err(MultiplierError::DistributionFormats {
+                name: multiplier.name().into(),
+                activation: multiplier.activation(),
+                weight: multiplier.weight(),
+                found_activation: distribution.activation,
+                found_weight: distribution.weight,
+            });
+        }
+        Self::exhaustive(multiplier, |a, b| {
+            distribution.probability_of_patterns(a, b)
+        })
+    }
+
+    /// Measures a multiplier over `pairs` operand pairs drawn at random with replacement, each as likely as every other.
+    /// The same seed draws the same pairs.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::NoPairs`] if `pairs` is 0.
+    pub fn measure_sampled(
+        multiplier: &Multiplier,
+        pairs: u64,
+        seed: u64,
+    ) -> Result<Self, MultiplierError> {
+        if pairs == 0 {
+            return Err(MultiplierError::NoPairs);
+        }
+        let (activation, weight) = (multiplier.activation(), multiplier.weight());
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut sums = Sums::default();
+        for _ in 0..pairs {
+            let bits = random.next_u64() as usize;
+            let (a, b) = (
+                activation.code(bits),
+                weight.code(bits >> activation.bits()),
+            );
+            sums.add(multiplier, a, b, 1.0);
+        }
+        Ok(sums.finish(multiplier, Coverage::Sampled { pairs, seed }))
+    }
+
+    /// Measures over all pairs, with the probability of a pair of patterns up to a common factor.
+    fn exhaustive(
+        multiplier: &Multiplier,
+        probability: impl Fn(usize, usize) -> f64,
+    ) -> Result<Self, MultiplierError> {
+        let (activation, weight) = (multiplier.activation(), multiplier.weight());
+        let index_bits = index_bits(activation, weight);
+        let coverage = Coverage::Exhaustive {
+            pairs: 1 << index_bits,
+        };
+        if matches!(multiplier.definition(), Definition::Exact) {
+            // Nothing to add up, however many pairs there are.
+            return Ok(Sums::default().finish(multiplier, coverage));
+        }
+        if index_bits > MAX_INDEX_BITS {
+            return Err(MultiplierError::TooManyPairs {
+                name: multiplier.name().into(),
+                index_bits,
+            });
+        }
+        let mut sums = Sums::default();
+        for (i, a) in activation.codes().enumerate() {
+            // Summed row by row, so that small addends are not lost beside a large sum.
+            let mut row = Sums::default();
+            for (j, b) in weight.codes().enumerate() {
+                row.add(multiplier, a, b, probability(i, j));
+            }
+            sums.merge(row);
+        }
+        Ok(sums.finish(multiplier, coverage))
+    }
+}
+
+/// Sums over operand pairs, each weighted with its probability.
+#[derive(Default)]
+struct Sums {
+    probability: f64,
+    probability_of_nonzero: f64,
+    probability_of_error: f64,
+    error: f64,
+    absolute: f64,
+    relative: f64,
+    squared: f64,
+    largest_absolute: f64,
+    largest_relative: f64,
+}
+
+impl Sums {
+    fn add(&mut self, multiplier: &Multiplier, a: i32, b: i32, probability: f64) {
+        if probability == 0.0 {
+            return;
+        }
+        let exact = multiplier.exact_product(a, b) as f64;
+        let error = multiplier.evaluate(a, b) - exact;
+        let absolute = error.abs();
+        self.probability += probability;
+        self.error += probability * error;
+        self.absolute += probability * absolute;
+        self.squared += probability * error * error;
+        self.largest_absolute = self.largest_absolute.max(absolute);
+        if error != 0.0 {
+            self.probability_of_error += probability;
+        }
+        if exact != 0.0 {
+            let relative = absolute / exact.abs();
+            self.probability_of_nonzero += probability;
+            self.relative += probability * relative;
+            self.largest_relative = self.largest_relative.max(relative);
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.probability += other.probability;
+        self.probability_of_nonzero += other.probability_of_nonzero;
+        self.probability_of_error += other.probability_of_error;
+        self.error += other.error;
+        self.absolute += other.absolute;
+        self.relative += other.relative;
+        self.squared += other.squared;
+        self.largest_absolute = self.largest_absolute.max(other.largest_absolute);
+        self.largest_relative = self.largest_relative.max(other.largest_relative);
+    }
+
+    fn finish(self, multiplier: &Multiplier, coverage: Coverage) -> ErrorMetrics {
+        let mean = |sum: f64, probability: f64| {
+            if probability == 0.0 {
+                0.0
+            } else {
+                sum / probability
+            }
+        };
+        let range = f64::from(index_bits(multiplier.activation(), multiplier.weight())).exp2();
+        let percent_of_range = |error: f64| 100.0 * error / range;
+        let mae = mean(self.absolute, self.probability);
+        let bias = mean(self.error, self.probability);
+        ErrorMetrics {
+            mae,
+            mae_percent: percent_of_range(mae),
+            wce: self.largest_absolute,
+            wce_percent: percent_of_range(self.largest_absolute),
+            wcre_percent: 100.0 * self.largest_relative,
+            ep_percent: 100.0 * mean(self.probability_of_error, self.probability),
+            mre_percent: 100.0 * mean(self.relative, self.probability_of_nonzero),
+            mse: mean(self.squared, self.probability),
+            bias,
+            bias_percent: percent_of_range(bias),
+            coverage,
+        }
+    }
+}
+
+/// How likely a multiplier's operand pairs are: what [`ErrorMetrics::measure_weighted`] weights them with.
+///
+/// Probabilities are given in the order of bit patterns, up to a common factor: a histogram of observed codes will do.
+///
+/// ```
+/// use approx_multiplier::{ErrorMetrics, Multiplier, OperandDistribution, OperandFormat};
+///
+/// // Wrong for odd activations only ...
+/// let format = OperandFormat::unsigned(2)?;
+/// let multiplier = Multiplier::from_fn("m", format, format, |a, b| a * b + (a & 1))?;
+/// // ... which occur in a quarter of the observed cases.
+/// let distribution = OperandDistribution::independent(format, &[2.0, 1.0, 1.0, 0.0], format, &[1.0; 4])?;
+/// let metrics = ErrorMetrics::measure_weighted(&multiplier, &distribution)?;
+/// assert_eq!(metrics.ep_percent, 25.0);
+/// # Ok::<(), approx_multiplier::MultiplierError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct OperandDistribution {
+    activation: OperandFormat,
+    weight: OperandFormat,
+    probabilities: Probabilities,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Probabilities {
+    Independent {
+        activation: Vec<f64>,
+        weight: Vec<f64>,
+    },
+    /// Row by row, as the entries of a table.
+    Joint(Vec<f64>),
+}
+
+impl OperandDistribution {
+    /// Every pair is as likely as every other.
+    pub fn uniform(activation: OperandFormat, weight: OperandFormat) -> Self {
+        let uniform =
+            |format: OperandFormat| vec![1.0 / format.cardinality() as f64; format.cardinality()];
+        Self {
+            activation,
+            weight,
+            probabilities: Probabilities::Independent {
+                activation: uniform(activation),
+                weight: uniform(weight),
+            },
+        }
+    }
+
+    /// The operands are independent: one probability per code of each, in the order of bit patterns.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::InvalidDistribution`] if there are not `2^bits` of them, one is negative or not finite, or
+    /// their sum is 0 or not finite.
+    pub fn independent(
+        activation: OperandFormat,
+        activation_probabilities: &[f64],
+        weight: OperandFormat,
+        weight_probabilities: &[f64],
+    ) -> Result<Self, MultiplierError> {
+        Ok(Self {
+            activation,
+            weight,
+            probabilities: Probabilities::Independent {
+                activation: normalized(
+                    "activation",
+                    activation.cardinality(),
+                    activation_probabilities,
+                )?,
+                weight: normalized("weight", weight.cardinality(), weight_probabilities)?,
+            },
+        })
+    }
+
+    /// One probability per operand pair, row by row as the entries of a [`ProductTable`](crate::ProductTable).
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::InvalidDistribution`] as for [`independent`](Self::independent), and
+    /// [`MultiplierError::TableTooLarge`].
+    pub fn joint(
+        activation: OperandFormat,
+        weight: OperandFormat,
+        probabilities: &[f64],
+    ) -> Result<Self, MultiplierError> {
+        let count = entry_count(activation, weight)?;
+        Ok(Self {
+            activation,
+            weight,
+            probabilities: Probabilities::Joint(normalized("joint", count, probabilities)?),
+        })
+    }
+
+    /// Format of the activation.
+    pub fn activation(&self) -> OperandFormat {
+        self.activation
+    }
+
+    /// Format of the weight.
+    pub fn weight(&self) -> OperandFormat {
+        self.weight
+    }
+
+    /// The probability of a pair of codes, 0 to 1.
+    ///
+    /// Of a code outside its format the low bits count, as in [`OperandFormat::pattern`].
+    pub fn probability(&self, a: i32, b: i32) -> f64 {
+        self.probability_of_patterns(self.activation.pattern(a), self.weight.pattern(b))
+    }
+
+    fn probability_of_patterns(&self, a: usize, b: usize) -> f64 {
+        match &self.probabilities {
+            Probabilities::Independent { activation, weight } => activation[a] * weight[b],
+            Probabilities::Joint(probabilities) => probabilities[a * self.weight.cardinality() + b],
+        }
+    }
+}
+
+/// Checks probabilities and scales them to the sum 1.
+fn normalized(
+    which: &'static str,
+    expected: usize,
+    probabilities: &[f64],
+) -> Result<Vec<f64>, MultiplierError> {
+    let invalid = |reason| Err(MultiplierError::InvalidDistribution { which, reason });
+    if probabilities.len() != expected {
+        return invalid(format!(
+            "it has {} probabilities, and needs {expected}",
+            probabilities.len()
+        ));
+    }
+    if let Some(index) = probabilities
+        .iter()
+        .position(|p| !(p.is_finite() && *p >= 0.0))
+    {
+        return invalid(format!(
+            "probability {index} is {}: it must be finite and not negative",
+            probabilities[index]
+        ));
+    }
+    let sum: f64 = probabilities.iter().sum();
+    if sum == 0.0 || !sum.is_finite() {
+        return invalid(format!(
+            "its sum is {sum}: it must be finite and greater than 0"
+        ));
+    }
+    Ok(probabilities.iter().map(|p| p / sum).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::evoapprox::{self, PublishedFigures};
+
+    const INT8: OperandFormat = OperandFormat::INT8;
+
+    /// Half a unit of the last digit in which a figure was printed. Nothing is printed in more than eight significant
+    /// digits, and what is printed as 0 is 0.
+    fn printed_precision(published: f64) -> f64 {
+        if published == 0.0 {
+            return 0.0;
+        }
+        let text = published.to_string();
+        let decimals = text
+            .split_once('.')
+            .map_or(0, |(_, decimals)| decimals.len());
+        let eighth_digit = published.log10().floor() - 7.0;
+        0.5 * 10f64.powf(eighth_digit.max(-(decimals as f64)))
+    }
+
+    fn compared(
+        figures: &PublishedFigures,
+        measured: &ErrorMetrics,
+    ) -> [(&'static str, f64, f64); 8] {
+        [
+            ("mae", figures.mae, measured.mae),
+            ("mae_percent", figures.mae_percent, measured.mae_percent),
+            ("wce", figures.wce, measured.wce),
+            ("wce_percent", figures.wce_percent, measured.wce_percent),
+            ("wcre_percent", figures.wcre_percent, measured.wcre_percent),
+            ("ep_percent", figures.ep_percent, measured.ep_percent),
+            ("mre_percent", figures.mre_percent, measured.mre_percent),
+            ("mse", figures.mse, measured.mse),
+        ]
+    }
+
+    /// Every published figure of the bundled tables, against the list in the documentation of [`ErrorMetrics`].
+    #[test]
+    fn published_figures_are_confirmed_except_for_the_listed_ones() {
+        let mut disagreements = Vec::new();
+        for name in evoapprox::names() {
+            let measured = ErrorMetrics::measure(&evoapprox::multiplier(name).unwrap()).unwrap();
+            for (metric, published, measured) in
+                compared(evoapprox::figures(name).unwrap(), &measured)
+            {
+                // A measured value that lies on the edge is rounded one way or the other.
+                if (published - measured).abs() > printed_precision(published) * (1.0 + 1e-9) {
+                    disagreements.push((name, metric, published, (measured * 1e5).round() / 1e5));
+                }
+            }
+        }
+        let listed = [
+            ("mul8s_1KV8", "mae_percent", 0.0018, 0.00191),
+            ("mul8s_1KV9", "mae_percent", 0.0064, 0.00648),
+            ("mul8s_1KVQ", "mae", 36.0, 36.53516),
+        ];
+        assert_eq!(disagreements, listed);
+    }
+
+    #[test]
+    fn definitions_hold_on_a_table_made_by_hand() {
+        // Errors: 1 at (0, 0), -2 at (1, 1), 3 at (3, 2).
+        let format = OperandFormat::unsigned(2).unwrap();
+        let multiplier = Multiplier::from_fn("m", format, format, |a, b| {
+            a * b
+                + match (a, b) {
+                    (0, 0) => 1,
+                    (1, 1) => -2,
+                    (3, 2) => 3,
+                    _ => 0,
+                }
+        })
+        .unwrap();
+        let metrics = ErrorMetrics::measure(&multiplier).unwrap();
+        assert_eq!(metrics.mae, 6.0 / 16.0);
+        assert_eq!(metrics.mae_percent, 100.0 * 6.0 / 256.0);
+        assert_eq!(
+            (metrics.wce, metrics.wce_percent),
+            (3.0, 100.0 * 3.0 / 16.0)
+        );
+        assert_eq!(metrics.wcre_percent, 200.0);
+        assert_eq!(metrics.ep_percent, 100.0 * 3.0 / 16.0);
+        assert!((metrics.mre_percent - 100.0 * (2.0 + 0.5) / 9.0).abs() < 1e-12);
+        assert_eq!(metrics.mse, 14.0 / 16.0);
+        assert_eq!(
+            (metrics.bias, metrics.bias_percent),
+            (2.0 / 16.0, 100.0 * 2.0 / 256.0)
+        );
+        assert_eq!(metrics.coverage, Coverage::Exhaustive { pairs: 16 });
+    }
+
+    #[test]
+    fn a_uniform_distribution_changes_nothing() {
+        let multiplier = evoapprox::multiplier("mul8u_1DMU").unwrap();
+        let uint8 = OperandFormat::UINT8;
+        let plain = ErrorMetrics::measure(&multiplier).unwrap();
+        let distributions = [
+            OperandDistribution::uniform(uint8, uint8),
+            OperandDistribution::independent(uint8, &[3.0; 256], uint8, &[0.5; 256]).unwrap(),
+            OperandDistribution::joint(uint8, uint8, &vec![7.0; 65536]).unwrap(),
+        ];
+        for distribution in distributions {
+            let weighted = ErrorMetrics::measure_weighted(&multiplier, &distribution).unwrap();
+            for (metric, plain, weighted) in [
+                ("mae", plain.mae, weighted.mae),
+                ("wce", plain.wce, weighted.wce),
+                ("wcre", plain.wcre_percent, weighted.wcre_percent),
+                ("ep", plain.ep_percent, weighted.ep_percent),
+                ("mre", plain.mre_percent, weighted.mre_percent),
+                ("mse", plain.mse, weighted.mse),
+                ("bias", plain.bias, weighted.bias),
+            ] {
+                assert!(
+                    (plain - weighted).abs() <= 1e-12 * plain.abs(),
+                    "{metric}: {plain} {weighted}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_distribution_on_one_pair_measures_that_pair() {
+        let multiplier = Multiplier::from_fn("m", INT8, INT8, |a, b| a * b + a - 2 * b).unwrap();
+        let mut probabilities = vec![0.0; 65536];
+        probabilities[INT8.pattern(-3) * 256 + INT8.pattern(5)] = 0.1;
+        let distribution = OperandDistribution::joint(INT8, INT8, &probabilities).unwrap();
+        assert_eq!(distribution.probability(-3, 5), 1.0);
+        let metrics = ErrorMetrics::measure_weighted(&multiplier, &distribution).unwrap();
+        assert_eq!(
+            (metrics.bias, metrics.mae, metrics.wce),
+            (-13.0, 13.0, 13.0)
+        );
+        assert_eq!((metrics.ep_percent, metrics.mse), (100.0, 169.0));
+    }
+
+    #[test]
+    fn relative_errors_of_zero_products_are_left_out() {
+        let multiplier = Multiplier::from_fn("m", INT8, INT8, |a, b| a * b + 9).unwrap();
+        let mut only_zero = [0.0; 256];
+        only_zero[0] = 1.0;
+        let distribution =
+            OperandDistribution::independent(INT8, &only_zero, INT8, &[1.0; 256]).unwrap();
+        let metrics = ErrorMetrics::measure_weighted(&multiplier, &distribution).unwrap();
+        assert_eq!(
+            (metrics.mre_percent, metrics.wcre_percent, metrics.mae),
+            (0.0, 0.0, 9.0)
+        );
+    }
+
+    #[rstest]
+    #[case(vec![1.0; 255], "needs 256")]
+    #[case({ let mut p = vec![1.0; 256]; p[7] = -0.5; p }, "probability 7 is -0.5")]
+    #[case({ let mut p = vec![1.0; 256]; p[0] = f64::NAN; p }, "probability 0 is NaN")]
+    #[case(vec![0.0; 256], "greater than 0")]
+    #[case(vec![f64::MAX; 256], "finite")]
+    fn unusable_distributions_are_refused(#[case] probabilities: Vec<f64>, #[case] expected: &str) {
+        let good = vec![1.0; 256];
+        let errors = [
+            OperandDistribution::independent(INT8, &probabilities, INT8, &good).unwrap_err(),
+            OperandDistribution::independent(INT8, &good, INT8, &probabilities).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, MultiplierError::InvalidDistribution { .. }));
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        assert!(OperandDistribution::joint(INT8, INT8, &probabilities).is_err());
+    }
+
+    #[test]
+    fn a_distribution_for_other_formats_is_refused() {
+        let distribution = OperandDistribution::uniform(INT8, OperandFormat::UINT8);
+        let error = ErrorMetrics::measure_weighted(&Multiplier::exact(INT8, INT8), &distribution)
+            .unwrap_err();
+        assert!(matches!(error, MultiplierError::DistributionFormats { .. }));
+    }
+
+    #[test]
+    fn wide_htp_models_are_sampled() {
+        let multiplier = Multiplier::from_htp(evoapprox::htp("mul16s_GSM").unwrap());
+        let error = ErrorMetrics::measure(&multiplier).unwrap_err();
+        assert!(matches!(
+            error,
+            MultiplierError::TooManyPairs { index_bits: 32, .. }
+        ));
+        assert!(error.to_string().contains("measure_sampled"));
+        assert!(matches!(
+            ErrorMetrics::measure_sampled(&multiplier, 0, 1),
+            Err(MultiplierError::NoPairs)
+        ));
+
+        let metrics = ErrorMetrics::measure_sampled(&multiplier, 50_000, 1).unwrap();
+        assert_eq!(
+            metrics.coverage,
+            Coverage::Sampled {
+                pairs: 50_000,
+                seed: 1
+            }
+        );
+        assert_eq!(
+            metrics,
+            ErrorMetrics::measure_sampled(&multiplier, 50_000, 1).unwrap()
+        );
+        assert_ne!(
+            metrics,
+            ErrorMetrics::measure_sampled(&multiplier, 50_000, 2).unwrap()
+        );
+        // Published: MAE 57344, WCE 229376, EP 87.5 %.
+        assert!((metrics.mae / 57344.0 - 1.0).abs() < 0.02);
+        assert!(metrics.wce <= 229_376.0);
+        assert!((metrics.ep_percent - 87.5).abs() < 1.0);
+    }
+
+    #[test]
+    fn the_exact_multiplier_has_no_error_at_any_width() {
+        let int16 = OperandFormat::signed(16).unwrap();
+        let metrics = ErrorMetrics::measure(&Multiplier::exact(int16, int16)).unwrap();
+        assert_eq!(
+            (metrics.mae, metrics.wce, metrics.ep_percent),
+            (0.0, 0.0, 0.0)
+        );
+        assert_eq!(metrics.coverage, Coverage::Exhaustive { pairs: 1 << 32 });
+    }
+
+    #[test]
+    fn metrics_serialise_under_the_names_of_the_published_figures() {
+        let metrics = ErrorMetrics::measure(&Multiplier::exact(INT8, INT8)).unwrap();
+        let json = serde_json::to_value(metrics).unwrap();
+        for key in [
+            "mae",
+            "mae_percent",
+            "wce",
+            "wcre_percent",
+            "ep_percent",
+            "mre_percent",
+            "mse",
+            "bias",
+        ] {
+            assert_eq!(json[key], 0.0, "{key}");
+        }
+        assert_eq!(json["coverage"]["exhaustive"]["pairs"], 65536);
+        assert_eq!(
+            serde_json::from_value::<ErrorMetrics>(json).unwrap(),
+            metrics
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn metrics_are_consistent(seed: u32) {
+            let format = OperandFormat::signed(4).unwrap();
+            let multiplier = Multiplier::from_fn("m", format, format, |a, b| {
+                a * b + ((a * 31 + b * 17) ^ i64::from(seed)).rem_euclid(5) - 2
+            }).unwrap();
+            let metrics = ErrorMetrics::measure(&multiplier).unwrap();
+            prop_assert!(metrics.bias.abs() <= metrics.mae);
+            prop_assert!(metrics.mae <= metrics.wce);
+            prop_assert!(metrics.mae * metrics.mae <= metrics.mse * (1.0 + 1e-12));
+            prop_assert!(metrics.mre_percent <= metrics.wcre_percent);
+            prop_assert!((0.0..=100.0).contains(&metrics.ep_percent));
+        }
+    }
+}

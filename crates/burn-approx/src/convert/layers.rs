@@ -1,0 +1,330 @@
+//! Handles to the drop-in layers of a model, and the table of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use approx_multiplier::HtpModel;
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::walk::{Found, Walk};
+use crate::error::ApproxError;
+use crate::nn::{Converted, LayerKind, LayerShape, LayerState};
+use crate::multiplier::PreparedMultiplier;
+use crate::quantization::{Granularity, Observation, OperandState, QuantizationScheme, Quantizer};
+use crate::settings::{LayerSettings, Mode, Noise};
+
+/// A handle to one drop-in layer of a model: what is set through it, the layer does.
+///
+/// The handle stays with the model value that it came from; clones of that model are not reached by it.
+#[derive(Clone, Debug)]
+pub struct ApproxLayer {
+    path: String,
+    state: Arc<LayerState>,
+    device: Device,
+}
+
+/// The drop-in layers of a model, in the order of its fields.
+///
+/// ```
+/// use approx_multiplier::evoapprox;
+/// use burn::prelude::*;
+/// use burn_approx::Mode;
+/// use burn_approx::convert::{ApproxConfig, approx_layers, convert};
+/// use burn_approx::nn::LinearConfig;
+///
+/// let layer = LinearConfig::new(8, 4).init(&Device::default());
+/// let (layer, _) = convert(layer, &ApproxConfig::bundled("mul8s_1L2J"))?;
+/// for layer in &approx_layers(&layer) {
+///     layer.set_mode(Mode::Quantized)?;
+///     layer.set_multiplier(evoapprox::multiplier("mul8s_1KVA")?)?;
+/// }
+/// println!("{}", approx_layers(&layer)); // a table
+/// # Ok::<(), burn_approx::ApproxError>(())
+/// ```
+pub fn approx_layers<M: Module>(model: &M) -> LayerTable {
+    let layers = Walk::through(model).layers.into_iter();
+    let layers = layers.map(|Found { path, state, device }| ApproxLayer { path, state, device }).collect();
+    LayerTable { layers }
+}
+
+impl ApproxLayer {
+    /// The layer's path in the model, its components joined by dots.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The layer's kind.
+    pub fn kind(&self) -> LayerKind {
+        self.state.shape.kind
+    }
+
+    /// The layer's geometry.
+    pub fn shape(&self) -> &LayerShape {
+        &self.state.shape
+    }
+
+    /// The number of products that one output accumulates.
+    pub fn fan_in(&self) -> usize {
+        self.state.shape.fan_in()
+    }
+
+    /// The number of products per input of the batch, `None` before a forward pass.
+    pub fn multiplications(&self) -> Option<u64> {
+        Some(self.state.multiplications()).filter(|count| *count > 0)
+    }
+
+    /// The layer's settings, `None` if it is not converted.
+    pub fn settings(&self) -> Option<LayerSettings> {
+        self.state.lock().as_ref().map(|converted| converted.settings.clone())
+    }
+
+    /// Whether the layer is converted.
+    pub fn is_converted(&self) -> bool {
+        self.state.lock().is_some()
+    }
+
+    /// Whether ranges are known for both operands; may read the device after a load.
+    pub fn is_calibrated(&self) -> bool {
+        let mut guard = self.state.lock();
+        guard.as_mut().is_some_and(|converted| converted.activation.is_calibrated() && converted.weight.is_calibrated())
+    }
+
+    /// Changes the settings, all at once.
+    ///
+    /// What was observed is kept as a second conversion keeps it.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`], or settings that do not fit each other; then nothing has changed.
+    pub fn update(&self, change: impl FnOnce(&mut LayerSettings)) -> Result<(), ApproxError> {
+        let mut guard = self.state.lock();
+        let Some(converted) = guard.as_mut() else { return Err(self.not_converted()) };
+        let mut settings = converted.settings.clone();
+        change(&mut settings);
+        settings.check()?;
+        let next = Converted::new(self.path.clone(), settings, &self.state.shape, &self.device, Some(converted));
+        *converted = next;
+        Ok(())
+    }
+
+    fn not_converted(&self) -> ApproxError {
+        ApproxError::NotConverted { layer: self.path.clone() }
+    }
+
+    /// Sets the mode.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`].
+    pub fn set_mode(&self, mode: Mode) -> Result<(), ApproxError> {
+        self.update(|settings| settings.mode = mode)
+    }
+
+    /// Sets the multiplier; the quantisation stays as it is.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`], or codes that the multiplier does not have.
+    pub fn set_multiplier(&self, multiplier: impl Into<PreparedMultiplier>) -> Result<(), ApproxError> {
+        self.update(|settings| settings.multiplier = multiplier.into())
+    }
+
+    /// Sets an HTP model, which wins over the multiplier, or removes it.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`], or codes that the model is not made for.
+    pub fn set_htp_model(&self, model: Option<HtpModel>) -> Result<(), ApproxError> {
+        self.update(|settings| settings.htp_model = model.map(PreparedMultiplier::htp))
+    }
+
+    /// Sets the noise of mode NOISE.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`], or noise that is not finite or has a negative standard deviation.
+    pub fn set_noise(&self, noise: Noise) -> Result<(), ApproxError> {
+        self.update(|settings| settings.noise = noise)
+    }
+
+    /// Sets the quantisation.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`], or codes that the multiplier does not have.
+    pub fn set_quantization(&self, quantization: QuantizationScheme) -> Result<(), ApproxError> {
+        self.update(|settings| settings.quantization = quantization)
+    }
+
+    /// Sets when the activation's and the weight's ranges follow the data.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`].
+    pub fn set_observation(&self, activation: Observation, weight: Observation) -> Result<(), ApproxError> {
+        self.update(|settings| {
+            settings.quantization.activation.observation = activation;
+            settings.quantization.weight.observation = weight;
+        })
+    }
+
+    /// Sets the activation's quantiser by hand and freezes it.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`], or a quantiser with other codes or channels than the layer's.
+    pub fn set_activation_quantizer(&self, quantizer: &Quantizer) -> Result<(), ApproxError> {
+        self.set_quantizer(quantizer, "activation", |converted| &mut converted.activation)
+    }
+
+    /// Sets the weight's quantiser by hand and freezes it.
+    ///
+    /// # Errors
+    /// As [`set_activation_quantizer`](Self::set_activation_quantizer).
+    pub fn set_weight_quantizer(&self, quantizer: &Quantizer) -> Result<(), ApproxError> {
+        self.set_quantizer(quantizer, "weight", |converted| &mut converted.weight)
+    }
+
+    fn set_quantizer(
+        &self,
+        quantizer: &Quantizer,
+        operand: &str,
+        state: impl Fn(&mut Converted) -> &mut OperandState,
+    ) -> Result<(), ApproxError> {
+        let mut guard = self.state.lock();
+        let Some(converted) = guard.as_mut() else { return Err(self.not_converted()) };
+        let own = state(converted).quantizer();
+        if own.grid() != quantizer.grid() || own.parameters().dims() != quantizer.parameters().dims() {
+            return Err(ApproxError::InvalidQuantizer {
+                what: format!("{operand} of layer `{}`", self.path),
+                problem: format!(
+                    "it has {:?} with {} scales, the layer's settings call for {:?} with {}",
+                    quantizer.grid(),
+                    quantizer.parameters().dims()[1],
+                    own.grid(),
+                    own.parameters().dims()[1]
+                ),
+            });
+        }
+        let quantization = &mut converted.settings.quantization;
+        match operand {
+            "activation" => quantization.activation.observation = Observation::Frozen,
+            _ => quantization.weight.observation = Observation::Frozen,
+        }
+        let (path, settings) = (self.path.clone(), converted.settings.clone());
+        *converted = Converted::new(path, settings, &self.state.shape, &self.device, Some(converted));
+        state(converted).set_quantizer(quantizer);
+        Ok(())
+    }
+
+    /// Takes the conversion off the layer.
+    pub(crate) fn take_state(&self) -> Option<Converted> {
+        self.state.lock().take()
+    }
+
+    /// Puts a conversion back, with nothing observed.
+    pub(crate) fn put_state(&self, converted: Option<Converted>) {
+        *self.state.lock() = converted.map(|mut converted| {
+            converted.activation.reset();
+            converted.weight.reset();
+            converted
+        });
+    }
+
+    /// The activation's quantiser, `None` before calibration.
+    pub fn activation_quantizer(&self) -> Option<Quantizer> {
+        let mut guard = self.state.lock();
+        let state = &mut guard.as_mut()?.activation;
+        state.is_calibrated().then(|| state.quantizer())
+    }
+
+    /// The weight's quantiser, `None` before calibration.
+    pub fn weight_quantizer(&self) -> Option<Quantizer> {
+        let mut guard = self.state.lock();
+        let state = &mut guard.as_mut()?.weight;
+        state.is_calibrated().then(|| state.quantizer())
+    }
+}
+
+/// The drop-in layers of a model; prints as a table.
+#[derive(Clone, Debug)]
+pub struct LayerTable {
+    layers: Vec<ApproxLayer>,
+}
+
+impl LayerTable {
+    /// The layer at a path.
+    pub fn get(&self, path: &str) -> Option<&ApproxLayer> {
+        self.layers.iter().find(|layer| layer.path == path)
+    }
+
+    /// Sets the mode of every converted layer.
+    pub fn set_mode(&self, mode: Mode) {
+        for layer in self.layers.iter().filter(|layer| layer.is_converted()) {
+            layer.set_mode(mode).expect("the layer is converted, and any mode fits its settings");
+        }
+    }
+}
+
+impl std::ops::Deref for LayerTable {
+    type Target = [ApproxLayer];
+
+    fn deref(&self) -> &[ApproxLayer] {
+        &self.layers
+    }
+}
+
+impl<'a> IntoIterator for &'a LayerTable {
+    type Item = &'a ApproxLayer;
+    type IntoIter = std::slice::Iter<'a, ApproxLayer>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.layers.iter()
+    }
+}
+
+impl fmt::Display for LayerTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header([
+            "layer", "kind", "weight", "fan-in", "multiplications", "mode", "multiplier", "activation", "weights",
+        ]);
+        for layer in &self.layers {
+            let shape = layer.shape().weight.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+            let groups = match layer.shape().groups {
+                1 => String::new(),
+                groups => format!(" / {groups}"),
+            };
+            let products = layer.multiplications().map_or_else(|| "-".to_string(), |count| count.to_string());
+            let mut row = vec![
+                layer.path.clone(),
+                layer.kind().to_string(),
+                shape + &groups,
+                layer.fan_in().to_string(),
+                products,
+            ];
+            match layer.settings() {
+                Some(settings) => row.extend(Self::describe(&settings, layer.is_calibrated())),
+                None => row.push("float".to_string()),
+            }
+            table.add_row(row);
+        }
+        write!(f, "{table}")
+    }
+}
+
+impl LayerTable {
+    /// The columns of a converted layer's settings.
+    fn describe(settings: &LayerSettings, calibrated: bool) -> [String; 4] {
+        let multiplier = match settings.htp_model() {
+            Some(model) => format!("{} (HTP)", model.name()),
+            None => settings.multiplier().name().to_string(),
+        };
+        let QuantizationScheme { activation, weight, granularity } = &settings.quantization;
+        let state = if calibrated { "" } else { " (not calibrated)" };
+        let text = |symmetry| format!("{symmetry:?}").to_lowercase();
+        let scales = match granularity {
+            Granularity::PerChannel => "per channel",
+            Granularity::PerTensor => "per tensor",
+        };
+        [
+            settings.mode.to_string(),
+            multiplier,
+            format!("{} {}{state}", activation.codes, text(activation.symmetry)),
+            format!("{} {} {scales}", weight.codes, text(weight.symmetry)),
+        ]
+    }
+}

@@ -1,0 +1,12 @@
+//! Conversion: switching the drop-in layers of a finished model to an approximate multiplier, and reaching them after.
+
+mod apply;
+mod calibrate;
+mod config;
+mod layers;
+mod walk;
+
+pub use apply::{ConversionReport, convert};
+pub use calibrate::calibrate;
+pub use config::{ApproxConfig, LayerRule};
+pub use layers::{ApproxLayer, LayerTable, approx_layers};

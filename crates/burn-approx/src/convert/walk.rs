@@ -1,0 +1,73 @@
+//! The walk through a model that finds its drop-in layers, and the plain Burn layers beside them.
+
+use std::sync::Arc;
+
+use burn::module::{Flag, Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+
+use crate::nn::{LayerState, with_handle};
+
+/// A drop-in layer as the walk met it.
+pub(crate) struct Found {
+    pub(crate) path: String,
+    pub(crate) state: Arc<LayerState>,
+    /// Where the layer's weight lies.
+    pub(crate) device: Device,
+}
+
+/// What a model holds: its drop-in layers, and the paths of layers of Burn's own with the same names, in order.
+pub(crate) struct Walk {
+    pub(crate) layers: Vec<Found>,
+    pub(crate) plain: Vec<String>,
+}
+
+impl Walk {
+    pub(crate) fn through<M: Module>(model: &M) -> Self {
+        let mut visitor = Visitor::default();
+        model.visit(&mut visitor);
+        let plain = visitor.weights.into_iter().map(|(path, _)| path).collect();
+        Self { layers: visitor.layers, plain }
+    }
+}
+
+/// A drop-in reports the same container type as Burn's layer of that name, so the two are told apart by what is met
+/// inside: a plain layer has a weight, and no approximation beside it.
+#[derive(Default)]
+struct Visitor {
+    path: Vec<String>,
+    /// The paths of the layers of a convertible name whose weight was met but no approximation, with the weight's device.
+    weights: Vec<(String, Device)>,
+    layers: Vec<Found>,
+    /// Whether the parameter being visited is such a weight.
+    at_weight: bool,
+}
+
+const CONVERTIBLE: [&str; 2] = ["Struct:Linear", "Struct:Conv2d"];
+
+impl ModuleVisitor for Visitor {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.at_weight = name == "weight" && CONVERTIBLE.contains(&container);
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+        self.at_weight = false;
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.at_weight {
+            self.weights.push((self.path[..self.path.len() - 1].join("."), param.lazy_device()));
+        }
+    }
+
+    fn visit_flag(&mut self, _flag: &Param<Flag>) {
+        let Some(state) = with_handle() else { return };
+        let path = self.path[..self.path.len().saturating_sub(1)].join(".");
+        let device = match self.weights.pop_if(|(weight, _)| *weight == path) {
+            Some((_, device)) => device,
+            None => Device::default(),
+        };
+        self.layers.push(Found { path, state, device });
+    }
+}

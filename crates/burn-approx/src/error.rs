@@ -1,0 +1,187 @@
+//! The one error type of the library: what was wrong, where, and what would be right.
+
+use std::path::PathBuf;
+
+use approx_cpu::KernelError;
+use approx_multiplier::{MultiplierError, OperandFormat};
+
+use crate::quantization::CodeRange;
+
+/// What can go wrong when a model is converted, calibrated, run, saved or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApproxError {
+    /// The multiplier itself could not be had.
+    #[error(transparent)]
+    Multiplier(#[from] MultiplierError),
+
+    /// A geometry that the kernels refuse.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+
+    /// Operands whose shapes do not fit each other.
+    #[error("{operator}: {problem}")]
+    Shape {
+        /// The operator.
+        operator: &'static str,
+        /// What does not fit.
+        problem: String,
+    },
+
+    /// Something else was given as an HTP model.
+    #[error("`{multiplier}` is not an HTP model: name one as {{\"htp\": \"mul8s_1L2J\"}}, or set it as the multiplier")]
+    NotHtp {
+        /// The multiplier's name.
+        multiplier: String,
+    },
+
+    /// Codes that the multiplier has no entry for.
+    #[error(
+        "{operand} codes {range} do not fit the multiplier `{multiplier}`, whose {operand} operand is {format}: \
+         choose a code range within {}..={}, or a multiplier of that format (an unsigned one also takes signed codes \
+         through `Multiplier::sign_magnitude`)",
+        format.min_code(), format.max_code()
+    )]
+    CodesOutsideMultiplier {
+        /// "activation" or "weight".
+        operand: &'static str,
+        /// The codes that the quantiser can produce.
+        range: CodeRange,
+        /// The operand format of the multiplier.
+        format: OperandFormat,
+        /// The multiplier's name.
+        multiplier: String,
+    },
+
+    /// A code range that cannot hold the real value 0, or holds nothing else.
+    #[error("code range {low}..={high} is not usable: it needs low <= 0 <= high and low < high, so that 0 has a code")]
+    InvalidCodeRange {
+        /// The lowest code.
+        low: i32,
+        /// The highest code.
+        high: i32,
+    },
+
+    /// More bits than the simulated quantisers have.
+    #[error("{bits}-bit codes are not supported here: quantisation takes 2 to 8 bits")]
+    UnsupportedBits {
+        /// The width asked for.
+        bits: u8,
+    },
+
+    /// A quantiser's numbers make no sense.
+    #[error("quantiser of {what}: {problem}")]
+    InvalidQuantizer {
+        /// Which quantiser.
+        what: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+
+    /// A layer was to run quantised before any range was observed for it.
+    #[error(
+        "layer `{layer}` is not calibrated: run `calibrate` on some batches, or load a model that was saved with its \
+         quantisation state, before mode {mode}"
+    )]
+    NotCalibrated {
+        /// The layer's path.
+        layer: String,
+        /// The mode it was to run in.
+        mode: &'static str,
+    },
+
+    /// A NaN or an infinity reached an observer.
+    #[error(
+        "layer `{layer}`: a NaN or infinity reached the {operand} observer; the network diverged or its input is not \
+         clean. Calibrate again on finite data"
+    )]
+    NotFinite {
+        /// The layer's path.
+        layer: String,
+        /// "activation" or "weight".
+        operand: &'static str,
+    },
+
+    /// A path pattern of a configuration is not a glob.
+    #[error("layer pattern `{pattern}` is not a valid glob: {problem}")]
+    InvalidPattern {
+        /// The pattern.
+        pattern: String,
+        /// The parser's words.
+        problem: String,
+    },
+
+    /// A path pattern of a configuration selects no layer.
+    #[error("layer pattern `{pattern}` matches none of the model's layers: {}", list(.layers))]
+    PatternMatchesNothing {
+        /// The pattern.
+        pattern: String,
+        /// The paths there are.
+        layers: Vec<String>,
+    },
+
+    /// The model has no drop-in layer at all.
+    #[error(
+        "the model has no `burn_approx::nn` layer to convert{}: replace `use burn::nn` by `use burn_approx::nn` for \
+         Linear and Conv2d in its source",
+        if .plain.is_empty() { String::new() } else { format!(" (plain Burn layers: {})", list(.plain)) }
+    )]
+    NothingToConvert {
+        /// The paths of Burn's own layers.
+        plain: Vec<String>,
+    },
+
+    /// A setting for a layer that was never converted.
+    #[error("layer `{layer}` is not converted: pass the model through `convert` first")]
+    NotConverted {
+        /// The layer's path.
+        layer: String,
+    },
+
+    /// A model directory's settings and the model do not fit.
+    #[error("`{path}` does not fit the model: {problem}")]
+    ModelMismatch {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        problem: String,
+    },
+
+    /// A file could not be read or written.
+    #[error("{action} `{path}`: {source}")]
+    File {
+        /// "reading" or "writing".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+
+    /// A file's content is not what it should be.
+    #[error("`{path}` is not a valid burn-approx file: {problem}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The parser's words.
+        problem: String,
+    },
+
+    /// Burn could not save or load a record.
+    #[error("record `{path}`: {source}")]
+    Record {
+        /// The file, or the part of the model.
+        path: PathBuf,
+        /// Burn's words.
+        source: burn::store::RecordError,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text += &format!(" and {} more", names.len() - SHOWN);
+    }
+    text
+}

@@ -1,0 +1,119 @@
+//! The drop-in for Burn's linear layer.
+
+use burn::config::Config;
+use burn::module::{Content, DisplaySettings, Initializer, Module, ModuleDisplay, Param};
+use burn::nn::LinearLayout;
+use burn::prelude::*;
+
+use super::approximation::{Approximation, LayerKind, LayerShape};
+use crate::error::ApproxError;
+use crate::ops;
+
+/// Configuration of a [`Linear`] layer, as [`burn::nn::LinearConfig`].
+///
+/// ```
+/// use burn::prelude::*;
+/// use burn_approx::nn::LinearConfig;
+///
+/// let layer = LinearConfig::new(4, 2).with_bias(false).init(&Device::default());
+/// assert_eq!(layer.forward(Tensor::<3>::zeros([5, 3, 4], &Device::default())).dims(), [5, 3, 2]);
+/// ```
+#[derive(Config, Debug)]
+pub struct LinearConfig {
+    /// The size of the input features.
+    pub d_input: usize,
+    /// The size of the output features.
+    pub d_output: usize,
+    /// If a bias should be applied.
+    #[config(default = true)]
+    pub bias: bool,
+    /// How the parameters are initialised.
+    #[config(default = "Initializer::KaimingUniform{gain:1.0/3.0f64.sqrt(), fan_out_only:false}")]
+    pub initializer: Initializer,
+    /// The layout in which the parameters are stored.
+    #[config(default = "LinearLayout::Row")]
+    pub layout: LinearLayout,
+}
+
+impl LinearConfig {
+    /// Initialises a layer, with the parameters that Burn's own would have.
+    pub fn init(&self, device: &Device) -> Linear {
+        burn::nn::LinearConfig::new(self.d_input, self.d_output)
+            .with_bias(self.bias)
+            .with_initializer(self.initializer.clone())
+            .with_layout(self.layout)
+            .init(device)
+            .into()
+    }
+}
+
+/// Applies `y = x W + b`, with the multiplier of its approximation once converted; drop-in for [`burn::nn::Linear`].
+#[derive(Module, Debug)]
+#[module(custom_display)]
+pub struct Linear {
+    /// The weight, `[d_input, d_output]`.
+    pub weight: Param<Tensor<2>>,
+    /// The bias, `[d_output]`.
+    pub bias: Option<Param<Tensor<1>>>,
+    /// The layer's approximation, empty until conversion.
+    pub approximation: Approximation,
+}
+
+impl From<burn::nn::Linear> for Linear {
+    fn from(burn::nn::Linear { weight, bias }: burn::nn::Linear) -> Self {
+        let shape = LayerShape { kind: LayerKind::Linear, weight: weight.lazy_shape().to_vec(), groups: 1 };
+        Self { weight, bias, approximation: Approximation::new(shape) }
+    }
+}
+
+impl From<Linear> for burn::nn::Linear {
+    fn from(Linear { weight, bias, .. }: Linear) -> Self {
+        Self { weight, bias }
+    }
+}
+
+impl Linear {
+    /// Applies the layer to `[.., d_input]`, giving `[.., d_output]`.
+    ///
+    /// # Panics
+    /// With the text of the error that [`try_forward`](Self::try_forward) returns.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.try_forward(input).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Applies the layer to `[.., d_input]`, giving `[.., d_output]`.
+    ///
+    /// # Errors
+    /// An input of another last size, or a converted layer that is not calibrated for its mode.
+    pub fn try_forward<const D: usize>(&self, input: Tensor<D>) -> Result<Tensor<D>, ApproxError> {
+        let weight = self.weight.val();
+        let bias = self.bias.as_ref().map(Param::val);
+        let [d_input, d_output] = weight.dims();
+        ops::check_linear(&input.dims(), d_input)?;
+        let products = input.shape().num_elements() * d_output;
+        match self.approximation.begin(&input, &weight, products)? {
+            None => Ok(burn::tensor::module::linear(input, weight, bias)),
+            Some(simulation) => {
+                let multiplier = &simulation.multiplier;
+                ops::linear(input, weight, bias, &simulation.activation, &simulation.weight, multiplier)
+                    .map(|output| simulation.finish(output))
+            }
+        }
+    }
+}
+
+impl ModuleDisplay for Linear {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new().with_new_line_after_attribute(false).optional()
+    }
+
+    fn custom_content(&self, content: Content) -> Option<Content> {
+        let [d_input, d_output] = self.weight.shape().dims();
+        content
+            .add("d_input", &d_input)
+            .add("d_output", &d_output)
+            .add("bias", &self.bias.is_some())
+            .add("approximation", &self.approximation)
+            .optional()
+    }
+}

@@ -1,0 +1,366 @@
+//! Batches of images for burn-train, in an order that depends on the seed and the epoch's number alone.
+//!
+//! Burn's own loader advances one generator from epoch to epoch, so that a resumed run would see the first epoch's order
+//! again. Here every epoch has a generator of its own: a run that was stopped and resumed sees what it would have seen.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use approx_models::training::ImageBatch;
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+
+use crate::data::Images;
+
+/// Maps grey levels 0 to 255 to numbers of mean 0 and standard deviation 1, by channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalisation {
+    /// The mean of every channel, in grey levels.
+    mean: Vec<f32>,
+    /// One over the standard deviation of every channel.
+    scale: Vec<f32>,
+}
+
+impl Normalisation {
+    /// Measures the channels of `images`. A channel of one constant value becomes 0.
+    pub fn of(images: &Images) -> Self {
+        let [channels, height, width] = images.shape();
+        let area = height * width;
+        let mut sums = vec![(0u64, 0u64); channels];
+        for index in 0..images.len() {
+            for (channel, plane) in images.pixels(index).chunks_exact(area).enumerate() {
+                for &pixel in plane {
+                    sums[channel].0 += u64::from(pixel);
+                    sums[channel].1 += u64::from(pixel).pow(2);
+                }
+            }
+        }
+        let count = (images.len() * area) as f64;
+        let moments = sums.into_iter().map(|(sum, squares)| {
+            let mean = sum as f64 / count;
+            let deviation = (squares as f64 / count - mean * mean).max(0.0).sqrt();
+            (mean as f32, 1.0 / (deviation.max(1.0)) as f32)
+        });
+        let (mean, scale) = moments.unzip();
+        Self { mean, scale }
+    }
+}
+
+/// How training images are varied from epoch to epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Augmentation {
+    /// The farthest that an image is shifted, in pixels, up, down and sideways; what comes in is black.
+    pub shift: usize,
+    /// Whether every other image is mirrored.
+    pub mirror: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Order {
+    /// As stored, every time.
+    Fixed,
+    /// Shuffled anew in every epoch.
+    Shuffled {
+        seed: u64,
+        augmentation: Augmentation,
+        /// The number of the epoch that the next iterator is for. Copies of a loader count together.
+        next_epoch: Arc<AtomicU64>,
+    },
+}
+
+/// A loader of [`ImageBatch`]es.
+#[derive(Debug, Clone)]
+pub struct ImageLoader {
+    images: Arc<Images>,
+    normalisation: Arc<Normalisation>,
+    order: Order,
+    batch_size: usize,
+    range: Range<usize>,
+    device: Device,
+}
+
+impl ImageLoader {
+    /// Every image once, in order.
+    pub fn in_order(
+        images: Arc<Images>,
+        normalisation: Arc<Normalisation>,
+        batch_size: usize,
+        device: &Device,
+    ) -> Self {
+        Self {
+            range: 0..images.len(),
+            images,
+            normalisation,
+            order: Order::Fixed,
+            batch_size,
+            device: device.clone(),
+        }
+    }
+
+    /// Every image once per iterator, shuffled and varied; the first iterator is for epoch `first_epoch`. Starting an epoch
+    /// also seeds the device's generator, which dropout draws from.
+    pub fn shuffled(
+        mut self,
+        seed: u64,
+        augmentation: Augmentation,
+        first_epoch: usize,
+    ) -> Self {
+        self.order = Order::Shuffled {
+            seed,
+            augmentation,
+            next_epoch: Arc::new(AtomicU64::new(first_epoch as u64)),
+        };
+        self
+    }
+
+    /// How many batches an epoch has.
+    pub fn num_batches(&self) -> usize {
+        self.range.len().div_ceil(self.batch_size)
+    }
+}
+
+/// A generator for one epoch of one seed. The odd constant keeps (seed, epoch + 1) apart from (seed + 1, epoch).
+fn epoch_generator(seed: u64, epoch: u64) -> StdRng {
+    StdRng::seed_from_u64(seed.wrapping_add(epoch.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+}
+
+impl DataLoader<ImageBatch> for ImageLoader {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ImageBatch> + 'a> {
+        let mut order: Vec<usize> = self.range.clone().collect();
+        let variation = match &self.order {
+            Order::Fixed => None,
+            Order::Shuffled {
+                seed,
+                augmentation,
+                next_epoch,
+            } => {
+                let epoch = next_epoch.fetch_add(1, Ordering::Relaxed);
+                let mut generator = epoch_generator(*seed, epoch);
+                self.device.seed(generator.random());
+                order.shuffle(&mut generator);
+                Some((*augmentation, generator))
+            }
+        };
+        Box::new(Batches {
+            loader: self,
+            order,
+            variation,
+            batch: 0,
+            given: 0,
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.range.len()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<ImageBatch>> {
+        Arc::new(Self {
+            device: device.clone(),
+            ..self.clone()
+        })
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<ImageBatch>> {
+        let end = self.range.end.min(self.range.start + end);
+        Arc::new(Self {
+            range: (self.range.start + start).min(end)..end,
+            ..self.clone()
+        })
+    }
+}
+
+/// One pass over a loader's images.
+struct Batches<'a> {
+    loader: &'a ImageLoader,
+    order: Vec<usize>,
+    variation: Option<(Augmentation, StdRng)>,
+    batch: usize,
+    given: usize,
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<ImageBatch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batches = self.loader.num_batches();
+        if self.batch == batches {
+            return None;
+        }
+        // Batches of equal size, within one image: a last batch of a single image would have no variance to normalise by.
+        let bound = |batch: usize| batch * self.order.len() / batches;
+        let (start, end) = (bound(self.batch), bound(self.batch + 1));
+        self.batch += 1;
+        self.given = end;
+
+        let images = &self.loader.images;
+        let [channels, height, width] = images.shape();
+        let mut values = Vec::with_capacity((end - start) * channels * height * width);
+        let mut labels = Vec::with_capacity(end - start);
+        for &index in &self.order[start..end] {
+            let placement = match &mut self.variation {
+                None => Placement::default(),
+                Some((augmentation, generator)) => Placement::random(*augmentation, generator),
+            };
+            placement.append(images, index, &self.loader.normalisation, &mut values);
+            labels.push(images.labels()[index] as i64);
+        }
+        let count = end - start;
+        let device = &self.loader.device;
+        Some(Ok(ImageBatch {
+            images: Tensor::from_data(
+                TensorData::new(values, [count, channels, height, width]),
+                device,
+            ),
+            labels: Tensor::from_data(TensorData::new(labels, [count]), device),
+        }))
+    }
+}
+
+impl DataLoaderIterator<ImageBatch> for Batches<'_> {
+    fn progress(&self) -> Progress {
+        Progress::new(self.given, self.order.len(), Some("images".into()))
+    }
+}
+
+/// Where an image lands in its frame.
+#[derive(Debug, Clone, Copy, Default)]
+struct Placement {
+    down: isize,
+    right: isize,
+    mirrored: bool,
+}
+
+impl Placement {
+    fn random(augmentation: Augmentation, generator: &mut StdRng) -> Self {
+        let shift = augmentation.shift as i64;
+        let mut offset = || generator.random_range(-shift..=shift) as isize;
+        Self {
+            down: offset(),
+            right: offset(),
+            mirrored: augmentation.mirror && generator.random(),
+        }
+    }
+
+    /// Appends the image's normalised values, each channel by rows.
+    fn append(
+        self,
+        images: &Images,
+        index: usize,
+        normalisation: &Normalisation,
+        values: &mut Vec<f32>,
+    ) {
+        let [_, height, width] = images.shape();
+        let planes = images.pixels(index).chunks_exact(height * width);
+        let channels = normalisation.mean.iter().zip(&normalisation.scale);
+        for (plane, (mean, scale)) in planes.zip(channels) {
+            for row in 0..height {
+                let source_row = row.checked_add_signed(-self.down).filter(|&row| row < height);
+                for column in 0..width {
+                    let source_column = column
+                        .checked_add_signed(-self.right)
+                        .filter(|&column| column < width)
+                        .map(|column| if self.mirrored { width - 1 - column } else { column });
+                    let pixel = match (source_row, source_column) {
+                        (Some(row), Some(column)) => plane[row * width + column],
+                        _ => 0,
+                    };
+                    values.push((f32::from(pixel) - mean) * scale);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn images(count: usize) -> Arc<Images> {
+        let pixels = (0..count).flat_map(|index| [index as u8; 4]).collect();
+        Arc::new(Images::new([1, 2, 2], pixels, (0..count).collect()))
+    }
+
+    fn loader(count: usize, batch_size: usize) -> ImageLoader {
+        let images = images(count);
+        let normalisation = Arc::new(Normalisation::of(&images));
+        ImageLoader::in_order(images, normalisation, batch_size, &Device::flex())
+    }
+
+    fn labels(loader: &dyn DataLoader<ImageBatch>) -> Vec<Vec<i64>> {
+        loader
+            .iter()
+            .map(|batch| batch.unwrap().labels.into_data().convert::<i64>().into_vec().unwrap())
+            .collect()
+    }
+
+    const NONE: Augmentation = Augmentation {
+        shift: 0,
+        mirror: false,
+    };
+
+    #[test]
+    fn batches_are_of_even_size_and_cover_everything() {
+        let batches = labels(&loader(9, 4));
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 3]);
+        assert_eq!(batches.concat(), (0..9).collect::<Vec<_>>());
+        let whole = loader(9, 4);
+        let mut iterator = whole.iter();
+        iterator.next();
+        assert_eq!(iterator.progress().items_processed, 3);
+        assert_eq!(labels(&*whole.slice(2, 5)).concat(), [2, 3, 4]);
+    }
+
+    #[test]
+    fn an_epochs_order_depends_on_seed_and_epoch_alone() {
+        let uninterrupted = loader(30, 8).shuffled(1, NONE, 1);
+        let first = labels(&uninterrupted);
+        let second = labels(&*uninterrupted.to_device(&Device::flex()));
+        assert_ne!(first, second);
+        assert_eq!(labels(&loader(30, 8).shuffled(1, NONE, 2)), second);
+        assert_ne!(labels(&loader(30, 8).shuffled(2, NONE, 1)), first);
+        let mut all = second.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn values_have_mean_zero_and_deviation_one() {
+        let loader = loader(50, 50);
+        let values: Vec<f32> = loader
+            .iter()
+            .flat_map(|batch| batch.unwrap().images.into_data().into_vec::<f32>().unwrap())
+            .collect();
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        let square = values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32;
+        assert!(mean.abs() < 1e-5 && (square - 1.0).abs() < 1e-4, "{mean} {square}");
+    }
+
+    #[test]
+    fn images_are_shifted_and_mirrored() {
+        let images = Images::new([1, 2, 3], vec![1, 2, 3, 4, 5, 6], vec![0]);
+        let plain = Normalisation {
+            mean: vec![0.0],
+            scale: vec![1.0],
+        };
+        let placed = |down, right, mirrored| {
+            let mut values = Vec::new();
+            Placement {
+                down,
+                right,
+                mirrored,
+            }
+            .append(&images, 0, &plain, &mut values);
+            values
+        };
+        assert_eq!(placed(0, 0, false), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(placed(1, 0, false), [0.0, 0.0, 0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(placed(0, -1, false), [2.0, 3.0, 0.0, 5.0, 6.0, 0.0]);
+        assert_eq!(placed(0, 0, true), [3.0, 2.0, 1.0, 6.0, 5.0, 4.0]);
+    }
+}
