@@ -46,19 +46,49 @@ fn convolution(
 }
 
 fn cases() -> Vec<(&'static str, Work)> {
-    let product = |rows, inner, columns| Work::Matmul(MatmulShape { rows, inner, columns });
+    let product = |rows, inner, columns| {
+        Work::Matmul(MatmulShape {
+            rows,
+            inner,
+            columns,
+        })
+    };
     vec![
         ("matmul 1024x1024x1024", product(1024, 1024, 1024)),
         ("matmul 64x512x512", product(64, 512, 512)),
         ("matmul 1x1280x1000", product(1, 1280, 1000)),
-        ("conv 3x3 64->64, 8x32x32", convolution(8, [64, 64, 1], 32, 3, 1)),
-        ("conv 1x1 96->24, 16x16x16", convolution(16, [96, 24, 1], 16, 1, 1)),
-        ("conv 1x1 96->576, 1x14x14", convolution(1, [96, 576, 1], 14, 1, 1)),
-        ("conv 1x1 960->160, 1x7x7", convolution(1, [960, 160, 1], 7, 1, 1)),
-        ("depthwise 3x3 96, 16x16x16", convolution(16, [96, 96, 96], 16, 3, 1)),
-        ("depthwise 3x3 stride 2 96, 1x112x112", convolution(1, [96, 96, 96], 112, 3, 2)),
-        ("conv 3x3 stride 2 3->32, 1x224x224", convolution(1, [3, 32, 1], 224, 3, 2)),
-        ("conv 3x3 128->128 in 32 groups, 8x28x28", convolution(8, [128, 128, 32], 28, 3, 1)),
+        (
+            "conv 3x3 64->64, 8x32x32",
+            convolution(8, [64, 64, 1], 32, 3, 1),
+        ),
+        (
+            "conv 1x1 96->24, 16x16x16",
+            convolution(16, [96, 24, 1], 16, 1, 1),
+        ),
+        (
+            "conv 1x1 96->576, 1x14x14",
+            convolution(1, [96, 576, 1], 14, 1, 1),
+        ),
+        (
+            "conv 1x1 960->160, 1x7x7",
+            convolution(1, [960, 160, 1], 7, 1, 1),
+        ),
+        (
+            "depthwise 3x3 96, 16x16x16",
+            convolution(16, [96, 96, 96], 16, 3, 1),
+        ),
+        (
+            "depthwise 3x3 stride 2 96, 1x112x112",
+            convolution(1, [96, 96, 96], 112, 3, 2),
+        ),
+        (
+            "conv 3x3 stride 2 3->32, 1x224x224",
+            convolution(1, [3, 32, 1], 224, 3, 2),
+        ),
+        (
+            "conv 3x3 128->128 in 32 groups, 8x28x28",
+            convolution(8, [128, 128, 32], 28, 3, 1),
+        ),
     ]
 }
 
@@ -80,7 +110,9 @@ impl Work {
             Work::Matmul(shape) => (shape.rows * shape.inner, shape.inner * shape.columns),
             Work::Conv2d(shape) => (
                 shape.batch * shape.in_channels * shape.input[0] * shape.input[1],
-                shape.out_channels * shape.in_channels / shape.groups * shape.kernel[0] * shape.kernel[1],
+                shape.out_channels * shape.in_channels / shape.groups
+                    * shape.kernel[0]
+                    * shape.kernel[1],
             ),
         }
     }
@@ -95,14 +127,17 @@ impl Work {
 
     /// The loop that anyone would write first, on one thread.
     fn run_naive(&self, table: &[i32], activations: &[u8], weights: &[u8]) -> Vec<i32> {
-        let product = |activation: u8, weight: u8| table[usize::from(activation) << 8 | usize::from(weight)];
+        let product =
+            |activation: u8, weight: u8| table[usize::from(activation) << 8 | usize::from(weight)];
         let mut sums = Vec::new();
         match *self {
             Work::Matmul(shape) => {
                 sums.resize(shape.rows * shape.columns, 0i32);
                 let rows = activations.chunks_exact(shape.inner);
                 for (row, sums) in rows.zip(sums.chunks_exact_mut(shape.columns)) {
-                    for (&activation, weights) in row.iter().zip(weights.chunks_exact(shape.columns)) {
+                    for (&activation, weights) in
+                        row.iter().zip(weights.chunks_exact(shape.columns))
+                    {
                         for (sum, &weight) in sums.iter_mut().zip(weights) {
                             *sum = sum.wrapping_add(product(activation, weight));
                         }
@@ -122,15 +157,24 @@ impl Work {
                                     let channel = n * shape.in_channels + o / outputs * inputs + i;
                                     for dy in 0..shape.kernel[0] {
                                         for dx in 0..shape.kernel[1] {
-                                            let row = (y * shape.stride[0] + dy).wrapping_sub(shape.padding.top);
-                                            let column = (x * shape.stride[1] + dx).wrapping_sub(shape.padding.left);
-                                            let activation = if row < shape.input[0] && column < shape.input[1] {
-                                                activations[(channel * shape.input[0] + row) * shape.input[1] + column]
+                                            let row = (y * shape.stride[0] + dy)
+                                                .wrapping_sub(shape.padding.top);
+                                            let column = (x * shape.stride[1] + dx)
+                                                .wrapping_sub(shape.padding.left);
+                                            let activation = if row < shape.input[0]
+                                                && column < shape.input[1]
+                                            {
+                                                activations[(channel * shape.input[0] + row)
+                                                    * shape.input[1]
+                                                    + column]
                                             } else {
                                                 128
                                             };
-                                            let weight = ((o * inputs + i) * shape.kernel[0] + dy) * shape.kernel[1] + dx;
-                                            sum = sum.wrapping_add(product(activation, weights[weight]));
+                                            let weight = ((o * inputs + i) * shape.kernel[0] + dy)
+                                                * shape.kernel[1]
+                                                + dx;
+                                            sum = sum
+                                                .wrapping_add(product(activation, weights[weight]));
                                         }
                                     }
                                 }
@@ -161,8 +205,16 @@ fn main() -> std::io::Result<()> {
     let mut next = random(1);
     // As wide as signed products of 8 bits; too wide for 16 bits, with sums in 32 bits; as wide as 32 bits, with sums in 64.
     let tables: Vec<(&str, Vec<i32>)> = vec![
-        ("16-bit", (0..1 << 16).map(|_| (next() as i32).rem_euclid(32640) - 16256).collect()),
-        ("20-bit", (0..1 << 16).map(|_| next() as i32 % 500_000).collect()),
+        (
+            "16-bit",
+            (0..1 << 16)
+                .map(|_| (next() as i32).rem_euclid(32640) - 16256)
+                .collect(),
+        ),
+        (
+            "20-bit",
+            (0..1 << 16).map(|_| next() as i32 % 500_000).collect(),
+        ),
         ("32-bit", (0..1 << 16).map(|_| next() as i32).collect()),
     ];
     let pools: Vec<rayon::ThreadPool> = [1, 2]
@@ -171,9 +223,15 @@ fn main() -> std::io::Result<()> {
         .collect::<std::result::Result<_, _>>()
         .map_err(std::io::Error::other)?;
     println!("10^9 lookups per second: median of several runs (fastest run)");
-    println!("{:42} {:8} {:>8} {:>18} {:>18}", "case", "entries", "naive", "1 thread", "2 threads");
+    println!(
+        "{:42} {:8} {:>8} {:>18} {:>18}",
+        "case", "entries", "naive", "1 thread", "2 threads"
+    );
     let mut results = Vec::new();
-    for (case, work) in cases().into_iter().filter(|(case, _)| arguments.selects(case)) {
+    for (case, work) in cases()
+        .into_iter()
+        .filter(|(case, _)| arguments.selects(case))
+    {
         let (activations, weights) = work.lengths();
         let mut codes = |count| -> Vec<u8> { (0..count).map(|_| next() as u8).collect() };
         let (activations, weights) = (codes(activations), codes(weights));
@@ -191,13 +249,17 @@ fn main() -> std::io::Result<()> {
                 });
                 (speed(timing.median), speed(timing.fastest))
             };
-            let naive = measure(Duration::from_millis(1), || work.run_naive(entries, &activations, &weights));
+            let naive = measure(Duration::from_millis(1), || {
+                work.run_naive(entries, &activations, &weights)
+            });
             let naive = report("naive", 1, naive);
             let fast: Vec<(f64, f64)> = pools
                 .iter()
                 .map(|pool| {
                     let timing = pool.install(|| {
-                        measure(Duration::from_millis(400), || work.run(&table, &activations, &weights))
+                        measure(Duration::from_millis(400), || {
+                            work.run(&table, &activations, &weights)
+                        })
                     });
                     report("table-gather", pool.current_num_threads(), timing)
                 })

@@ -64,7 +64,9 @@ impl Arguments {
 
     /// Whether the case of this name is to be run.
     pub fn selects(&self, name: &str) -> bool {
-        self.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| name.contains(filter.as_str()))
     }
 
     /// Writes `results` to the path given with `--json`, if any.

@@ -11,7 +11,7 @@
 //! at a time), 33 (37) on 256-bit vectors, 24 on SSE2, nearly the same for 4, 8 or 16 taps at once, where the panels come
 //! from the second-level cache; 26 with 2 taps, whose panels fit in the first-level cache but whose accumulators then
 //! come and go twice as often. With 32-bit entries 29, and 4 taps at once are best. Looking codes up in registers by
-//! byte permutation gives about 15 whatever the number of lanes (see `column_gather`).
+//! byte permutation gives 12 whatever the number of lanes (see `column_gather`).
 
 use crate::instruction_set::{Family, InstructionSet};
 use crate::panel::{Panel, Row, WORDS};
@@ -44,26 +44,48 @@ impl Form {
     }
 }
 
-/// Adds, for every position of `segments`, the rows that its codes pick: `codes[offset + position]` for every panel's
-/// tap offset. `sums` and `highs` hold one row for each position, in the order of the segments.
+/// The codes that are looked up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Streams<'a> {
+    pub(crate) codes: &'a [u8],
+    /// For every tap, how far its codes are from a position.
+    pub(crate) offsets: &'a [usize],
+    pub(crate) segments: &'a [Segment],
+}
+
+/// The sums so far, one row for each position in the order of the segments.
+#[derive(Debug)]
+pub(crate) struct Sums<'a> {
+    /// Sums of words.
+    pub(crate) words: &'a mut [Row],
+    /// Sums of their upper digits; empty where the form has none.
+    pub(crate) highs: &'a mut [Row],
+}
+
+/// Adds, for every position, the rows that its codes pick from the panels, one panel for each tap.
 pub(crate) fn accumulate(
     set: InstructionSet,
     form: Form,
     panels: &[Panel],
-    codes: &[u8],
-    offsets: &[usize],
-    segments: &[Segment],
-    sums: &mut [Row],
-    highs: &mut [Row],
+    streams: Streams<'_>,
+    sums: Sums<'_>,
 ) {
     let mut first = 0;
     while first < panels.len() {
-        let (panels, offsets) = (&panels[first..], &offsets[first..]);
+        let panels = &panels[first..];
+        let streams = Streams {
+            offsets: &streams.offsets[first..],
+            ..streams
+        };
         let mut taps = form.taps_at_once();
         while taps > panels.len() {
             taps /= 2;
         }
-        let arguments = (panels, codes, offsets, segments, &mut *sums, &mut *highs);
+        let sums = Sums {
+            words: &mut *sums.words,
+            highs: &mut *sums.highs,
+        };
+        let arguments = (panels, streams, sums);
         match form {
             Form::Words => match taps {
                 4 => run::<4, 1, false>(set, arguments),
@@ -86,15 +108,7 @@ pub(crate) fn accumulate(
     }
 }
 
-/// Panels, codes, offsets, segments, sums, highs.
-type Arguments<'a> = (
-    &'a [Panel],
-    &'a [u8],
-    &'a [usize],
-    &'a [Segment],
-    &'a mut [Row],
-    &'a mut [Row],
-);
+type Arguments<'a> = (&'a [Panel], Streams<'a>, Sums<'a>);
 
 fn run<const TAPS: usize, const STEP: usize, const DIGITS: bool>(
     set: InstructionSet,
@@ -117,19 +131,22 @@ fn run<const TAPS: usize, const STEP: usize, const DIGITS: bool>(
 /// function may use, and for 512-bit vectors, where left alone they vectorise over positions instead.
 macro_rules! loop_over_positions {
     ($arguments:expr, $load:expr, $store:expr, $add:expr, $high:expr) => {{
-        let (panels, codes, offsets, segments, mut sums, mut highs) = $arguments;
+        let (panels, Streams { codes, offsets, segments }, Sums { mut words, mut highs }) = $arguments;
         let (load, store, add, high) = ($load, $store, $add, $high);
         let panels: &[Panel; TAPS] = panels.first_chunk().expect("a panel for each tap");
         let offsets: &[usize; TAPS] = offsets.first_chunk().expect("an offset for each tap");
         for segment in segments {
             let length = segment.length;
-            let streams: [&[u8]; TAPS] =
-                offsets.map(|offset| &codes[offset + segment.start..][..length]);
-            let (segment_sums, segment_highs);
-            (segment_sums, sums) = sums.split_at_mut(length);
+            // Not `offsets.map(..)`: a closure with vector instructions is not inlined into a function without.
+            let mut streams: [&[u8]; TAPS] = [&[]; TAPS];
+            for (stream, offset) in streams.iter_mut().zip(offsets) {
+                *stream = &codes[offset + segment.start..][..length];
+            }
+            let (segment_words, segment_highs);
+            (segment_words, words) = words.split_at_mut(length);
             (segment_highs, highs) = highs.split_at_mut(if DIGITS { length } else { 0 });
             for position in 0..length {
-                let mut sum = load(&segment_sums[position]);
+                let mut sum = load(&segment_words[position]);
                 let mut high_sum = if DIGITS {
                     load(&segment_highs[position])
                 } else {
@@ -150,7 +167,7 @@ macro_rules! loop_over_positions {
                         high_sum = add(high_sum, high(row));
                     }
                 }
-                store(&mut segment_sums[position], sum);
+                store(&mut segment_words[position], sum);
                 if DIGITS {
                     store(&mut segment_highs[position], high_sum);
                 }

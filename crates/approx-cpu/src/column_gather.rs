@@ -1,69 +1,80 @@
 //! Lookup for a single lane: one fixed code per tap picks a table line, and a stream of codes is looked up in it.
 //!
-//! Panels need 16 or 32 lanes that share a stream. Depthwise convolutions, groups of a few channels, and the linear layer
+//! Panels want 16 or 32 lanes that share a stream. Depthwise convolutions, groups of a few channels, and the linear layer
 //! of a batch of one have fewer. With AVX-512 VBMI a line's bytes stay in registers and `vpermi2b` looks 64 codes up at a
-//! time, one plane of bytes after the other: about 15 G lookups/s with 16-bit entries, half of that with 32-bit ones. Byte
-//! sums are kept in 16-bit words, even and odd positions apart, for up to 256 taps. Elsewhere a plain indexed load per
-//! lookup is used, about 1.5 to 2.5 G lookups/s, still better than a panel for fewer than about 3 lanes; vector gather
-//! instructions are no faster than that on any processor we know of.
+//! time, one plane of bytes after the other: measured at 12 G lookups/s on one thread with 16-bit entries and 6 with 32-bit
+//! ones, where streams are long. Byte sums are kept in 16-bit words, even and odd positions apart, for up to 256 taps.
+//! Elsewhere a plain indexed load per lookup gives 2.9 G.
 
 use crate::accumulators::Accumulator;
-use crate::instruction_set::{Family, InstructionSet};
+use crate::instruction_set::InstructionSet;
 use crate::table::{CODES, LineEntries, Lines};
 
 /// Positions looked up together.
 pub(crate) const BLOCK: usize = 64;
 
-/// Adds to `sums[p]`, for every position p, the stored entries that its codes `codes[offsets[k] + start + p]` pick from
-/// the lines `lane[k]`. No code exceeds `largest_code`.
-pub(crate) fn accumulate<T: Accumulator>(
-    set: InstructionSet,
-    lines: &Lines,
-    lane: &[u8],
-    codes: &[u8],
-    offsets: &[usize],
-    start: usize,
-    largest_code: u8,
-    sums: &mut [T],
-) {
-    match set.family() {
-        #[cfg(target_arch = "x86_64")]
-        Family::Avx512Vbmi => {
-            let one_half = usize::from(largest_code) < CODES / 2;
-            // SAFETY: an instruction set is only constructed where the machine has it.
-            unsafe {
-                if one_half {
-                    vbmi::accumulate::<T, true>(lines, lane, codes, offsets, start, sums);
-                } else {
-                    vbmi::accumulate::<T, false>(lines, lane, codes, offsets, start, sums);
-                }
+/// What is looked up where.
+#[derive(Clone, Copy)]
+pub(crate) struct Lookup<'a> {
+    pub(crate) lines: &'a Lines,
+    /// The lane's code at every tap, which picks a line.
+    pub(crate) lane: &'a [u8],
+    pub(crate) codes: &'a [u8],
+    /// For every tap, how far its codes are from a position.
+    pub(crate) offsets: &'a [usize],
+    /// The first position.
+    pub(crate) start: usize,
+    /// No streamed code is larger.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only lookup by byte permutation gains by it")
+    )]
+    pub(crate) largest_code: u8,
+}
+
+/// Adds to `sums[p]`, for every position p, the stored entries at `codes[offsets[k] + start + p]` of the lines `lane[k]`.
+pub(crate) fn accumulate<T: Accumulator>(set: InstructionSet, lookup: Lookup<'_>, sums: &mut [T]) {
+    #[cfg(target_arch = "x86_64")]
+    if set.permutes_bytes() {
+        // SAFETY: an instruction set is only constructed where the machine has it.
+        unsafe {
+            if usize::from(lookup.largest_code) < CODES / 2 {
+                vbmi::accumulate::<T, true>(lookup, sums);
+            } else {
+                vbmi::accumulate::<T, false>(lookup, sums);
             }
         }
-        _ => match &lines.entries {
-            LineEntries::Narrow(lines) => {
-                indexed_loads(lines, lane, codes, offsets, start, sums, |entry| {
-                    T::from_digits(u32::from(entry), 0)
-                });
-            }
-            LineEntries::Wide(lines) => {
-                indexed_loads(lines, lane, codes, offsets, start, sums, |entry| {
-                    T::from_digits(entry & 0xffff, entry >> 16)
-                });
-            }
-        },
+        return;
+    }
+    debug_assert!(!set.permutes_bytes());
+    match &lookup.lines.entries {
+        LineEntries::Narrow(lines) => {
+            indexed_loads(lines, lookup, sums, |entry| {
+                T::from_digits(u32::from(entry), 0)
+            });
+        }
+        LineEntries::Wide(lines) => {
+            indexed_loads(lines, lookup, sums, |entry| {
+                T::from_digits(entry & 0xffff, entry >> 16)
+            });
+        }
     }
 }
 
 /// One load per lookup, four taps at once.
 fn indexed_loads<T: Accumulator, E: Copy>(
     lines: &[[E; CODES]],
-    lane: &[u8],
-    codes: &[u8],
-    offsets: &[usize],
-    start: usize,
+    lookup: Lookup<'_>,
     sums: &mut [T],
     widen: impl Fn(E) -> T,
 ) {
+    let Lookup {
+        lane,
+        codes,
+        offsets,
+        start,
+        ..
+    } = lookup;
     let (blocks, rest) = offsets.as_chunks::<4>();
     let (lane_blocks, lane_rest) = lane.as_chunks::<4>();
     for (offsets, lane) in blocks.iter().zip(lane_blocks) {
@@ -92,9 +103,12 @@ mod vbmi {
 
     use bytemuck::must_cast;
 
-    use super::{BLOCK, CODES};
+    use super::{BLOCK, CODES, Lookup};
     use crate::accumulators::Accumulator;
     use crate::table::{DigitLine, Lines};
+
+    // Closures are kept out of library functions here: those are compiled without the instructions that the closures
+    // ask for, so neither would be inlined.
 
     /// Additions of bytes that fit in 16 bits, rounded down to a power of two.
     const BYTE_SUMS: usize = 256;
@@ -102,35 +116,84 @@ mod vbmi {
     /// `ONE_HALF`: every code is below 128, so that only the first half of each line is looked at.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
     pub(super) fn accumulate<T: Accumulator, const ONE_HALF: bool>(
-        lines: &Lines,
-        lane: &[u8],
-        codes: &[u8],
-        offsets: &[usize],
-        start: usize,
+        lookup: Lookup<'_>,
         sums: &mut [T],
     ) {
-        for (block, sums) in sums.chunks_mut(BLOCK).enumerate() {
-            let start = start + block * BLOCK;
-            for (lane, offsets) in lane.chunks(BYTE_SUMS).zip(offsets.chunks(BYTE_SUMS)) {
-                let digits = |digit: &[DigitLine]| {
-                    digit_sums::<ONE_HALF>(digit, lane, codes, offsets, start, sums.len())
+        let Lookup {
+            lines,
+            lane,
+            codes,
+            offsets,
+            start,
+            ..
+        } = lookup;
+        let length = sums.len();
+        for (lane, offsets) in lane.chunks(BYTE_SUMS).zip(offsets.chunks(BYTE_SUMS)) {
+            let (blocks, rest) = sums.as_chunks_mut::<BLOCK>();
+            for (block, sums) in blocks.iter_mut().enumerate() {
+                add_block::<T, ONE_HALF>(lines, lane, codes, offsets, start + block * BLOCK, sums);
+            }
+            if rest.is_empty() {
+                continue;
+            }
+            let mut block = [T::default(); BLOCK];
+            if length >= BLOCK {
+                // Up to the end, starting over some positions that are done already.
+                let start = start + length - BLOCK;
+                add_block::<T, ONE_HALF>(lines, lane, codes, offsets, start, &mut block);
+                for (sum, &more) in rest.iter_mut().zip(&block[BLOCK - length % BLOCK..]) {
+                    *sum = sum.plus(more);
+                }
+            } else {
+                // There may be no 64 codes: copy what there is, for as many taps at a time as make a small copy.
+                const TAPS: usize = 16;
+                const COPIED: [usize; TAPS] = {
+                    let mut offsets = [0; TAPS];
+                    let mut tap = 0;
+                    while tap < TAPS {
+                        offsets[tap] = tap * BLOCK;
+                        tap += 1;
+                    }
+                    offsets
                 };
-                let low = digits(&lines.digits[0]);
-                if let Some(digit) = lines.digits.get(1) {
-                    let high = digits(digit);
-                    for (sum, (low, high)) in sums.iter_mut().zip(low.into_iter().zip(high)) {
-                        *sum = sum.plus(T::from_digits(low, high));
+                let mut copy = [0; TAPS * BLOCK];
+                for (lane, offsets) in lane.chunks(TAPS).zip(offsets.chunks(TAPS)) {
+                    for (to, offset) in copy.as_chunks_mut::<BLOCK>().0.iter_mut().zip(offsets) {
+                        to[..length].copy_from_slice(&codes[offset + start..][..length]);
                     }
-                } else {
-                    for (sum, low) in sums.iter_mut().zip(low) {
-                        *sum = sum.plus(T::from_digits(low, 0));
-                    }
+                    add_block::<T, ONE_HALF>(lines, lane, &copy, &COPIED, 0, &mut block);
+                }
+                for (sum, &more) in rest.iter_mut().zip(&block) {
+                    *sum = sum.plus(more);
                 }
             }
         }
     }
 
-    /// The sums of one 16-bit digit at up to 64 positions, over at most 256 taps.
+    /// Adds the entries of 64 positions, over at most 256 taps.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+    #[inline]
+    fn add_block<T: Accumulator, const ONE_HALF: bool>(
+        lines: &Lines,
+        lane: &[u8],
+        codes: &[u8],
+        offsets: &[usize],
+        start: usize,
+        sums: &mut [T; BLOCK],
+    ) {
+        let [low_even, low_odd] =
+            digit_sums::<ONE_HALF>(&lines.digits[0], lane, codes, offsets, start);
+        let (mut high_even, mut high_odd) = ([0; BLOCK / 2], [0; BLOCK / 2]);
+        if let Some(digit) = lines.digits.get(1) {
+            [high_even, high_odd] = digit_sums::<ONE_HALF>(digit, lane, codes, offsets, start);
+        }
+        for (i, pair) in sums.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            pair[0] = pair[0].plus(T::from_digits(low_even[i], high_even[i]));
+            pair[1] = pair[1].plus(T::from_digits(low_odd[i], high_odd[i]));
+        }
+    }
+
+    /// The sums of one 16-bit digit at 64 positions, even and odd ones apart, over at most 256 taps.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
     #[inline]
     fn digit_sums<const ONE_HALF: bool>(
@@ -139,40 +202,35 @@ mod vbmi {
         codes: &[u8],
         offsets: &[usize],
         start: usize,
-        positions: usize,
-    ) -> [u32; BLOCK] {
+    ) -> [[u32; BLOCK / 2]; 2] {
         let zero = _mm512_setzero_si512();
         // For each plane of bytes: sums of all 16-bit words, and sums of their upper (odd) bytes.
         let mut words = [zero; 2];
         let mut odd = [zero; 2];
         for (&code, offset) in lane.iter().zip(offsets) {
-            let stream = &codes[offset + start..][..positions];
-            let indices = match stream.first_chunk::<BLOCK>() {
-                Some(block) => *block,
-                None => {
-                    let mut block = [0; BLOCK];
-                    block[..positions].copy_from_slice(stream);
-                    block
-                }
-            };
-            let indices = must_cast::<[u8; BLOCK], __m512i>(indices);
-            let line = &digit[usize::from(code)];
+            let indices: &[u8; BLOCK] = codes[offset + start..]
+                .first_chunk()
+                .expect("64 codes from every start");
+            let indices = must_cast::<[u8; BLOCK], __m512i>(*indices);
+            let line = &digit[usize::from(code)].0;
             for plane in 0..2 {
                 let entries = look_up::<ONE_HALF>(&line[plane], indices);
                 words[plane] = _mm512_add_epi16(words[plane], entries);
                 odd[plane] = _mm512_add_epi16(odd[plane], _mm512_srli_epi16::<8>(entries));
             }
         }
-        let even = [0, 1].map(|plane| {
-            _mm512_sub_epi16(words[plane], _mm512_slli_epi16::<8>(odd[plane]))
-        });
-        let combine = |sums: [__m512i; 2]| -> [u32; BLOCK / 2] {
-            let low = must_cast::<__m512i, [u16; BLOCK / 2]>(sums[0]);
-            let high = must_cast::<__m512i, [u16; BLOCK / 2]>(sums[1]);
-            std::array::from_fn(|i| u32::from(low[i]) + (u32::from(high[i]) << 8))
-        };
-        let (even, odd) = (combine(even), combine(odd));
-        std::array::from_fn(|i| if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
+        let mut planes = [[[0u16; BLOCK / 2]; 2]; 2];
+        for (plane, sums) in planes.iter_mut().enumerate() {
+            let even = _mm512_sub_epi16(words[plane], _mm512_slli_epi16::<8>(odd[plane]));
+            *sums = [must_cast(even), must_cast(odd[plane])];
+        }
+        let mut sums = [[0; BLOCK / 2]; 2];
+        for (parity, sums) in sums.iter_mut().enumerate() {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = u32::from(planes[0][parity][i]) + (u32::from(planes[1][parity][i]) << 8);
+            }
+        }
+        sums
     }
 
     /// The bytes at 64 indices of a line.

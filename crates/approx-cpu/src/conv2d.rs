@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use crate::accumulate::Segment;
-use crate::accumulators::{Accumulators, fit_in_32_bits};
+use crate::accumulators::{Accumulators, add_bound, fit_in_32_bits};
 use crate::error::{KernelError, check_length, checked_product};
 use crate::gather::{Problem, Strategy, masked};
 use crate::instruction_set::InstructionSet;
@@ -91,7 +91,11 @@ impl Conv2dShape {
     pub fn validate(&self) -> Result<(), KernelError> {
         for (channels, side) in [(self.in_channels, "input"), (self.out_channels, "output")] {
             if self.groups == 0 || !channels.is_multiple_of(self.groups) {
-                return Err(KernelError::Groups { groups: self.groups, channels, side });
+                return Err(KernelError::Groups {
+                    groups: self.groups,
+                    channels,
+                    side,
+                });
             }
         }
         for (parameter, pair) in [
@@ -109,7 +113,9 @@ impl Conv2dShape {
         ];
         let mut padded = [0; 2];
         for (axis, side) in ["height", "width"].into_iter().enumerate() {
-            let overflow = KernelError::Overflow { quantity: "the padded input" };
+            let overflow = KernelError::Overflow {
+                quantity: "the padded input",
+            };
             padded[axis] = self.input[axis]
                 .checked_add(padding[axis].0)
                 .and_then(|sum| sum.checked_add(padding[axis].1))
@@ -117,9 +123,15 @@ impl Conv2dShape {
             let kernel = (self.kernel[axis] - 1)
                 .checked_mul(self.dilation[axis])
                 .and_then(|span| span.checked_add(1))
-                .ok_or(KernelError::Overflow { quantity: "the dilated kernel" })?;
+                .ok_or(KernelError::Overflow {
+                    quantity: "the dilated kernel",
+                })?;
             if kernel > padded[axis] {
-                return Err(KernelError::KernelTooLarge { side, kernel, input: padded[axis] });
+                return Err(KernelError::KernelTooLarge {
+                    side,
+                    kernel,
+                    input: padded[axis],
+                });
             }
         }
         // The copy of the input with phases can exceed the padded input by less than a stride and a kernel per side.
@@ -129,10 +141,24 @@ impl Conv2dShape {
                 .and_then(|side| side.checked_mul(2))
                 .unwrap_or(usize::MAX)
         });
-        checked_product("the padded input", &[self.batch, self.in_channels, copy[0], copy[1]])?;
-        checked_product("the weights", &[self.out_channels, self.in_channels, self.kernel[0], self.kernel[1]])?;
+        checked_product(
+            "the padded input",
+            &[self.batch, self.in_channels, copy[0], copy[1]],
+        )?;
+        checked_product(
+            "the weights",
+            &[
+                self.out_channels,
+                self.in_channels,
+                self.kernel[0],
+                self.kernel[1],
+            ],
+        )?;
         let [height, width] = self.output();
-        checked_product("the output", &[self.batch, self.out_channels, height, width])?;
+        checked_product(
+            "the output",
+            &[self.batch, self.out_channels, height, width],
+        )?;
         checked_product("the window sums", &[self.batch, self.groups, height, width])?;
         Ok(())
     }
@@ -202,7 +228,15 @@ pub fn conv2d(
     padding_code: u8,
     shape: Conv2dShape,
 ) -> Result<Accumulators, KernelError> {
-    conv2d_with(InstructionSet::best(), None, table, activations, weights, padding_code, shape)
+    conv2d_with(
+        InstructionSet::best(),
+        None,
+        table,
+        activations,
+        weights,
+        padding_code,
+        shape,
+    )
 }
 
 /// [`conv2d`] with a given instruction set and, if any, strategy.
@@ -237,13 +271,12 @@ pub(crate) fn conv2d_with(
         lines_by_plane: table.by_weight(),
         lines_by_position: table.by_activation(),
     };
-    let bound = || {
-        let sums = weights.chunks_exact(inner.max(1)).map(|codes| -> u128 {
-            codes.iter().map(|&code| u128::from(table.weight_max_abs(code))).sum()
-        });
-        sums.max().unwrap_or(0)
-    };
-    Ok(if fit_in_32_bits(table, inner, bound) {
+    let largest_sums = weights.chunks_exact(inner.max(1)).map(|weights| {
+        weights
+            .iter()
+            .fold(0, |bound, &weight| add_bound(bound, table, weight))
+    });
+    Ok(if fit_in_32_bits(table, inner, largest_sums) {
         Accumulators::I32(problem.solve(table, set, strategy))
     } else {
         Accumulators::I64(problem.solve(table, set, strategy))
@@ -279,11 +312,22 @@ impl Axis {
         let taps: Vec<(usize, usize)> = (0..taps)
             .map(|tap| {
                 let phase = phases.binary_search(&(tap * dilation % stride));
-                (phase.expect("every tap has its phase"), tap * dilation / stride)
+                (
+                    phase.expect("every tap has its phase"),
+                    tap * dilation / stride,
+                )
             })
             .collect();
-        let reach = taps.iter().map(|&(_, distance)| distance).max().unwrap_or(0);
-        Axis { phases, length: output + reach, taps }
+        let reach = taps
+            .iter()
+            .map(|&(_, distance)| distance)
+            .max()
+            .unwrap_or(0);
+        Axis {
+            phases,
+            length: output + reach,
+            taps,
+        }
     }
 }
 
@@ -292,7 +336,12 @@ impl<'a> Windows<'a> {
         let [height, width] = shape.output();
         let [mut rows, mut columns] = [0, 1].map(|axis| {
             let output = [height, width][axis];
-            Axis::new(shape.kernel[axis], shape.stride[axis], shape.dilation[axis], output)
+            Axis::new(
+                shape.kernel[axis],
+                shape.stride[axis],
+                shape.dilation[axis],
+                output,
+            )
         });
         let codes = if shape.is_unpadded() && shape.stride == [1, 1] {
             // Each axis has one phase, and all of the input is in it.
@@ -309,24 +358,44 @@ impl<'a> Windows<'a> {
                 for &(column_phase, column) in &columns.taps {
                     let phase = row_phase * columns.phases.len() + column_phase;
                     offsets.push(
-                        channel * channel_stride + phase * phase_stride + row * columns.length + column,
+                        channel * channel_stride
+                            + phase * phase_stride
+                            + row * columns.length
+                            + column,
                     );
                 }
             }
         }
         let segments = if columns.length == width {
-            vec![Segment { start: 0, length: height * width }]
+            vec![Segment {
+                start: 0,
+                length: height * width,
+            }]
         } else {
             (0..height)
-                .map(|row| Segment { start: row * columns.length, length: width })
+                .map(|row| Segment {
+                    start: row * columns.length,
+                    length: width,
+                })
                 .collect()
         };
-        Windows { codes, channel_stride, offsets, segments }
+        Windows {
+            codes,
+            channel_stride,
+            offsets,
+            segments,
+        }
     }
 }
 
 /// The input with its border, `[batch, in_channels, row phase, column phase, row, column]`.
-fn phases(shape: &Conv2dShape, input: &[u8], padding_code: u8, rows: &Axis, columns: &Axis) -> Vec<u8> {
+fn phases(
+    shape: &Conv2dShape,
+    input: &[u8],
+    padding_code: u8,
+    rows: &Axis,
+    columns: &Axis,
+) -> Vec<u8> {
     let [height, width] = shape.input;
     let channel = rows.phases.len() * columns.phases.len() * rows.length * columns.length;
     let channels = shape.batch * shape.in_channels;
@@ -339,7 +408,11 @@ fn phases(shape: &Conv2dShape, input: &[u8], padding_code: u8, rows: &Axis, colu
         for &row_phase in &rows.phases {
             for &column_phase in &columns.phases {
                 // The first position of this phase that lies in the input, and where that is.
-                let skipped = shape.padding.left.saturating_sub(column_phase).div_ceil(shape.stride[1]);
+                let skipped = shape
+                    .padding
+                    .left
+                    .saturating_sub(column_phase)
+                    .div_ceil(shape.stride[1]);
                 let first = skipped * shape.stride[1] + column_phase - shape.padding.left;
                 for line in 0..rows.length {
                     let to = lines.next().expect("a line for every phase and row");
@@ -349,12 +422,26 @@ fn phases(shape: &Conv2dShape, input: &[u8], padding_code: u8, rows: &Axis, colu
                     }
                     let to = &mut to[skipped..];
                     let from = &from[row * width..][first..width];
-                    if shape.stride[1] == 1 {
-                        let length = to.len().min(from.len());
-                        to[..length].copy_from_slice(&from[..length]);
-                    } else {
-                        for (to, &from) in to.iter_mut().zip(from.iter().step_by(shape.stride[1])) {
-                            *to = from;
+                    match shape.stride[1] {
+                        1 => {
+                            let length = to.len().min(from.len());
+                            to[..length].copy_from_slice(&from[..length]);
+                        }
+                        // The common case again, in a form that compilers vectorise.
+                        2 => {
+                            let (pairs, last) = from.as_chunks::<2>();
+                            for (to, pair) in to.iter_mut().zip(pairs) {
+                                *to = pair[0];
+                            }
+                            if let (Some(to), Some(&last)) = (to.get_mut(pairs.len()), last.first())
+                            {
+                                *to = last;
+                            }
+                        }
+                        stride => {
+                            for (to, &from) in to.iter_mut().zip(from.iter().step_by(stride)) {
+                                *to = from;
+                            }
                         }
                     }
                 }
@@ -364,7 +451,10 @@ fn phases(shape: &Conv2dShape, input: &[u8], padding_code: u8, rows: &Axis, colu
     /// Bytes of the copy that are worth a task.
     const BYTES_PER_TASK: usize = 1 << 15;
     if codes.len() <= BYTES_PER_TASK {
-        codes.chunks_exact_mut(channel).zip(input.chunks_exact(height * width)).for_each(fill);
+        codes
+            .chunks_exact_mut(channel)
+            .zip(input.chunks_exact(height * width))
+            .for_each(fill);
     } else {
         codes
             .par_chunks_exact_mut(channel)

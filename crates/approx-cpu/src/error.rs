@@ -45,7 +45,9 @@ pub enum KernelError {
         parameter: &'static str,
     },
     /// A dilated kernel that does not fit into the padded input.
-    #[error("the kernel spans {kernel} positions of the {side}, more than the {input} of the padded input")]
+    #[error(
+        "the kernel spans {kernel} positions of the {side}, more than the {input} of the padded input"
+    )]
     KernelTooLarge {
         /// `"height"` or `"width"`.
         side: &'static str,

@@ -7,7 +7,7 @@
 //! product a plane is a row and a position a column of the output.
 //!
 //! Either side can be streamed while the other is held fixed in lanes, by panels (see `panel`, `accumulate`) or lane by lane
-//! (see `column_gather`). A panel costs as much as some 300 positions of the stream, so panels want a long stream, and
+//! (see `column_gather`). A panel costs as much as some 800 positions of the stream, so panels want a long stream, and
 //! lanes that fill it. [`Strategy::choose`] estimates all four in clock cycles and takes the cheapest.
 //!
 //! A task computes one block of lanes along one tile of the stream and owns the slices of the output it fills.
@@ -18,11 +18,11 @@ use std::ops::RangeInclusive;
 
 use rayon::prelude::*;
 
-use crate::accumulate::{self, Form, Segment};
+use crate::accumulate::{self, Form, Segment, Streams, Sums};
 use crate::accumulators::Accumulator;
-use crate::column_gather;
+use crate::column_gather::{self, Lookup};
 use crate::instruction_set::{Family, InstructionSet};
-use crate::panel::{self, NARROW_LANES, Panel, Row, WIDE_LANES};
+use crate::panel::{self, NARROW_LANES, Panel, Row, WIDE_LANES, exchange};
 use crate::table::{CODES, LineEntries, Lines, LookupTable};
 
 /// Which operand an index runs over.
@@ -45,10 +45,22 @@ pub(crate) struct Strategy {
 
 impl Strategy {
     pub(crate) const ALL: [Strategy; 4] = [
-        Strategy { streamed: Side::Positions, panels: true },
-        Strategy { streamed: Side::Planes, panels: true },
-        Strategy { streamed: Side::Positions, panels: false },
-        Strategy { streamed: Side::Planes, panels: false },
+        Strategy {
+            streamed: Side::Positions,
+            panels: true,
+        },
+        Strategy {
+            streamed: Side::Planes,
+            panels: true,
+        },
+        Strategy {
+            streamed: Side::Positions,
+            panels: false,
+        },
+        Strategy {
+            streamed: Side::Planes,
+            panels: false,
+        },
     ];
 }
 
@@ -121,12 +133,7 @@ struct Tile {
 }
 
 /// Cuts the positions of all images into tiles of at most `size` positions.
-fn tiles(
-    images: usize,
-    image_stride: usize,
-    segments: &[Segment],
-    size: usize,
-) -> Vec<Tile> {
+fn tiles(images: usize, image_stride: usize, segments: &[Segment], size: usize) -> Vec<Tile> {
     let mut tiles = vec![Tile::default()];
     for image in 0..images {
         for segment in segments {
@@ -140,9 +147,16 @@ fn tiles(
                 }
                 let tile = tiles.last_mut().expect("there is a first tile");
                 if tile.parts.last().is_none_or(|part| part.image != image) {
-                    tile.parts.push(Part { image, segments: Vec::new(), length: 0 });
+                    tile.parts.push(Part {
+                        image,
+                        segments: Vec::new(),
+                        length: 0,
+                    });
                 }
-                let part = tile.parts.last_mut().expect("there is a part for this image");
+                let part = tile
+                    .parts
+                    .last_mut()
+                    .expect("there is a part for this image");
                 let segment = Segment {
                     start: image * image_stride + segment.start + first,
                     length,
@@ -204,7 +218,6 @@ impl Problem<'_> {
 
     /// Estimates every strategy in clock cycles and takes the cheapest. The constants were measured.
     pub(crate) fn choose(&self, set: InstructionSet, narrow: bool, wide_sums: bool) -> Strategy {
-        let narrow_factor = if narrow { 1.0 } else { 2.0 };
         let positions = self.images * self.positions();
         let cost = |strategy: &Strategy| -> f64 {
             let (stream, lanes) = match strategy.streamed {
@@ -213,23 +226,29 @@ impl Problem<'_> {
             };
             if strategy.panels {
                 let lanes_of_block = if narrow { NARROW_LANES } else { WIDE_LANES };
-                let (build, position) = match set.family() {
+                // Cycles to build a panel, and to stream one position over it.
+                let (build, position) = match (set.family(), narrow) {
+                    (Family::Portable, true) => (3000.0, 3.4),
+                    (Family::Portable, false) => (4000.0, 3.0),
                     #[cfg(target_arch = "x86_64")]
-                    Family::Avx512 | Family::Avx512Vbmi => (1100.0, 2.2),
+                    (Family::Avx2, _) => (1800.0, 2.5),
                     #[cfg(target_arch = "x86_64")]
-                    Family::Avx2 => (1700.0, 2.7),
-                    Family::Portable => (1900.0, 3.5),
+                    (Family::Avx512 | Family::Avx512Vbmi, _) => (1800.0, 2.2),
                 };
-                let position = match (narrow, wide_sums) {
-                    (false, false) => position * 0.75,
-                    _ => position,
+                // Only the words of 32-bit entries are summed, not their digits.
+                let position = if narrow || wide_sums {
+                    position
+                } else {
+                    position * 0.75
                 };
                 let builds = stream.div_ceil(TILE) as f64;
                 lanes.div_ceil(lanes_of_block) as f64 * (builds * build + stream as f64 * position)
             } else if set.permutes_bytes() {
-                lanes as f64 * (stream.div_ceil(column_gather::BLOCK) as f64 * 13.0 * narrow_factor + 4.0)
+                // Cycles for 64 positions.
+                let block = if narrow { 15.0 } else { 30.0 };
+                lanes as f64 * (stream.div_ceil(column_gather::BLOCK) as f64 * block + 4.0)
             } else {
-                lanes as f64 * (stream as f64 * 1.3 + 4.0)
+                lanes as f64 * (stream as f64 * 1.1 + 4.0)
             }
         };
         let mut best = Strategy::ALL[0];
@@ -266,7 +285,9 @@ impl Problem<'_> {
         };
         let form = if narrow || T::WIDE {
             // 32-bit entries are never added before they are split: carry_free_additions() is 0 for them.
-            Form::Digits { carry_free: table.carry_free_additions() }
+            Form::Digits {
+                carry_free: table.carry_free_additions(),
+            }
         } else {
             Form::Words
         };
@@ -334,7 +355,15 @@ impl Problem<'_> {
                 group_stride: self.planes * self.inner,
                 offsets: (0..self.inner).map(|tap| tap * self.planes).collect(),
                 range: code_range(self.plane_codes),
-                tiles: tiles(1, 0, &[Segment { start: 0, length: self.planes }], size),
+                tiles: tiles(
+                    1,
+                    0,
+                    &[Segment {
+                        start: 0,
+                        length: self.planes,
+                    }],
+                    size,
+                ),
             },
         }
     }
@@ -380,12 +409,15 @@ impl Problem<'_> {
             })
             .collect();
         // Which tile each plane is in, where planes are streamed.
-        let mut tile_of_plane = Vec::new();
-        if streamed == Side::Planes {
-            for (index, tile) in tiles.iter().enumerate() {
-                tile_of_plane.resize(tile_of_plane.len() + tile.length, index);
+        let tile_of_plane: Vec<usize> = match streamed {
+            Side::Positions => vec![0; self.planes],
+            Side::Planes => {
+                let indices = tiles.iter().enumerate();
+                indices
+                    .flat_map(|(index, tile)| std::iter::repeat_n(index, tile.length))
+                    .collect()
             }
-        }
+        };
         let mut planes = output.chunks_exact_mut(positions);
         let mut cuts: Vec<(usize, usize)> = Vec::new();
         for image in 0..self.images {
@@ -408,14 +440,14 @@ impl Problem<'_> {
                 }
             }
             for group in 0..self.groups {
-                for plane in 0..self.planes {
+                for (plane, &tile_of_plane) in tile_of_plane.iter().enumerate() {
                     let mut rest = planes.next().expect("the output holds every plane");
                     for &(index, length) in &cuts {
                         let piece;
                         (piece, rest) = rest.split_at_mut(length);
                         let (block_index, tile) = match streamed {
                             Side::Positions => (plane / block, index),
-                            Side::Planes => (index, tile_of_plane[plane]),
+                            Side::Planes => (index, tile_of_plane),
                         };
                         let task = (group * blocks + block_index) * tiles.len() + tile;
                         tasks[task].pieces.push(piece);
@@ -440,18 +472,39 @@ impl Problem<'_> {
     }
 }
 
-/// Writes the transpose of a `[rows, columns]` matrix of bytes, block by block.
+/// Writes the transpose of a `[rows, columns]` matrix of bytes, in blocks of 8 by 8.
 fn transpose(from: &[u8], to: &mut [u8], rows: usize, columns: usize) {
-    const SIDE: usize = 32;
-    for first_row in (0..rows).step_by(SIDE) {
-        let last_row = rows.min(first_row + SIDE);
-        for first_column in (0..columns).step_by(SIDE) {
-            for column in first_column..columns.min(first_column + SIDE) {
-                let to = &mut to[column * rows..][first_row..last_row];
-                for (row, to) in (first_row..last_row).zip(to) {
-                    *to = from[row * columns + column];
-                }
+    const SIDE: usize = 8;
+    let (whole_rows, whole_columns) = (rows - rows % SIDE, columns - columns % SIDE);
+    for first_row in (0..whole_rows).step_by(SIDE) {
+        for first_column in (0..whole_columns).step_by(SIDE) {
+            let mut words = [0; SIDE];
+            for (row, word) in words.iter_mut().enumerate() {
+                let bytes = from[(first_row + row) * columns + first_column..].first_chunk();
+                *word = u64::from_le_bytes(*bytes.expect("a whole block"));
             }
+            for i in [0, 2, 4, 6] {
+                (words[i], words[i + 1]) =
+                    exchange::<8>(words[i], words[i + 1], 0x00ff_00ff_00ff_00ff);
+            }
+            for i in [0, 1, 4, 5] {
+                (words[i], words[i + 2]) =
+                    exchange::<16>(words[i], words[i + 2], 0x0000_ffff_0000_ffff);
+            }
+            for i in [0, 1, 2, 3] {
+                (words[i], words[i + 4]) =
+                    exchange::<32>(words[i], words[i + 4], 0x0000_0000_ffff_ffff);
+            }
+            for (column, word) in words.into_iter().enumerate() {
+                let bytes = &mut to[(first_column + column) * rows + first_row..][..SIDE];
+                bytes.copy_from_slice(&word.to_le_bytes());
+            }
+        }
+    }
+    for row in 0..rows {
+        let first = if row < whole_rows { whole_columns } else { 0 };
+        for column in first..columns {
+            to[column * rows + row] = from[row * columns + column];
         }
     }
 }
@@ -477,11 +530,13 @@ impl<T: Accumulator> Pass<'_, T> {
         let problem = self.problem;
         codes.clear();
         codes.resize(self.taps * block, 0);
-        let lanes = (0..block).map(|lane| task.first_lane + if lane < task.lanes { lane } else { 0 });
+        let lanes =
+            (0..block).map(|lane| task.first_lane + if lane < task.lanes { lane } else { 0 });
         match self.streamed {
             Side::Positions => {
                 for (lane, plane) in lanes.enumerate() {
-                    let first = (task.group * problem.planes + plane) * problem.inner + self.first_tap;
+                    let first =
+                        (task.group * problem.planes + plane) * problem.inner + self.first_tap;
                     let from = &problem.plane_codes[first..][..self.taps];
                     for (to, &from) in codes[lane..].iter_mut().step_by(block).zip(from) {
                         *to = from;
@@ -490,9 +545,14 @@ impl<T: Accumulator> Pass<'_, T> {
             }
             Side::Planes => {
                 let starts: Vec<usize> = lanes
-                    .map(|position| task.group * problem.group_stride + problem.position_start(position))
+                    .map(|position| {
+                        task.group * problem.group_stride + problem.position_start(position)
+                    })
                     .collect();
-                for (to, offset) in codes.chunks_exact_mut(block).zip(&problem.offsets[self.first_tap..]) {
+                for (to, offset) in codes
+                    .chunks_exact_mut(block)
+                    .zip(&problem.offsets[self.first_tap..])
+                {
                     for (to, start) in to.iter_mut().zip(&starts) {
                         *to = problem.position_codes[start + offset];
                     }
@@ -515,50 +575,69 @@ impl<T: Accumulator> Pass<'_, T> {
         let digits = matches!(form, Form::Digits { .. });
         let length = self.tile.length;
         self.lane_codes(task, NARROW_LANES, &mut scratch.lane_codes);
-        scratch.panels.resize(taps_at_once.max(scratch.panels.len()), [Row::ZERO; CODES]);
+        scratch
+            .panels
+            .resize(taps_at_once.max(scratch.panels.len()), [Row::ZERO; CODES]);
         for (rows, wanted) in [(&mut scratch.sums, true), (&mut scratch.highs, digits)] {
             rows.clear();
             rows.resize(if wanted { length } else { 0 }, Row::ZERO);
         }
         let lanes = scratch.lane_codes.as_chunks::<NARROW_LANES>().0;
-        for (lanes, offsets) in lanes.chunks(taps_at_once).zip(self.offsets().chunks(taps_at_once)) {
+        for (lanes, offsets) in lanes
+            .chunks(taps_at_once)
+            .zip(self.offsets().chunks(taps_at_once))
+        {
             let panels = &mut scratch.panels[..lanes.len()];
             for (panel, lanes) in panels.iter_mut().zip(lanes) {
-                panel::build(self.set, &self.lines.entries, lanes, &self.stream.range, panel);
+                panel::build(
+                    self.set,
+                    &self.lines.entries,
+                    lanes,
+                    &self.stream.range,
+                    panel,
+                );
             }
-            accumulate::accumulate(
-                self.set,
-                form,
-                panels,
-                self.codes(task.group),
+            let streams = Streams {
+                codes: self.codes(task.group),
                 offsets,
-                &self.tile.segments,
-                &mut scratch.sums,
-                &mut scratch.highs,
-            );
+                segments: &self.tile.segments,
+            };
+            let sums = Sums {
+                words: &mut scratch.sums,
+                highs: &mut scratch.highs,
+            };
+            accumulate::accumulate(self.set, form, panels, streams, sums);
         }
         match &self.lines.entries {
             LineEntries::Narrow(_) => {
-                self.write(task, scratch, |sums: &Row, highs: &Row| -> [T; NARROW_LANES] {
-                    std::array::from_fn(|lane| {
-                        let high = highs.0[lane / 2];
-                        let digit = if lane % 2 == 0 {
-                            sums.0[lane / 2].wrapping_sub(high << 16)
-                        } else {
-                            high
-                        };
-                        T::from_digits(digit, 0).plus(self.missing)
-                    })
-                });
+                self.write(
+                    task,
+                    scratch,
+                    |sums: &Row, highs: &Row| -> [T; NARROW_LANES] {
+                        std::array::from_fn(|lane| {
+                            let high = highs.0[lane / 2];
+                            let digit = if lane % 2 == 0 {
+                                sums.0[lane / 2].wrapping_sub(high << 16)
+                            } else {
+                                high
+                            };
+                            T::from_digits(digit, 0).plus(self.missing)
+                        })
+                    },
+                );
             }
             LineEntries::Wide(_) if digits => {
-                self.write(task, scratch, |sums: &Row, highs: &Row| -> [T; WIDE_LANES] {
-                    std::array::from_fn(|lane| {
-                        let high = highs.0[lane];
-                        let low = sums.0[lane].wrapping_sub(high << 16);
-                        T::from_digits(low, high).plus(self.missing)
-                    })
-                });
+                self.write(
+                    task,
+                    scratch,
+                    |sums: &Row, highs: &Row| -> [T; WIDE_LANES] {
+                        std::array::from_fn(|lane| {
+                            let high = highs.0[lane];
+                            let low = sums.0[lane].wrapping_sub(high << 16);
+                            T::from_digits(low, high).plus(self.missing)
+                        })
+                    },
+                );
             }
             LineEntries::Wide(_) => {
                 self.write(task, scratch, |sums: &Row, _: &Row| -> [T; WIDE_LANES] {
@@ -587,7 +666,12 @@ impl<T: Accumulator> Pass<'_, T> {
             Side::Positions => {
                 let mut first = 0;
                 let mut run = [[T::default(); LANES]; RUN];
-                for (part, pieces) in self.tile.parts.iter().zip(task.pieces.chunks_exact_mut(lanes)) {
+                for (part, pieces) in self
+                    .tile
+                    .parts
+                    .iter()
+                    .zip(task.pieces.chunks_exact_mut(lanes))
+                {
                     for start in (0..part.length).step_by(RUN) {
                         let length = RUN.min(part.length - start);
                         for (position, sums) in run[..length].iter_mut().enumerate() {
@@ -625,19 +709,21 @@ impl<T: Accumulator> Pass<'_, T> {
         for part in &self.tile.parts {
             // Positions between two segments are computed too and then dropped: that is cheaper than to start anew.
             let start = part.segments[0].start;
-            let length = part.segments.last().map_or(0, |last| last.start + last.length - start);
+            let length = part
+                .segments
+                .last()
+                .map_or(0, |last| last.start + last.length - start);
             sums.clear();
             sums.resize(length, self.missing);
-            column_gather::accumulate(
-                self.set,
-                self.lines,
-                &scratch.lane_codes,
-                self.codes(task.group),
-                self.offsets(),
+            let lookup = Lookup {
+                lines: self.lines,
+                lane: &scratch.lane_codes,
+                codes: self.codes(task.group),
+                offsets: self.offsets(),
                 start,
-                *self.stream.range.end(),
-                &mut sums,
-            );
+                largest_code: *self.stream.range.end(),
+            };
+            column_gather::accumulate(self.set, lookup, &mut sums);
             match self.streamed {
                 Side::Positions => {
                     let mut outputs: &mut [T] = planes.next().expect("one piece for every part");

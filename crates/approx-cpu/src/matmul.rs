@@ -1,7 +1,7 @@
 //! Matrix product through a product table.
 
-use crate::accumulators::{Accumulators, fit_in_32_bits};
 use crate::accumulate::Segment;
+use crate::accumulators::{Accumulators, add_bound, fit_in_32_bits};
 use crate::error::{KernelError, check_length, checked_product};
 use crate::gather::{Problem, Strategy, masked};
 use crate::instruction_set::InstructionSet;
@@ -44,7 +44,14 @@ pub fn matmul(
     weights: &[u8],
     shape: MatmulShape,
 ) -> Result<Accumulators, KernelError> {
-    matmul_with(InstructionSet::best(), None, table, activations, weights, shape)
+    matmul_with(
+        InstructionSet::best(),
+        None,
+        table,
+        activations,
+        weights,
+        shape,
+    )
 }
 
 /// [`matmul`] with a given instruction set and, if any, strategy.
@@ -56,10 +63,22 @@ pub(crate) fn matmul_with(
     weights: &[u8],
     shape: MatmulShape,
 ) -> Result<Accumulators, KernelError> {
-    let MatmulShape { rows, inner, columns } = shape;
+    let MatmulShape {
+        rows,
+        inner,
+        columns,
+    } = shape;
     let size = |quantity, sides: [usize; 2]| checked_product(quantity, &sides);
-    check_length("activations", size("the activations", [rows, inner])?, activations.len())?;
-    check_length("weights", size("the weights", [inner, columns])?, weights.len())?;
+    check_length(
+        "activations",
+        size("the activations", [rows, inner])?,
+        activations.len(),
+    )?;
+    check_length(
+        "weights",
+        size("the weights", [inner, columns])?,
+        weights.len(),
+    )?;
     size("the result", [rows, columns])?;
 
     let activations = masked(activations, table.activation_mask());
@@ -75,20 +94,25 @@ pub(crate) fn matmul_with(
         image_stride: 0,
         group_stride: 0,
         offsets: &offsets,
-        segments: &[Segment { start: 0, length: columns }],
+        segments: &[Segment {
+            start: 0,
+            length: columns,
+        }],
         lines_by_plane: table.by_activation(),
         lines_by_position: table.by_weight(),
     };
-    let bound = || {
-        let mut bounds = vec![0u128; columns];
-        for row in weights.chunks_exact(columns.max(1)) {
-            for (bound, &code) in bounds.iter_mut().zip(row) {
-                *bound += u128::from(table.weight_max_abs(code));
+    /// Columns whose bounds are computed together, along the rows of the weights.
+    const BLOCK: usize = 64;
+    let largest_sums = (0..columns).step_by(BLOCK).flat_map(|first| {
+        let mut bounds = [0u32; BLOCK];
+        for row in weights.chunks_exact(columns) {
+            for (bound, &weight) in bounds.iter_mut().zip(&row[first..]) {
+                *bound = add_bound(*bound, table, weight);
             }
         }
-        bounds.into_iter().max().unwrap_or(0)
-    };
-    Ok(if fit_in_32_bits(table, inner, bound) {
+        bounds
+    });
+    Ok(if fit_in_32_bits(table, inner, largest_sums) {
         Accumulators::I32(problem.solve(table, set, strategy))
     } else {
         Accumulators::I64(problem.solve(table, set, strategy))

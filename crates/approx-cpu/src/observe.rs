@@ -17,12 +17,22 @@ pub struct Range {
 }
 
 impl Range {
-    const EMPTY: Self = Self { min: f32::INFINITY, max: f32::NEG_INFINITY };
-    const POISONED: Self = Self { min: f32::NAN, max: f32::NAN };
+    const EMPTY: Self = Self {
+        min: f32::INFINITY,
+        max: f32::NEG_INFINITY,
+    };
+    const POISONED: Self = Self {
+        min: f32::NAN,
+        max: f32::NAN,
+    };
 
     fn of(values: &[f32]) -> Self {
         const LANES: usize = 16;
-        let (mut min, mut max, mut poison) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES], [0.0f32; LANES]);
+        let (mut min, mut max, mut poison) = (
+            [f32::INFINITY; LANES],
+            [f32::NEG_INFINITY; LANES],
+            [0.0f32; LANES],
+        );
         let (blocks, rest) = values.as_chunks::<LANES>();
         let mut tail = [values.first().copied().unwrap_or_default(); LANES];
         tail[..rest.len()].copy_from_slice(rest);
@@ -48,7 +58,10 @@ impl Range {
         if self.min.is_nan() || other.min.is_nan() {
             return Self::POISONED;
         }
-        Self { min: self.min.min(other.min), max: self.max.max(other.max) }
+        Self {
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        }
     }
 }
 
@@ -66,16 +79,29 @@ impl Range {
 /// assert!(ranges(&[1.0, f32::NAN], 1, 2)[0].min.is_nan());
 /// ```
 pub fn ranges(values: &[f32], channels: usize, inner: usize) -> Vec<Range> {
-    assert!(channels > 0 && inner > 0, "a tensor has at least one channel of one element");
+    assert!(
+        channels > 0 && inner > 0,
+        "a tensor has at least one channel of one element"
+    );
     if channels == 1 {
-        return vec![values.par_chunks(CHUNK).map(Range::of).reduce(|| Range::EMPTY, Range::merge)];
+        return vec![
+            values
+                .par_chunks(CHUNK)
+                .map(Range::of)
+                .reduce(|| Range::EMPTY, Range::merge),
+        ];
     }
     (0..channels)
         .into_par_iter()
         .with_min_len((CHUNK / (values.len() / channels).max(1)).max(1))
         .map(|channel| {
             if inner == 1 {
-                let column: Vec<f32> = values.iter().skip(channel).step_by(channels).copied().collect();
+                let column: Vec<f32> = values
+                    .iter()
+                    .skip(channel)
+                    .step_by(channels)
+                    .copied()
+                    .collect();
                 return Range::of(&column);
             }
             let blocks = values.chunks(inner).skip(channel).step_by(channels);
@@ -103,7 +129,11 @@ pub mod histogram {
         let first = ((127 + LOWEST_EXPONENT) as u32) << 5;
         let key = (value.abs().to_bits() >> 18) as i64 - i64::from(first);
         let distance = (key + 1).clamp(0, SIDE as i64) as usize;
-        if value.is_sign_negative() { SIDE - distance } else { SIDE + distance }
+        if value.is_sign_negative() {
+            SIDE - distance
+        } else {
+            SIDE + distance
+        }
     }
 
     /// The value in the middle of a bin.

@@ -4,8 +4,8 @@
 //! panel has a row for every code of the other, streamed operand; a row is one cache line and holds all lanes' products
 //! with that code. Looking one streamed code up for all lanes then is one load.
 //!
-//! Building a panel is a transposition: 0.4 microseconds with 512-bit vectors. Each row costs the same as about two
-//! positions of the stream, so only rows that the stream can ask for are built.
+//! Building a panel is a transposition, mostly of memory traffic: 0.6 microseconds with 256- and 512-bit vectors, as
+//! much as some 800 positions of the stream. So only rows that the stream can ask for are built.
 
 use std::ops::RangeInclusive;
 
@@ -76,80 +76,52 @@ pub(crate) fn build(
     }
 }
 
-/// The lower halves of `a` and `b`, alternating; compilers turn it into one instruction.
-#[inline(always)]
-fn interleave_low<T: Copy, const N: usize>(a: [T; N], b: [T; N]) -> [T; N] {
-    std::array::from_fn(|i| if i % 2 == 0 { a[i / 2] } else { b[i / 2] })
+/// Transposes the 2 x 2 blocks of `BITS`-wide elements in two words; `low` selects the lower element of each pair.
+pub(crate) fn exchange<const BITS: u32>(a: u64, b: u64, low: u64) -> (u64, u64) {
+    (
+        (a & low) | (b & low) << BITS,
+        (a >> BITS & low) | (b & !low),
+    )
 }
 
-/// The upper halves of `a` and `b`, alternating.
-#[inline(always)]
-fn interleave_high<T: Copy, const N: usize>(a: [T; N], b: [T; N]) -> [T; N] {
-    std::array::from_fn(|i| {
-        if i % 2 == 0 {
-            a[N / 2 + i / 2]
-        } else {
-            b[N / 2 + i / 2]
-        }
-    })
-}
+const LOW_16: u64 = 0x0000_ffff_0000_ffff;
+const LOW_32: u64 = 0x0000_0000_ffff_ffff;
 
-/// One of three rounds that transpose 8 vectors of 8: interleaves vector i with vector i + 4.
-#[inline(always)]
-fn perfect_shuffle<T: Copy, const N: usize>(v: [[T; N]; N]) -> [[T; N]; N] {
-    std::array::from_fn(|i| {
-        if i % 2 == 0 {
-            interleave_low(v[i / 2], v[N / 2 + i / 2])
-        } else {
-            interleave_high(v[i / 2], v[N / 2 + i / 2])
-        }
-    })
-}
-
-#[inline(always)]
 fn build_narrow(
     lines: &[&[u16; CODES]; NARROW_LANES],
     groups: std::ops::Range<usize>,
     panel: &mut Panel,
 ) {
-    for group in groups {
-        let first = group * GROUP;
-        let rows = &mut panel[first..first + GROUP];
-        for (eighth, lines) in lines.as_chunks::<8>().0.iter().enumerate() {
-            let mut block: [[u16; 8]; 8] = std::array::from_fn(|lane| {
-                *lines[lane][first..]
-                    .first_chunk::<8>()
-                    .expect("groups lie inside a line")
+    for half_group in groups.start * 2..groups.end * 2 {
+        let rows = &mut panel.as_chunks_mut::<4>().0[half_group];
+        for (quad, lines) in lines.as_chunks::<4>().0.iter().enumerate() {
+            // Four codes of one lane in each word; afterwards, four lanes of one code.
+            let [a, b, c, d] = lines.map(|line| {
+                let [e, f, g, h] = line.as_chunks::<4>().0[half_group].map(u64::from);
+                e | f << 16 | g << 32 | h << 48
             });
-            block = perfect_shuffle(perfect_shuffle(perfect_shuffle(block)));
-            for (row, products) in rows.iter_mut().zip(block) {
-                for (word, pair) in row.0[eighth * 4..][..4].iter_mut().zip(products.as_chunks::<2>().0) {
-                    *word = u32::from(pair[0]) | u32::from(pair[1]) << 16;
-                }
+            let (ab, ba) = exchange::<16>(a, b, LOW_16);
+            let (cd, dc) = exchange::<16>(c, d, LOW_16);
+            let (first, third) = exchange::<32>(ab, cd, LOW_32);
+            let (second, fourth) = exchange::<32>(ba, dc, LOW_32);
+            for (row, products) in rows.iter_mut().zip([first, second, third, fourth]) {
+                row.0[quad * 2] = products as u32;
+                row.0[quad * 2 + 1] = (products >> 32) as u32;
             }
         }
     }
 }
 
-#[inline(always)]
 fn build_wide(
     lines: &[&[u32; CODES]; WIDE_LANES],
     groups: std::ops::Range<usize>,
     panel: &mut Panel,
 ) {
     for group in groups {
-        for first in [group * GROUP, group * GROUP + 4] {
-            let rows = &mut panel[first..first + 4];
-            for (quarter, lines) in lines.as_chunks::<4>().0.iter().enumerate() {
-                let mut block: [[u32; 4]; 4] = std::array::from_fn(|lane| {
-                    *lines[lane][first..]
-                        .first_chunk::<4>()
-                        .expect("groups lie inside a line")
-                });
-                block = perfect_shuffle(perfect_shuffle(block));
-                for (row, products) in rows.iter_mut().zip(block) {
-                    row.0[quarter * 4..][..4].copy_from_slice(&products);
-                }
+        let rows = &mut panel.as_chunks_mut::<GROUP>().0[group];
+        for (lane, line) in lines.iter().enumerate() {
+            for (row, &product) in rows.iter_mut().zip(&line.as_chunks::<GROUP>().0[group]) {
+                row.0[lane] = product;
             }
         }
     }
@@ -157,14 +129,53 @@ fn build_wide(
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    //! The same transpositions on 512-bit vectors, four lane groups side by side.
+    //! The same transpositions on wider vectors, whose 128-bit parts hold one lane group each.
 
     use std::arch::x86_64::*;
     use std::ops::Range;
 
     use bytemuck::must_cast;
 
-    use super::{CODES, GROUP, NARROW_LANES, Panel, WIDE_LANES};
+    use super::{CODES, GROUP, NARROW_LANES, Panel, WIDE_LANES, WORDS};
+
+    /// Transposes 8 x 8 16-bit elements inside every 128-bit part of `$v`.
+    macro_rules! transpose_8x8 {
+        ($v:ident, $low16:ident, $high16:ident, $low32:ident, $high32:ident, $low64:ident, $high64:ident) => {{
+            let (a, b, c, d) = (
+                $low16($v[0], $v[1]),
+                $low16($v[2], $v[3]),
+                $low16($v[4], $v[5]),
+                $low16($v[6], $v[7]),
+            );
+            let (e, f, g, h) = (
+                $high16($v[0], $v[1]),
+                $high16($v[2], $v[3]),
+                $high16($v[4], $v[5]),
+                $high16($v[6], $v[7]),
+            );
+            let (ab, cd, ef, gh) = ($low32(a, b), $low32(c, d), $low32(e, f), $low32(g, h));
+            let (ba, dc, fe, hg) = ($high32(a, b), $high32(c, d), $high32(e, f), $high32(g, h));
+            [
+                $low64(ab, cd),
+                $high64(ab, cd),
+                $low64(ba, dc),
+                $high64(ba, dc),
+                $low64(ef, gh),
+                $high64(ef, gh),
+                $low64(fe, hg),
+                $high64(fe, hg),
+            ]
+        }};
+    }
+
+    /// Transposes 4 x 4 32-bit elements inside every 128-bit part of `$v`.
+    macro_rules! transpose_4x4 {
+        ($v:ident, $low32:ident, $high32:ident, $low64:ident, $high64:ident) => {{
+            let (a, b) = ($low32($v[0], $v[1]), $low32($v[2], $v[3]));
+            let (c, d) = ($high32($v[0], $v[1]), $high32($v[2], $v[3]));
+            [$low64(a, b), $high64(a, b), $low64(c, d), $high64(c, d)]
+        }};
+    }
 
     #[target_feature(enable = "avx2")]
     pub(super) fn build_narrow_avx2(
@@ -172,7 +183,31 @@ mod x86 {
         groups: Range<usize>,
         panel: &mut Panel,
     ) {
-        super::build_narrow(lines, groups, panel);
+        for group in groups {
+            let load = |lane: usize| -> __m128i {
+                must_cast::<[u16; 8], __m128i>(lines[lane].as_chunks::<8>().0[group])
+            };
+            let rows = &mut panel.as_chunks_mut::<GROUP>().0[group];
+            for half in 0..2 {
+                let mut v = [_mm256_setzero_si256(); 8];
+                for (lane, vector) in v.iter_mut().enumerate() {
+                    let lane = lane + half * NARROW_LANES / 2;
+                    *vector = _mm256_set_m128i(load(lane + 8), load(lane));
+                }
+                let products = transpose_8x8!(
+                    v,
+                    _mm256_unpacklo_epi16,
+                    _mm256_unpackhi_epi16,
+                    _mm256_unpacklo_epi32,
+                    _mm256_unpackhi_epi32,
+                    _mm256_unpacklo_epi64,
+                    _mm256_unpackhi_epi64
+                );
+                for (row, products) in rows.iter_mut().zip(products) {
+                    row.0.as_chunks_mut::<{ WORDS / 2 }>().0[half] = must_cast(products);
+                }
+            }
+        }
     }
 
     #[target_feature(enable = "avx2")]
@@ -181,7 +216,29 @@ mod x86 {
         groups: Range<usize>,
         panel: &mut Panel,
     ) {
-        super::build_wide(lines, groups, panel);
+        for half_group in groups.start * 2..groups.end * 2 {
+            let load = |lane: usize| -> __m128i {
+                must_cast::<[u32; 4], __m128i>(lines[lane].as_chunks::<4>().0[half_group])
+            };
+            let rows = &mut panel.as_chunks_mut::<4>().0[half_group];
+            for half in 0..2 {
+                let mut v = [_mm256_setzero_si256(); 4];
+                for (lane, vector) in v.iter_mut().enumerate() {
+                    let lane = lane + half * WIDE_LANES / 2;
+                    *vector = _mm256_set_m128i(load(lane + 4), load(lane));
+                }
+                let products = transpose_4x4!(
+                    v,
+                    _mm256_unpacklo_epi32,
+                    _mm256_unpackhi_epi32,
+                    _mm256_unpacklo_epi64,
+                    _mm256_unpackhi_epi64
+                );
+                for (row, products) in rows.iter_mut().zip(products) {
+                    row.0.as_chunks_mut::<{ WORDS / 2 }>().0[half] = must_cast(products);
+                }
+            }
+        }
     }
 
     /// Four 128-bit parts as one vector.
@@ -207,34 +264,21 @@ mod x86 {
             };
             let mut v = [_mm512_setzero_si512(); 8];
             for (lane, vector) in v.iter_mut().enumerate() {
-                *vector = gather_parts([load(lane), load(lane + 8), load(lane + 16), load(lane + 24)]);
+                *vector =
+                    gather_parts([load(lane), load(lane + 8), load(lane + 16), load(lane + 24)]);
             }
-            let pairs = [
-                _mm512_unpacklo_epi16(v[0], v[1]),
-                _mm512_unpackhi_epi16(v[0], v[1]),
-                _mm512_unpacklo_epi16(v[2], v[3]),
-                _mm512_unpackhi_epi16(v[2], v[3]),
-                _mm512_unpacklo_epi16(v[4], v[5]),
-                _mm512_unpackhi_epi16(v[4], v[5]),
-                _mm512_unpacklo_epi16(v[6], v[7]),
-                _mm512_unpackhi_epi16(v[6], v[7]),
-            ];
-            let quads = [
-                _mm512_unpacklo_epi32(pairs[0], pairs[2]),
-                _mm512_unpackhi_epi32(pairs[0], pairs[2]),
-                _mm512_unpacklo_epi32(pairs[1], pairs[3]),
-                _mm512_unpackhi_epi32(pairs[1], pairs[3]),
-                _mm512_unpacklo_epi32(pairs[4], pairs[6]),
-                _mm512_unpackhi_epi32(pairs[4], pairs[6]),
-                _mm512_unpacklo_epi32(pairs[5], pairs[7]),
-                _mm512_unpackhi_epi32(pairs[5], pairs[7]),
-            ];
+            let products = transpose_8x8!(
+                v,
+                _mm512_unpacklo_epi16,
+                _mm512_unpackhi_epi16,
+                _mm512_unpacklo_epi32,
+                _mm512_unpackhi_epi32,
+                _mm512_unpacklo_epi64,
+                _mm512_unpackhi_epi64
+            );
             let rows = &mut panel.as_chunks_mut::<GROUP>().0[group];
-            for code in 0..4 {
-                rows[2 * code].0 =
-                    must_cast(_mm512_unpacklo_epi64(quads[code], quads[4 + code]));
-                rows[2 * code + 1].0 =
-                    must_cast(_mm512_unpackhi_epi64(quads[code], quads[4 + code]));
+            for (row, products) in rows.iter_mut().zip(products) {
+                row.0 = must_cast(products);
             }
         }
     }
@@ -252,15 +296,20 @@ mod x86 {
             };
             let mut v = [_mm512_setzero_si512(); 4];
             for (lane, vector) in v.iter_mut().enumerate() {
-                *vector = gather_parts([load(lane), load(lane + 4), load(lane + 8), load(lane + 12)]);
+                *vector =
+                    gather_parts([load(lane), load(lane + 4), load(lane + 8), load(lane + 12)]);
             }
-            let low = [_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpacklo_epi32(v[2], v[3])];
-            let high = [_mm512_unpackhi_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[2], v[3])];
+            let products = transpose_4x4!(
+                v,
+                _mm512_unpacklo_epi32,
+                _mm512_unpackhi_epi32,
+                _mm512_unpacklo_epi64,
+                _mm512_unpackhi_epi64
+            );
             let rows = &mut panel.as_chunks_mut::<4>().0[half_group];
-            rows[0].0 = must_cast(_mm512_unpacklo_epi64(low[0], low[1]));
-            rows[1].0 = must_cast(_mm512_unpackhi_epi64(low[0], low[1]));
-            rows[2].0 = must_cast(_mm512_unpacklo_epi64(high[0], high[1]));
-            rows[3].0 = must_cast(_mm512_unpackhi_epi64(high[0], high[1]));
+            for (row, products) in rows.iter_mut().zip(products) {
+                row.0 = must_cast(products);
+            }
         }
     }
 }

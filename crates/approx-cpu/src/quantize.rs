@@ -86,7 +86,12 @@ impl ChannelLayout {
     ///
     /// # Panics
     /// If `out` has another length than `values`.
-    fn map<T: Send>(&self, values: &[f32], out: &mut [T], f: impl Fn(ChannelQuantizer, f32) -> T + Sync) {
+    fn map<T: Send>(
+        &self,
+        values: &[f32],
+        out: &mut [T],
+        f: impl Fn(ChannelQuantizer, f32) -> T + Sync,
+    ) {
         assert_eq!(values.len(), out.len(), "one output per value");
         match self.channels.as_slice() {
             [single] => values
@@ -95,13 +100,19 @@ impl ChannelLayout {
                 .for_each(|(values, out)| fill(values, out, |value| f(*single, value))),
             channels if self.inner == 1 => {
                 let rows = (CHUNK / channels.len()).max(1) * channels.len();
-                values.par_chunks(rows).zip(out.par_chunks_mut(rows)).for_each(|(values, out)| {
-                    for (values, out) in values.chunks(channels.len()).zip(out.chunks_mut(channels.len())) {
-                        for ((value, out), channel) in values.iter().zip(out).zip(channels) {
-                            *out = f(*channel, *value);
+                values
+                    .par_chunks(rows)
+                    .zip(out.par_chunks_mut(rows))
+                    .for_each(|(values, out)| {
+                        for (values, out) in values
+                            .chunks(channels.len())
+                            .zip(out.chunks_mut(channels.len()))
+                        {
+                            for ((value, out), channel) in values.iter().zip(out).zip(channels) {
+                                *out = f(*channel, *value);
+                            }
                         }
-                    }
-                });
+                    });
             }
             channels => values
                 .par_chunks(self.inner)
@@ -137,7 +148,9 @@ impl ChannelLayout {
     /// ```
     pub fn patterns(&self, values: &[f32], mask: u8) -> Option<Vec<u8>> {
         // A NaN keeps comparing unequal to itself through every step; one flag per call is all that is needed.
-        let clean = values.par_chunks(CHUNK).all(|chunk| !chunk.iter().fold(false, |nan, value| nan | value.is_nan()));
+        let clean = values
+            .par_chunks(CHUNK)
+            .all(|chunk| !chunk.iter().fold(false, |nan, value| nan | value.is_nan()));
         clean.then(|| {
             self.collect(values, |channel, value| {
                 // Codes are small integers, so the low byte of the rounding sum's mantissa is the two's complement.
@@ -158,7 +171,9 @@ impl ChannelLayout {
 
     /// The real values of the codes, `scale * (code - zero_point)`.
     pub fn fake_quantize(&self, values: &[f32]) -> Vec<f32> {
-        self.collect(values, |channel, value| channel.scale * channel.shifted_code(value))
+        self.collect(values, |channel, value| {
+            channel.scale * channel.shifted_code(value)
+        })
     }
 
     /// Sets to 0 the gradients of values whose code was clamped, in place.
@@ -168,11 +183,14 @@ impl ChannelLayout {
     pub fn mask_clipped(&self, values: &[f32], gradients: &mut [f32]) {
         let mut kept = vec![false; values.len()];
         self.map(values, &mut kept, ChannelQuantizer::in_range);
-        gradients.par_chunks_mut(CHUNK).zip(kept.par_chunks(CHUNK)).for_each(|(gradients, kept)| {
-            for (gradient, kept) in gradients.iter_mut().zip(kept) {
-                *gradient = if *kept { *gradient } else { 0.0 };
-            }
-        });
+        gradients
+            .par_chunks_mut(CHUNK)
+            .zip(kept.par_chunks(CHUNK))
+            .for_each(|(gradients, kept)| {
+                for (gradient, kept) in gradients.iter_mut().zip(kept) {
+                    *gradient = if *kept { *gradient } else { 0.0 };
+                }
+            });
     }
 }
 
@@ -243,7 +261,10 @@ mod tests {
     #[test]
     fn ties_go_to_even_and_infinities_saturate() {
         let q = quantizer(1.0, 0, -128, 127);
-        assert_eq!([0.5, 1.5, 2.5, -0.5, -1.5].map(|v| q.code(v)), [0.0, 2.0, 2.0, 0.0, -2.0]);
+        assert_eq!(
+            [0.5, 1.5, 2.5, -0.5, -1.5].map(|v| q.code(v)),
+            [0.0, 2.0, 2.0, 0.0, -2.0]
+        );
         assert_eq!(q.code(f32::INFINITY), 127.0);
         assert_eq!(q.code(f32::NEG_INFINITY), -128.0);
         assert!(q.code(f32::NAN).is_nan());

@@ -47,11 +47,15 @@ pub(crate) struct Lines {
     pub(crate) entries: LineEntries,
     /// The same lines as 16-bit digits, the least significant first (one digit for 16-bit entries, two for 32-bit
     /// ones), each digit as a plane of low bytes and one of high bytes.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) digits: Vec<Vec<DigitLine>>,
 }
 
 /// One 16-bit digit of a line: the low bytes of its 256 entries, then the high bytes.
-pub(crate) type DigitLine = [[u8; CODES]; 2];
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct DigitLine(pub(crate) [[u8; CODES]; 2]);
 
 /// The entries of all lines, in the narrower of two widths that holds them.
 #[derive(Debug, Clone)]
@@ -76,16 +80,17 @@ impl Lines {
                 })
             })
             .collect();
+        #[cfg(target_arch = "x86_64")]
         let digit = |shift: u32| -> Vec<DigitLine> {
             wide.iter()
                 .map(|line| {
-                    [
-                        line.map(|entry| (entry >> shift) as u8),
-                        line.map(|entry| (entry >> (shift + 8)) as u8),
-                    ]
+                    DigitLine(
+                        [shift, shift + 8].map(|shift| line.map(|entry| (entry >> shift) as u8)),
+                    )
                 })
                 .collect()
         };
+        #[cfg(target_arch = "x86_64")]
         let digits = if narrow {
             vec![digit(0)]
         } else {
@@ -100,7 +105,11 @@ impl Lines {
         } else {
             LineEntries::Wide(wide)
         };
-        Lines { entries, digits }
+        Lines {
+            entries,
+            #[cfg(target_arch = "x86_64")]
+            digits,
+        }
     }
 }
 
@@ -111,11 +120,7 @@ impl LookupTable {
     ///
     /// [`KernelError::OperandWidth`] for a width outside 2..=8 bits, [`KernelError::Length`] where `entries` does not
     /// hold exactly one product for every pair of codes.
-    pub fn new(
-        activation_bits: u8,
-        weight_bits: u8,
-        entries: &[i32],
-    ) -> Result<Self, KernelError> {
+    pub fn new(activation_bits: u8, weight_bits: u8, entries: &[i32]) -> Result<Self, KernelError> {
         for bits in [activation_bits, weight_bits] {
             if !(2..=8).contains(&bits) {
                 return Err(KernelError::OperandWidth { bits });
@@ -137,8 +142,7 @@ impl LookupTable {
             }
         }
         let narrow = span <= u32::from(u16::MAX);
-        let stored =
-            |row: usize, column: usize| entries[row * columns + column].abs_diff(minimum);
+        let stored = |row: usize, column: usize| entries[row * columns + column].abs_diff(minimum);
         Ok(LookupTable {
             activation_bits,
             weight_bits,

@@ -26,7 +26,9 @@ impl Random {
     }
 
     fn extreme_codes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| [255, 127, 128, 0, 1][self.next() as usize % 5]).collect()
+        (0..count)
+            .map(|_| [255, 127, 128, 0, 1][self.next() as usize % 5])
+            .collect()
     }
 }
 
@@ -45,8 +47,13 @@ enum Entries {
     Full,
 }
 
-const ENTRIES: [Entries; 5] =
-    [Entries::Small, Entries::Signed16, Entries::Biased16, Entries::Middle, Entries::Full];
+const ENTRIES: [Entries; 5] = [
+    Entries::Small,
+    Entries::Signed16,
+    Entries::Biased16,
+    Entries::Middle,
+    Entries::Full,
+];
 
 fn table(random: &mut Random, activation_bits: u8, weight_bits: u8, range: Entries) -> LookupTable {
     let entries: Vec<i32> = (0..1usize << (activation_bits + weight_bits))
@@ -101,7 +108,10 @@ fn visit_taps(
     mut visit: impl FnMut(usize, Option<u8>, usize),
 ) {
     let [output_height, output_width] = shape.output();
-    let (inputs, outputs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
+    let (inputs, outputs) = (
+        shape.in_channels / shape.groups,
+        shape.out_channels / shape.groups,
+    );
     let mut position = 0;
     for n in 0..shape.batch {
         for o in 0..shape.out_channels {
@@ -113,15 +123,19 @@ fn visit_taps(
                                 let channel = o / outputs * inputs + i;
                                 let row = (y * shape.stride[0] + dy * shape.dilation[0]) as isize
                                     - shape.padding.top as isize;
-                                let column = (x * shape.stride[1] + dx * shape.dilation[1]) as isize
+                                let column = (x * shape.stride[1] + dx * shape.dilation[1])
+                                    as isize
                                     - shape.padding.left as isize;
                                 let inside = (0..shape.input[0] as isize).contains(&row)
                                     && (0..shape.input[1] as isize).contains(&column);
                                 let activation = inside.then(|| {
                                     let image = (n * shape.in_channels + channel) * shape.input[0];
-                                    activations[(image + row as usize) * shape.input[1] + column as usize]
+                                    activations
+                                        [(image + row as usize) * shape.input[1] + column as usize]
                                 });
-                                let weight = ((o * inputs + i) * shape.kernel[0] + dy) * shape.kernel[1] + dx;
+                                let weight = ((o * inputs + i) * shape.kernel[0] + dy)
+                                    * shape.kernel[1]
+                                    + dx;
                                 visit(position, activation, weight);
                             }
                         }
@@ -151,7 +165,11 @@ fn conv2d_reference(
 /// Every instruction set with every strategy, and the choice that would be made.
 fn paths() -> impl Iterator<Item = (InstructionSet, Option<Plan>)> {
     InstructionSet::available().iter().flat_map(|&set| {
-        Plan::ALL.into_iter().map(Some).chain([None]).map(move |plan| (set, plan))
+        Plan::ALL
+            .into_iter()
+            .map(Some)
+            .chain([None])
+            .map(move |plan| (set, plan))
     })
 }
 
@@ -180,34 +198,51 @@ fn check_conv2d(
 
 fn convolution() -> impl Strategy<Value = Conv2dShape> {
     (
-        (0..=3usize, 1..=3usize, 1..=3usize, prop_oneof![Just(1usize), Just(2), 1..=40usize]),
-        ([0..=9usize, 0..=20usize], [1..=4usize, 1..=4usize], [1..=3usize, 1..=3usize]),
-        ([1..=3usize, 1..=3usize], [0..=3usize, 0..=3usize, 0..=3usize, 0..=3usize]),
+        (
+            0..=3usize,
+            1..=3usize,
+            1..=3usize,
+            prop_oneof![Just(1usize), Just(2), 1..=40usize],
+        ),
+        (
+            [0..=9usize, 0..=20usize],
+            [1..=4usize, 1..=4usize],
+            [1..=3usize, 1..=3usize],
+        ),
+        (
+            [1..=3usize, 1..=3usize],
+            [0..=3usize, 0..=3usize, 0..=3usize, 0..=3usize],
+        ),
     )
-        .prop_map(|((batch, inputs, groups, outputs), (input, kernel, stride), (dilation, sides))| {
-            let mut shape = Conv2dShape {
-                batch,
-                in_channels: inputs * groups,
-                out_channels: outputs * groups,
-                groups,
-                input,
-                kernel,
-                stride,
-                dilation,
-                padding: Padding2d {
-                    top: sides[0],
-                    bottom: sides[1],
-                    left: sides[2],
-                    right: sides[3],
-                },
-            };
-            // Grow the input where the kernel would not fit.
-            for (axis, padding) in [sides[0] + sides[1], sides[2] + sides[3]].into_iter().enumerate() {
-                let span = (kernel[axis] - 1) * dilation[axis] + 1;
-                shape.input[axis] = shape.input[axis].max(span.saturating_sub(padding));
-            }
-            shape
-        })
+        .prop_map(
+            |((batch, inputs, groups, outputs), (input, kernel, stride), (dilation, sides))| {
+                let mut shape = Conv2dShape {
+                    batch,
+                    in_channels: inputs * groups,
+                    out_channels: outputs * groups,
+                    groups,
+                    input,
+                    kernel,
+                    stride,
+                    dilation,
+                    padding: Padding2d {
+                        top: sides[0],
+                        bottom: sides[1],
+                        left: sides[2],
+                        right: sides[3],
+                    },
+                };
+                // Grow the input where the kernel would not fit.
+                for (axis, padding) in [sides[0] + sides[1], sides[2] + sides[3]]
+                    .into_iter()
+                    .enumerate()
+                {
+                    let span = (kernel[axis] - 1) * dilation[axis] + 1;
+                    shape.input[axis] = shape.input[axis].max(span.saturating_sub(padding));
+                }
+                shape
+            },
+        )
 }
 
 proptest! {
@@ -265,7 +300,16 @@ fn extreme_codes_in_long_sums() {
         for (rows, inner, columns) in [(5, 2051, 37), (66, 1027, 3), (1, 1280, 100), (300, 65, 2)] {
             let activations = random.extreme_codes(rows * inner);
             let weights = random.extreme_codes(inner * columns);
-            check_matmul(&table, &activations, &weights, MatmulShape { rows, inner, columns });
+            check_matmul(
+                &table,
+                &activations,
+                &weights,
+                MatmulShape {
+                    rows,
+                    inner,
+                    columns,
+                },
+            );
         }
     }
 }
@@ -276,9 +320,15 @@ fn sums_of_the_largest_and_smallest_entries_are_exact() {
     for entry in [i32::MIN, i32::MAX, 65_535, -32_768, 1] {
         // Two values, so that stored entries are at both ends of their range.
         for other in [entry, 0, entry.wrapping_neg().saturating_add(1)] {
-            let entries: Vec<i32> = (0..16).map(|i| if i == 0 { other } else { entry }).collect();
+            let entries: Vec<i32> = (0..16)
+                .map(|i| if i == 0 { other } else { entry })
+                .collect();
             let table = LookupTable::new(2, 2, &entries).unwrap();
-            let shape = MatmulShape { rows: 2, inner, columns: 2 };
+            let shape = MatmulShape {
+                rows: 2,
+                inner,
+                columns: 2,
+            };
             check_matmul(&table, &vec![3; 2 * inner], &vec![255; 2 * inner], shape);
         }
     }
@@ -287,9 +337,15 @@ fn sums_of_the_largest_and_smallest_entries_are_exact() {
 #[test]
 fn accumulators_are_as_wide_as_the_weights_demand() {
     // Weight 1 has large products, weight 0 has none.
-    let entries: Vec<i32> = (0..16).map(|i| if i % 4 == 1 { 1 << 30 } else { 0 }).collect();
+    let entries: Vec<i32> = (0..16)
+        .map(|i| if i % 4 == 1 { 1 << 30 } else { 0 })
+        .collect();
     let table = LookupTable::new(2, 2, &entries).unwrap();
-    let shape = MatmulShape { rows: 1, inner: 3, columns: 1 };
+    let shape = MatmulShape {
+        rows: 1,
+        inner: 3,
+        columns: 1,
+    };
     let wide = matmul(&table, &[1, 2, 3], &[1, 1, 0], shape).unwrap();
     assert_eq!(wide, Accumulators::I64(vec![1 << 31]));
     let narrow = matmul(&table, &[1, 2, 3], &[0, 1, 2], shape).unwrap();
@@ -306,8 +362,14 @@ fn accumulators_are_as_wide_as_the_weights_demand() {
         dilation: [1, 1],
         padding: Padding2d::default(),
     };
-    assert_eq!(conv2d(&table, &[1, 2, 3], &[1, 1, 0], 0, shape).unwrap(), wide);
-    assert_eq!(conv2d(&table, &[1, 2, 3], &[0, 1, 2], 0, shape).unwrap(), narrow);
+    assert_eq!(
+        conv2d(&table, &[1, 2, 3], &[1, 1, 0], 0, shape).unwrap(),
+        wide
+    );
+    assert_eq!(
+        conv2d(&table, &[1, 2, 3], &[0, 1, 2], 0, shape).unwrap(),
+        narrow
+    );
 }
 
 #[test]
@@ -318,11 +380,23 @@ fn larger_shapes_cross_tiles_and_blocks() {
         for (rows, inner, columns) in [(4100, 9, 35), (33, 9, 4100)] {
             let activations = random.codes(rows * inner);
             let weights = random.codes(inner * columns);
-            check_matmul(&table, &activations, &weights, MatmulShape { rows, inner, columns });
+            check_matmul(
+                &table,
+                &activations,
+                &weights,
+                MatmulShape {
+                    rows,
+                    inner,
+                    columns,
+                },
+            );
         }
-        for (groups, in_channels, out_channels, side, stride) in
-            [(1, 3, 40, 50, 1), (6, 6, 6, 50, 1), (6, 6, 12, 49, 2), (1, 5, 33, 7, 1)]
-        {
+        for (groups, in_channels, out_channels, side, stride) in [
+            (1, 3, 40, 50, 1),
+            (6, 6, 6, 50, 1),
+            (6, 6, 12, 49, 2),
+            (1, 5, 33, 7, 1),
+        ] {
             let shape = Conv2dShape {
                 batch: 3,
                 in_channels,
@@ -345,16 +419,28 @@ fn larger_shapes_cross_tiles_and_blocks() {
 fn results_do_not_depend_on_the_number_of_threads() {
     let mut random = Random(3);
     let table = table(&mut random, 8, 8, Entries::Signed16);
-    let shape = MatmulShape { rows: 300, inner: 129, columns: 500 };
+    let shape = MatmulShape {
+        rows: 300,
+        inner: 129,
+        columns: 500,
+    };
     let activations = random.codes(shape.rows * shape.inner);
     let weights = random.codes(shape.inner * shape.columns);
     let expected = matmul_reference(&table, &activations, &weights, shape);
     for threads in [1, 2, 3, 16] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         for (set, plan) in paths() {
-            let sums =
-                pool.install(|| matmul_with(set, plan, &table, &activations, &weights, shape)).unwrap();
-            assert_eq!(sums.to_i64(), expected, "{threads} threads, {set:?} {plan:?}");
+            let sums = pool
+                .install(|| matmul_with(set, plan, &table, &activations, &weights, shape))
+                .unwrap();
+            assert_eq!(
+                sums.to_i64(),
+                expected,
+                "{threads} threads, {set:?} {plan:?}"
+            );
         }
     }
 }
@@ -363,11 +449,18 @@ fn results_do_not_depend_on_the_number_of_threads() {
 fn narrow_ranges_of_codes_are_looked_up_alike() {
     let mut random = Random(19);
     let table = table(&mut random, 8, 8, Entries::Biased16);
-    let shape = MatmulShape { rows: 70, inner: 21, columns: 70 };
+    let shape = MatmulShape {
+        rows: 70,
+        inner: 21,
+        columns: 70,
+    };
     for (low, high) in [(0, 127), (128, 255), (63, 64), (200, 200)] {
         let mut codes = || -> Vec<u8> {
             let codes = random.codes(70 * 21);
-            codes.into_iter().map(|code| low + (u16::from(code) % (u16::from(high - low) + 1)) as u8).collect()
+            codes
+                .into_iter()
+                .map(|code| low + (u16::from(code) % (u16::from(high - low) + 1)) as u8)
+                .collect()
         };
         let (activations, weights) = (codes(), codes());
         check_matmul(&table, &activations, &weights, shape);
@@ -379,11 +472,23 @@ fn row_sums_equal_the_formula() {
     let mut random = Random(5);
     for (rows, inner) in [(0, 3), (3, 0), (7, 1031)] {
         let activations = random.codes(rows * inner);
-        let shape = MatmulShape { rows, inner, columns: 0 };
+        let shape = MatmulShape {
+            rows,
+            inner,
+            columns: 0,
+        };
         let expected: Vec<i64> = (0..rows)
-            .map(|row| activations[row * inner..][..inner].iter().map(|&code| i64::from(code) - 9).sum())
+            .map(|row| {
+                activations[row * inner..][..inner]
+                    .iter()
+                    .map(|&code| i64::from(code) - 9)
+                    .sum()
+            })
             .collect();
-        assert_eq!(row_sums(&activations, |code| i32::from(code) - 9, shape).unwrap(), expected);
+        assert_eq!(
+            row_sums(&activations, |code| i32::from(code) - 9, shape).unwrap(),
+            expected
+        );
     }
 }
 
@@ -395,16 +500,35 @@ fn wrong_arguments_are_named() {
     );
     assert_eq!(
         LookupTable::new(2, 3, &[0; 16]).unwrap_err(),
-        KernelError::Length { operand: "table", expected: 32, actual: 16 }
+        KernelError::Length {
+            operand: "table",
+            expected: 32,
+            actual: 16
+        }
     );
     let table = LookupTable::new(2, 2, &[0; 16]).unwrap();
-    let shape = MatmulShape { rows: 1, inner: 2, columns: 1 };
+    let shape = MatmulShape {
+        rows: 1,
+        inner: 2,
+        columns: 1,
+    };
     assert_eq!(
         matmul(&table, &[0; 2], &[0; 3], shape).unwrap_err(),
-        KernelError::Length { operand: "weights", expected: 2, actual: 3 }
+        KernelError::Length {
+            operand: "weights",
+            expected: 2,
+            actual: 3
+        }
     );
-    let huge = MatmulShape { rows: usize::MAX, inner: 2, columns: 1 };
-    assert!(matches!(matmul(&table, &[], &[], huge), Err(KernelError::Overflow { .. })));
+    let huge = MatmulShape {
+        rows: usize::MAX,
+        inner: 2,
+        columns: 1,
+    };
+    assert!(matches!(
+        matmul(&table, &[], &[], huge),
+        Err(KernelError::Overflow { .. })
+    ));
 
     let good = Conv2dShape {
         batch: 1,
@@ -421,21 +545,54 @@ fn wrong_arguments_are_named() {
     let error = |shape: Conv2dShape| conv2d(&table, &[0; 100], &[0; 72], 0, shape).unwrap_err();
     assert_eq!(
         error(Conv2dShape { groups: 3, ..good }),
-        KernelError::Groups { groups: 3, channels: 4, side: "input" }
+        KernelError::Groups {
+            groups: 3,
+            channels: 4,
+            side: "input"
+        }
     );
     assert_eq!(
         error(Conv2dShape { groups: 0, ..good }),
-        KernelError::Groups { groups: 0, channels: 4, side: "input" }
+        KernelError::Groups {
+            groups: 0,
+            channels: 4,
+            side: "input"
+        }
     );
-    assert_eq!(error(Conv2dShape { stride: [1, 0], ..good }), KernelError::Zero { parameter: "stride" });
     assert_eq!(
-        error(Conv2dShape { dilation: [3, 1], ..good }),
-        KernelError::KernelTooLarge { side: "height", kernel: 7, input: 5 }
+        error(Conv2dShape {
+            stride: [1, 0],
+            ..good
+        }),
+        KernelError::Zero {
+            parameter: "stride"
+        }
+    );
+    assert_eq!(
+        error(Conv2dShape {
+            dilation: [3, 1],
+            ..good
+        }),
+        KernelError::KernelTooLarge {
+            side: "height",
+            kernel: 7,
+            input: 5
+        }
     );
     assert_eq!(
         error(Conv2dShape { batch: 2, ..good }),
-        KernelError::Length { operand: "activations", expected: 200, actual: 100 }
+        KernelError::Length {
+            operand: "activations",
+            expected: 200,
+            actual: 100
+        }
     );
-    let wide = Conv2dShape { padding: Padding2d { left: usize::MAX, ..Padding2d::default() }, ..good };
+    let wide = Conv2dShape {
+        padding: Padding2d {
+            left: usize::MAX,
+            ..Padding2d::default()
+        },
+        ..good
+    };
     assert!(matches!(error(wide), KernelError::Overflow { .. }));
 }

@@ -28,7 +28,7 @@ impl Activation {
         match self {
             Self::None => input,
             Self::Relu => activation::relu(input),
-            Self::Relu6 => activation::relu6(input),
+            Self::Relu6 => match std::env::var("R6").as_deref() { Ok("1") => activation::relu(input).clamp_max(6.0), Ok("2") => activation::relu(input.clone()) - activation::relu(input.sub_scalar(6.0)), _ => activation::relu6(input)},
         }
     }
 }
@@ -96,9 +96,12 @@ impl ConvNormConfig {
         self
     }
 
-    /// Weights as torchvision draws them: normal, with the variance that keeps the gradient's size (Kaiming, fan out).
+    /// Weights as torchvision draws them: normal, with a variance of 2 over the kernel's area times all output channels, also
+    /// where the channels are in groups (Burn's Kaiming initialisation divides by the group's channels). A normalisation
+    /// follows, so that the weights' size does not matter to the output, but it does to how fast an optimiser changes them.
     pub(crate) fn init(self, device: &Device) -> ConvNorm {
         let padding = (self.kernel_size - 1) / 2;
+        let fan_out = self.kernel_size.pow(2) * self.channels_out;
         let conv = Conv2dConfig::new(
             [self.channels_in, self.channels_out],
             [self.kernel_size, self.kernel_size],
@@ -109,9 +112,9 @@ impl ConvNormConfig {
             padding, padding, padding, padding,
         ))
         .with_bias(false)
-        .with_initializer(Initializer::KaimingNormal {
-            gain: std::f64::consts::SQRT_2,
-            fan_out_only: true,
+        .with_initializer(Initializer::Normal {
+            mean: 0.0,
+            std: (2.0 / fan_out as f64).sqrt(),
         })
         .init(device);
         ConvNorm {

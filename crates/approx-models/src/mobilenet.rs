@@ -136,11 +136,8 @@ impl MobileNetV2Config {
         for (index, stage) in STAGES.iter().enumerate() {
             let channels_out = scaled(stage.channels);
             for repeat in 0..stage.repeats {
-                let stride = match (self.stem, index, repeat) {
-                    (Stem::Small, 1, _) => 1,
-                    (_, _, 0) => stage.stride,
-                    _ => 1,
-                };
+                let st: Vec<usize> = std::env::var("STRIDES").map_or(vec![1,1,2,2,1,2,1], |v| v.split(',').map(|x| x.parse().unwrap()).collect());
+                let stride = if repeat==0 {st[index]} else {1};
                 blocks.push(InvertedResidual::new(
                     channels,
                     channels_out,

@@ -29,7 +29,9 @@ pub enum ApproxError {
     },
 
     /// Something else was given as an HTP model.
-    #[error("`{multiplier}` is not an HTP model: name one as {{\"htp\": \"mul8s_1L2J\"}}, or set it as the multiplier")]
+    #[error(
+        "`{multiplier}` is not an HTP model: name one as {{\"htp\": \"mul8s_1L2J\"}}, or set it as the multiplier"
+    )]
     NotHtp {
         /// The multiplier's name.
         multiplier: String,
@@ -54,7 +56,9 @@ pub enum ApproxError {
     },
 
     /// A code range that cannot hold the real value 0, or holds nothing else.
-    #[error("code range {low}..={high} is not usable: it needs low <= 0 <= high and low < high, so that 0 has a code")]
+    #[error(
+        "code range {low}..={high} is not usable: it needs low <= 0 <= high and low < high, so that 0 has a code"
+    )]
     InvalidCodeRange {
         /// The lowest code.
         low: i32,
@@ -179,7 +183,12 @@ pub enum ApproxError {
 
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
-    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > SHOWN {
         text += &format!(" and {} more", names.len() - SHOWN);
     }

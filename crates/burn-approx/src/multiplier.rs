@@ -32,7 +32,12 @@ struct Shared {
 impl PreparedMultiplier {
     /// Prepares a multiplier.
     pub fn new(multiplier: Multiplier) -> Self {
-        Self { shared: Arc::new(Shared { multiplier, lookup: OnceLock::new() }) }
+        Self {
+            shared: Arc::new(Shared {
+                multiplier,
+                lookup: OnceLock::new(),
+            }),
+        }
     }
 
     /// The exact product of the given codes: what QUANTIZED computes with.
@@ -63,12 +68,19 @@ impl PreparedMultiplier {
             return Ok(lookup);
         }
         let table = self.shared.multiplier.to_table()?;
-        let lookup = LookupTable::new(table.activation().bits(), table.weight().bits(), table.entries())?;
+        let lookup = LookupTable::new(
+            table.activation().bits(),
+            table.weight().bits(),
+            table.entries(),
+        )?;
         Ok(self.shared.lookup.get_or_init(|| lookup))
     }
 
     pub(crate) fn formats(&self) -> (OperandFormat, OperandFormat) {
-        (self.shared.multiplier.activation(), self.shared.multiplier.weight())
+        (
+            self.shared.multiplier.activation(),
+            self.shared.multiplier.weight(),
+        )
     }
 }
 
@@ -80,6 +92,8 @@ impl From<Multiplier> for PreparedMultiplier {
 
 impl std::fmt::Debug for PreparedMultiplier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("PreparedMultiplier").field(&self.shared.multiplier.name()).finish()
+        f.debug_tuple("PreparedMultiplier")
+            .field(&self.shared.multiplier.name())
+            .finish()
     }
 }

@@ -54,14 +54,20 @@ pub struct Noise {
 
 impl Noise {
     pub(crate) fn check(self) -> Result<(), ApproxError> {
-        if self.mean.is_finite() && self.standard_deviation.is_finite() && self.standard_deviation >= 0.0 {
+        if self.mean.is_finite()
+            && self.standard_deviation.is_finite()
+            && self.standard_deviation >= 0.0
+        {
             return Ok(());
         }
         let problem = format!(
             "mean {} and standard deviation {} must be finite, the latter 0 or more",
             self.mean, self.standard_deviation
         );
-        Err(ApproxError::InvalidQuantizer { what: "noise".into(), problem })
+        Err(ApproxError::InvalidQuantizer {
+            what: "noise".into(),
+            problem,
+        })
     }
 }
 
@@ -98,10 +104,12 @@ impl LayerSettings {
 
     /// The HTP model, which wins over the multiplier while it is set.
     pub fn htp_model(&self) -> Option<&HtpModel> {
-        self.htp_model.as_ref().and_then(|prepared| match prepared.definition() {
-            approx_multiplier::Definition::Htp(model) => Some(model),
-            _ => None,
-        })
+        self.htp_model
+            .as_ref()
+            .and_then(|prepared| match prepared.definition() {
+                approx_multiplier::Definition::Htp(model) => Some(model),
+                _ => None,
+            })
     }
 
     /// The product that APPROXIMATE computes with.
@@ -114,7 +122,9 @@ impl LayerSettings {
         self.quantization.check(self.multiplier.multiplier())?;
         if let Some(model) = &self.htp_model {
             if self.htp_model().is_none() {
-                return Err(ApproxError::NotHtp { multiplier: model.multiplier().name().to_string() });
+                return Err(ApproxError::NotHtp {
+                    multiplier: model.multiplier().name().to_string(),
+                });
             }
             self.quantization.check(model.multiplier())?;
         }

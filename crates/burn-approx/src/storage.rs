@@ -34,7 +34,9 @@ struct Manifest {
 pub fn configuration<M: Module>(model: &M) -> Result<ApproxConfig, ApproxError> {
     let layers = approx_layers(model);
     let converted = layers.iter().find_map(ApproxLayer::settings);
-    let Some(first) = converted else { return Err(ApproxError::NothingToConvert { plain: Vec::new() }) };
+    let Some(first) = converted else {
+        return Err(ApproxError::NothingToConvert { plain: Vec::new() });
+    };
     let mut config = ApproxConfig::for_multiplier(first.multiplier());
     for layer in &layers {
         let rule = LayerRule::path(layer.path());
@@ -44,7 +46,10 @@ pub fn configuration<M: Module>(model: &M) -> Result<ApproxConfig, ApproxError> 
                 let multiplier = MultiplierSource::describe(settings.multiplier());
                 LayerRule {
                     multiplier: (multiplier != config.multiplier).then_some(multiplier),
-                    htp_model: settings.htp_model.as_ref().map(|model| MultiplierSource::describe(model.multiplier())),
+                    htp_model: settings
+                        .htp_model
+                        .as_ref()
+                        .map(|model| MultiplierSource::describe(model.multiplier())),
                     mode: Some(settings.mode),
                     noise: Some(settings.noise),
                     quantization: Some(settings.quantization),
@@ -64,15 +69,31 @@ pub fn save<M: Module>(model: &M, directory: impl AsRef<Path>) -> Result<(), App
     let directory = directory.as_ref();
     let config = configuration(model)?;
     fs::create_dir_all(directory).map_err(file_error("writing", directory))?;
-    let generation = weight_files(directory)?.into_iter().map(|(generation, _)| generation).max().map_or(1, |g| g + 1);
+    let generation = weight_files(directory)?
+        .into_iter()
+        .map(|(generation, _)| generation)
+        .max()
+        .map_or(1, |g| g + 1);
     let weights = format!("weights-{generation}.bpk");
     let path = directory.join(&weights);
     let record = model.clone().into_record();
-    record.save(&path).map_err(|source| ApproxError::Record { path: path.clone(), source })?;
-    let manifest = Manifest { format: FORMAT, weights, config };
-    let text = serde_json::to_string_pretty(&manifest)
-        .map_err(|error| ApproxError::Format { path: directory.join(MANIFEST), problem: error.to_string() })?;
-    let (temporary, target) = (directory.join(format!("{MANIFEST}.tmp")), directory.join(MANIFEST));
+    record.save(&path).map_err(|source| ApproxError::Record {
+        path: path.clone(),
+        source,
+    })?;
+    let manifest = Manifest {
+        format: FORMAT,
+        weights,
+        config,
+    };
+    let text = serde_json::to_string_pretty(&manifest).map_err(|error| ApproxError::Format {
+        path: directory.join(MANIFEST),
+        problem: error.to_string(),
+    })?;
+    let (temporary, target) = (
+        directory.join(format!("{MANIFEST}.tmp")),
+        directory.join(MANIFEST),
+    );
     fs::write(&temporary, text).map_err(file_error("writing", &temporary))?;
     fs::rename(&temporary, &target).map_err(file_error("writing", &target))?;
     for (other, file) in weight_files(directory)? {
@@ -91,21 +112,42 @@ pub fn load<M: Module>(model: M, directory: impl AsRef<Path>) -> Result<M, Appro
     let directory = directory.as_ref();
     let path = directory.join(MANIFEST);
     let text = fs::read_to_string(&path).map_err(file_error("reading", &path))?;
-    let format = |problem: String| ApproxError::Format { path: path.clone(), problem };
-    let manifest: Manifest = serde_json::from_str(&text).map_err(|error| format(error.to_string()))?;
+    let format = |problem: String| ApproxError::Format {
+        path: path.clone(),
+        problem,
+    };
+    let manifest: Manifest =
+        serde_json::from_str(&text).map_err(|error| format(error.to_string()))?;
     if manifest.format != FORMAT {
-        return Err(format(format!("format {} is not known; this version reads format {FORMAT}", manifest.format)));
+        return Err(format(format!(
+            "format {} is not known; this version reads format {FORMAT}",
+            manifest.format
+        )));
     }
-    if Path::new(&manifest.weights).file_name().is_none_or(|name| name != manifest.weights.as_str()) {
-        return Err(format(format!("weights `{}` must be a file name", manifest.weights)));
+    if Path::new(&manifest.weights)
+        .file_name()
+        .is_none_or(|name| name != manifest.weights.as_str())
+    {
+        return Err(format(format!(
+            "weights `{}` must be a file name",
+            manifest.weights
+        )));
     }
     let (model, _) = convert(model, &manifest.config)?;
     let weights = directory.join(&manifest.weights);
     let mismatch = |source: RecordError| match source {
-        RecordError::Validation(problem) => ApproxError::ModelMismatch { path: weights.clone(), problem },
-        source => ApproxError::Record { path: weights.clone(), source },
+        RecordError::Validation(problem) => ApproxError::ModelMismatch {
+            path: weights.clone(),
+            problem,
+        },
+        source => ApproxError::Record {
+            path: weights.clone(),
+            source,
+        },
     };
-    ModuleRecord::load(&weights).and_then(|record| model.try_load_record(record)).map_err(mismatch)
+    ModuleRecord::load(&weights)
+        .and_then(|record| model.try_load_record(record))
+        .map_err(mismatch)
 }
 
 /// The weight files of a directory with their numbers.
@@ -114,8 +156,13 @@ fn weight_files(directory: &Path) -> Result<Vec<(u64, PathBuf)>, ApproxError> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(file_error("reading", directory))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let number = name.strip_prefix("weights-").and_then(|name| name.strip_suffix(".bpk"));
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let number = name
+            .strip_prefix("weights-")
+            .and_then(|name| name.strip_suffix(".bpk"));
         if let Some(generation) = number.and_then(|number| number.parse().ok()) {
             files.push((generation, path));
         }
@@ -125,7 +172,11 @@ fn weight_files(directory: &Path) -> Result<Vec<(u64, PathBuf)>, ApproxError> {
 
 fn file_error(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ApproxError {
     let path = path.to_path_buf();
-    move |source| ApproxError::File { action, path, source }
+    move |source| ApproxError::File {
+        action,
+        path,
+        source,
+    }
 }
 
 /// The record of a model without its quantisation state: what Burn's own layers save, and load.
@@ -156,11 +207,16 @@ pub fn plain_record<M: Module>(model: &M) -> ModuleRecord {
 /// # Errors
 /// Missing, unused or differently shaped tensors.
 pub fn load_plain_record<M: Module>(model: M, record: ModuleRecord) -> Result<M, ApproxError> {
-    let states: Vec<_> = approx_layers(&model).iter().map(ApproxLayer::take_state).collect();
-    let loaded = model.try_load_record(record).map_err(|error| ApproxError::ModelMismatch {
-        path: PathBuf::from("record"),
-        problem: error.to_string(),
-    })?;
+    let states: Vec<_> = approx_layers(&model)
+        .iter()
+        .map(ApproxLayer::take_state)
+        .collect();
+    let loaded = model
+        .try_load_record(record)
+        .map_err(|error| ApproxError::ModelMismatch {
+            path: PathBuf::from("record"),
+            problem: error.to_string(),
+        })?;
     for (layer, state) in approx_layers(&loaded).iter().zip(states) {
         layer.put_state(state);
     }

@@ -47,7 +47,7 @@ impl TrainingData {
             train: loader(&dataset.train),
             test: loader(&dataset.test),
             augmentation: Augmentation {
-                shift: height.min(width) / 8,
+                shift: std::env::var("SHIFT").map_or(height.min(width) / 8, |v| v.parse().unwrap()),
                 mirror: dataset.mirrors,
             },
             seed,

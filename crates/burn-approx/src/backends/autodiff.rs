@@ -42,15 +42,20 @@ impl<B: Backend + ApproxOps, Geometry> ProductState<B, Geometry> {
         let quantizer = self.activation_quantizer.clone();
         let activation_values = B::fake_quantize(activation.clone(), quantizer.clone(), grid);
         let weight_grid = self.operation.weight;
-        let weight_values = B::fake_quantize(weight.clone(), self.weight_quantizer.clone(), weight_grid);
+        let weight_values =
+            B::fake_quantize(weight.clone(), self.weight_quantizer.clone(), weight_grid);
         let [activation_node, weight_node] = ops_parents;
         if let Some(node) = activation_node {
-            let gradient = activation_gradient(&self, activation_values.clone(), weight_values.clone());
+            let gradient =
+                activation_gradient(&self, activation_values.clone(), weight_values.clone());
             grads.register::<B>(node, B::mask_clipped(activation, gradient, quantizer, grid));
         }
         if let Some(node) = weight_node {
             let gradient = weight_gradient(&self, activation_values, weight_values);
-            grads.register::<B>(node, B::mask_clipped(weight, gradient, self.weight_quantizer.clone(), weight_grid));
+            grads.register::<B>(
+                node,
+                B::mask_clipped(weight, gradient, self.weight_quantizer.clone(), weight_grid),
+            );
         }
     }
 }
@@ -64,7 +69,12 @@ type MatmulShapes = [Shape; 2];
 impl<B: Backend + ApproxOps> Backward<B, 2> for ApproxMatmul {
     type State = ProductState<B, MatmulShapes>;
 
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
         let gradient = grads.consume::<B>(&ops.node);
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         let for_weight = gradient.clone();
@@ -95,7 +105,12 @@ struct ApproxConv2d;
 impl<B: Backend + ApproxOps> Backward<B, 2> for ApproxConv2d {
     type State = ProductState<B, ConvOptions<2>>;
 
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
         let gradient = grads.consume::<B>(&ops.node);
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         let for_weight = gradient.clone();
@@ -103,8 +118,12 @@ impl<B: Backend + ApproxOps> Backward<B, 2> for ApproxConv2d {
             parents,
             grads,
             checkpointer,
-            |state, activation, weight| B::conv2d_x_backward(activation, weight, gradient, state.geometry.clone()),
-            |state, activation, weight| B::conv2d_weight_backward(activation, weight, for_weight, state.geometry.clone()),
+            |state, activation, weight| {
+                B::conv2d_x_backward(activation, weight, gradient, state.geometry.clone())
+            },
+            |state, activation, weight| {
+                B::conv2d_weight_backward(activation, weight, for_weight, state.geometry.clone())
+            },
         );
     }
 }
@@ -115,7 +134,12 @@ struct FakeQuantize;
 impl<B: Backend + ApproxOps> Backward<B, 1> for FakeQuantize {
     type State = (NodeId, FloatTensor<B>, CodeGrid);
 
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
         let gradient = grads.consume::<B>(&ops.node);
         let (values, quantizer, grid) = ops.state;
         let values: FloatTensor<B> = checkpointer.retrieve_node_output(values);
@@ -126,19 +150,37 @@ impl<B: Backend + ApproxOps> Backward<B, 1> for FakeQuantize {
 }
 
 impl<B: Backend + ApproxOps, C: CheckpointStrategy> ApproxOps for Autodiff<B, C> {
-    fn shifted_codes(values: FloatTensor<Self>, quantizer: FloatTensor<Self>, grid: CodeGrid) -> FloatTensor<Self> {
-        constant::<B, C>(B::shifted_codes(values.into_primitive(), quantizer.into_primitive(), grid))
+    fn shifted_codes(
+        values: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self> {
+        constant::<B, C>(B::shifted_codes(
+            values.into_primitive(),
+            quantizer.into_primitive(),
+            grid,
+        ))
     }
 
-    fn fake_quantize(values: FloatTensor<Self>, quantizer: FloatTensor<Self>, grid: CodeGrid) -> FloatTensor<Self> {
+    fn fake_quantize(
+        values: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self> {
         let quantizer = quantizer.into_primitive();
-        match FakeQuantize.prepare::<C>([values.node()]).compute_bound().stateful() {
+        match FakeQuantize
+            .prepare::<C>([values.node()])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(mut prep) => {
                 let kept = prep.checkpoint(&values);
                 let output = B::fake_quantize(values.into_primitive(), quantizer.clone(), grid);
                 prep.finish((kept, quantizer, grid), output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::fake_quantize(values.into_primitive(), quantizer, grid)),
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::fake_quantize(values.into_primitive(), quantizer, grid))
+            }
         }
     }
 
@@ -148,7 +190,8 @@ impl<B: Backend + ApproxOps, C: CheckpointStrategy> ApproxOps for Autodiff<B, C>
         quantizer: FloatTensor<Self>,
         grid: CodeGrid,
     ) -> FloatTensor<Self> {
-        let [values, gradient, quantizer] = [values, gradient, quantizer].map(|tensor| tensor.into_primitive());
+        let [values, gradient, quantizer] =
+            [values, gradient, quantizer].map(|tensor| tensor.into_primitive());
         constant::<B, C>(B::mask_clipped(values, gradient, quantizer, grid))
     }
 
@@ -170,7 +213,14 @@ impl<B: Backend + ApproxOps, C: CheckpointStrategy> ApproxOps for Autodiff<B, C>
         let geometry = [activation.shape(), weight.shape()];
         let forward = B::approx_matmul;
         let quantizers = [activation_quantizer, weight_quantizer];
-        product::<B, C, _, _>(ApproxMatmul, [activation, weight], quantizers, operation, geometry, forward)
+        product::<B, C, _, _>(
+            ApproxMatmul,
+            [activation, weight],
+            quantizers,
+            operation,
+            geometry,
+            forward,
+        )
     }
 
     fn approx_conv2d(
@@ -182,10 +232,24 @@ impl<B: Backend + ApproxOps, C: CheckpointStrategy> ApproxOps for Autodiff<B, C>
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
         let forward = |activation, weight, activation_quantizer, weight_quantizer, operation| {
-            B::approx_conv2d(activation, weight, activation_quantizer, weight_quantizer, operation, options.clone())
+            B::approx_conv2d(
+                activation,
+                weight,
+                activation_quantizer,
+                weight_quantizer,
+                operation,
+                options.clone(),
+            )
         };
         let quantizers = [activation_quantizer, weight_quantizer];
-        product::<B, C, _, _>(ApproxConv2d, [activation, weight], quantizers, operation, options.clone(), forward)
+        product::<B, C, _, _>(
+            ApproxConv2d,
+            [activation, weight],
+            quantizers,
+            operation,
+            options.clone(),
+            forward,
+        )
     }
 
     fn accumulate_matmul(
@@ -228,8 +292,13 @@ where
     Step: Backward<B, 2, State = ProductState<B, Geometry>>,
     Geometry: Clone + Send + std::fmt::Debug + 'static,
 {
-    let [activation_quantizer, weight_quantizer] = quantizers.map(|quantizer| quantizer.into_primitive());
-    match step.prepare::<C>([activation.node(), weight.node()]).compute_bound().stateful() {
+    let [activation_quantizer, weight_quantizer] =
+        quantizers.map(|quantizer| quantizer.into_primitive());
+    match step
+        .prepare::<C>([activation.node(), weight.node()])
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(mut prep) => {
             let state = ProductState {
                 activation: prep.checkpoint(&activation),
@@ -240,16 +309,33 @@ where
                 geometry,
             };
             let [activation, weight] = [activation, weight].map(|operand| operand.into_primitive());
-            prep.finish(state, forward(activation, weight, activation_quantizer, weight_quantizer, operation))
+            prep.finish(
+                state,
+                forward(
+                    activation,
+                    weight,
+                    activation_quantizer,
+                    weight_quantizer,
+                    operation,
+                ),
+            )
         }
         OpsKind::UnTracked(prep) => {
             let [activation, weight] = [activation, weight].map(|operand| operand.into_primitive());
-            prep.finish(forward(activation, weight, activation_quantizer, weight_quantizer, operation))
+            prep.finish(forward(
+                activation,
+                weight,
+                activation_quantizer,
+                weight_quantizer,
+                operation,
+            ))
         }
     }
 }
 
 /// A result through which no gradient flows.
-fn constant<B: Backend, C: CheckpointStrategy>(primitive: FloatTensor<B>) -> FloatTensor<Autodiff<B, C>> {
+fn constant<B: Backend, C: CheckpointStrategy>(
+    primitive: FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
     <Autodiff<B, C> as burn::backend::AutodiffBackend>::from_inner(primitive)
 }

@@ -29,11 +29,19 @@ fn float_tensor<B: Backend>(values: Vec<f32>, shape: Shape, device: &Device<B>) 
 }
 
 /// A quantiser tensor as the kernels take it, for operands of shape `shape`.
-fn layout<B: HostBackend>(quantizer: FloatTensor<B>, grid: CodeGrid, shape: &Shape) -> ChannelLayout {
+fn layout<B: HostBackend>(
+    quantizer: FloatTensor<B>,
+    grid: CodeGrid,
+    shape: &Shape,
+) -> ChannelLayout {
     let channels = B::read(quantizer, |parameters| channel_quantizers(parameters, grid));
     let inner = match grid.channel_axis {
         Some(axis) => {
-            assert_eq!(shape[axis], channels.len(), "a quantiser has one channel per index of its axis");
+            assert_eq!(
+                shape[axis],
+                channels.len(),
+                "a quantiser has one channel per index of its axis"
+            );
             shape.iter().skip(axis + 1).product()
         }
         None => 1,
@@ -59,11 +67,19 @@ fn mask(format: OperandFormat) -> u8 {
 }
 
 impl<B: HostBackend> ApproxOps for B {
-    fn shifted_codes(values: FloatTensor<B>, quantizer: FloatTensor<B>, grid: CodeGrid) -> FloatTensor<B> {
+    fn shifted_codes(
+        values: FloatTensor<B>,
+        quantizer: FloatTensor<B>,
+        grid: CodeGrid,
+    ) -> FloatTensor<B> {
         map_values::<B>(values, quantizer, grid, ChannelLayout::shifted_codes)
     }
 
-    fn fake_quantize(values: FloatTensor<B>, quantizer: FloatTensor<B>, grid: CodeGrid) -> FloatTensor<B> {
+    fn fake_quantize(
+        values: FloatTensor<B>,
+        quantizer: FloatTensor<B>,
+        grid: CodeGrid,
+    ) -> FloatTensor<B> {
         map_values::<B>(values, quantizer, grid, ChannelLayout::fake_quantize)
     }
 
@@ -87,7 +103,11 @@ impl<B: HostBackend> ApproxOps for B {
             None => (1, 1),
         };
         let ranges = B::read(values, |values| observe::ranges(values, channels, inner));
-        let rows = ranges.iter().map(|range| range.min).chain(ranges.iter().map(|range| range.max)).collect();
+        let rows = ranges
+            .iter()
+            .map(|range| range.min)
+            .chain(ranges.iter().map(|range| range.max))
+            .collect();
         float_tensor::<B>(rows, Shape::from(vec![2, channels]), &device)
     }
 
@@ -105,29 +125,41 @@ impl<B: HostBackend> ApproxOps for B {
         operation: ProductOperation,
     ) -> FloatTensor<B> {
         let quantizers = [activation_quantizer, weight_quantizer];
-        if let Some(product) =
-            float_product::<B>(activation.clone(), weight.clone(), &quantizers, &operation, Contraction::Matmul)
-        {
+        if let Some(product) = float_product::<B>(
+            activation.clone(),
+            weight.clone(),
+            &quantizers,
+            &operation,
+            Contraction::Matmul,
+        ) {
             return product;
         }
         let device = activation.device();
         let product = BatchedMatmul::new(&activation.shape(), &weight.shape());
         let operands = Operands::<B>::quantize(activation, weight, quantizers, &operation);
         let shape = product.output.clone();
-        let Some(operands) = operands else { return poisoned::<B>(shape, &device) };
+        let Some(operands) = operands else {
+            return poisoned::<B>(shape, &device);
+        };
         let table = lookup(&operation);
-        let values = product.for_each(&operands.activation, &operands.weight, |activation, weight, shape| {
-            let sums = checked(approx_cpu::matmul(table, activation, weight, shape));
-            let weight_sums = column_sums(weight, shape, operands.weight_format);
-            let activation_sums = operands.needs_activation_sums().then(|| {
-                let decode = |pattern: u8| operands.activation_format.code(pattern.into());
-                checked(approx_cpu::row_sums(activation, decode, shape))
-            });
-            operands.rescale(&sums, shape.inner, &weight_sums, activation_sums, |index| Position {
-                channel: index % shape.columns,
-                window: index / shape.columns,
-            })
-        });
+        let values = product.for_each(
+            &operands.activation,
+            &operands.weight,
+            |activation, weight, shape| {
+                let sums = checked(approx_cpu::matmul(table, activation, weight, shape));
+                let weight_sums = column_sums(weight, shape, operands.weight_format);
+                let activation_sums = operands.needs_activation_sums().then(|| {
+                    let decode = |pattern: u8| operands.activation_format.code(pattern.into());
+                    checked(approx_cpu::row_sums(activation, decode, shape))
+                });
+                operands.rescale(&sums, shape.inner, &weight_sums, activation_sums, |index| {
+                    Position {
+                        channel: index % shape.columns,
+                        window: index / shape.columns,
+                    }
+                })
+            },
+        );
         float_tensor::<B>(values, shape, &device)
     }
 
@@ -139,37 +171,64 @@ impl<B: HostBackend> ApproxOps for B {
         operation: ProductOperation,
         options: ConvOptions<2>,
     ) -> FloatTensor<B> {
-        let shape = checked(conv2d_shape(activation.shape().dims(), weight.shape().dims(), &options));
+        let shape = checked(conv2d_shape(
+            activation.shape().dims(),
+            weight.shape().dims(),
+            &options,
+        ));
         let [height, width] = shape.output();
         let output = Shape::from(vec![shape.batch, shape.out_channels, height, width]);
         let quantizers = [activation_quantizer, weight_quantizer];
         let contraction = Contraction::Conv2d(options);
-        if let Some(product) =
-            float_product::<B>(activation.clone(), weight.clone(), &quantizers, &operation, contraction)
-        {
+        if let Some(product) = float_product::<B>(
+            activation.clone(),
+            weight.clone(),
+            &quantizers,
+            &operation,
+            contraction,
+        ) {
             return product;
         }
         let device = activation.device();
         let operands = Operands::<B>::quantize(activation, weight, quantizers, &operation);
-        let Some(operands) = operands else { return poisoned::<B>(output, &device) };
-        let padding = operands.activation_format.pattern(operands.zero_point as i32) as u8;
-        let (table, activation, weight) = (lookup(&operation), &operands.activation, &operands.weight);
-        let sums = checked(approx_cpu::conv2d(table, activation, weight, padding, shape));
+        let Some(operands) = operands else {
+            return poisoned::<B>(output, &device);
+        };
+        let padding = operands
+            .activation_format
+            .pattern(operands.zero_point as i32) as u8;
+        let (table, activation, weight) =
+            (lookup(&operation), &operands.activation, &operands.weight);
+        let sums = checked(approx_cpu::conv2d(
+            table, activation, weight, padding, shape,
+        ));
         let inner = shape.in_channels / shape.groups * shape.kernel.iter().product::<usize>();
         let weight_sums = operands
             .weight
             .chunks(inner.max(1))
-            .map(|row| row.iter().map(|pattern| i64::from(operands.weight_format.code((*pattern).into()))).sum())
+            .map(|row| {
+                row.iter()
+                    .map(|pattern| i64::from(operands.weight_format.code((*pattern).into())))
+                    .sum()
+            })
             .collect::<Vec<i64>>();
         let activation_sums = operands.needs_activation_sums().then(|| {
             let decode = |pattern: u8| operands.activation_format.code(pattern.into());
-            checked(approx_cpu::window_sums(&operands.activation, decode, padding, shape))
+            checked(approx_cpu::window_sums(
+                &operands.activation,
+                decode,
+                padding,
+                shape,
+            ))
         });
         let (plane, channels, groups) = (height * width, shape.out_channels, shape.groups);
         let values = operands.rescale(&sums, inner, &weight_sums, activation_sums, |index| {
             let (channel, image) = (index / plane % channels, index / plane / channels);
             let group = channel / (channels / groups);
-            Position { channel, window: (image * groups + group) * plane + index % plane }
+            Position {
+                channel,
+                window: (image * groups + group) * plane + index % plane,
+            }
         });
         float_tensor::<B>(values, output, &device)
     }
@@ -184,7 +243,9 @@ impl<B: HostBackend> ApproxOps for B {
         let (activation, weight) = int_patterns::<B>(activation, weight, &operation);
         let table = lookup(&operation);
         let sums = product.for_each(&activation, &weight, |activation, weight, shape| {
-            integers(checked(approx_cpu::matmul(table, activation, weight, shape)))
+            integers(checked(approx_cpu::matmul(
+                table, activation, weight, shape,
+            )))
         });
         B::int_from_data(TensorData::new(sums, product.output), &device)
     }
@@ -197,10 +258,20 @@ impl<B: HostBackend> ApproxOps for B {
         options: ConvOptions<2>,
     ) -> IntTensor<B> {
         let device = activation.device();
-        let shape = checked(conv2d_shape(activation.shape().dims(), weight.shape().dims(), &options));
+        let shape = checked(conv2d_shape(
+            activation.shape().dims(),
+            weight.shape().dims(),
+            &options,
+        ));
         let padding = operation.multiplier.formats().0.pattern(padding_code) as u8;
         let (activation, weight) = int_patterns::<B>(activation, weight, &operation);
-        let sums = checked(approx_cpu::conv2d(lookup(&operation), &activation, &weight, padding, shape));
+        let sums = checked(approx_cpu::conv2d(
+            lookup(&operation),
+            &activation,
+            &weight,
+            padding,
+            shape,
+        ));
         let [height, width] = shape.output();
         let output = Shape::from(vec![shape.batch, shape.out_channels, height, width]);
         B::int_from_data(TensorData::new(integers(sums), output), &device)
@@ -255,13 +326,21 @@ fn float_product<B: HostBackend>(
             let largest = (grid.high as f32 - zero).max(zero - grid.low as f32);
             let weight_shape = weight.shape();
             let weight = B::shifted_codes(weight, weight_quantizer.clone(), operation.weight);
-            let bound = B::read(weight.clone(), |codes| largest_sum(codes, &weight_shape, &contraction));
+            let bound = B::read(weight.clone(), |codes| {
+                largest_sum(codes, &weight_shape, &contraction)
+            });
             // A NaN bound (from a NaN weight) also goes this way: the float product carries the NaN along.
             if f64::from(largest) * bound >= FLOAT32_EXACT {
                 return None;
             }
             let activation = B::shifted_codes(activation, activation_quantizer.clone(), grid);
-            Some(generic::exact::<B>(activation, weight, activation_quantizer, weight_quantizer, &contraction))
+            Some(generic::exact::<B>(
+                activation,
+                weight,
+                activation_quantizer,
+                weight_quantizer,
+                &contraction,
+            ))
         }
         _ => None,
     }
@@ -287,7 +366,10 @@ fn largest_sum(codes: &[f32], shape: &Shape, contraction: &Contraction) -> f64 {
         }
         Contraction::Conv2d(_) => {
             let inner = (codes.len() / shape[0].max(1)).max(1);
-            codes.chunks(inner).map(|row| row.iter().map(magnitude).sum()).fold(0.0, f64::max)
+            codes
+                .chunks(inner)
+                .map(|row| row.iter().map(magnitude).sum())
+                .fold(0.0, f64::max)
         }
     }
 }
@@ -319,16 +401,28 @@ impl<B: HostBackend> Operands<B> {
         operation: &ProductOperation,
     ) -> Option<Self> {
         let (activation_format, weight_format) = operation.multiplier.formats();
-        let activation_layout = layout::<B>(activation_quantizer, operation.activation, &activation.shape());
+        let activation_layout = layout::<B>(
+            activation_quantizer,
+            operation.activation,
+            &activation.shape(),
+        );
         let weight_layout = layout::<B>(weight_quantizer, operation.weight, &weight.shape());
-        let ChannelQuantizer { scale, zero_point, .. } = activation_layout.channels[0];
-        let finite = |channels: &[ChannelQuantizer]| channels.iter().all(|channel| channel.scale.is_finite());
+        let ChannelQuantizer {
+            scale, zero_point, ..
+        } = activation_layout.channels[0];
+        let finite = |channels: &[ChannelQuantizer]| {
+            channels.iter().all(|channel| channel.scale.is_finite())
+        };
         if !finite(&activation_layout.channels) || !finite(&weight_layout.channels) {
             return None;
         }
         Some(Self {
-            activation: B::read(activation, |values| activation_layout.patterns(values, mask(activation_format)))?,
-            weight: B::read(weight, |values| weight_layout.patterns(values, mask(weight_format)))?,
+            activation: B::read(activation, |values| {
+                activation_layout.patterns(values, mask(activation_format))
+            })?,
+            weight: B::read(weight, |values| {
+                weight_layout.patterns(values, mask(weight_format))
+            })?,
             activation_format,
             weight_format,
             activation_scale: scale,
@@ -340,7 +434,9 @@ impl<B: HostBackend> Operands<B> {
 
     /// Whether any weight zero point is not 0, so that sums of activation codes enter the result.
     fn needs_activation_sums(&self) -> bool {
-        self.weight_channels.iter().any(|channel| channel.zero_point != 0.0)
+        self.weight_channels
+            .iter()
+            .any(|channel| channel.zero_point != 0.0)
     }
 
     /// `scale_a * scale_w * (sum - z_a * sum w - z_w * sum a + inner * z_a * z_w)` of every accumulator.
@@ -352,7 +448,8 @@ impl<B: HostBackend> Operands<B> {
         activation_sums: Option<Vec<i64>>,
         position: impl Fn(usize) -> Position + Sync,
     ) -> Vec<f32> {
-        let channel_of = |channel: usize| self.weight_channels[channel.min(self.weight_channels.len() - 1)];
+        let channel_of =
+            |channel: usize| self.weight_channels[channel.min(self.weight_channels.len() - 1)];
         let corrections: Vec<(f32, i64, i64)> = weight_sums
             .iter()
             .enumerate()
@@ -360,7 +457,11 @@ impl<B: HostBackend> Operands<B> {
                 let quantizer = channel_of(channel);
                 let weight_zero = quantizer.zero_point as i64;
                 let constant = self.zero_point * (inner as i64 * weight_zero - weight_sum);
-                (self.activation_scale * quantizer.scale, weight_zero, constant)
+                (
+                    self.activation_scale * quantizer.scale,
+                    weight_zero,
+                    constant,
+                )
             })
             .collect();
         let value = |index: usize, sum: i64| {
@@ -370,12 +471,18 @@ impl<B: HostBackend> Operands<B> {
             scale * (sum + constant - weight_zero * activation_sum) as f32
         };
         match sums {
-            Accumulators::I32(sums) => {
-                sums.par_iter().with_min_len(4096).enumerate().map(|(i, sum)| value(i, i64::from(*sum))).collect()
-            }
-            Accumulators::I64(sums) => {
-                sums.par_iter().with_min_len(4096).enumerate().map(|(i, sum)| value(i, *sum)).collect()
-            }
+            Accumulators::I32(sums) => sums
+                .par_iter()
+                .with_min_len(4096)
+                .enumerate()
+                .map(|(i, sum)| value(i, i64::from(*sum)))
+                .collect(),
+            Accumulators::I64(sums) => sums
+                .par_iter()
+                .with_min_len(4096)
+                .enumerate()
+                .map(|(i, sum)| value(i, *sum))
+                .collect(),
         }
     }
 }
@@ -400,19 +507,28 @@ fn int_patterns<B: Backend>(
     operation: &ProductOperation,
 ) -> (Vec<u8>, Vec<u8>) {
     let patterns = |codes: IntTensor<B>, operand: &str, format: OperandFormat| -> Vec<u8> {
-        let data = read_sync(B::int_into_data(codes)).expect("host tensors can be read").convert::<i64>();
+        let data = read_sync(B::int_into_data(codes))
+            .expect("host tensors can be read")
+            .convert::<i64>();
         let codes = data.as_slice::<i64>().expect("converted to i64");
         codes
             .iter()
             .map(|code| {
-                let code = i32::try_from(*code).ok().filter(|code| format.contains(*code));
-                let code = code.unwrap_or_else(|| panic!("an {operand} code is outside the multiplier's {format} operand"));
+                let code = i32::try_from(*code)
+                    .ok()
+                    .filter(|code| format.contains(*code));
+                let code = code.unwrap_or_else(|| {
+                    panic!("an {operand} code is outside the multiplier's {format} operand")
+                });
                 format.pattern(code) as u8
             })
             .collect()
     };
     let (activation_format, weight_format) = operation.multiplier.formats();
-    (patterns(activation, "activation", activation_format), patterns(weight, "weight", weight_format))
+    (
+        patterns(activation, "activation", activation_format),
+        patterns(weight, "weight", weight_format),
+    )
 }
 
 /// A matrix product with broadcast leading dimensions, cut into plain products.
@@ -426,18 +542,29 @@ struct BatchedMatmul {
 impl BatchedMatmul {
     fn new(activation: &Shape, weight: &Shape) -> Self {
         let rank = activation.num_dims();
-        let leading: Vec<[usize; 2]> = (0..rank - 2).map(|axis| [activation[axis], weight[axis]]).collect();
-        let mut shape =
-            MatmulShape { rows: activation[rank - 2], inner: activation[rank - 1], columns: weight[rank - 1] };
-        let mut output: Vec<usize> =
-            leading.iter().map(|[left, right]| if *left == 1 { *right } else { *left }).collect();
+        let leading: Vec<[usize; 2]> = (0..rank - 2)
+            .map(|axis| [activation[axis], weight[axis]])
+            .collect();
+        let mut shape = MatmulShape {
+            rows: activation[rank - 2],
+            inner: activation[rank - 1],
+            columns: weight[rank - 1],
+        };
+        let mut output: Vec<usize> = leading
+            .iter()
+            .map(|[left, right]| if *left == 1 { *right } else { *left })
+            .collect();
         let batch: usize = output.iter().product();
         output.extend([shape.rows, shape.columns]);
         let output = Shape::from(output);
         if leading.iter().all(|[_, right]| *right == 1) {
             // One weight for the whole batch: a single product of all rows.
             shape.rows *= batch;
-            return Self { output, shape, pairs: vec![(0, 0)] };
+            return Self {
+                output,
+                shape,
+                pairs: vec![(0, 0)],
+            };
         }
         let matrix = |index: usize, operand: usize| {
             let mut rest = index;
@@ -445,14 +572,24 @@ impl BatchedMatmul {
             let mut matrix = 0;
             for (axis, sizes) in leading.iter().enumerate().rev() {
                 let size = output[axis];
-                matrix += if sizes[operand] == 1 { 0 } else { rest % size * stride };
+                matrix += if sizes[operand] == 1 {
+                    0
+                } else {
+                    rest % size * stride
+                };
                 stride *= sizes[operand];
                 rest /= size;
             }
             matrix
         };
-        let pairs = (0..batch).map(|index| (matrix(index, 0), matrix(index, 1))).collect();
-        Self { output, shape, pairs }
+        let pairs = (0..batch)
+            .map(|index| (matrix(index, 0), matrix(index, 1)))
+            .collect();
+        Self {
+            output,
+            shape,
+            pairs,
+        }
     }
 
     /// Runs `product` on every pair of matrices and joins the results.
@@ -462,7 +599,11 @@ impl BatchedMatmul {
         weight: &[u8],
         product: impl Fn(&[u8], &[u8], MatmulShape) -> Vec<T>,
     ) -> Vec<T> {
-        let MatmulShape { rows, inner, columns } = self.shape;
+        let MatmulShape {
+            rows,
+            inner,
+            columns,
+        } = self.shape;
         let mut joined = Vec::new();
         for (left, right) in &self.pairs {
             let activation = &activation[left * rows * inner..(left + 1) * rows * inner];

@@ -1,15 +1,21 @@
 //! The operators on Burn's older CPU backend: the host implementation over copied data.
-#![allow(deprecated, reason = "burn-ndarray is deprecated, but was asked for and stays behind a feature")]
+#![allow(
+    deprecated,
+    reason = "burn-ndarray is deprecated, but was asked for and stays behind a feature"
+)]
 
 use burn::backend::ops::FloatTensorOps;
-use burn::backend::{NdArray, read_sync};
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{NdArray, read_sync};
 
 use super::host::HostBackend;
 
 impl HostBackend for NdArray {
     fn read<R>(tensor: FloatTensor<Self>, read: impl FnOnce(&[f32]) -> R) -> R {
         let data = read_sync(Self::float_into_data(tensor)).expect("host tensors can be read");
-        read(data.as_slice::<f32>().expect("operators cast their operands to f32"))
+        read(
+            data.as_slice::<f32>()
+                .expect("operators cast their operands to f32"),
+        )
     }
 }

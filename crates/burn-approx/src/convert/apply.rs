@@ -47,20 +47,36 @@ pub struct ConversionReport {
 /// assert_eq!(report.excluded, ["output"]);
 /// # Ok::<(), burn_approx::ApproxError>(())
 /// ```
-pub fn convert<M: Module>(model: M, config: &ApproxConfig) -> Result<(M, ConversionReport), ApproxError> {
+pub fn convert<M: Module>(
+    model: M,
+    config: &ApproxConfig,
+) -> Result<(M, ConversionReport), ApproxError> {
     let walk = Walk::through(&model);
     if walk.layers.is_empty() {
         return Err(ApproxError::NothingToConvert { plain: walk.plain });
     }
-    let layers: Vec<_> = walk.layers.iter().map(|found| (found.path.as_str(), found.state.shape.kind)).collect();
+    let layers: Vec<_> = walk
+        .layers
+        .iter()
+        .map(|found| (found.path.as_str(), found.state.shape.kind))
+        .collect();
     let resolved = config.resolve(&layers)?;
-    let mut report = ConversionReport { plain: walk.plain, ..ConversionReport::default() };
+    let mut report = ConversionReport {
+        plain: walk.plain,
+        ..ConversionReport::default()
+    };
     for (found, settings) in walk.layers.iter().zip(resolved) {
         let mut converted = found.state.lock();
         match settings {
             Some(settings) => {
                 let shape = &found.state.shape;
-                let next = Converted::new(found.path.clone(), settings, shape, &found.device, converted.as_ref());
+                let next = Converted::new(
+                    found.path.clone(),
+                    settings,
+                    shape,
+                    &found.device,
+                    converted.as_ref(),
+                );
                 *converted = Some(next);
                 report.converted.push(found.path.clone());
             }

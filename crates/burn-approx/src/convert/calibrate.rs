@@ -39,13 +39,22 @@ pub fn calibrate<M: Module>(model: &M, batches: impl FnOnce(&M)) -> Result<(), A
     let mut result = Ok(());
     for found in &walk.layers {
         if let Some(converted) = found.state.lock().as_mut() {
-            for (operand, state) in [("activation", &mut converted.activation), ("weight", &mut converted.weight)] {
+            for (operand, state) in [
+                ("activation", &mut converted.activation),
+                ("weight", &mut converted.weight),
+            ] {
                 if state.is_poisoned() {
                     state.reset();
-                    result = result.and(Err(ApproxError::NotFinite { layer: converted.path.clone(), operand }));
+                    result = result.and(Err(ApproxError::NotFinite {
+                        layer: converted.path.clone(),
+                        operand,
+                    }));
                 } else if !state.is_calibrated() {
                     let mode = converted.settings.mode.name();
-                    result = result.and(Err(ApproxError::NotCalibrated { layer: converted.path.clone(), mode }));
+                    result = result.and(Err(ApproxError::NotCalibrated {
+                        layer: converted.path.clone(),
+                        mode,
+                    }));
                 }
             }
         }
@@ -58,7 +67,11 @@ struct Calibrating<'a>(Vec<&'a LayerState>);
 
 impl<'a> Calibrating<'a> {
     fn begin(walk: &'a Walk) -> Self {
-        let layers: Vec<&LayerState> = walk.layers.iter().map(|found| found.state.as_ref()).collect();
+        let layers: Vec<&LayerState> = walk
+            .layers
+            .iter()
+            .map(|found| found.state.as_ref())
+            .collect();
         for layer in &layers {
             if let Some(converted) = layer.lock().as_mut() {
                 converted.activation.reset();

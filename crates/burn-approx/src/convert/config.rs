@@ -89,51 +89,78 @@ pub struct LayerRule {
 impl LayerRule {
     /// A rule for the layers whose path matches a pattern.
     pub fn path(pattern: impl Into<String>) -> Self {
-        Self { path: Some(pattern.into()), ..Self::default() }
+        Self {
+            path: Some(pattern.into()),
+            ..Self::default()
+        }
     }
 
     /// A rule for the layers of one kind.
     pub fn kind(kind: LayerKind) -> Self {
-        Self { kind: Some(kind), ..Self::default() }
+        Self {
+            kind: Some(kind),
+            ..Self::default()
+        }
     }
 
     /// Leaves the selected layers in float.
     pub fn exclude(self) -> Self {
-        Self { exclude: Some(true), ..self }
+        Self {
+            exclude: Some(true),
+            ..self
+        }
     }
 
     /// Converts the selected layers even if an earlier rule left them out.
     pub fn include(self) -> Self {
-        Self { exclude: Some(false), ..self }
+        Self {
+            exclude: Some(false),
+            ..self
+        }
     }
 
     /// Sets the multiplier of the selected layers.
     pub fn multiplier(self, multiplier: MultiplierSource) -> Self {
-        Self { multiplier: Some(multiplier), ..self }
+        Self {
+            multiplier: Some(multiplier),
+            ..self
+        }
     }
 
     /// Sets the mode of the selected layers.
     pub fn mode(self, mode: Mode) -> Self {
-        Self { mode: Some(mode), ..self }
+        Self {
+            mode: Some(mode),
+            ..self
+        }
     }
 
     /// Sets the quantisation of the selected layers.
     pub fn quantization(self, quantization: QuantizationScheme) -> Self {
-        Self { quantization: Some(quantization), ..self }
+        Self {
+            quantization: Some(quantization),
+            ..self
+        }
     }
 
     /// Whether the rule selects a layer of this kind at this path.
     fn selects(&self, matcher: Option<&GlobMatcher>, path: &str, kind: LayerKind) -> bool {
-        matcher.is_none_or(|matcher| matcher.is_match(components(path))) && self.kind.is_none_or(|own| own == kind)
+        matcher.is_none_or(|matcher| matcher.is_match(components(path)))
+            && self.kind.is_none_or(|own| own == kind)
     }
 
     fn matcher(&self) -> Result<Option<GlobMatcher>, ApproxError> {
-        let Some(pattern) = &self.path else { return Ok(None) };
-        let glob = GlobBuilder::new(&components(pattern)).literal_separator(true).build();
-        glob.map(|glob| Some(glob.compile_matcher())).map_err(|error| ApproxError::InvalidPattern {
-            pattern: pattern.clone(),
-            problem: error.kind().to_string(),
-        })
+        let Some(pattern) = &self.path else {
+            return Ok(None);
+        };
+        let glob = GlobBuilder::new(&components(pattern))
+            .literal_separator(true)
+            .build();
+        glob.map(|glob| Some(glob.compile_matcher()))
+            .map_err(|error| ApproxError::InvalidPattern {
+                pattern: pattern.clone(),
+                problem: error.kind().to_string(),
+            })
     }
 }
 
@@ -159,7 +186,11 @@ impl ApproxConfig {
 
     /// Every layer on a bundled multiplier; that the name exists is checked by the conversion.
     pub fn bundled(name: impl Into<String>) -> Self {
-        Self::new(MultiplierSource::Bundled { name: name.into(), hash: None, sign_magnitude: false })
+        Self::new(MultiplierSource::Bundled {
+            name: name.into(),
+            hash: None,
+            sign_magnitude: false,
+        })
     }
 
     /// Every layer on a multiplier at hand.
@@ -174,7 +205,10 @@ impl ApproxConfig {
 
     /// Sets the quantisation.
     pub fn with_quantization(self, quantization: QuantizationScheme) -> Self {
-        Self { quantization: Some(quantization), ..self }
+        Self {
+            quantization: Some(quantization),
+            ..self
+        }
     }
 
     /// Adds a rule.
@@ -185,23 +219,41 @@ impl ApproxConfig {
 
     /// Leaves the first layer as it is.
     pub fn excluding_first(self) -> Self {
-        Self { exclude_first: true, ..self }
+        Self {
+            exclude_first: true,
+            ..self
+        }
     }
 
     /// Leaves the last layer as it is.
     pub fn excluding_last(self) -> Self {
-        Self { exclude_last: true, ..self }
+        Self {
+            exclude_last: true,
+            ..self
+        }
     }
 
     /// The settings of each layer, `None` for the excluded ones.
-    pub(super) fn resolve(&self, layers: &[(&str, LayerKind)]) -> Result<Vec<Option<LayerSettings>>, ApproxError> {
-        let matchers = self.rules.iter().map(LayerRule::matcher).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn resolve(
+        &self,
+        layers: &[(&str, LayerKind)],
+    ) -> Result<Vec<Option<LayerSettings>>, ApproxError> {
+        let matchers = self
+            .rules
+            .iter()
+            .map(LayerRule::matcher)
+            .collect::<Result<Vec<_>, _>>()?;
         for (rule, matcher) in self.rules.iter().zip(&matchers) {
             if let Some(pattern) = &rule.path
-                && !layers.iter().any(|(path, kind)| rule.selects(matcher.as_ref(), path, *kind))
+                && !layers
+                    .iter()
+                    .any(|(path, kind)| rule.selects(matcher.as_ref(), path, *kind))
             {
                 let layers = layers.iter().map(|(path, _)| (*path).to_string()).collect();
-                return Err(ApproxError::PatternMatchesNothing { pattern: pattern.clone(), layers });
+                return Err(ApproxError::PatternMatchesNothing {
+                    pattern: pattern.clone(),
+                    layers,
+                });
             }
         }
         let mut prepared = Prepared::default();
@@ -214,19 +266,28 @@ impl ApproxConfig {
                 .map(|(rule, _)| rule)
                 .collect();
             /// The last rule that says something of a setting wins.
-            fn last_of<'a, T>(rules: &[&'a LayerRule], of: impl Fn(&'a LayerRule) -> Option<&'a T>) -> Option<&'a T> {
+            fn last_of<'a, T>(
+                rules: &[&'a LayerRule],
+                of: impl Fn(&'a LayerRule) -> Option<&'a T>,
+            ) -> Option<&'a T> {
                 rules.iter().rev().find_map(|rule| of(rule))
             }
-            let outermost = (self.exclude_first && index == 0) || (self.exclude_last && index == last);
+            let outermost =
+                (self.exclude_first && index == 0) || (self.exclude_last && index == last);
             if *last_of(&rules, |rule| rule.exclude.as_ref()).unwrap_or(&outermost) {
                 resolved.push(None);
                 continue;
             }
-            let multiplier = last_of(&rules, |rule| rule.multiplier.as_ref()).unwrap_or(&self.multiplier);
-            let htp_model = last_of(&rules, |rule| rule.htp_model.as_ref()).or(self.htp_model.as_ref());
-            let quantization = last_of(&rules, |rule| rule.quantization.as_ref()).or(self.quantization.as_ref());
+            let multiplier =
+                last_of(&rules, |rule| rule.multiplier.as_ref()).unwrap_or(&self.multiplier);
+            let htp_model =
+                last_of(&rules, |rule| rule.htp_model.as_ref()).or(self.htp_model.as_ref());
+            let quantization =
+                last_of(&rules, |rule| rule.quantization.as_ref()).or(self.quantization.as_ref());
             let mut settings = LayerSettings::new(prepared.multiplier(multiplier)?);
-            settings.htp_model = htp_model.map(|source| prepared.multiplier(source)).transpose()?;
+            settings.htp_model = htp_model
+                .map(|source| prepared.multiplier(source))
+                .transpose()?;
             settings.mode = *last_of(&rules, |rule| rule.mode.as_ref()).unwrap_or(&self.mode);
             settings.noise = *last_of(&rules, |rule| rule.noise.as_ref()).unwrap_or(&self.noise);
             if let Some(quantization) = quantization {

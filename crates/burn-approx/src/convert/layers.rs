@@ -9,8 +9,8 @@ use burn::tensor::Device;
 
 use super::walk::{Found, Walk};
 use crate::error::ApproxError;
-use crate::nn::{Converted, LayerKind, LayerShape, LayerState};
 use crate::multiplier::PreparedMultiplier;
+use crate::nn::{Converted, LayerKind, LayerShape, LayerState};
 use crate::quantization::{Granularity, Observation, OperandState, QuantizationScheme, Quantizer};
 use crate::settings::{LayerSettings, Mode, Noise};
 
@@ -44,7 +44,19 @@ pub struct ApproxLayer {
 /// ```
 pub fn approx_layers<M: Module>(model: &M) -> LayerTable {
     let layers = Walk::through(model).layers.into_iter();
-    let layers = layers.map(|Found { path, state, device }| ApproxLayer { path, state, device }).collect();
+    let layers = layers
+        .map(
+            |Found {
+                 path,
+                 state,
+                 device,
+             }| ApproxLayer {
+                path,
+                state,
+                device,
+            },
+        )
+        .collect();
     LayerTable { layers }
 }
 
@@ -76,7 +88,10 @@ impl ApproxLayer {
 
     /// The layer's settings, `None` if it is not converted.
     pub fn settings(&self) -> Option<LayerSettings> {
-        self.state.lock().as_ref().map(|converted| converted.settings.clone())
+        self.state
+            .lock()
+            .as_ref()
+            .map(|converted| converted.settings.clone())
     }
 
     /// Whether the layer is converted.
@@ -87,7 +102,9 @@ impl ApproxLayer {
     /// Whether ranges are known for both operands; may read the device after a load.
     pub fn is_calibrated(&self) -> bool {
         let mut guard = self.state.lock();
-        guard.as_mut().is_some_and(|converted| converted.activation.is_calibrated() && converted.weight.is_calibrated())
+        guard.as_mut().is_some_and(|converted| {
+            converted.activation.is_calibrated() && converted.weight.is_calibrated()
+        })
     }
 
     /// Changes the settings, all at once.
@@ -98,17 +115,27 @@ impl ApproxLayer {
     /// [`ApproxError::NotConverted`], or settings that do not fit each other; then nothing has changed.
     pub fn update(&self, change: impl FnOnce(&mut LayerSettings)) -> Result<(), ApproxError> {
         let mut guard = self.state.lock();
-        let Some(converted) = guard.as_mut() else { return Err(self.not_converted()) };
+        let Some(converted) = guard.as_mut() else {
+            return Err(self.not_converted());
+        };
         let mut settings = converted.settings.clone();
         change(&mut settings);
         settings.check()?;
-        let next = Converted::new(self.path.clone(), settings, &self.state.shape, &self.device, Some(converted));
+        let next = Converted::new(
+            self.path.clone(),
+            settings,
+            &self.state.shape,
+            &self.device,
+            Some(converted),
+        );
         *converted = next;
         Ok(())
     }
 
     fn not_converted(&self) -> ApproxError {
-        ApproxError::NotConverted { layer: self.path.clone() }
+        ApproxError::NotConverted {
+            layer: self.path.clone(),
+        }
     }
 
     /// Sets the mode.
@@ -123,7 +150,10 @@ impl ApproxLayer {
     ///
     /// # Errors
     /// [`ApproxError::NotConverted`], or codes that the multiplier does not have.
-    pub fn set_multiplier(&self, multiplier: impl Into<PreparedMultiplier>) -> Result<(), ApproxError> {
+    pub fn set_multiplier(
+        &self,
+        multiplier: impl Into<PreparedMultiplier>,
+    ) -> Result<(), ApproxError> {
         self.update(|settings| settings.multiplier = multiplier.into())
     }
 
@@ -155,7 +185,11 @@ impl ApproxLayer {
     ///
     /// # Errors
     /// [`ApproxError::NotConverted`].
-    pub fn set_observation(&self, activation: Observation, weight: Observation) -> Result<(), ApproxError> {
+    pub fn set_observation(
+        &self,
+        activation: Observation,
+        weight: Observation,
+    ) -> Result<(), ApproxError> {
         self.update(|settings| {
             settings.quantization.activation.observation = activation;
             settings.quantization.weight.observation = weight;
@@ -167,7 +201,9 @@ impl ApproxLayer {
     /// # Errors
     /// [`ApproxError::NotConverted`], or a quantiser with other codes or channels than the layer's.
     pub fn set_activation_quantizer(&self, quantizer: &Quantizer) -> Result<(), ApproxError> {
-        self.set_quantizer(quantizer, "activation", |converted| &mut converted.activation)
+        self.set_quantizer(quantizer, "activation", |converted| {
+            &mut converted.activation
+        })
     }
 
     /// Sets the weight's quantiser by hand and freezes it.
@@ -185,9 +221,13 @@ impl ApproxLayer {
         state: impl Fn(&mut Converted) -> &mut OperandState,
     ) -> Result<(), ApproxError> {
         let mut guard = self.state.lock();
-        let Some(converted) = guard.as_mut() else { return Err(self.not_converted()) };
+        let Some(converted) = guard.as_mut() else {
+            return Err(self.not_converted());
+        };
         let own = state(converted).quantizer();
-        if own.grid() != quantizer.grid() || own.parameters().dims() != quantizer.parameters().dims() {
+        if own.grid() != quantizer.grid()
+            || own.parameters().dims() != quantizer.parameters().dims()
+        {
             return Err(ApproxError::InvalidQuantizer {
                 what: format!("{operand} of layer `{}`", self.path),
                 problem: format!(
@@ -205,7 +245,13 @@ impl ApproxLayer {
             _ => quantization.weight.observation = Observation::Frozen,
         }
         let (path, settings) = (self.path.clone(), converted.settings.clone());
-        *converted = Converted::new(path, settings, &self.state.shape, &self.device, Some(converted));
+        *converted = Converted::new(
+            path,
+            settings,
+            &self.state.shape,
+            &self.device,
+            Some(converted),
+        );
         state(converted).set_quantizer(quantizer);
         Ok(())
     }
@@ -254,7 +300,9 @@ impl LayerTable {
     /// Sets the mode of every converted layer.
     pub fn set_mode(&self, mode: Mode) {
         for layer in self.layers.iter().filter(|layer| layer.is_converted()) {
-            layer.set_mode(mode).expect("the layer is converted, and any mode fits its settings");
+            layer
+                .set_mode(mode)
+                .expect("the layer is converted, and any mode fits its settings");
         }
     }
 }
@@ -279,16 +327,34 @@ impl<'a> IntoIterator for &'a LayerTable {
 impl fmt::Display for LayerTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header([
-            "layer", "kind", "weight", "fan-in", "multiplications", "mode", "multiplier", "activation", "weights",
-        ]);
+        table
+            .load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
+            .set_header([
+                "layer",
+                "kind",
+                "weight",
+                "fan-in",
+                "multiplications",
+                "mode",
+                "multiplier",
+                "activation",
+                "weights",
+            ]);
         for layer in &self.layers {
-            let shape = layer.shape().weight.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+            let shape = layer
+                .shape()
+                .weight
+                .iter()
+                .map(usize::to_string)
+                .collect::<Vec<_>>()
+                .join("x");
             let groups = match layer.shape().groups {
                 1 => String::new(),
                 groups => format!(" / {groups}"),
             };
-            let products = layer.multiplications().map_or_else(|| "-".to_string(), |count| count.to_string());
+            let products = layer
+                .multiplications()
+                .map_or_else(|| "-".to_string(), |count| count.to_string());
             let mut row = vec![
                 layer.path.clone(),
                 layer.kind().to_string(),
@@ -313,7 +379,11 @@ impl LayerTable {
             Some(model) => format!("{} (HTP)", model.name()),
             None => settings.multiplier().name().to_string(),
         };
-        let QuantizationScheme { activation, weight, granularity } = &settings.quantization;
+        let QuantizationScheme {
+            activation,
+            weight,
+            granularity,
+        } = &settings.quantization;
         let state = if calibrated { "" } else { " (not calibrated)" };
         let text = |symmetry| format!("{symmetry:?}").to_lowercase();
         let scales = match granularity {

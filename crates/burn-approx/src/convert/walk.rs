@@ -26,7 +26,10 @@ impl Walk {
         let mut visitor = Visitor::default();
         model.visit(&mut visitor);
         let plain = visitor.weights.into_iter().map(|(path, _)| path).collect();
-        Self { layers: visitor.layers, plain }
+        Self {
+            layers: visitor.layers,
+            plain,
+        }
     }
 }
 
@@ -57,7 +60,10 @@ impl ModuleVisitor for Visitor {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if self.at_weight {
-            self.weights.push((self.path[..self.path.len() - 1].join("."), param.lazy_device()));
+            self.weights.push((
+                self.path[..self.path.len() - 1].join("."),
+                param.lazy_device(),
+            ));
         }
     }
 
@@ -68,6 +74,10 @@ impl ModuleVisitor for Visitor {
             Some((_, device)) => device,
             None => Device::default(),
         };
-        self.layers.push(Found { path, state, device });
+        self.layers.push(Found {
+            path,
+            state,
+            device,
+        });
     }
 }

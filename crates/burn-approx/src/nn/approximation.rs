@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::{
-    Content, Devices, Flag, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param,
+    Content, Devices, Flag, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
+    ModuleVisitor, Param,
 };
 use burn::prelude::*;
 
@@ -119,7 +120,11 @@ impl Converted {
             None => OperandState::new(role, Clone::clone(quantization), device),
         };
         Self {
-            activation: operand(before.map(|b| &b.activation), OperandRole::Activation, &scheme.activation),
+            activation: operand(
+                before.map(|b| &b.activation),
+                OperandRole::Activation,
+                &scheme.activation,
+            ),
             weight: operand(before.map(|b| &b.weight), role, &scheme.weight),
             exact: PreparedMultiplier::exact(scheme.activation.codes, scheme.weight.codes),
             calibrating: before.is_some_and(|before| before.calibrating),
@@ -140,11 +145,18 @@ pub(crate) struct Simulation {
 impl Simulation {
     /// Adds the noise of mode NOISE, if there is any.
     pub(crate) fn finish<const D: usize>(&self, output: Tensor<D>) -> Tensor<D> {
-        let Some(Noise { mean, standard_deviation }) = self.noise else { return output };
+        let Some(Noise {
+            mean,
+            standard_deviation,
+        }) = self.noise
+        else {
+            return output;
+        };
         let values = output.clone().detach();
         let centred = values.clone() - values.mean().unsqueeze();
         let spread: Tensor<D> = centred.square().mean().sqrt().unsqueeze();
-        let noise = output.random_like(burn::tensor::Distribution::Normal(mean, standard_deviation));
+        let noise =
+            output.random_like(burn::tensor::Distribution::Normal(mean, standard_deviation));
         output + spread * noise.detach()
     }
 }
@@ -152,7 +164,9 @@ impl Simulation {
 impl LayerState {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Converted>> {
         // The state is plain data that every writer leaves whole, so a panic elsewhere does not spoil it.
-        self.converted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.converted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn multiplications(&self) -> u64 {
@@ -162,8 +176,15 @@ impl LayerState {
 
 impl Approximation {
     pub(crate) fn new(shape: LayerShape) -> Self {
-        let layer = LayerState { shape, multiplications: AtomicU64::new(0), converted: Mutex::new(None) };
-        Self { layer: Arc::new(layer), training: Param::from_bool(true) }
+        let layer = LayerState {
+            shape,
+            multiplications: AtomicU64::new(0),
+            converted: Mutex::new(None),
+        };
+        Self {
+            layer: Arc::new(layer),
+            training: Param::from_bool(true),
+        }
     }
 
     pub(crate) fn shape(&self) -> &LayerShape {
@@ -176,7 +197,10 @@ impl Approximation {
             multiplications: AtomicU64::new(self.layer.multiplications()),
             converted: Mutex::new(converted),
         };
-        Self { layer: Arc::new(layer), training }
+        Self {
+            layer: Arc::new(layer),
+            training,
+        }
     }
 
     /// Notes a forward pass and says how to compute it: in float (`None`) or simulated.
@@ -189,9 +213,13 @@ impl Approximation {
         products: usize,
     ) -> Result<Option<Simulation>, ApproxError> {
         let batch = activation.dims()[0].max(1);
-        self.layer.multiplications.store((products / batch) as u64, Ordering::Relaxed);
+        self.layer
+            .multiplications
+            .store((products / batch) as u64, Ordering::Relaxed);
         let mut guard = self.layer.lock();
-        let Some(converted) = guard.as_mut() else { return Ok(None) };
+        let Some(converted) = guard.as_mut() else {
+            return Ok(None);
+        };
         let training = self.training.is_enabled() && activation.device().is_autodiff();
         let calibrating = converted.calibrating;
         let mode = converted.settings.mode;
@@ -212,7 +240,10 @@ impl Approximation {
             return Ok(None);
         }
         if !converted.activation.is_calibrated() || !converted.weight.is_calibrated() {
-            return Err(ApproxError::NotCalibrated { layer: converted.path.clone(), mode: mode.name() });
+            return Err(ApproxError::NotCalibrated {
+                layer: converted.path.clone(),
+                mode: mode.name(),
+            });
         }
         let multiplier = match mode {
             Mode::Approximate => converted.settings.product(),
@@ -301,14 +332,21 @@ impl Module for Approximation {
     }
 
     fn train(self) -> Self {
-        Self { training: self.training.train(), ..self }
+        Self {
+            training: self.training.train(),
+            ..self
+        }
     }
 }
 
 impl ModuleDisplayDefault for Approximation {
     fn content(&self, content: Content) -> Option<Content> {
         let text = match self.layer.lock().as_ref() {
-            Some(converted) => format!("{} {}", converted.settings.mode, converted.settings.multiplier().name()),
+            Some(converted) => format!(
+                "{} {}",
+                converted.settings.mode,
+                converted.settings.multiplier().name()
+            ),
             None => "none".to_string(),
         };
         content.add_formatted(&text).optional()

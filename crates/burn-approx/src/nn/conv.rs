@@ -78,7 +78,13 @@ impl Conv2dConfig {
     /// assert!(error.to_string().contains("4 groups"));
     /// ```
     pub fn try_init(&self, device: &Device) -> Result<Conv2d, ApproxError> {
-        ops::check_conv2d_config(self.channels, self.kernel_size, self.stride, self.dilation, self.groups)?;
+        ops::check_conv2d_config(
+            self.channels,
+            self.kernel_size,
+            self.stride,
+            self.dilation,
+            self.groups,
+        )?;
         Ok(self.init(device))
     }
 }
@@ -108,17 +114,55 @@ pub struct Conv2d {
 
 impl From<burn::nn::conv::Conv2d> for Conv2d {
     fn from(layer: burn::nn::conv::Conv2d) -> Self {
-        let burn::nn::conv::Conv2d { weight, bias, stride, kernel_size, dilation, groups, padding } = layer;
-        let shape = LayerShape { kind: LayerKind::Conv2d, weight: weight.lazy_shape().to_vec(), groups };
+        let burn::nn::conv::Conv2d {
+            weight,
+            bias,
+            stride,
+            kernel_size,
+            dilation,
+            groups,
+            padding,
+        } = layer;
+        let shape = LayerShape {
+            kind: LayerKind::Conv2d,
+            weight: weight.lazy_shape().to_vec(),
+            groups,
+        };
         let approximation = Approximation::new(shape);
-        Self { weight, bias, stride, kernel_size, dilation, groups, padding, approximation }
+        Self {
+            weight,
+            bias,
+            stride,
+            kernel_size,
+            dilation,
+            groups,
+            padding,
+            approximation,
+        }
     }
 }
 
 impl From<Conv2d> for burn::nn::conv::Conv2d {
     fn from(layer: Conv2d) -> Self {
-        let Conv2d { weight, bias, stride, kernel_size, dilation, groups, padding, .. } = layer;
-        Self { weight, bias, stride, kernel_size, dilation, groups, padding }
+        let Conv2d {
+            weight,
+            bias,
+            stride,
+            kernel_size,
+            dilation,
+            groups,
+            padding,
+            ..
+        } = layer;
+        Self {
+            weight,
+            bias,
+            stride,
+            kernel_size,
+            dilation,
+            groups,
+            padding,
+        }
     }
 }
 
@@ -128,7 +172,8 @@ impl Conv2d {
     /// # Panics
     /// With the text of the error that [`try_forward`](Self::try_forward) returns.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.try_forward(input).unwrap_or_else(|error| panic!("{error}"))
+        self.try_forward(input)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Applies the layer to `[batch, channels_in, height, width]`.
@@ -146,8 +191,16 @@ impl Conv2d {
             None => Ok(burn::tensor::module::conv2d(input, weight, bias, options)),
             Some(simulation) => {
                 let multiplier = &simulation.multiplier;
-                ops::conv2d(input, weight, bias, &simulation.activation, &simulation.weight, multiplier, options)
-                    .map(|output| simulation.finish(output))
+                ops::conv2d(
+                    input,
+                    weight,
+                    bias,
+                    &simulation.activation,
+                    &simulation.weight,
+                    multiplier,
+                    options,
+                )
+                .map(|output| simulation.finish(output))
             }
         }
     }
@@ -158,13 +211,19 @@ impl Conv2d {
         let same = |axis: usize, size: usize| {
             let outputs = size.div_ceil(self.stride[axis]);
             let covered = outputs.saturating_sub(1) * self.stride[axis] + self.kernel_size[axis];
-            let total = if outputs > 0 { covered.saturating_sub(size) } else { 0 };
+            let total = if outputs > 0 {
+                covered.saturating_sub(size)
+            } else {
+                0
+            };
             (total / 2, total - total / 2)
         };
         let padding = match &self.padding {
             PaddingConfig2d::Valid => [(0, 0); 2],
             PaddingConfig2d::Same => [same(0, height), same(1, width)],
-            PaddingConfig2d::Explicit(top, left, bottom, right) => [(*top, *bottom), (*left, *right)],
+            PaddingConfig2d::Explicit(top, left, bottom, right) => {
+                [(*top, *bottom), (*left, *right)]
+            }
         };
         ConvOptions::new_with_padding(self.stride, padding, self.dilation, self.groups)
     }
@@ -172,7 +231,9 @@ impl Conv2d {
 
 impl ModuleDisplay for Conv2d {
     fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new().with_new_line_after_attribute(false).optional()
+        DisplaySettings::new()
+            .with_new_line_after_attribute(false)
+            .optional()
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {

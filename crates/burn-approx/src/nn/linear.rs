@@ -61,8 +61,16 @@ pub struct Linear {
 
 impl From<burn::nn::Linear> for Linear {
     fn from(burn::nn::Linear { weight, bias }: burn::nn::Linear) -> Self {
-        let shape = LayerShape { kind: LayerKind::Linear, weight: weight.lazy_shape().to_vec(), groups: 1 };
-        Self { weight, bias, approximation: Approximation::new(shape) }
+        let shape = LayerShape {
+            kind: LayerKind::Linear,
+            weight: weight.lazy_shape().to_vec(),
+            groups: 1,
+        };
+        Self {
+            weight,
+            bias,
+            approximation: Approximation::new(shape),
+        }
     }
 }
 
@@ -78,7 +86,8 @@ impl Linear {
     /// # Panics
     /// With the text of the error that [`try_forward`](Self::try_forward) returns.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.try_forward(input).unwrap_or_else(|error| panic!("{error}"))
+        self.try_forward(input)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Applies the layer to `[.., d_input]`, giving `[.., d_output]`.
@@ -95,8 +104,15 @@ impl Linear {
             None => Ok(burn::tensor::module::linear(input, weight, bias)),
             Some(simulation) => {
                 let multiplier = &simulation.multiplier;
-                ops::linear(input, weight, bias, &simulation.activation, &simulation.weight, multiplier)
-                    .map(|output| simulation.finish(output))
+                ops::linear(
+                    input,
+                    weight,
+                    bias,
+                    &simulation.activation,
+                    &simulation.weight,
+                    multiplier,
+                )
+                .map(|output| simulation.finish(output))
             }
         }
     }
@@ -104,7 +120,9 @@ impl Linear {
 
 impl ModuleDisplay for Linear {
     fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new().with_new_line_after_attribute(false).optional()
+        DisplaySettings::new()
+            .with_new_line_after_attribute(false)
+            .optional()
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {

@@ -15,8 +15,8 @@ mod approximation;
 pub mod conv;
 mod linear;
 
-pub(crate) use approximation::{Converted, LayerState, with_handle};
 pub use approximation::{Approximation, LayerKind, LayerShape};
+pub(crate) use approximation::{Converted, LayerState, with_handle};
 pub use burn::nn::LinearLayout;
 pub use conv::{Conv2d, Conv2dConfig};
 pub use linear::{Linear, LinearConfig};

@@ -38,22 +38,36 @@ impl ProductOperation {
     /// # Errors
     /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid; an error of the multiplier or
     /// the kernels if it is a table that is too wide to be looked up.
-    pub fn new(multiplier: PreparedMultiplier, activation: CodeGrid, weight: CodeGrid) -> Result<Self, ApproxError> {
+    pub fn new(
+        multiplier: PreparedMultiplier,
+        activation: CodeGrid,
+        weight: CodeGrid,
+    ) -> Result<Self, ApproxError> {
         let (activation_format, weight_format) = multiplier.formats();
-        for (operand, grid, format) in
-            [("activation", activation, activation_format), ("weight", weight, weight_format)]
-        {
+        for (operand, grid, format) in [
+            ("activation", activation, activation_format),
+            ("weight", weight, weight_format),
+        ] {
             let range = CodeRange::new(grid.low, grid.high)?;
             if !range.fits(format) {
                 let multiplier = multiplier.multiplier().name().to_string();
-                return Err(ApproxError::CodesOutsideMultiplier { operand, range, format, multiplier });
+                return Err(ApproxError::CodesOutsideMultiplier {
+                    operand,
+                    range,
+                    format,
+                    multiplier,
+                });
             }
         }
         // Made now, so that a table that no kernel can take is an error here and not in the middle of a forward pass.
         if matches!(multiplier.definition(), Definition::Table(_)) {
             multiplier.lookup()?;
         }
-        Ok(Self { multiplier, activation, weight })
+        Ok(Self {
+            multiplier,
+            activation,
+            weight,
+        })
     }
 }
 
@@ -69,10 +83,18 @@ impl ProductOperation {
 )]
 pub trait ApproxOps: Backend {
     /// The codes of `values` minus their zero point, as integer-valued floats of the same shape.
-    fn shifted_codes(values: FloatTensor<Self>, quantizer: FloatTensor<Self>, grid: CodeGrid) -> FloatTensor<Self>;
+    fn shifted_codes(
+        values: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self>;
 
     /// `scale * (code - zero_point)` of every value. Differentiable straight through, clipped values masked.
-    fn fake_quantize(values: FloatTensor<Self>, quantizer: FloatTensor<Self>, grid: CodeGrid) -> FloatTensor<Self>;
+    fn fake_quantize(
+        values: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self>;
 
     /// `gradient` where the code of the value was not clamped, 0 elsewhere.
     fn mask_clipped(

@@ -51,15 +51,23 @@ pub(crate) fn fake_quantize<const D: usize>(values: Tensor<D>, quantizer: &Quant
 }
 
 /// The smallest and largest value per channel, `[2, channels]`.
-pub(crate) fn observe_ranges<const D: usize>(values: Tensor<D>, channel_axis: Option<usize>) -> Tensor<2> {
+pub(crate) fn observe_ranges<const D: usize>(
+    values: Tensor<D>,
+    channel_axis: Option<usize>,
+) -> Tensor<2> {
     let values = values.without_autodiff().cast(DType::F32);
-    Tensor::from_dispatch(<Dispatch as ApproxOps>::observe_ranges(values.into_dispatch(), channel_axis))
+    Tensor::from_dispatch(<Dispatch as ApproxOps>::observe_ranges(
+        values.into_dispatch(),
+        channel_axis,
+    ))
 }
 
 /// The counts per histogram bin, `[bins]`.
 pub(crate) fn observe_histogram<const D: usize>(values: Tensor<D>) -> Tensor<1> {
     let values = values.without_autodiff().cast(DType::F32);
-    Tensor::from_dispatch(<Dispatch as ApproxOps>::observe_histogram(values.into_dispatch()))
+    Tensor::from_dispatch(<Dispatch as ApproxOps>::observe_histogram(
+        values.into_dispatch(),
+    ))
 }
 
 fn shape_error(operator: &'static str, problem: String) -> ApproxError {
@@ -87,34 +95,51 @@ fn check_weight_quantizer(
     }
 }
 
-fn check_activation_quantizer(operator: &'static str, quantizer: &Quantizer) -> Result<(), ApproxError> {
+fn check_activation_quantizer(
+    operator: &'static str,
+    quantizer: &Quantizer,
+) -> Result<(), ApproxError> {
     match quantizer.grid().channel_axis {
         None => Ok(()),
         Some(axis) => Err(shape_error(
             operator,
-            format!("the activation's quantiser has channels along axis {axis}; activations take one scale per tensor"),
+            format!(
+                "the activation's quantiser has channels along axis {axis}; activations take one scale per tensor"
+            ),
         )),
     }
 }
 
 /// Checks the operands of a matrix product, leading dimensions broadcasting.
-fn check_matmul(operator: &'static str, activation: &[usize], weight: &[usize]) -> Result<(), ApproxError> {
+fn check_matmul(
+    operator: &'static str,
+    activation: &[usize],
+    weight: &[usize],
+) -> Result<(), ApproxError> {
     let rank = activation.len();
     if rank < 2 {
-        return Err(shape_error(operator, format!("a product needs rank 2 or more, not {activation:?}")));
+        return Err(shape_error(
+            operator,
+            format!("a product needs rank 2 or more, not {activation:?}"),
+        ));
     }
     let inner = (activation[rank - 1], weight[rank - 2]);
     if inner.0 != inner.1 {
         return Err(shape_error(
             operator,
-            format!("{activation:?} times {weight:?}: the inner sizes {} and {} differ", inner.0, inner.1),
+            format!(
+                "{activation:?} times {weight:?}: the inner sizes {} and {} differ",
+                inner.0, inner.1
+            ),
         ));
     }
     for (left, right) in activation[..rank - 2].iter().zip(&weight[..rank - 2]) {
         if left != right && *left != 1 && *right != 1 {
             return Err(shape_error(
                 operator,
-                format!("{activation:?} times {weight:?}: the leading sizes {left} and {right} do not broadcast"),
+                format!(
+                    "{activation:?} times {weight:?}: the leading sizes {left} and {right} do not broadcast"
+                ),
             ));
         }
     }
@@ -127,7 +152,9 @@ pub(crate) fn check_linear(activation: &[usize], inputs: usize) -> Result<(), Ap
         Some(last) if *last == inputs => Ok(()),
         _ => Err(shape_error(
             "linear",
-            format!("the weight takes {inputs} inputs, but the activation's shape is {activation:?}: its last size differs"),
+            format!(
+                "the weight takes {inputs} inputs, but the activation's shape is {activation:?}: its last size differs"
+            ),
         )),
     }
 }
@@ -151,7 +178,10 @@ pub(crate) fn check_conv2d_config(
         ));
     }
     if channels.iter().any(|count| count % groups != 0) {
-        return Err(shape_error("conv2d", format!("{groups} groups do not divide both channel counts {channels:?}")));
+        return Err(shape_error(
+            "conv2d",
+            format!("{groups} groups do not divide both channel counts {channels:?}"),
+        ));
     }
     Ok(())
 }
@@ -235,7 +265,11 @@ pub fn matmul<const D: usize>(
     check_matmul("matmul", &activation.dims(), &weight.dims())?;
     check_activation_quantizer("matmul", activation_quantizer)?;
     check_weight_quantizer("matmul", weight_quantizer, D - 1, weight.dims()[D - 1])?;
-    let operation = operation(multiplier, activation_quantizer.grid(), weight_quantizer.grid())?;
+    let operation = operation(
+        multiplier,
+        activation_quantizer.grid(),
+        weight_quantizer.grid(),
+    )?;
     Ok(in_float32(activation, |activation| {
         Tensor::from_dispatch(<Dispatch as ApproxOps>::approx_matmul(
             activation.into_dispatch(),
@@ -280,8 +314,13 @@ pub fn linear<const D: usize>(
     check_linear(&dims, inputs)?;
     check_bias("linear", bias.as_ref(), outputs)?;
     let rows = dims[..D - 1].iter().product::<usize>();
-    let product =
-        matmul(activation.reshape([rows, inputs]), weight, activation_quantizer, weight_quantizer, multiplier)?;
+    let product = matmul(
+        activation.reshape([rows, inputs]),
+        weight,
+        activation_quantizer,
+        weight_quantizer,
+        multiplier,
+    )?;
     let product = match bias {
         Some(bias) => product + bias.unsqueeze(),
         None => product,
@@ -327,7 +366,11 @@ pub fn conv2d(
     check_activation_quantizer("conv2d", activation_quantizer)?;
     check_weight_quantizer("conv2d", weight_quantizer, 0, shape.out_channels)?;
     check_bias("conv2d", bias.as_ref(), shape.out_channels)?;
-    let operation = operation(multiplier, activation_quantizer.grid(), weight_quantizer.grid())?;
+    let operation = operation(
+        multiplier,
+        activation_quantizer.grid(),
+        weight_quantizer.grid(),
+    )?;
     let product = in_float32(activation, |activation| {
         Tensor::from_dispatch(<Dispatch as ApproxOps>::approx_conv2d(
             activation.into_dispatch(),
@@ -344,11 +387,16 @@ pub fn conv2d(
     })
 }
 
-fn check_bias(operator: &'static str, bias: Option<&Tensor<1>>, outputs: usize) -> Result<(), ApproxError> {
+fn check_bias(
+    operator: &'static str,
+    bias: Option<&Tensor<1>>,
+    outputs: usize,
+) -> Result<(), ApproxError> {
     match bias.map(|bias| bias.dims()[0]) {
-        Some(length) if length != outputs => {
-            Err(shape_error(operator, format!("the bias has {length} values for {outputs} outputs")))
-        }
+        Some(length) if length != outputs => Err(shape_error(
+            operator,
+            format!("the bias has {length} values for {outputs} outputs"),
+        )),
         _ => Ok(()),
     }
 }
@@ -358,13 +406,20 @@ fn integer_operation(multiplier: &PreparedMultiplier) -> Result<ProductOperation
     if matches!(multiplier.definition(), Definition::Htp(_)) {
         return Err(shape_error(
             "accumulators",
-            format!("`{}` is an HTP model: its sums are not integers", multiplier.multiplier().name()),
+            format!(
+                "`{}` is an HTP model: its sums are not integers",
+                multiplier.multiplier().name()
+            ),
         ));
     }
     let (activation, weight) = multiplier.formats();
     let grid = |format| {
         let codes = CodeRange::full(format);
-        CodeGrid { low: codes.low(), high: codes.high(), channel_axis: None }
+        CodeGrid {
+            low: codes.low(),
+            high: codes.high(),
+            channel_axis: None,
+        }
     };
     operation(multiplier, grid(activation), grid(weight))
 }
@@ -395,11 +450,13 @@ pub fn matmul_accumulators<const D: usize>(
     multiplier: &PreparedMultiplier,
 ) -> Result<Tensor<D, Int>, ApproxError> {
     check_matmul("matmul", &activation.dims(), &weight.dims())?;
-    Ok(Tensor::from_dispatch(<Dispatch as ApproxOps>::accumulate_matmul(
-        activation.into_dispatch(),
-        weight.into_dispatch(),
-        integer_operation(multiplier)?,
-    )))
+    Ok(Tensor::from_dispatch(
+        <Dispatch as ApproxOps>::accumulate_matmul(
+            activation.into_dispatch(),
+            weight.into_dispatch(),
+            integer_operation(multiplier)?,
+        ),
+    ))
 }
 
 /// The integer accumulators of a convolution of codes; padded taps hold the code `padding_code`.
@@ -439,11 +496,13 @@ pub fn conv2d_accumulators(
             ),
         });
     }
-    Ok(Tensor::from_dispatch(<Dispatch as ApproxOps>::accumulate_conv2d(
-        activation.into_dispatch(),
-        weight.into_dispatch(),
-        padding_code,
-        operation,
-        options,
-    )))
+    Ok(Tensor::from_dispatch(
+        <Dispatch as ApproxOps>::accumulate_conv2d(
+            activation.into_dispatch(),
+            weight.into_dispatch(),
+            padding_code,
+            operation,
+            options,
+        ),
+    ))
 }

@@ -21,7 +21,10 @@ pub(crate) const FLOAT32_EXACT: f64 = 16_777_216.0;
 /// One row of a quantiser, `[1, channels]`.
 fn row<B: Backend>(quantizer: &FloatTensor<B>, row: usize) -> FloatTensor<B> {
     let channels = quantizer.shape()[1];
-    B::float_slice(quantizer.clone(), &[Slice::from(row..row + 1), Slice::from(0..channels)])
+    B::float_slice(
+        quantizer.clone(),
+        &[Slice::from(row..row + 1), Slice::from(0..channels)],
+    )
 }
 
 /// A row of a quantiser laid along `axis` of a tensor of rank `rank`.
@@ -39,7 +42,11 @@ pub(crate) enum Contraction {
 }
 
 impl Contraction {
-    fn apply<B: Backend>(&self, activation: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
+    fn apply<B: Backend>(
+        &self,
+        activation: FloatTensor<B>,
+        weight: FloatTensor<B>,
+    ) -> FloatTensor<B> {
         match self {
             Self::Matmul => B::float_matmul(activation, weight),
             Self::Conv2d(options) => B::conv2d(activation, weight, None, options.clone()),
@@ -61,8 +68,14 @@ impl Contraction {
         match self {
             Self::Matmul => B::float_sum_dim(weight, rank - 2),
             Self::Conv2d(_) => {
-                let flat = B::float_reshape(weight, Shape::from(vec![shape[0], shape.num_elements() / shape[0].max(1)]));
-                B::float_reshape(B::float_sum_dim(flat, 1), Shape::from(vec![1, shape[0], 1, 1]))
+                let flat = B::float_reshape(
+                    weight,
+                    Shape::from(vec![shape[0], shape.num_elements() / shape[0].max(1)]),
+                );
+                B::float_reshape(
+                    B::float_sum_dim(flat, 1),
+                    Shape::from(vec![1, shape[0], 1, 1]),
+                )
             }
         }
     }
@@ -75,9 +88,15 @@ fn rescale<B: Backend>(
     weight_quantizer: &FloatTensor<B>,
     contraction: &Contraction,
 ) -> FloatTensor<B> {
-    let scale = B::float_mul(row::<B>(activation_quantizer, SCALE), row::<B>(weight_quantizer, SCALE));
+    let scale = B::float_mul(
+        row::<B>(activation_quantizer, SCALE),
+        row::<B>(weight_quantizer, SCALE),
+    );
     let rank = product.shape().num_dims();
-    B::float_mul(product, along::<B>(scale, contraction.channel_axis(rank), rank))
+    B::float_mul(
+        product,
+        along::<B>(scale, contraction.channel_axis(rank), rank),
+    )
 }
 
 /// The exact product of codes already shifted by their zero points, scaled.
@@ -102,11 +121,19 @@ pub(crate) fn htp<B: ApproxOps>(
     model: &HtpModel,
     contraction: &Contraction,
 ) -> FloatTensor<B> {
-    let activation = B::shifted_codes(activation, activation_quantizer.clone(), operation.activation);
+    let activation = B::shifted_codes(
+        activation,
+        activation_quantizer.clone(),
+        operation.activation,
+    );
     let weight = B::shifted_codes(weight, weight_quantizer.clone(), operation.weight);
     let rank = activation.shape().num_dims();
     let activation_zero = along::<B>(row::<B>(activation_quantizer, ZERO_POINT), 0, rank);
-    let weight_zero = along::<B>(row::<B>(weight_quantizer, ZERO_POINT), operation.weight.channel_axis.unwrap_or(0), rank);
+    let weight_zero = along::<B>(
+        row::<B>(weight_quantizer, ZERO_POINT),
+        operation.weight.channel_axis.unwrap_or(0),
+        rank,
+    );
     let activation_codes = B::float_add(activation.clone(), activation_zero.clone());
     let weight_codes = B::float_add(weight.clone(), weight_zero);
 
@@ -118,7 +145,10 @@ pub(crate) fn htp<B: ApproxOps>(
             B::float_add(product, constant)
         } else {
             let at_zero = feature::<B>(first, activation_zero.clone());
-            let varying = B::float_sub(feature::<B>(first, activation_codes.clone()), at_zero.clone());
+            let varying = B::float_sub(
+                feature::<B>(first, activation_codes.clone()),
+                at_zero.clone(),
+            );
             let product = B::float_add(product, contraction.apply::<B>(varying, partner));
             B::float_add(product, B::float_mul(constant, at_zero))
         };
@@ -129,13 +159,20 @@ pub(crate) fn htp<B: ApproxOps>(
 /// The terms of `m(a, b) - a * b`, gathered by activation feature, so that each feature costs one product.
 fn error_terms(model: &HtpModel) -> Vec<(Feature, Vec<(f64, Feature)>)> {
     let exact = [(-1.0, Feature::Identity, Feature::Identity)];
-    let terms = model.terms().iter().map(|term| (term.coefficient, term.first, term.second)).chain(exact);
+    let terms = model
+        .terms()
+        .iter()
+        .map(|term| (term.coefficient, term.first, term.second))
+        .chain(exact);
     let mut gathered: Vec<(Feature, Vec<(f64, Feature)>)> = Vec::new();
     for (coefficient, first, second) in terms {
-        let position = gathered.iter().position(|(feature, _)| *feature == first).unwrap_or_else(|| {
-            gathered.push((first, Vec::new()));
-            gathered.len() - 1
-        });
+        let position = gathered
+            .iter()
+            .position(|(feature, _)| *feature == first)
+            .unwrap_or_else(|| {
+                gathered.push((first, Vec::new()));
+                gathered.len() - 1
+            });
         let partners = &mut gathered[position].1;
         match partners.iter_mut().find(|(_, feature)| *feature == second) {
             Some((sum, _)) => *sum += coefficient,
@@ -168,7 +205,9 @@ fn feature<B: Backend>(feature: Feature, codes: FloatTensor<B>) -> FloatTensor<B
             let residue = B::float_remainder_scalar(codes, f64::from(modulus).into());
             match power {
                 0 => self::feature::<B>(Feature::One, residue),
-                _ => (1..power).fold(residue.clone(), |product, _| B::float_mul(product, residue.clone())),
+                _ => (1..power).fold(residue.clone(), |product, _| {
+                    B::float_mul(product, residue.clone())
+                }),
             }
         }
     }

@@ -1,12 +1,19 @@
 //! The operators: the trait that backends implement, and thin functions over Burn's tensors.
 
-#[cfg_attr(feature = "ndarray", allow(deprecated, reason = "burn-ndarray is deprecated and stays behind a feature"))]
+#[cfg_attr(
+    feature = "ndarray",
+    allow(
+        deprecated,
+        reason = "burn-ndarray is deprecated and stays behind a feature"
+    )
+)]
 mod backend;
 mod functions;
 pub(crate) mod generic;
 
 pub use backend::{ApproxOps, CodeGrid, ProductOperation};
-pub use functions::{conv2d, conv2d_accumulators, linear, matmul, matmul_accumulators};
 pub(crate) use functions::{
-    check_conv2d_config, check_linear, conv2d_shape, fake_quantize, observe_histogram, observe_ranges, operand_codes,
+    check_conv2d_config, check_linear, conv2d_shape, fake_quantize, observe_histogram,
+    observe_ranges, operand_codes,
 };
+pub use functions::{conv2d, conv2d_accumulators, linear, matmul, matmul_accumulators};

@@ -27,20 +27,30 @@ impl Moments {
             }
             sums
         };
-        Self { count: running(&|_| 1.0), sum: running(&centre), squares: running(&|index| centre(index).powi(2)) }
+        Self {
+            count: running(&|_| 1.0),
+            sum: running(&centre),
+            squares: running(&|index| centre(index).powi(2)),
+        }
     }
 
     /// The sum over bins `from..to` of `count * (value - target)^2`.
     fn squared_distance(&self, from: usize, to: usize, target: f64) -> f64 {
         let between = |sums: &[f64]| sums[to] - sums[from];
-        between(&self.squares) - 2.0 * target * between(&self.sum) + target * target * between(&self.count)
+        between(&self.squares) - 2.0 * target * between(&self.sum)
+            + target * target * between(&self.count)
     }
 
     /// The estimated squared error of quantising with the given step over `min..=max`.
     fn error(&self, min: f64, max: f64, step: f64) -> f64 {
         let (first, last) = (bin(min as f32), bin(max as f32));
-        let (zero_low, zero_high) = (bin((-step / 2.0) as f32).max(first), bin((step / 2.0) as f32).min(last));
-        let rounded = self.count[last + 1] - self.count[first] - (self.count[zero_high + 1] - self.count[zero_low]);
+        let (zero_low, zero_high) = (
+            bin((-step / 2.0) as f32).max(first),
+            bin((step / 2.0) as f32).min(last),
+        );
+        let rounded = self.count[last + 1]
+            - self.count[first]
+            - (self.count[zero_high + 1] - self.count[zero_low]);
         self.squared_distance(0, first, min)
             + self.squared_distance(last + 1, BINS, max)
             + self.squared_distance(zero_low, zero_high + 1, 0.0)
@@ -49,12 +59,20 @@ impl Moments {
 }
 
 /// The range that an observer picks from a histogram, always containing 0; NaN if the histogram is poisoned.
-pub(super) fn range(counts: &[f32], observer: Observer, codes: CodeRange, symmetry: Symmetry) -> (f32, f32) {
+pub(super) fn range(
+    counts: &[f32],
+    observer: Observer,
+    codes: CodeRange,
+    symmetry: Symmetry,
+) -> (f32, f32) {
     if counts.iter().any(|count| count.is_nan()) {
         return (f32::NAN, f32::NAN);
     }
     let occupied = |mut bins: Box<dyn Iterator<Item = usize>>| bins.find(|bin| counts[*bin] > 0.0);
-    let (Some(first), Some(last)) = (occupied(Box::new(0..BINS)), occupied(Box::new((0..BINS).rev()))) else {
+    let (Some(first), Some(last)) = (
+        occupied(Box::new(0..BINS)),
+        occupied(Box::new((0..BINS).rev())),
+    ) else {
         return (0.0, 0.0);
     };
     let (min, max) = (centre(first.min(SIDE)), centre(last.max(SIDE)));
@@ -82,7 +100,13 @@ fn percentile(counts: &[f32], percent: f64) -> (f64, f64) {
     (centre(first), centre(last))
 }
 
-fn least_squares(moments: &Moments, min: f64, max: f64, codes: CodeRange, symmetry: Symmetry) -> (f64, f64) {
+fn least_squares(
+    moments: &Moments,
+    min: f64,
+    max: f64,
+    codes: CodeRange,
+    symmetry: Symmetry,
+) -> (f64, f64) {
     let (low, high) = (f64::from(codes.low()), f64::from(codes.high()));
     // Candidates shrink by 3 % at a time, to a twentieth: below that, clipping has long taken over.
     const CANDIDATES: i32 = 100;
@@ -97,7 +121,11 @@ fn least_squares(moments: &Moments, min: f64, max: f64, codes: CodeRange, symmet
     match symmetry {
         Symmetry::Symmetric => {
             let needed = if high > 0.0 { max / high } else { 0.0 };
-            let step = if low < 0.0 { needed.max(min / low) } else { needed };
+            let step = if low < 0.0 {
+                needed.max(min / low)
+            } else {
+                needed
+            };
             for step in shrunk(step).filter(|step| *step > 0.0) {
                 consider(low * step, high * step, step);
             }
@@ -125,7 +153,11 @@ mod tests {
     /// Bell-shaped values without a random generator: sums of twelve equidistributed sequences.
     fn bell(count: usize) -> Vec<f32> {
         (0..count)
-            .map(|i| (1..=12).map(|k| ((i * k) as f64 * 0.754_877_666).fract() - 0.5).sum::<f64>() as f32)
+            .map(|i| {
+                (1..=12)
+                    .map(|k| ((i * k) as f64 * 0.754_877_666).fract() - 0.5)
+                    .sum::<f64>() as f32
+            })
             .collect()
     }
 
@@ -146,12 +178,20 @@ mod tests {
         for bits in [3, 4, 8] {
             let codes = CodeRange::mirrored(OperandFormat::signed(bits).unwrap());
             let (low, high) = (f64::from(codes.low()), f64::from(codes.high()));
-            let (_, max) = range(&counts(&values), Observer::LeastSquares, codes, Symmetry::Symmetric);
+            let (_, max) = range(
+                &counts(&values),
+                Observer::LeastSquares,
+                codes,
+                Symmetry::Symmetric,
+            );
             let found = true_error(&values, f64::from(max) / high, low, high);
             let best = (1..2000)
                 .map(|i| true_error(&values, 40.0 * f64::from(i) / 2000.0 / high, low, high))
                 .fold(f64::INFINITY, f64::min);
-            assert!(found <= 1.1 * best, "{bits} bits: error {found} against {best}");
+            assert!(
+                found <= 1.1 * best,
+                "{bits} bits: error {found} against {best}"
+            );
         }
     }
 
@@ -159,7 +199,12 @@ mod tests {
     fn percentiles_leave_out_the_tails_only() {
         let values: Vec<f32> = (1..=1000).map(|i| i as f32).collect();
         let codes = CodeRange::new(-128, 127).unwrap();
-        let (min, max) = range(&counts(&values), Observer::Percentile { percent: 98.0 }, codes, Symmetry::Affine);
+        let (min, max) = range(
+            &counts(&values),
+            Observer::Percentile { percent: 98.0 },
+            codes,
+            Symmetry::Affine,
+        );
         assert_eq!(min, 0.0);
         assert!((max - 990.0).abs() < 990.0 / 32.0, "{max}");
     }
@@ -167,9 +212,30 @@ mod tests {
     #[test]
     fn a_poisoned_or_empty_histogram_says_so() {
         let codes = CodeRange::new(-128, 127).unwrap();
-        let (min, _) = range(&counts(&[f32::NAN]), Observer::LeastSquares, codes, Symmetry::Affine);
+        let (min, _) = range(
+            &counts(&[f32::NAN]),
+            Observer::LeastSquares,
+            codes,
+            Symmetry::Affine,
+        );
         assert!(min.is_nan());
-        assert_eq!(range(&counts(&[]), Observer::LeastSquares, codes, Symmetry::Affine), (0.0, 0.0));
-        assert_eq!(range(&counts(&[0.0; 9]), Observer::LeastSquares, codes, Symmetry::Affine), (0.0, 0.0));
+        assert_eq!(
+            range(
+                &counts(&[]),
+                Observer::LeastSquares,
+                codes,
+                Symmetry::Affine
+            ),
+            (0.0, 0.0)
+        );
+        assert_eq!(
+            range(
+                &counts(&[0.0; 9]),
+                Observer::LeastSquares,
+                codes,
+                Symmetry::Affine
+            ),
+            (0.0, 0.0)
+        );
     }
 }

@@ -9,5 +9,6 @@ pub(crate) use observation::{OperandRole, OperandState};
 pub use quantizer::Quantizer;
 pub(crate) use quantizer::{ROWS, SCALE, ZERO_POINT, channel_quantizers};
 pub use scheme::{
-    CodeRange, Granularity, Observation, Observer, OperandQuantization, QuantizationScheme, Symmetry,
+    CodeRange, Granularity, Observation, Observer, OperandQuantization, QuantizationScheme,
+    Symmetry,
 };

@@ -18,14 +18,23 @@ pub(crate) enum OperandRole {
     /// Observed batch after batch; one scale.
     Activation,
     /// Observed as it stands now; channels along an axis, as many as given.
-    Weight { channel_axis: Option<usize>, channels: usize },
+    Weight {
+        channel_axis: Option<usize>,
+        channels: usize,
+    },
 }
 
 impl OperandRole {
     pub(crate) fn weight(granularity: Granularity, axis: usize, channels: usize) -> Self {
         match granularity {
-            Granularity::PerTensor => Self::Weight { channel_axis: None, channels: 1 },
-            Granularity::PerChannel => Self::Weight { channel_axis: Some(axis), channels },
+            Granularity::PerTensor => Self::Weight {
+                channel_axis: None,
+                channels: 1,
+            },
+            Granularity::PerChannel => Self::Weight {
+                channel_axis: Some(axis),
+                channels,
+            },
         }
     }
 
@@ -53,7 +62,10 @@ struct Stored<const D: usize> {
 
 impl<const D: usize> Stored<D> {
     fn new(value: Tensor<D>) -> Self {
-        Self { id: ParamId::new(), value: value.without_autodiff() }
+        Self {
+            id: ParamId::new(),
+            value: value.without_autodiff(),
+        }
     }
 
     fn visit<V: ModuleVisitor>(&self, name: &str, visitor: &mut V) {
@@ -68,7 +80,10 @@ impl<const D: usize> Stored<D> {
         mapper.exit_module(name, CONTAINER);
         let (id, value, _) = mapped.consume();
         // A buffer, whatever the mapper: it never requires a gradient.
-        *self = Self { id, value: value.without_autodiff() };
+        *self = Self {
+            id,
+            value: value.without_autodiff(),
+        };
     }
 }
 
@@ -92,9 +107,14 @@ pub(crate) struct OperandState {
 }
 
 impl OperandState {
-    pub(crate) fn new(role: OperandRole, quantization: OperandQuantization, device: &Device) -> Self {
+    pub(crate) fn new(
+        role: OperandRole,
+        quantization: OperandQuantization,
+        device: &Device,
+    ) -> Self {
         let device = &device.clone().inner();
-        let observed = (role == OperandRole::Activation).then(|| Stored::new(Self::nothing(&quantization, device)));
+        let observed = (role == OperandRole::Activation)
+            .then(|| Stored::new(Self::nothing(&quantization, device)));
         Self {
             role,
             parameters: Stored::new(Tensor::zeros([ROWS, role.channels()], device)),
@@ -121,15 +141,24 @@ impl OperandState {
 
     /// Takes over other settings. What was observed stays valid unless it is of another kind or granularity; the
     /// quantiser is derived from it again.
-    pub(crate) fn reconfigured(&self, role: OperandRole, quantization: &OperandQuantization, device: &Device) -> Self {
-        let same_kind = self.quantization.observer.uses_histogram() == quantization.observer.uses_histogram();
+    pub(crate) fn reconfigured(
+        &self,
+        role: OperandRole,
+        quantization: &OperandQuantization,
+        device: &Device,
+    ) -> Self {
+        let same_kind =
+            self.quantization.observer.uses_histogram() == quantization.observer.uses_histogram();
         if self.quantization == *quantization && self.role == role {
             return self.clone();
         }
         if self.role != role || !same_kind || !self.has_observed_range() {
             return Self::new(role, quantization.clone(), device);
         }
-        let mut state = Self { quantization: quantization.clone(), ..self.clone() };
+        let mut state = Self {
+            quantization: quantization.clone(),
+            ..self.clone()
+        };
         state.derive();
         state
     }
@@ -142,7 +171,9 @@ impl OperandState {
     /// How often the operand was observed or set; reads the device once after a load.
     fn count(&mut self) -> f32 {
         let observations = &self.observations.value;
-        *self.count.get_or_insert_with(|| observations.clone().into_scalar::<f32>())
+        *self
+            .count
+            .get_or_insert_with(|| observations.clone().into_scalar::<f32>())
     }
 
     pub(crate) fn is_calibrated(&mut self) -> bool {
@@ -152,14 +183,22 @@ impl OperandState {
     /// Whether anything that was observed was not finite; reads the device.
     pub(crate) fn is_poisoned(&mut self) -> bool {
         self.refresh();
-        let observed = self.observed.as_ref().map(|observed| observed.value.clone());
+        let observed = self
+            .observed
+            .as_ref()
+            .map(|observed| observed.value.clone());
         let finite = |tensor: Tensor<2>| tensor.is_finite().all().into_scalar::<bool>();
-        self.is_calibrated() && !(finite(self.parameters.value.clone()) && observed.is_none_or(finite))
+        self.is_calibrated()
+            && !(finite(self.parameters.value.clone()) && observed.is_none_or(finite))
     }
 
     /// Forgets what was observed.
     pub(crate) fn reset(&mut self) {
-        *self = Self::new(self.role, self.quantization.clone(), &self.parameters.value.device());
+        *self = Self::new(
+            self.role,
+            self.quantization.clone(),
+            &self.parameters.value.device(),
+        );
     }
 
     /// Takes notice of a tensor that passes.
@@ -175,7 +214,11 @@ impl OperandState {
                 self.cover(range);
             }
         }
-        let count = if self.count() < 0.0 { 1.0 } else { self.count() + 1.0 };
+        let count = if self.count() < 0.0 {
+            1.0
+        } else {
+            self.count() + 1.0
+        };
         self.set_count(count);
     }
 
@@ -187,7 +230,9 @@ impl OperandState {
     fn observe_activation<const D: usize>(&mut self, values: Tensor<D>) {
         let first = self.count() <= 0.0;
         let observer = self.quantization.observer;
-        let Some(observed) = self.observed.as_mut() else { return };
+        let Some(observed) = self.observed.as_mut() else {
+            return;
+        };
         let before = observed.value.clone();
         observed.value = match observer {
             Observer::LeastSquares | Observer::Percentile { .. } => {
@@ -199,7 +244,12 @@ impl OperandState {
                 let now = ops::observe_ranges(values, None);
                 // A pairwise minimum may drop a NaN; 0 times both operands keeps it.
                 let poison = (before.clone() + now.clone()) * 0.0;
-                let [low, high] = [0, 1].map(|row| (before.clone().slice(s![row, ..]), now.clone().slice(s![row, ..])));
+                let [low, high] = [0, 1].map(|row| {
+                    (
+                        before.clone().slice(s![row, ..]),
+                        now.clone().slice(s![row, ..]),
+                    )
+                });
                 Tensor::cat(vec![low.0.min_pair(low.1), high.0.max_pair(high.1)], 0) + poison
             }
             Observer::MovingAverage { momentum } => {
@@ -219,7 +269,9 @@ impl OperandState {
     }
 
     fn cover(&mut self, range: Tensor<2>) {
-        let OperandQuantization { codes, symmetry, .. } = self.quantization;
+        let OperandQuantization {
+            codes, symmetry, ..
+        } = self.quantization;
         let quantizer = Quantizer::covering(range, codes, symmetry, self.role.channel_axis());
         self.parameters.value = quantizer.parameters();
     }
@@ -237,16 +289,34 @@ impl OperandState {
 
     /// The ranges that the observer picks from one histogram per channel, `[2, channels]`.
     fn ranges_of(&self, histograms: &[Vec<f32>]) -> Tensor<2> {
-        let OperandQuantization { codes, symmetry, observer, .. } = self.quantization;
-        let ranges: Vec<(f32, f32)> =
-            histograms.iter().map(|counts| histogram::range(counts, observer, codes, symmetry)).collect();
-        let rows: Vec<f32> = ranges.iter().map(|range| range.0).chain(ranges.iter().map(|range| range.1)).collect();
-        Tensor::from_data(TensorData::new(rows, [2, histograms.len()]), &self.parameters.value.device())
+        let OperandQuantization {
+            codes,
+            symmetry,
+            observer,
+            ..
+        } = self.quantization;
+        let ranges: Vec<(f32, f32)> = histograms
+            .iter()
+            .map(|counts| histogram::range(counts, observer, codes, symmetry))
+            .collect();
+        let rows: Vec<f32> = ranges
+            .iter()
+            .map(|range| range.0)
+            .chain(ranges.iter().map(|range| range.1))
+            .collect();
+        Tensor::from_data(
+            TensorData::new(rows, [2, histograms.len()]),
+            &self.parameters.value.device(),
+        )
     }
 
     /// Histogram ranges of a weight's channels; weights are small, so this goes through the host.
     fn channel_ranges<const D: usize>(&self, values: Tensor<D>) -> Tensor<2> {
-        let OperandRole::Weight { channel_axis, channels } = self.role else {
+        let OperandRole::Weight {
+            channel_axis,
+            channels,
+        } = self.role
+        else {
             unreachable!("only weights have channels");
         };
         let values = match channel_axis {
@@ -254,8 +324,10 @@ impl OperandState {
             _ => values,
         };
         let values = host(values);
-        let histograms: Vec<Vec<f32>> =
-            values.chunks((values.len() / channels).max(1)).map(observe::counts).collect();
+        let histograms: Vec<Vec<f32>> = values
+            .chunks((values.len() / channels).max(1))
+            .map(observe::counts)
+            .collect();
         self.ranges_of(&histograms)
     }
 
@@ -263,7 +335,11 @@ impl OperandState {
     pub(crate) fn quantizer(&mut self) -> Quantizer {
         self.refresh();
         let codes: CodeRange = self.quantization.codes;
-        Quantizer::from_parameters(self.parameters.value.clone(), codes, self.role.channel_axis())
+        Quantizer::from_parameters(
+            self.parameters.value.clone(),
+            codes,
+            self.role.channel_axis(),
+        )
     }
 
     /// Sets scales and zero points by hand. Counted as -1 observation: calibrated, with nothing observed.
@@ -312,5 +388,9 @@ impl OperandState {
 }
 
 fn host<const D: usize>(values: Tensor<D>) -> Vec<f32> {
-    values.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32")
+    values
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec::<f32>()
+        .expect("converted to f32")
 }

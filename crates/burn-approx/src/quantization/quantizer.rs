@@ -41,7 +41,12 @@ impl Quantizer {
     ///
     /// # Errors
     /// [`ApproxError::InvalidQuantizer`] unless the scale is finite and above 0 and the zero point is a code.
-    pub fn per_tensor(scale: f32, zero_point: i32, codes: CodeRange, device: &Device) -> Result<Self, ApproxError> {
+    pub fn per_tensor(
+        scale: f32,
+        zero_point: i32,
+        codes: CodeRange,
+        device: &Device,
+    ) -> Result<Self, ApproxError> {
         Self::new(&[scale], &[zero_point], codes, None, device)
     }
 
@@ -67,7 +72,10 @@ impl Quantizer {
         channel_axis: Option<usize>,
         device: &Device,
     ) -> Result<Self, ApproxError> {
-        let invalid = |problem| ApproxError::InvalidQuantizer { what: format!("codes {codes}"), problem };
+        let invalid = |problem| ApproxError::InvalidQuantizer {
+            what: format!("codes {codes}"),
+            problem,
+        };
         if scales.is_empty() || scales.len() != zero_points.len() {
             return Err(invalid(format!(
                 "{} scales and {} zero points, but one of each per channel is needed",
@@ -75,10 +83,16 @@ impl Quantizer {
                 zero_points.len()
             )));
         }
-        if let Some(scale) = scales.iter().find(|scale| !(scale.is_finite() && **scale > 0.0)) {
+        if let Some(scale) = scales
+            .iter()
+            .find(|scale| !(scale.is_finite() && **scale > 0.0))
+        {
             return Err(invalid(format!("scale {scale} must be finite and above 0")));
         }
-        if let Some(zero) = zero_points.iter().find(|zero| **zero < codes.low() || **zero > codes.high()) {
+        if let Some(zero) = zero_points
+            .iter()
+            .find(|zero| **zero < codes.low() || **zero > codes.high())
+        {
             return Err(invalid(format!("zero point {zero} must be a code")));
         }
         let rows = scales
@@ -92,9 +106,20 @@ impl Quantizer {
     }
 
     /// A quantiser from its parameter tensor of shape `[3, channels]`.
-    pub(crate) fn from_parameters(parameters: Tensor<2>, codes: CodeRange, channel_axis: Option<usize>) -> Self {
-        let grid = CodeGrid { low: codes.low(), high: codes.high(), channel_axis };
-        Self { parameters: parameters.without_autodiff(), grid }
+    pub(crate) fn from_parameters(
+        parameters: Tensor<2>,
+        codes: CodeRange,
+        channel_axis: Option<usize>,
+    ) -> Self {
+        let grid = CodeGrid {
+            low: codes.low(),
+            high: codes.high(),
+            channel_axis,
+        };
+        Self {
+            parameters: parameters.without_autodiff(),
+            grid,
+        }
     }
 
     /// The quantiser whose codes just cover the ranges `[2, channels]` (smallest and largest values).
@@ -102,7 +127,12 @@ impl Quantizer {
     /// The range is first widened to contain 0. `Symmetric`: the scale is the smallest with which neither end clips.
     /// `Affine`: the range is spread over all codes, and the zero point is rounded to a code. A range without extent
     /// gets scale 1.
-    pub(crate) fn covering(range: Tensor<2>, codes: CodeRange, symmetry: Symmetry, channel_axis: Option<usize>) -> Self {
+    pub(crate) fn covering(
+        range: Tensor<2>,
+        codes: CodeRange,
+        symmetry: Symmetry,
+        channel_axis: Option<usize>,
+    ) -> Self {
         let [_, channels] = range.dims();
         let (low, high) = (codes.low() as f32, codes.high() as f32);
         // Clamping may drop a NaN; adding 0 times the value keeps it.
@@ -112,8 +142,16 @@ impl Quantizer {
         let max = max.clone().clamp_min(0.0) + max * 0.0;
         let (scale, zero_point) = match symmetry {
             Symmetry::Symmetric => {
-                let positive = if high > 0.0 { max / high } else { max.zeros_like() };
-                let negative = if low < 0.0 { min / low } else { min.zeros_like() };
+                let positive = if high > 0.0 {
+                    max / high
+                } else {
+                    max.zeros_like()
+                };
+                let negative = if low < 0.0 {
+                    min / low
+                } else {
+                    min.zeros_like()
+                };
                 let poison = (positive.clone() + negative.clone()) * 0.0;
                 let scale = one_where_zero(positive.max_pair(negative) + poison);
                 let zero_point = scale.zeros_like();
@@ -126,7 +164,11 @@ impl Quantizer {
             }
         };
         let reciprocal = scale.clone().recip();
-        Self::from_parameters(Tensor::cat(vec![scale, reciprocal, zero_point], 0), codes, channel_axis)
+        Self::from_parameters(
+            Tensor::cat(vec![scale, reciprocal, zero_point], 0),
+            codes,
+            channel_axis,
+        )
     }
 
     /// The parameters, `[3, channels]`: scales, reciprocals, zero points.
@@ -145,13 +187,19 @@ impl Quantizer {
 
     /// The zero points, read from the device.
     pub fn zero_points(&self) -> Vec<i32> {
-        self.row(ZERO_POINT).into_iter().map(|zero| zero as i32).collect()
+        self.row(ZERO_POINT)
+            .into_iter()
+            .map(|zero| zero as i32)
+            .collect()
     }
 
     fn row(&self, row: usize) -> Vec<f32> {
         let [_, channels] = self.parameters.dims();
         let row = self.parameters.clone().slice([row..row + 1, 0..channels]);
-        row.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32")
+        row.into_data()
+            .convert::<f32>()
+            .try_into_vec::<f32>()
+            .expect("converted to f32")
     }
 
     /// The codes of `values` as integers.

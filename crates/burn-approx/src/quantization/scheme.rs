@@ -37,18 +37,31 @@ impl CodeRange {
 
     /// Every code of a format: -128..=127 for 8 signed bits, 0..=255 for 8 unsigned ones.
     pub fn full(format: OperandFormat) -> Self {
-        Self { low: format.min_code(), high: format.max_code() }
+        Self {
+            low: format.min_code(),
+            high: format.max_code(),
+        }
     }
 
     /// The codes of a format that have a negative counterpart: -127..=127 for 8 signed bits; all of an unsigned format.
     pub fn mirrored(format: OperandFormat) -> Self {
-        let low = if format.is_signed() { -format.max_code() } else { 0 };
-        Self { low, high: format.max_code() }
+        let low = if format.is_signed() {
+            -format.max_code()
+        } else {
+            0
+        };
+        Self {
+            low,
+            high: format.max_code(),
+        }
     }
 
     /// The non-negative codes of a format: 0..=127 for 8 signed bits.
     pub fn non_negative(format: OperandFormat) -> Self {
-        Self { low: 0, high: format.max_code() }
+        Self {
+            low: 0,
+            high: format.max_code(),
+        }
     }
 
     /// The lowest code.
@@ -68,7 +81,11 @@ impl CodeRange {
 
     /// The narrowest format that has all of these codes.
     pub(crate) fn format(self) -> OperandFormat {
-        let signedness = if self.low < 0 { Signedness::Signed } else { Signedness::Unsigned };
+        let signedness = if self.low < 0 {
+            Signedness::Signed
+        } else {
+            Signedness::Unsigned
+        };
         (2..=16)
             .filter_map(|bits| OperandFormat::new(bits, signedness).ok())
             .find(|format| self.fits(*format))
@@ -152,7 +169,10 @@ impl Observer {
             }
             _ => return Ok(()),
         };
-        Err(ApproxError::InvalidQuantizer { what: "observer".into(), problem })
+        Err(ApproxError::InvalidQuantizer {
+            what: "observer".into(),
+            problem,
+        })
     }
 }
 
@@ -211,12 +231,26 @@ impl QuantizationScheme {
     /// the multiplier is wider.
     pub fn for_multiplier(multiplier: &Multiplier) -> Self {
         let narrowed = |format: OperandFormat| match format {
-            wide if wide.bits() > 8 => if wide.is_signed() { OperandFormat::INT8 } else { OperandFormat::UINT8 },
+            wide if wide.bits() > 8 => {
+                if wide.is_signed() {
+                    OperandFormat::INT8
+                } else {
+                    OperandFormat::UINT8
+                }
+            }
             narrow => narrow,
         };
-        let (activation, weight) = (narrowed(multiplier.activation()), narrowed(multiplier.weight()));
-        let symmetry =
-            |format: OperandFormat| if format.is_signed() { Symmetry::Symmetric } else { Symmetry::Affine };
+        let (activation, weight) = (
+            narrowed(multiplier.activation()),
+            narrowed(multiplier.weight()),
+        );
+        let symmetry = |format: OperandFormat| {
+            if format.is_signed() {
+                Symmetry::Symmetric
+            } else {
+                Symmetry::Affine
+            }
+        };
         Self {
             activation: OperandQuantization {
                 codes: CodeRange::full(activation),
@@ -247,12 +281,18 @@ impl QuantizationScheme {
         for (operand, quantization, format) in operands {
             let range = quantization.codes;
             if range.high > 255 || range.low < -128 || (range.low < 0 && range.high > 127) {
-                let bits = (32 - (range.high.max(-range.low - 1) as u32).leading_zeros()) as u8 + u8::from(range.low < 0);
+                let bits = (32 - (range.high.max(-range.low - 1) as u32).leading_zeros()) as u8
+                    + u8::from(range.low < 0);
                 return Err(ApproxError::UnsupportedBits { bits });
             }
             if !range.fits(format) {
                 let multiplier = multiplier.name().to_string();
-                return Err(ApproxError::CodesOutsideMultiplier { operand, range, format, multiplier });
+                return Err(ApproxError::CodesOutsideMultiplier {
+                    operand,
+                    range,
+                    format,
+                    multiplier,
+                });
             }
             quantization.observer.check()?;
         }

@@ -1,0 +1,359 @@
+//! A layer with values for its operands, run through the library's operators and through the reference.
+
+use approx_multiplier::OperandFormat;
+use burn::prelude::*;
+use burn_approx::quantization::{CodeRange, Quantizer};
+use burn_approx::{ApproxError, PreparedMultiplier, ops};
+
+use crate::reference::{self, Codes, Geometry};
+
+/// An operand: real values and how they become codes.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    /// The values, row by row.
+    pub values: Vec<f32>,
+    /// The shape.
+    pub shape: Vec<usize>,
+    /// One scale, or one per channel.
+    pub scales: Vec<f32>,
+    /// As many zero points.
+    pub zero_points: Vec<i32>,
+    /// The axis of the channels, if there are any.
+    pub channel_axis: Option<usize>,
+    /// The codes that may be produced.
+    pub range: CodeRange,
+    /// The operand format of a multiplier for them.
+    pub format: OperandFormat,
+}
+
+impl Operand {
+    /// An operand given by its codes, with one scale and zero point.
+    pub fn from_codes(
+        codes: &[i32],
+        shape: Vec<usize>,
+        scale: f32,
+        zero_point: i32,
+        format: OperandFormat,
+    ) -> Self {
+        Self {
+            values: codes
+                .iter()
+                .map(|code| scale * (code - zero_point) as f32)
+                .collect(),
+            shape,
+            scales: vec![scale],
+            zero_points: vec![zero_point],
+            channel_axis: None,
+            range: CodeRange::full(format),
+            format,
+        }
+    }
+
+    /// The channel of a value, 0 if there are none.
+    pub fn channel(&self, index: usize) -> usize {
+        match self.channel_axis {
+            Some(axis) => {
+                index / self.shape[axis + 1..].iter().product::<usize>() % self.shape[axis]
+            }
+            None => 0,
+        }
+    }
+
+    /// The library's quantiser.
+    pub fn quantizer(&self, device: &Device) -> Quantizer {
+        let (scales, zeros, range) = (&self.scales, &self.zero_points, self.range);
+        match self.channel_axis {
+            Some(axis) => Quantizer::per_channel(scales, zeros, range, axis, device),
+            None => Quantizer::per_tensor(scales[0], zeros[0], range, device),
+        }
+        .expect("scales are positive and zero points are codes")
+    }
+
+    /// The values as a tensor.
+    pub fn tensor<const D: usize>(&self, device: &Device) -> Tensor<D> {
+        float_tensor(&self.values, &self.shape, device)
+    }
+
+    /// The codes, by the reference.
+    pub fn codes(&self) -> Vec<i32> {
+        self.map(reference::code)
+    }
+
+    /// Which values have a code that was not clamped, by the reference.
+    pub fn in_range(&self) -> Vec<bool> {
+        self.map(reference::in_range)
+    }
+
+    fn map<T>(&self, of: impl Fn(f32, f32, i32, i32, i32) -> T) -> Vec<T> {
+        self.values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| {
+                let channel = self.channel(index);
+                let (scale, zero) = (self.scales[channel], self.zero_points[channel]);
+                of(*value, scale, zero, self.range.low(), self.range.high())
+            })
+            .collect()
+    }
+
+    fn along_channels<T: Clone>(values: &[T], channels: usize) -> Vec<T> {
+        match values {
+            [single] => vec![single.clone(); channels],
+            many => many.to_vec(),
+        }
+    }
+}
+
+/// A tensor from values and a shape.
+pub fn float_tensor<const D: usize>(values: &[f32], shape: &[usize], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape.to_vec()), device)
+}
+
+/// A tensor of codes from values and a shape.
+pub fn int_tensor<const D: usize>(
+    values: &[i32],
+    shape: &[usize],
+    device: &Device,
+) -> Tensor<D, Int> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape.to_vec()), device)
+}
+
+/// The values of a tensor, row by row.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec::<f32>()
+        .expect("converted to f32")
+}
+
+/// The integers of a tensor, row by row.
+pub fn integers<const D: usize>(tensor: Tensor<D, Int>) -> Vec<i64> {
+    tensor
+        .into_data()
+        .convert::<i64>()
+        .try_into_vec::<i64>()
+        .expect("converted to i64")
+}
+
+/// The bits of every value: equal where outputs are the same bit for bit.
+pub fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// The largest difference of two slices in proportion to the largest magnitude of the second; NaN if either holds one.
+pub fn relative_difference(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len(), "as many values");
+    let largest = |values: &mut dyn Iterator<Item = f64>| {
+        values.fold(0.0f64, |largest, value| {
+            if value.is_nan() || value > largest {
+                value
+            } else {
+                largest
+            }
+        })
+    };
+    let mut differences = found
+        .iter()
+        .zip(expected)
+        .map(|(found, expected)| (f64::from(*found) - f64::from(*expected)).abs());
+    let scale = largest(&mut expected.iter().map(|value| f64::from(value.abs())));
+    largest(&mut differences) / scale.max(f64::MIN_POSITIVE)
+}
+
+/// A layer: its geometry and both operands.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// What is multiplied with what.
+    pub geometry: Geometry,
+    /// The activation, with one scale.
+    pub activation: Operand,
+    /// The weight.
+    pub weight: Operand,
+}
+
+/// The gradients of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerGradients {
+    /// The output that the gradients belong to.
+    pub output: Vec<f32>,
+    /// The activation's.
+    pub activation: Vec<f32>,
+    /// The weight's.
+    pub weight: Vec<f32>,
+}
+
+impl Layer {
+    /// The reference's codes of both operands.
+    pub fn codes(&self) -> Codes {
+        let channels = self.geometry.channels();
+        Codes {
+            activation: self.activation.codes(),
+            activation_scale: self.activation.scales[0],
+            activation_zero: self.activation.zero_points[0],
+            weight: self.weight.codes(),
+            weight_scales: Operand::along_channels(&self.weight.scales, channels),
+            weight_zeros: Operand::along_channels(&self.weight.zero_points, channels),
+        }
+    }
+
+    /// The exact multiplier that QUANTIZED would take for these codes.
+    pub fn exact(&self) -> PreparedMultiplier {
+        PreparedMultiplier::exact(self.activation.range, self.weight.range)
+    }
+
+    /// The library's output, without bias.
+    pub fn outputs(&self, multiplier: &PreparedMultiplier, device: &Device) -> Vec<f32> {
+        let run = Run {
+            layer: self,
+            multiplier,
+            device,
+        };
+        match &self.geometry {
+            Geometry::Linear { leading, .. } => match leading.len() {
+                1 => values(run.linear(self.activation.tensor::<2>(device), run.weight())),
+                2 => values(run.linear(self.activation.tensor::<3>(device), run.weight())),
+                _ => values(run.linear(self.activation.tensor::<4>(device), run.weight())),
+            },
+            Geometry::Matmul { .. } => {
+                values(run.matmul(self.activation.tensor(device), run.weight()))
+            }
+            Geometry::Conv2d(_) => values(run.conv2d(self.activation.tensor(device), run.weight())),
+        }
+    }
+
+    /// The library's gradients of `sum(output * gradient)`, straight through, on an autodiff device.
+    pub fn gradients(
+        &self,
+        multiplier: &PreparedMultiplier,
+        gradient: &[f32],
+        device: &Device,
+    ) -> LayerGradients {
+        let run = Run {
+            layer: self,
+            multiplier,
+            device,
+        };
+        match &self.geometry {
+            Geometry::Linear { leading, .. } => match leading.len() {
+                1 => run.backward::<2, 2>(gradient, Run::linear::<2>),
+                2 => run.backward::<3, 2>(gradient, Run::linear::<3>),
+                _ => run.backward::<4, 2>(gradient, Run::linear::<4>),
+            },
+            Geometry::Matmul { .. } => run.backward::<4, 4>(gradient, Run::matmul),
+            Geometry::Conv2d(_) => run.backward::<4, 4>(gradient, Run::conv2d),
+        }
+    }
+
+    /// The library's accumulators of the reference's codes.
+    pub fn accumulators(&self, multiplier: &PreparedMultiplier, device: &Device) -> Vec<i64> {
+        let codes = self.codes();
+        accumulators(
+            &self.geometry,
+            [&codes.activation, &codes.weight],
+            codes.activation_zero,
+            multiplier,
+            device,
+        )
+        .expect("the geometry is valid and the multiplier has integer products")
+    }
+}
+
+/// The library's accumulators of an activation's and a weight's codes.
+///
+/// # Errors
+/// The operator's.
+pub fn accumulators(
+    geometry: &Geometry,
+    [activation, weight]: [&[i32]; 2],
+    padding_code: i32,
+    multiplier: &PreparedMultiplier,
+    device: &Device,
+) -> Result<Vec<i64>, ApproxError> {
+    let (activation_shape, weight_shape) = (geometry.activation_shape(), geometry.weight_shape());
+    match geometry {
+        Geometry::Linear {
+            inputs, outputs, ..
+        } => {
+            let rows = activation.len() / inputs;
+            ops::matmul_accumulators(
+                int_tensor::<2>(activation, &[rows, *inputs], device),
+                int_tensor::<2>(weight, &[*inputs, *outputs], device),
+                multiplier,
+            )
+            .map(integers)
+        }
+        Geometry::Matmul { .. } => ops::matmul_accumulators(
+            int_tensor::<4>(activation, &activation_shape, device),
+            int_tensor::<4>(weight, &weight_shape, device),
+            multiplier,
+        )
+        .map(integers),
+        Geometry::Conv2d(conv) => ops::conv2d_accumulators(
+            int_tensor::<4>(activation, &activation_shape, device),
+            int_tensor::<4>(weight, &weight_shape, device),
+            padding_code,
+            multiplier,
+            conv.options(),
+        )
+        .map(integers),
+    }
+}
+
+/// One run of a layer through the library.
+struct Run<'a> {
+    layer: &'a Layer,
+    multiplier: &'a PreparedMultiplier,
+    device: &'a Device,
+}
+
+impl Run<'_> {
+    fn weight<const D: usize>(&self) -> Tensor<D> {
+        self.layer.weight.tensor(self.device)
+    }
+
+    fn quantizers(&self) -> [Quantizer; 2] {
+        [&self.layer.activation, &self.layer.weight].map(|operand| operand.quantizer(self.device))
+    }
+
+    fn linear<const D: usize>(&self, activation: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
+        let [a, w] = self.quantizers();
+        ops::linear(activation, weight, None, &a, &w, self.multiplier).expect("a valid layer")
+    }
+
+    fn matmul(&self, activation: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
+        let [a, w] = self.quantizers();
+        ops::matmul(activation, weight, &a, &w, self.multiplier).expect("a valid product")
+    }
+
+    fn conv2d(&self, activation: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
+        let Geometry::Conv2d(conv) = &self.layer.geometry else {
+            panic!("not a convolution");
+        };
+        let [a, w] = self.quantizers();
+        let options = conv.options();
+        ops::conv2d(activation, weight, None, &a, &w, self.multiplier, options)
+            .expect("a valid convolution")
+    }
+
+    fn backward<const A: usize, const W: usize>(
+        &self,
+        gradient: &[f32],
+        forward: impl Fn(&Self, Tensor<A>, Tensor<W>) -> Tensor<A>,
+    ) -> LayerGradients {
+        let activation: Tensor<A> = self.layer.activation.tensor(self.device).require_grad();
+        let weight: Tensor<W> = self.weight().require_grad();
+        let output = forward(self, activation.clone(), weight.clone());
+        let factor = float_tensor(gradient, &self.layer.geometry.output_shape(), self.device);
+        let gradients = (output.clone() * factor).sum().backward();
+        LayerGradients {
+            output: values(output),
+            activation: values(
+                activation
+                    .grad(&gradients)
+                    .expect("the activation has a gradient"),
+            ),
+            weight: values(weight.grad(&gradients).expect("the weight has a gradient")),
+        }
+    }
+}

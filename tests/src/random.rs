@@ -1,0 +1,324 @@
+//! Seeded random numbers, and proptest strategies for layers and multipliers.
+
+use approx_multiplier::{Multiplier, OperandFormat, Signedness};
+use burn_approx::quantization::CodeRange;
+use proptest::prelude::*;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use crate::layer::{Layer, Operand};
+use crate::reference::{Conv2d, Geometry};
+
+/// A random generator whose sequence is fixed by its seed.
+pub struct Random(Xoshiro256PlusPlus);
+
+impl Random {
+    /// The generator of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    /// A whole number in `low..=high`.
+    pub fn integer(&mut self, low: i64, high: i64) -> i64 {
+        low + (self.0.next_u64() % (high - low + 1) as u64) as i64
+    }
+
+    /// A real number in `low..high`, uniformly distributed.
+    pub fn real(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * (self.0.next_u64() >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    /// True once in `count` times.
+    pub fn one_in(&mut self, count: i64) -> bool {
+        self.integer(1, count) == 1
+    }
+
+    /// As many whole numbers in `low..=high`.
+    pub fn integers(&mut self, count: usize, low: i32, high: i32) -> Vec<i32> {
+        (0..count)
+            .map(|_| self.integer(low.into(), high.into()) as i32)
+            .collect()
+    }
+
+    /// As many real numbers in `low..high`.
+    pub fn reals(&mut self, count: usize, low: f32, high: f32) -> Vec<f32> {
+        (0..count).map(|_| self.real(low, high)).collect()
+    }
+
+    /// A multiplier whose every product is drawn from `low..=high`: neither symmetric nor 0 at `m(0, 0)` but by chance.
+    pub fn multiplier(
+        &mut self,
+        activation: OperandFormat,
+        weight: OperandFormat,
+        low: i32,
+        high: i32,
+    ) -> Multiplier {
+        let entries = self.integers(activation.cardinality() * weight.cardinality(), low, high);
+        Multiplier::from_slice("random", activation, weight, &entries)
+            .expect("there is one entry per pair of codes")
+    }
+}
+
+/// How large the layers of a strategy are.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// How far an image reaches beyond its kernel, at most.
+    pub image: usize,
+    /// The rows and columns of a matrix product, at most.
+    pub matrix: usize,
+    /// The inner size of a matrix product, at most; another share of them is deeper than 1024.
+    pub inner: usize,
+    /// Whether some layers have more than 1024 products per output.
+    pub deep: bool,
+}
+
+impl Size {
+    /// A few dozen outputs, for gradients and shrunken counterexamples.
+    pub const SMALL: Self = Self {
+        image: 4,
+        matrix: 5,
+        inner: 8,
+        deep: false,
+    };
+    /// Hundreds of outputs, some of them deep.
+    pub const MEDIUM: Self = Self {
+        image: 16,
+        matrix: 24,
+        inner: 80,
+        deep: true,
+    };
+    /// More than ten thousand outputs in the mean, some of them deep.
+    pub const LARGE: Self = Self {
+        image: 110,
+        matrix: 190,
+        inner: 60,
+        deep: true,
+    };
+}
+
+/// Operand formats of 2 to 8 bits.
+pub fn formats() -> impl Strategy<Value = OperandFormat> {
+    (2u8..=8, any::<bool>()).prop_map(|(bits, signed)| {
+        let signedness = if signed {
+            Signedness::Signed
+        } else {
+            Signedness::Unsigned
+        };
+        OperandFormat::new(bits, signedness).expect("2 to 8 bits are supported")
+    })
+}
+
+/// Code ranges within a format: all of it, without the lowest code, the non-negative codes, or any part with 0 in it.
+fn code_ranges(format: OperandFormat) -> impl Strategy<Value = CodeRange> {
+    prop_oneof![
+        3 => Just(CodeRange::full(format)),
+        2 => Just(CodeRange::mirrored(format)),
+        1 => Just(CodeRange::non_negative(format)),
+        2 => (format.min_code()..=0, 1..=format.max_code())
+            .prop_map(|(low, high)| CodeRange::new(low, high).expect("0 is within, and 1")),
+    ]
+}
+
+fn linear(size: Size) -> impl Strategy<Value = Geometry> {
+    let inner = if size.deep {
+        prop_oneof![6 => 1..=size.inner, 1 => 1025..=2600usize].boxed()
+    } else {
+        (1..=size.inner).boxed()
+    };
+    let leading = prop_oneof![
+        (1..=size.matrix).prop_map(|rows| vec![rows]),
+        (1..=3usize, 1..=size.matrix / 2).prop_map(|(batch, rows)| vec![batch, rows]),
+        (1..=2usize, 1..=3usize, 1..=size.matrix / 4 + 1).prop_map(|(a, b, c)| vec![a, b, c]),
+    ];
+    (leading, inner, 1..=size.matrix).prop_map(|(leading, inputs, outputs)| Geometry::Linear {
+        // A deep layer is kept short.
+        leading: if inputs > 1024 {
+            leading.into_iter().map(|size| size.div_ceil(8)).collect()
+        } else {
+            leading
+        },
+        inputs,
+        outputs,
+    })
+}
+
+fn matmul(size: Size) -> impl Strategy<Value = Geometry> {
+    let batch = || {
+        (1..=3usize, 0..3u8).prop_map(|(size, broadcast)| match broadcast {
+            0 => [size, 1],
+            1 => [1, size],
+            _ => [size, size],
+        })
+    };
+    let side = size.matrix * 2 / 3 + 1;
+    (batch(), batch(), 1..=side, 1..=size.inner, 1..=side).prop_map(
+        |(outer, nested, rows, inner, columns)| Geometry::Matmul {
+            activation_batch: [outer[0], nested[0]],
+            weight_batch: [outer[1], nested[1]],
+            rows,
+            inner,
+            columns,
+        },
+    )
+}
+
+fn conv2d(size: Size) -> impl Strategy<Value = Geometry> {
+    let channels = prop_oneof![
+        // One group, several, and depthwise with a channel multiplier.
+        3 => (Just(1usize), 1..=6usize, 1..=6usize),
+        3 => (2..=4usize, 1..=3usize, 1..=3usize),
+        2 => (1..=6usize, Just(1usize), 1..=2usize),
+    ];
+    let axis = move || {
+        (
+            1..=4usize,
+            1..=3usize,
+            1..=3usize,
+            (0..=3usize, 0..=3usize),
+            0..=size.image,
+        )
+    };
+    (channels, 1..=2usize, axis(), axis()).prop_map(|(channels, batch, rows, columns)| {
+        let (groups, group_inputs, group_outputs) = channels;
+        let input = [rows, columns].map(|(kernel, _, dilation, (before, after), extra)| {
+            let span = dilation * (kernel - 1) + 1;
+            (span + extra).saturating_sub(before + after).max(1)
+        });
+        Geometry::Conv2d(Conv2d {
+            batch,
+            groups,
+            group_inputs,
+            group_outputs,
+            input,
+            kernel: [rows.0, columns.0],
+            stride: [rows.1, columns.1],
+            dilation: [rows.2, columns.2],
+            padding: [rows.3, columns.3],
+        })
+    })
+}
+
+/// Convolutions with more than 1024 products per output.
+fn deep_conv2d() -> impl Strategy<Value = Geometry> {
+    (
+        1..=2usize,
+        115..=150usize,
+        1..=4usize,
+        1..=6usize,
+        0..=2usize,
+    )
+        .prop_map(|(groups, group_inputs, group_outputs, side, padding)| {
+            Geometry::Conv2d(Conv2d {
+                batch: 1,
+                groups,
+                group_inputs,
+                group_outputs,
+                input: [side + 2, side + 3],
+                kernel: [3, 3],
+                stride: [1, 1],
+                dilation: [1, 1],
+                padding: [(padding, 0), (1, padding)],
+            })
+        })
+}
+
+/// Layers of every kind.
+pub fn geometries(size: Size) -> BoxedStrategy<Geometry> {
+    if size.deep {
+        prop_oneof![
+            6 => linear(size),
+            5 => matmul(size),
+            12 => conv2d(size),
+            1 => deep_conv2d(),
+        ]
+        .boxed()
+    } else {
+        prop_oneof![2 => linear(size), 2 => matmul(size), 4 => conv2d(size)].boxed()
+    }
+}
+
+/// Where a strategy puts a zero point.
+#[derive(Clone, Copy, Debug)]
+enum Zero {
+    Code0,
+    Lowest,
+    Highest,
+    Anywhere,
+}
+
+fn operand_settings() -> impl Strategy<Value = (OperandFormat, CodeRange, Zero)> {
+    let zeros = prop_oneof![
+        Just(Zero::Code0),
+        Just(Zero::Lowest),
+        Just(Zero::Highest),
+        Just(Zero::Anywhere),
+    ];
+    formats().prop_flat_map(move |format| (Just(format), code_ranges(format), zeros.clone()))
+}
+
+/// Layers with values for both operands and quantisers of every sort: 2 to 8 bits, signed and unsigned, narrow ranges,
+/// zero points anywhere and at both ends, weights per tensor and per channel. Some values lie beyond the codes, and
+/// some layers hold extreme codes alone.
+pub fn layers(size: Size) -> impl Strategy<Value = Layer> {
+    let settings = (
+        operand_settings(),
+        operand_settings(),
+        any::<bool>(),
+        any::<u64>(),
+    );
+    (geometries(size), settings).prop_map(|(geometry, settings)| {
+        let (activation, weight, per_channel, seed) = settings;
+        let mut random = Random::new(seed);
+        let channels = per_channel.then(|| (geometry.channel_axis(), geometry.channels()));
+        let activation = operand(&mut random, geometry.activation_shape(), activation, None);
+        let weight = operand(&mut random, geometry.weight_shape(), weight, channels);
+        Layer {
+            geometry,
+            activation,
+            weight,
+        }
+    })
+}
+
+fn operand(
+    random: &mut Random,
+    shape: Vec<usize>,
+    (format, range, zero): (OperandFormat, CodeRange, Zero),
+    channels: Option<(usize, usize)>,
+) -> Operand {
+    let count = channels.map_or(1, |(_, count)| count);
+    let (low, high) = (range.low(), range.high());
+    let scales = (0..count)
+        .map(|_| random.real(0.5, 1.5) * f32::powi(2.0, random.integer(-9, 2) as i32))
+        .collect::<Vec<f32>>();
+    let zero_points = match zero {
+        Zero::Code0 => vec![0; count],
+        Zero::Lowest => vec![low; count],
+        Zero::Highest => vec![high; count],
+        Zero::Anywhere => random.integers(count, low, high),
+    };
+    let mut operand = Operand {
+        values: Vec::new(),
+        shape,
+        scales,
+        zero_points,
+        channel_axis: channels.map(|(axis, _)| axis),
+        range,
+        format,
+    };
+    let extreme = random.one_in(6);
+    operand.values = (0..operand.shape.iter().product())
+        .map(|index| {
+            let channel = operand.channel(index);
+            let code = if extreme {
+                [low, high][random.integer(0, 1) as usize]
+            } else {
+                // Up to two codes beyond either end.
+                random.integer(i64::from(low) - 2, i64::from(high) + 2) as i32
+            };
+            let offset = random.real(-0.49, 0.49);
+            operand.scales[channel] * ((code - operand.zero_points[channel]) as f32 + offset)
+        })
+        .collect();
+    operand
+}

@@ -1,0 +1,431 @@
+//! Plain loops that read like the formulas of the numerical contract, for tests to compare the operators with.
+//!
+//! A [`Geometry`] lists, for every output, the pairs of activation and weight that it accumulates; codes, accumulators,
+//! outputs, HTP sums and gradients are each one short loop over those.
+
+use approx_multiplier::{Feature, HtpModel};
+use burn::tensor::ops::ConvOptions;
+
+/// What is multiplied with what.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Geometry {
+    /// `[leading.., inputs]` times `[inputs, outputs]`, for 1 to 3 leading sizes.
+    Linear {
+        /// The leading sizes of the activation.
+        leading: Vec<usize>,
+        /// The inputs of the layer.
+        inputs: usize,
+        /// The outputs of the layer.
+        outputs: usize,
+    },
+    /// `[activation_batch.., rows, inner]` times `[weight_batch.., inner, columns]`, the batch sizes broadcasting.
+    Matmul {
+        /// The activation's leading sizes.
+        activation_batch: [usize; 2],
+        /// The weight's leading sizes: each one equal to the activation's, unless one of the two is 1.
+        weight_batch: [usize; 2],
+        /// Rows of each product.
+        rows: usize,
+        /// Products per output.
+        inner: usize,
+        /// Columns of each product.
+        columns: usize,
+    },
+    /// A convolution.
+    Conv2d(Conv2d),
+}
+
+/// The geometry of a convolution; pairs are `[height, width]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv2d {
+    /// Images.
+    pub batch: usize,
+    /// Groups.
+    pub groups: usize,
+    /// Input channels of each group.
+    pub group_inputs: usize,
+    /// Output channels of each group.
+    pub group_outputs: usize,
+    /// The image's sides.
+    pub input: [usize; 2],
+    /// The kernel's sides.
+    pub kernel: [usize; 2],
+    /// Distances between windows.
+    pub stride: [usize; 2],
+    /// Distances between taps.
+    pub dilation: [usize; 2],
+    /// Padding before and after each side.
+    pub padding: [(usize, usize); 2],
+}
+
+impl Conv2d {
+    /// The sides of the output.
+    pub fn output(&self) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            let (before, after) = self.padding[axis];
+            let span = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
+            (self.input[axis] + before + after - span) / self.stride[axis] + 1
+        })
+    }
+
+    /// The same as Burn takes it.
+    pub fn options(&self) -> ConvOptions<2> {
+        ConvOptions::new_with_padding(self.stride, self.padding, self.dilation, self.groups)
+    }
+
+    /// The flat index of the image's pixel `[image, channel, y, x]`, counted from the padded corner; `None` in the padding.
+    fn pixel(&self, image: usize, channel: usize, y: usize, x: usize) -> Option<usize> {
+        let [height, width] = self.input;
+        let y = y.checked_sub(self.padding[0].0).filter(|y| *y < height)?;
+        let x = x.checked_sub(self.padding[1].0).filter(|x| *x < width)?;
+        Some(((image * self.groups * self.group_inputs + channel) * height + y) * width + x)
+    }
+}
+
+/// A flat index taken apart into coordinates of `shape`.
+fn coordinates<const D: usize>(mut index: usize, shape: [usize; D]) -> [usize; D] {
+    let mut found = [0; D];
+    for axis in (0..D).rev() {
+        found[axis] = index % shape[axis];
+        index /= shape[axis];
+    }
+    found
+}
+
+impl Geometry {
+    /// The activation's shape.
+    pub fn activation_shape(&self) -> Vec<usize> {
+        match self {
+            Self::Linear {
+                leading, inputs, ..
+            } => [leading.as_slice(), &[*inputs]].concat(),
+            Self::Matmul {
+                activation_batch,
+                rows,
+                inner,
+                ..
+            } => [activation_batch.as_slice(), &[*rows, *inner]].concat(),
+            Self::Conv2d(conv) => {
+                vec![
+                    conv.batch,
+                    conv.groups * conv.group_inputs,
+                    conv.input[0],
+                    conv.input[1],
+                ]
+            }
+        }
+    }
+
+    /// The weight's shape.
+    pub fn weight_shape(&self) -> Vec<usize> {
+        match self {
+            Self::Linear {
+                inputs, outputs, ..
+            } => vec![*inputs, *outputs],
+            Self::Matmul {
+                weight_batch,
+                inner,
+                columns,
+                ..
+            } => [weight_batch.as_slice(), &[*inner, *columns]].concat(),
+            Self::Conv2d(conv) => vec![
+                conv.groups * conv.group_outputs,
+                conv.group_inputs,
+                conv.kernel[0],
+                conv.kernel[1],
+            ],
+        }
+    }
+
+    /// The output's shape.
+    pub fn output_shape(&self) -> Vec<usize> {
+        match self {
+            Self::Linear {
+                leading, outputs, ..
+            } => [leading.as_slice(), &[*outputs]].concat(),
+            Self::Matmul {
+                activation_batch,
+                weight_batch,
+                rows,
+                columns,
+                ..
+            } => {
+                let batch = [0, 1].map(|axis| match activation_batch[axis] {
+                    1 => weight_batch[axis],
+                    size => size,
+                });
+                [batch.as_slice(), &[*rows, *columns]].concat()
+            }
+            Self::Conv2d(conv) => {
+                let [height, width] = conv.output();
+                vec![conv.batch, conv.groups * conv.group_outputs, height, width]
+            }
+        }
+    }
+
+    /// The number of outputs, each of which has one accumulator.
+    pub fn outputs(&self) -> usize {
+        self.output_shape().iter().product()
+    }
+
+    /// The number of products that each output accumulates.
+    pub fn inner(&self) -> usize {
+        match self {
+            Self::Linear { inputs, .. } => *inputs,
+            Self::Matmul { inner, .. } => *inner,
+            Self::Conv2d(conv) => conv.group_inputs * conv.kernel[0] * conv.kernel[1],
+        }
+    }
+
+    /// The weight's axis of output channels.
+    pub fn channel_axis(&self) -> usize {
+        match self {
+            Self::Linear { .. } => 1,
+            Self::Matmul { .. } => 3,
+            Self::Conv2d(_) => 0,
+        }
+    }
+
+    /// The number of output channels.
+    pub fn channels(&self) -> usize {
+        self.weight_shape()[self.channel_axis()]
+    }
+
+    /// The output channel of an output.
+    pub fn channel(&self, output: usize) -> usize {
+        match self {
+            Self::Linear { outputs, .. } => output % outputs,
+            Self::Matmul { columns, .. } => output % columns,
+            Self::Conv2d(conv) => {
+                let plane = conv.output().iter().product::<usize>();
+                output / plane % (conv.groups * conv.group_outputs)
+            }
+        }
+    }
+
+    /// Visits the products that an output accumulates: the index of the activation, `None` for a padded tap, and that of
+    /// the weight.
+    pub fn taps(&self, output: usize, mut visit: impl FnMut(Option<usize>, usize)) {
+        match self {
+            Self::Linear {
+                inputs, outputs, ..
+            } => {
+                let (row, column) = (output / outputs, output % outputs);
+                for k in 0..*inputs {
+                    visit(Some(row * inputs + k), k * outputs + column);
+                }
+            }
+            Self::Matmul {
+                activation_batch: [a0, a1],
+                weight_batch: [w0, w1],
+                rows,
+                inner,
+                columns,
+            } => {
+                let shape = [(*a0).max(*w0), (*a1).max(*w1), *rows, *columns];
+                let [outer, nested, row, column] = coordinates(output, shape);
+                let left = outer.min(a0 - 1) * a1 + nested.min(a1 - 1);
+                let right = outer.min(w0 - 1) * w1 + nested.min(w1 - 1);
+                for k in 0..*inner {
+                    visit(
+                        Some((left * rows + row) * inner + k),
+                        (right * inner + k) * columns + column,
+                    );
+                }
+            }
+            Self::Conv2d(conv) => {
+                let [height, width] = conv.output();
+                let channels = conv.groups * conv.group_outputs;
+                let [image, channel, y, x] =
+                    coordinates(output, [conv.batch, channels, height, width]);
+                let group = channel / conv.group_outputs;
+                let mut weight = channel * self.inner();
+                for input in 0..conv.group_inputs {
+                    for dy in 0..conv.kernel[0] {
+                        for dx in 0..conv.kernel[1] {
+                            let y = y * conv.stride[0] + dy * conv.dilation[0];
+                            let x = x * conv.stride[1] + dx * conv.dilation[1];
+                            visit(
+                                conv.pixel(image, group * conv.group_inputs + input, y, x),
+                                weight,
+                            );
+                            weight += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `clamp(round_half_even(x * r) + z, low, high)` with `r = 1 / s` in float32.
+pub fn code(x: f32, scale: f32, zero_point: i32, low: i32, high: i32) -> i32 {
+    steps(x, scale, zero_point).clamp(low.into(), high.into()) as i32
+}
+
+/// Whether the clamp above leaves the code as it is: the mask of the straight-through gradient.
+pub fn in_range(x: f32, scale: f32, zero_point: i32, low: i32, high: i32) -> bool {
+    (i64::from(low)..=i64::from(high)).contains(&steps(x, scale, zero_point))
+}
+
+fn steps(x: f32, scale: f32, zero_point: i32) -> i64 {
+    let reciprocal = 1.0 / scale;
+    let rounded = (x * reciprocal).round_ties_even() as i64;
+    rounded.saturating_add(zero_point.into())
+}
+
+/// `acc = sum over k of m(a_k, w_k)`, a padded tap holding the code `padding_code`.
+pub fn accumulators(
+    geometry: &Geometry,
+    activation: &[i32],
+    weight: &[i32],
+    padding_code: i32,
+    multiply: impl Fn(i32, i32) -> i64,
+) -> Vec<i64> {
+    (0..geometry.outputs())
+        .map(|output| {
+            let mut sum = 0;
+            geometry.taps(output, |a, w| {
+                sum += multiply(a.map_or(padding_code, |a| activation[a]), weight[w]);
+            });
+            sum
+        })
+        .collect()
+}
+
+/// The codes of both operands with their scales and zero points.
+#[derive(Clone, Debug)]
+pub struct Codes {
+    /// The activation's codes.
+    pub activation: Vec<i32>,
+    /// The activation's scale.
+    pub activation_scale: f32,
+    /// The activation's zero point.
+    pub activation_zero: i32,
+    /// The weight's codes.
+    pub weight: Vec<i32>,
+    /// The weight's scale for every output channel.
+    pub weight_scales: Vec<f32>,
+    /// The weight's zero point for every output channel.
+    pub weight_zeros: Vec<i32>,
+}
+
+impl Codes {
+    /// `acc - z_a * sum w - z_w * sum a + K * z_a * z_w` of every accumulator.
+    pub fn corrected(&self, geometry: &Geometry, accumulators: &[i64]) -> Vec<i64> {
+        let activation_zero = i64::from(self.activation_zero);
+        let correct = |(output, accumulator): (usize, &i64)| {
+            let weight_zero = i64::from(self.weight_zeros[geometry.channel(output)]);
+            let (mut activation_sum, mut weight_sum, mut inner) = (0, 0, 0);
+            geometry.taps(output, |a, w| {
+                activation_sum += i64::from(a.map_or(self.activation_zero, |a| self.activation[a]));
+                weight_sum += i64::from(self.weight[w]);
+                inner += 1;
+            });
+            accumulator - activation_zero * weight_sum - weight_zero * activation_sum
+                + inner * activation_zero * weight_zero
+        };
+        accumulators.iter().enumerate().map(correct).collect()
+    }
+
+    /// `s_a * s_w[o]` in float32, for every output.
+    pub fn output_scale(&self, geometry: &Geometry, output: usize) -> f32 {
+        self.activation_scale * self.weight_scales[geometry.channel(output)]
+    }
+
+    /// `y = s_a * s_w[o] * (corrected accumulator)`.
+    pub fn outputs(&self, geometry: &Geometry, multiply: impl Fn(i32, i32) -> i64) -> Vec<f32> {
+        let accumulators = accumulators(
+            geometry,
+            &self.activation,
+            &self.weight,
+            self.activation_zero,
+            multiply,
+        );
+        let corrected = self.corrected(geometry, &accumulators);
+        let scaled = |(output, sum): (usize, i64)| self.output_scale(geometry, output) * sum as f32;
+        corrected.into_iter().enumerate().map(scaled).collect()
+    }
+
+    /// The outputs under an HTP model in float64, and for each one the sum of its terms' magnitudes, in proportion to which
+    /// a float32 result may deviate.
+    pub fn htp(&self, geometry: &Geometry, model: &HtpModel) -> Vec<(f64, f64)> {
+        let activation_zero = f64::from(self.activation_zero);
+        let output = |output: usize| {
+            let weight_zero = f64::from(self.weight_zeros[geometry.channel(output)]);
+            let (mut sum, mut magnitude) = (0.0, 0.0);
+            geometry.taps(output, |a, w| {
+                let a = a.map_or(self.activation_zero, |a| self.activation[a]);
+                let w = self.weight[w];
+                for term in model.terms() {
+                    let value = term.coefficient * feature(term.first, a) * feature(term.second, w);
+                    sum += value;
+                    magnitude += value.abs();
+                }
+                let (a, w) = (f64::from(a), f64::from(w));
+                for value in [
+                    -activation_zero * w,
+                    -weight_zero * a,
+                    activation_zero * weight_zero,
+                ] {
+                    sum += value;
+                    magnitude += value.abs();
+                }
+                // The library subtracts the exact product from the model's terms.
+                magnitude += (a * w).abs();
+            });
+            let scale = f64::from(self.output_scale(geometry, output));
+            (scale * sum, scale * magnitude)
+        };
+        (0..geometry.outputs()).map(output).collect()
+    }
+
+    /// The real values that the codes stand for, `x^ = s_a * (q_a - z_a)` and `w^ = s_w * (q_w - z_w)`.
+    pub fn real_values(&self, geometry: &Geometry) -> [Vec<f64>; 2] {
+        let real = |code: i32, scale: f32, zero: i32| f64::from(scale) * f64::from(code - zero);
+        let activation = self
+            .activation
+            .iter()
+            .map(|code| real(*code, self.activation_scale, self.activation_zero));
+        let weight = self.weight.iter().enumerate().map(|(index, code)| {
+            let channel = weight_channel(geometry, index);
+            real(
+                *code,
+                self.weight_scales[channel],
+                self.weight_zeros[channel],
+            )
+        });
+        [activation.collect(), weight.collect()]
+    }
+}
+
+/// The output channel of a weight.
+pub fn weight_channel(geometry: &Geometry, weight: usize) -> usize {
+    let shape = geometry.weight_shape();
+    let axis = geometry.channel_axis();
+    weight / shape[axis + 1..].iter().product::<usize>() % shape[axis]
+}
+
+/// A feature of an HTP model, by its definition.
+fn feature(feature: Feature, code: i32) -> f64 {
+    match feature {
+        Feature::Identity => f64::from(code),
+        Feature::One => 1.0,
+        Feature::Mod { modulus, power } => {
+            f64::from(code.rem_euclid(modulus as i32)).powi(power as i32)
+        }
+    }
+}
+
+/// The exact operator on real values, padded taps being 0.
+pub fn real_outputs(geometry: &Geometry, activation: &[f64], weight: &[f64]) -> Vec<f64> {
+    (0..geometry.outputs())
+        .map(|output| {
+            let mut sum = 0.0;
+            geometry.taps(output, |a, w| {
+                sum += a.map_or(0.0, |a| activation[a]) * weight[w]
+            });
+            sum
+        })
+        .collect()
+}

@@ -1,0 +1,11 @@
+//! Tests of converted models: what the layers, the conversion pass, calibration and saving promise.
+
+mod bad_input;
+mod conversion;
+mod modes;
+mod networks;
+mod observers;
+mod records;
+mod storage;
+mod torchapprox_usage;
+mod training;
