@@ -200,6 +200,7 @@ impl Layer {
     /// The exact multiplier that QUANTIZED would take for these codes.
     pub fn exact(&self) -> PreparedMultiplier {
         PreparedMultiplier::exact(self.activation.range, self.weight.range)
+            .expect("codes of at most 8 bits")
     }
 
     /// The library's output, without bias.

@@ -18,6 +18,7 @@ pub mod observe;
 mod panel;
 mod parallel;
 pub mod quantize;
+pub mod rescale;
 mod table;
 mod window_sums;
 

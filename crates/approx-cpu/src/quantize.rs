@@ -82,22 +82,27 @@ pub struct ChannelLayout {
 }
 
 impl ChannelLayout {
-    /// Maps every value with its channel's quantiser, in parallel.
+    /// Updates every output with its value and the value's quantiser, in parallel.
     ///
     /// # Panics
     /// If `out` has another length than `values`.
-    fn map<T: Send>(
+    fn update<T: Send>(
         &self,
         values: &[f32],
         out: &mut [T],
-        f: impl Fn(ChannelQuantizer, f32) -> T + Sync,
+        f: impl Fn(ChannelQuantizer, f32, &mut T) + Sync,
     ) {
         assert_eq!(values.len(), out.len(), "one output per value");
+        let all = |channel: ChannelQuantizer, values: &[f32], out: &mut [T]| {
+            for (out, value) in out.iter_mut().zip(values) {
+                f(channel, *value, out);
+            }
+        };
         match self.channels.as_slice() {
             [single] => values
                 .par_chunks(CHUNK)
                 .zip(out.par_chunks_mut(CHUNK))
-                .for_each(|(values, out)| fill(values, out, |value| f(*single, value))),
+                .for_each(|(values, out)| all(*single, values, out)),
             channels if self.inner == 1 => {
                 let rows = (CHUNK / channels.len()).max(1) * channels.len();
                 values
@@ -109,7 +114,7 @@ impl ChannelLayout {
                             .zip(out.chunks_mut(channels.len()))
                         {
                             for ((value, out), channel) in values.iter().zip(out).zip(channels) {
-                                *out = f(*channel, *value);
+                                f(*channel, *value, out);
                             }
                         }
                     });
@@ -120,8 +125,7 @@ impl ChannelLayout {
                 .with_min_len((CHUNK / self.inner).max(1))
                 .enumerate()
                 .for_each(|(index, (values, out))| {
-                    let channel = channels[index % channels.len()];
-                    fill(values, out, |value| f(channel, value));
+                    all(channels[index % channels.len()], values, out)
                 }),
         }
     }
@@ -132,7 +136,9 @@ impl ChannelLayout {
         f: impl Fn(ChannelQuantizer, f32) -> T + Sync,
     ) -> Vec<T> {
         let mut out = vec![T::default(); values.len()];
-        self.map(values, &mut out, f);
+        self.update(values, &mut out, |channel, value, out| {
+            *out = f(channel, value)
+        });
         out
     }
 
@@ -181,22 +187,13 @@ impl ChannelLayout {
     /// # Panics
     /// If `gradients` has another length than `values`.
     pub fn mask_clipped(&self, values: &[f32], gradients: &mut [f32]) {
-        let mut kept = vec![false; values.len()];
-        self.map(values, &mut kept, ChannelQuantizer::in_range);
-        gradients
-            .par_chunks_mut(CHUNK)
-            .zip(kept.par_chunks(CHUNK))
-            .for_each(|(gradients, kept)| {
-                for (gradient, kept) in gradients.iter_mut().zip(kept) {
-                    *gradient = if *kept { *gradient } else { 0.0 };
-                }
-            });
-    }
-}
-
-fn fill<T>(values: &[f32], out: &mut [T], f: impl Fn(f32) -> T) {
-    for (out, value) in out.iter_mut().zip(values) {
-        *out = f(*value);
+        self.update(values, gradients, |channel, value, gradient| {
+            *gradient = if channel.in_range(value) {
+                *gradient
+            } else {
+                0.0
+            };
+        });
     }
 }
 

@@ -28,7 +28,9 @@ pub enum ModelError {
         value: f64,
     },
     /// Lists that describe the same stages differ in length.
-    #[error("{network}: {widths} stage widths but {blocks} block counts; give one of each per stage")]
+    #[error(
+        "{network}: {widths} stage widths but {blocks} block counts; give one of each per stage"
+    )]
     Stages {
         /// The network being built.
         network: &'static str,

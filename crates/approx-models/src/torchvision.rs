@@ -44,7 +44,9 @@ pub struct Report {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file's name ends in neither `.pth` nor `.safetensors`.
-    #[error("{path}: the file's kind is not known by its name; it should end in .pth, .pt or .safetensors")]
+    #[error(
+        "{path}: the file's kind is not known by its name; it should end in .pth, .pt or .safetensors"
+    )]
     UnknownKind {
         /// The file.
         path: PathBuf,
@@ -108,7 +110,11 @@ pub enum LoadError {
 }
 
 fn count(names: &[String], one: &str, many: &str) -> String {
-    format!("{} {}", names.len(), if names.len() == 1 { one } else { many })
+    format!(
+        "{} {}",
+        names.len(),
+        if names.len() == 1 { one } else { many }
+    )
 }
 
 /// The first names; a network of another width has hundreds.
@@ -190,7 +196,11 @@ impl TorchvisionLoader {
             let renamed = target
                 .strip_suffix(".gamma")
                 .map(|norm| format!("{norm}.weight"))
-                .or_else(|| target.strip_suffix(".beta").map(|norm| format!("{norm}.bias")));
+                .or_else(|| {
+                    target
+                        .strip_suffix(".beta")
+                        .map(|norm| format!("{norm}.bias"))
+                });
             [Some(target), renamed.as_deref()]
                 .into_iter()
                 .flatten()
@@ -243,9 +253,7 @@ impl TorchvisionLoader {
                 names: unused,
             });
         }
-        let kept = |target: &str| {
-            self.keep_classifier && classifier_paths(&model).contains(target)
-        };
+        let kept = |target: &str| self.keep_classifier && classifier_paths(&model).contains(target);
         let missing: Vec<String> = result
             .missing
             .into_iter()

@@ -28,7 +28,9 @@ fn read_npy(name: &str) -> TensorData {
 }
 
 fn model(device: &Device) -> MobileNetV2 {
-    MobileNetV2Config::new(CLASSES).with_width(0.25).init(device)
+    MobileNetV2Config::new(CLASSES)
+        .with_width(0.25)
+        .init(device)
 }
 
 fn largest_difference(found: Tensor<2>, expected: Tensor<2>) -> f32 {
@@ -67,7 +69,9 @@ fn a_classifier_of_any_kind_loads_too() {
 #[test]
 fn the_width_must_match() {
     let device = Device::flex();
-    let wider = MobileNetV2Config::new(CLASSES).with_width(0.5).init(&device);
+    let wider = MobileNetV2Config::new(CLASSES)
+        .with_width(0.5)
+        .init(&device);
     let error = load_torchvision(wider, data("mobilenet_v2_w025_random.pth")).unwrap_err();
     let LoadError::Shape {
         name,
@@ -143,10 +147,7 @@ fn a_resnet_state_dict_loads_by_torchvisions_names() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("resnet18.safetensors");
     let source = ResNetConfig::resnet18(3).init(&device);
-    let names: Vec<_> = RESNET_NAMES
-        .into_iter()
-        .chain(RESNET_NAMES_MORE)
-        .collect();
+    let names: Vec<_> = RESNET_NAMES.into_iter().chain(RESNET_NAMES_MORE).collect();
     write_state_dict(&source, &path, &names);
 
     let (loaded, report) =
@@ -164,19 +165,34 @@ fn names_are_those_of_torchvision() {
     for (key, path) in [
         ("features.0.0.weight", "stem.conv.weight"),
         ("features.0.1.running_mean", "stem.norm.running_mean"),
-        ("features.1.conv.0.0.weight", "blocks.0.depthwise.conv.weight"),
+        (
+            "features.1.conv.0.0.weight",
+            "blocks.0.depthwise.conv.weight",
+        ),
         ("features.1.conv.1.weight", "blocks.0.project.conv.weight"),
         ("features.1.conv.2.bias", "blocks.0.project.norm.bias"),
         ("features.2.conv.0.0.weight", "blocks.1.expand.conv.weight"),
-        ("features.2.conv.1.1.weight", "blocks.1.depthwise.norm.weight"),
+        (
+            "features.2.conv.1.1.weight",
+            "blocks.1.depthwise.norm.weight",
+        ),
         ("features.17.conv.2.weight", "blocks.16.project.conv.weight"),
-        ("features.17.conv.3.running_var", "blocks.16.project.norm.running_var"),
+        (
+            "features.17.conv.3.running_var",
+            "blocks.16.project.norm.running_var",
+        ),
         ("features.18.0.weight", "head.conv.weight"),
         ("classifier.1.bias", "classifier.bias"),
     ] {
         assert_eq!(mobilenet.path_of(key).as_deref(), Some(path), "{key}");
     }
-    for key in ["features.19.0.weight", "features.1.conv.3.weight", "classifier.0.weight", "fc.bias", ""] {
+    for key in [
+        "features.19.0.weight",
+        "features.1.conv.3.weight",
+        "classifier.0.weight",
+        "fc.bias",
+        "",
+    ] {
         assert_eq!(mobilenet.path_of(key), None, "{key}");
     }
 }
@@ -228,17 +244,32 @@ fn files_that_are_no_state_dicts_are_errors() {
         load_torchvision(model(&device), path).unwrap_err()
     };
     assert!(matches!(load("absent.pth", None), LoadError::Open { .. }));
-    assert!(matches!(load("weights.h5", Some(b"HDF")), LoadError::UnknownKind { .. }));
-    assert!(matches!(load("text.pth", Some(b"not a pickle")), LoadError::Unreadable { .. }));
-    assert!(matches!(load("empty.pth", Some(b"")), LoadError::Unreadable { .. }));
-    assert!(matches!(load("empty.safetensors", Some(b"")), LoadError::Unreadable { .. }));
+    assert!(matches!(
+        load("weights.h5", Some(b"HDF")),
+        LoadError::UnknownKind { .. }
+    ));
+    assert!(matches!(
+        load("text.pth", Some(b"not a pickle")),
+        LoadError::Unreadable { .. }
+    ));
+    assert!(matches!(
+        load("empty.pth", Some(b"")),
+        LoadError::Unreadable { .. }
+    ));
+    assert!(matches!(
+        load("empty.safetensors", Some(b"")),
+        LoadError::Unreadable { .. }
+    ));
 
     for kind in ["pth", "safetensors"] {
         let whole = std::fs::read(data(&format!("mobilenet_v2_w025_random.{kind}"))).unwrap();
         for length in [100, whole.len() / 2, whole.len() - 10] {
             let error = load(&format!("cut.{kind}"), Some(&whole[..length]));
             assert!(
-                matches!(error, LoadError::Unreadable { .. } | LoadError::Values { .. }),
+                matches!(
+                    error,
+                    LoadError::Unreadable { .. } | LoadError::Values { .. }
+                ),
                 "{kind} cut to {length}: {error}"
             );
         }

@@ -84,8 +84,9 @@ pub enum ApproxError {
 
     /// A layer was to run quantised before any range was observed for it.
     #[error(
-        "layer `{layer}` is not calibrated: run `calibrate` on some batches, or load a model that was saved with its \
-         quantisation state, before mode {mode}"
+        "{} is not calibrated: run `calibrate` on some batches, or load a model that was saved with its \
+         quantisation state, before mode {mode}",
+        layer_name(.layer)
     )]
     NotCalibrated {
         /// The layer's path.
@@ -96,8 +97,9 @@ pub enum ApproxError {
 
     /// A NaN or an infinity reached an observer.
     #[error(
-        "layer `{layer}`: a NaN or infinity reached the {operand} observer; the network diverged or its input is not \
-         clean. Calibrate again on finite data"
+        "{}: a NaN or infinity reached the {operand} observer; the network diverged or its input is not \
+         clean. Calibrate again on finite data",
+        layer_name(.layer)
     )]
     NotFinite {
         /// The layer's path.
@@ -136,7 +138,7 @@ pub enum ApproxError {
     },
 
     /// A setting for a layer that was never converted.
-    #[error("layer `{layer}` is not converted: pass the model through `convert` first")]
+    #[error("{} is not converted: pass the model through `convert` first", layer_name(.layer))]
     NotConverted {
         /// The layer's path.
         layer: String,
@@ -179,6 +181,14 @@ pub enum ApproxError {
         /// Burn's words.
         source: burn::store::RecordError,
     },
+}
+
+/// A layer that is the model itself has no path.
+fn layer_name(path: &str) -> String {
+    match path {
+        "" => "the layer".to_string(),
+        path => format!("layer `{path}`"),
+    }
 }
 
 fn list(names: &[String]) -> String {

@@ -40,9 +40,18 @@ impl PreparedMultiplier {
         }
     }
 
-    /// The exact product of the given codes: what QUANTIZED computes with.
-    pub fn exact(activation: CodeRange, weight: CodeRange) -> Self {
-        Self::new(Multiplier::exact(activation.format(), weight.format()))
+    /// The exact product of the given codes: what QUANTIZED computes with. One for each pair of signednesses is shared by
+    /// all layers.
+    ///
+    /// # Errors
+    /// [`ApproxError::UnsupportedBits`] for codes that do not fit 8 bits.
+    pub fn exact(activation: CodeRange, weight: CodeRange) -> Result<Self, ApproxError> {
+        static SHARED: [[OnceLock<PreparedMultiplier>; 2]; 2] =
+            [const { [const { OnceLock::new() }; 2] }; 2];
+        let (activation, weight) = (activation.eight_bits()?, weight.eight_bits()?);
+        let shared = &SHARED[usize::from(activation.is_signed())][usize::from(weight.is_signed())];
+        let exact = shared.get_or_init(|| Self::new(Multiplier::exact(activation, weight)));
+        Ok(exact.clone())
     }
 
     /// Prepares an HTP model.
@@ -74,6 +83,14 @@ impl PreparedMultiplier {
             table.entries(),
         )?;
         Ok(self.shared.lookup.get_or_init(|| lookup))
+    }
+
+    /// Checks that a table is one that the kernels can look up, and prepares it for them.
+    pub(crate) fn check(&self) -> Result<(), ApproxError> {
+        match self.definition() {
+            Definition::Table(_) => self.lookup().map(|_| ()),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn formats(&self) -> (OperandFormat, OperandFormat) {

@@ -120,6 +120,7 @@ impl LayerSettings {
     pub(crate) fn check(&self) -> Result<(), ApproxError> {
         self.noise.check()?;
         self.quantization.check(self.multiplier.multiplier())?;
+        self.multiplier.check()?;
         if let Some(model) = &self.htp_model {
             if self.htp_model().is_none() {
                 return Err(ApproxError::NotHtp {

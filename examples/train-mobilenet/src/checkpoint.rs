@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
 use burn::optim::OptimizerRecord;
-use burn::lr_scheduler::LrSchedulerRecord;
 use burn::store::ModuleRecord;
 
 /// The directory, inside a training's own, that burn-train writes checkpoints to.
@@ -44,10 +44,7 @@ pub enum CheckpointError {
 /// # Errors
 ///
 /// A directory that cannot be read, or checkpoints of which none can.
-pub fn last_whole<M: Module>(
-    training: &Path,
-    model: &M,
-) -> Result<Option<usize>, CheckpointError> {
+pub fn last_whole<M: Module>(training: &Path, model: &M) -> Result<Option<usize>, CheckpointError> {
     let directory = training.join(DIRECTORY);
     let mut reason = None;
     for (epoch, parts) in epochs(&directory)?.into_iter().rev() {

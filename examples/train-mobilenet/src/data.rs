@@ -21,7 +21,11 @@ pub struct Images {
 impl fmt::Debug for Images {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [channels, height, width] = self.shape();
-        write!(formatter, "{} images of {channels} x {height} x {width}", self.len())
+        write!(
+            formatter,
+            "{} images of {channels} x {height} x {width}",
+            self.len()
+        )
     }
 }
 
@@ -85,7 +89,8 @@ impl Images {
                 let (top, bottom, down) = between(row, self.height);
                 for column in 0..width {
                     let (left, right, along) = between(column, self.width);
-                    let at = |row: usize, column: usize| f32::from(plane[row * self.width + column]);
+                    let at =
+                        |row: usize, column: usize| f32::from(plane[row * self.width + column]);
                     let upper = at(top, left) * (1.0 - along) + at(top, right) * along;
                     let lower = at(bottom, left) * (1.0 - along) + at(bottom, right) * along;
                     pixels.push((upper * (1.0 - down) + lower * down).round() as u8);
@@ -94,6 +99,23 @@ impl Images {
         }
         Self::new([self.channels, height, width], pixels, self.labels.clone())
     }
+}
+
+/// How training images are varied from epoch to epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Augmentation {
+    /// The farthest that an image is shifted, in pixels, up, down and sideways; what comes in is black.
+    pub shift: usize,
+    /// Whether every other image is mirrored: photographs keep their meaning so, digits do not.
+    pub mirror: bool,
+}
+
+impl Augmentation {
+    /// Images as they are.
+    pub const NONE: Self = Self {
+        shift: 0,
+        mirror: false,
+    };
 }
 
 /// Training and test images, and what their classes are called.
@@ -107,8 +129,8 @@ pub struct Dataset {
     pub train: Images,
     /// The images to measure accuracy on.
     pub test: Images,
-    /// Whether an image's mirror image shows the same class: true for photographs, false for digits.
-    pub mirrors: bool,
+    /// How the training images may be varied without changing what they show.
+    pub augmentation: Augmentation,
 }
 
 impl Dataset {
@@ -122,7 +144,7 @@ impl Dataset {
         classes: Vec<String>,
         train: Images,
         test: Images,
-        mirrors: bool,
+        augmentation: Augmentation,
     ) -> Result<Self, DataError> {
         if train.shape() != test.shape() {
             return Err(DataError::Shapes {
@@ -138,7 +160,10 @@ impl Dataset {
                     needed,
                 });
             }
-            let outside = images.labels().iter().position(|&label| label >= classes.len());
+            let outside = images
+                .labels()
+                .iter()
+                .position(|&label| label >= classes.len());
             if let Some(index) = outside {
                 return Err(DataError::LabelRange {
                     split,
@@ -153,7 +178,7 @@ impl Dataset {
             classes,
             train,
             test,
-            mirrors,
+            augmentation,
         })
     }
 }
@@ -218,7 +243,9 @@ pub enum DataError {
         found: usize,
     },
     /// There are not as many labels as images.
-    #[error("{images_path} has {images} images but {labels_path} has {labels} labels; there must be one label per image")]
+    #[error(
+        "{images_path} has {images} images but {labels_path} has {labels} labels; there must be one label per image"
+    )]
     LabelCount {
         /// The file of images.
         images_path: PathBuf,
@@ -327,14 +354,17 @@ mod tests {
         let images = |size: usize, labels: Vec<usize>| {
             Images::new([1, size, size], vec![0; labels.len() * size * size], labels)
         };
-        let dataset = |train, test| Dataset::new("test", names(2), train, test, false);
+        let dataset = |train, test| Dataset::new("test", names(2), train, test, Augmentation::NONE);
         assert!(matches!(
             dataset(images(8, vec![0, 1]), images(4, vec![0])),
             Err(DataError::Shapes { .. })
         ));
         assert!(matches!(
             dataset(images(8, vec![0]), images(8, vec![0])),
-            Err(DataError::TooFew { split: "training", .. })
+            Err(DataError::TooFew {
+                split: "training",
+                ..
+            })
         ));
         let error = dataset(images(8, vec![0, 1]), images(8, vec![1, 2])).unwrap_err();
         assert_eq!(

@@ -1,7 +1,15 @@
-//! Trains MobileNetV2 in floating point, converts it to an approximate multiplier, and retrains it.
+//! Trains MobileNetV2 in floating point, converts it to an approximate multiplier, retrains it, and reports its accuracy at
+//! every stage. The program `train-mobilenet` is [`run::run`] with [`args::Args`] from the command line.
 
+pub mod approximate;
+pub mod args;
 pub mod checkpoint;
 pub mod data;
+pub mod files;
 pub mod loader;
+pub mod plot;
 pub mod progress;
+pub mod report;
+pub mod run;
+pub mod settings;
 pub mod train;

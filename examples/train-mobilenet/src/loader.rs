@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::data::Images;
+use crate::data::{Augmentation, Images};
 
 /// Maps grey levels 0 to 255 to numbers of mean 0 and standard deviation 1, by channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,15 +49,6 @@ impl Normalisation {
         let (mean, scale) = moments.unzip();
         Self { mean, scale }
     }
-}
-
-/// How training images are varied from epoch to epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Augmentation {
-    /// The farthest that an image is shifted, in pixels, up, down and sideways; what comes in is black.
-    pub shift: usize,
-    /// Whether every other image is mirrored.
-    pub mirror: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -104,12 +95,7 @@ impl ImageLoader {
 
     /// Every image once per iterator, shuffled and varied; the first iterator is for epoch `first_epoch`. Starting an epoch
     /// also seeds the device's generator, which dropout draws from.
-    pub fn shuffled(
-        mut self,
-        seed: u64,
-        augmentation: Augmentation,
-        first_epoch: usize,
-    ) -> Self {
+    pub fn shuffled(mut self, seed: u64, augmentation: Augmentation, first_epoch: usize) -> Self {
         self.order = Order::Shuffled {
             seed,
             augmentation,
@@ -260,12 +246,20 @@ impl Placement {
         let channels = normalisation.mean.iter().zip(&normalisation.scale);
         for (plane, (mean, scale)) in planes.zip(channels) {
             for row in 0..height {
-                let source_row = row.checked_add_signed(-self.down).filter(|&row| row < height);
+                let source_row = row
+                    .checked_add_signed(-self.down)
+                    .filter(|&row| row < height);
                 for column in 0..width {
                     let source_column = column
                         .checked_add_signed(-self.right)
                         .filter(|&column| column < width)
-                        .map(|column| if self.mirrored { width - 1 - column } else { column });
+                        .map(|column| {
+                            if self.mirrored {
+                                width - 1 - column
+                            } else {
+                                column
+                            }
+                        });
                     let pixel = match (source_row, source_column) {
                         (Some(row), Some(column)) => plane[row * width + column],
                         _ => 0,
@@ -295,14 +289,17 @@ mod tests {
     fn labels(loader: &dyn DataLoader<ImageBatch>) -> Vec<Vec<i64>> {
         loader
             .iter()
-            .map(|batch| batch.unwrap().labels.into_data().convert::<i64>().into_vec().unwrap())
+            .map(|batch| {
+                batch
+                    .unwrap()
+                    .labels
+                    .into_data()
+                    .convert::<i64>()
+                    .into_vec()
+                    .unwrap()
+            })
             .collect()
     }
-
-    const NONE: Augmentation = Augmentation {
-        shift: 0,
-        mirror: false,
-    };
 
     #[test]
     fn batches_are_of_even_size_and_cover_everything() {
@@ -318,12 +315,18 @@ mod tests {
 
     #[test]
     fn an_epochs_order_depends_on_seed_and_epoch_alone() {
-        let uninterrupted = loader(30, 8).shuffled(1, NONE, 1);
+        let uninterrupted = loader(30, 8).shuffled(1, Augmentation::NONE, 1);
         let first = labels(&uninterrupted);
         let second = labels(&*uninterrupted.to_device(&Device::flex()));
         assert_ne!(first, second);
-        assert_eq!(labels(&loader(30, 8).shuffled(1, NONE, 2)), second);
-        assert_ne!(labels(&loader(30, 8).shuffled(2, NONE, 1)), first);
+        assert_eq!(
+            labels(&loader(30, 8).shuffled(1, Augmentation::NONE, 2)),
+            second
+        );
+        assert_ne!(
+            labels(&loader(30, 8).shuffled(2, Augmentation::NONE, 1)),
+            first
+        );
         let mut all = second.concat();
         all.sort_unstable();
         assert_eq!(all, (0..30).collect::<Vec<_>>());
@@ -338,7 +341,10 @@ mod tests {
             .collect();
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let square = values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32;
-        assert!(mean.abs() < 1e-5 && (square - 1.0).abs() < 1e-4, "{mean} {square}");
+        assert!(
+            mean.abs() < 1e-5 && (square - 1.0).abs() < 1e-4,
+            "{mean} {square}"
+        );
     }
 
     #[test]

@@ -17,8 +17,8 @@ use burn::train::{Learner, SupervisedTraining};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, CheckpointError};
-use crate::data::Dataset;
-use crate::loader::{Augmentation, ImageLoader, Normalisation};
+use crate::data::{Augmentation, Dataset};
+use crate::loader::{ImageLoader, Normalisation};
 use crate::progress::{Display, EpochRenderer};
 
 /// What training and measuring read: the images, ready to be put in batches.
@@ -31,7 +31,7 @@ pub struct TrainingData {
 }
 
 impl TrainingData {
-    /// Prepares a data set. Augmentation shifts images by up to an eighth of their size.
+    /// Prepares a data set: batches of `batch_size` images on `device`, shuffled by `seed` for training.
     pub fn new(dataset: &Dataset, batch_size: usize, seed: u64, device: &Device) -> Self {
         let normalisation = Arc::new(Normalisation::of(&dataset.train));
         let loader = |images: &crate::data::Images| {
@@ -42,14 +42,10 @@ impl TrainingData {
                 device,
             )
         };
-        let [_, height, width] = dataset.train.shape();
         Self {
             train: loader(&dataset.train),
             test: loader(&dataset.test),
-            augmentation: Augmentation {
-                shift: std::env::var("SHIFT").map_or(height.min(width) / 8, |v| v.parse().unwrap()),
-                mirror: dataset.mirrors,
-            },
+            augmentation: dataset.augmentation,
             seed,
         }
     }

@@ -1,12 +1,12 @@
 //! Bad input at the level of layers and models: a typed error that says what, where, and what would be right.
 
+use approx_multiplier::evoapprox;
 use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, LayerRule, approx_layers, calibrate, convert};
 use burn_approx::nn::conv::Conv2dConfig;
 use burn_approx::nn::{Linear, LinearConfig};
 use burn_approx::quantization::{CodeRange, Observer, QuantizationScheme, Quantizer};
 use burn_approx::{ApproxError, Mode};
-use approx_multiplier::evoapprox;
 
 fn linear(device: &Device) -> Linear {
     LinearConfig::new(4, 2).init(device)
@@ -15,18 +15,42 @@ fn linear(device: &Device) -> Linear {
 #[test]
 fn a_layer_refuses_inputs_that_do_not_fit() {
     let device = Device::default();
-    let error = linear(&device).try_forward(Tensor::<2>::zeros([1, 3], &device)).unwrap_err();
-    assert!(matches!(error, ApproxError::Shape { operator: "linear", .. }), "{error}");
+    let error = linear(&device)
+        .try_forward(Tensor::<2>::zeros([1, 3], &device))
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ApproxError::Shape {
+                operator: "linear",
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert!(error.to_string().contains('4'), "{error}");
     let conv = Conv2dConfig::new([2, 4], [3, 3]).init(&device);
-    let channels = conv.try_forward(Tensor::zeros([1, 3, 8, 8], &device)).unwrap_err();
-    assert!(matches!(channels, ApproxError::Shape { operator: "conv2d", .. }), "{channels}");
-    let small = conv.try_forward(Tensor::zeros([1, 2, 2, 8], &device)).unwrap_err();
+    let channels = conv
+        .try_forward(Tensor::zeros([1, 3, 8, 8], &device))
+        .unwrap_err();
+    assert!(
+        matches!(
+            channels,
+            ApproxError::Shape {
+                operator: "conv2d",
+                ..
+            }
+        ),
+        "{channels}"
+    );
+    let small = conv
+        .try_forward(Tensor::zeros([1, 2, 2, 8], &device))
+        .unwrap_err();
     assert!(matches!(small, ApproxError::Kernel(_)), "{small}");
 }
 
 #[test]
-#[should_panic(expected = "layer `` is not calibrated")]
+#[should_panic(expected = "the layer is not calibrated")]
 fn forward_panics_with_the_errors_text() {
     let device = Device::default();
     let (layer, _) = convert(linear(&device), &ApproxConfig::bundled("mul8s_1L2J")).unwrap();
@@ -44,7 +68,10 @@ fn groups_that_do_not_divide_and_zeros_are_refused() {
         Conv2dConfig::new([4, 4], [3, 3]).with_stride([1, 0]),
         Conv2dConfig::new([4, 4], [3, 3]).with_dilation([0, 1]),
     ] {
-        assert!(matches!(config.try_init(&device), Err(ApproxError::Shape { .. })), "{config:?}");
+        assert!(
+            matches!(config.try_init(&device), Err(ApproxError::Shape { .. })),
+            "{config:?}"
+        );
     }
 }
 
@@ -63,18 +90,34 @@ fn quantisation_must_fit_the_multiplier() {
     let with = |change: &dyn Fn(&mut QuantizationScheme)| {
         let mut scheme = QuantizationScheme::for_multiplier(&signed);
         change(&mut scheme);
-        convert(linear(&device), &ApproxConfig::bundled("mul8s_1L2J").with_quantization(scheme)).map(|_| ())
+        convert(
+            linear(&device),
+            &ApproxConfig::bundled("mul8s_1L2J").with_quantization(scheme),
+        )
+        .map(|_| ())
     };
     let codes = |low, high| CodeRange::new(low, high).unwrap();
     let unsigned = with(&|scheme| scheme.activation.codes = codes(0, 255)).unwrap_err();
     assert!(
-        matches!(unsigned, ApproxError::CodesOutsideMultiplier { operand: "activation", .. }),
+        matches!(
+            unsigned,
+            ApproxError::CodesOutsideMultiplier {
+                operand: "activation",
+                ..
+            }
+        ),
         "{unsigned}"
     );
     let weight = with(&|scheme| scheme.weight.codes = codes(-129, 127)).unwrap_err();
-    assert!(matches!(weight, ApproxError::UnsupportedBits { bits: 9 }), "{weight}");
+    assert!(
+        matches!(weight, ApproxError::UnsupportedBits { bits: 9 }),
+        "{weight}"
+    );
     let wide = with(&|scheme| scheme.weight.codes = codes(-2048, 2047)).unwrap_err();
-    assert!(matches!(wide, ApproxError::UnsupportedBits { bits: 12 }), "{wide}");
+    assert!(
+        matches!(wide, ApproxError::UnsupportedBits { bits: 12 }),
+        "{wide}"
+    );
     for observer in [
         Observer::MovingAverage { momentum: 0.0 },
         Observer::MovingAverage { momentum: f32::NAN },
@@ -82,10 +125,17 @@ fn quantisation_must_fit_the_multiplier() {
         Observer::Percentile { percent: 101.0 },
     ] {
         let error = with(&|scheme| scheme.activation.observer = observer).unwrap_err();
-        assert!(matches!(error, ApproxError::InvalidQuantizer { .. }), "{error}");
+        assert!(
+            matches!(error, ApproxError::InvalidQuantizer { .. }),
+            "{error}"
+        );
     }
     assert!(with(&|scheme| scheme.activation.codes = codes(0, 127)).is_ok());
-    assert!(CodeRange::new(0, 0).is_err() && CodeRange::new(1, 3).is_err() && CodeRange::new(-3, -1).is_err());
+    assert!(
+        CodeRange::new(0, 0).is_err()
+            && CodeRange::new(1, 3).is_err()
+            && CodeRange::new(-3, -1).is_err()
+    );
 }
 
 #[test]
@@ -93,7 +143,10 @@ fn quantisers_need_positive_scales_and_zero_points_that_are_codes() {
     let device = Device::default();
     let codes = CodeRange::new(-8, 7).unwrap();
     for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-        assert!(Quantizer::per_tensor(scale, 0, codes, &device).is_err(), "scale {scale}");
+        assert!(
+            Quantizer::per_tensor(scale, 0, codes, &device).is_err(),
+            "scale {scale}"
+        );
     }
     assert!(Quantizer::per_tensor(1.0, 8, codes, &device).is_err());
     assert!(Quantizer::per_channel(&[1.0, 2.0], &[0], codes, 0, &device).is_err());
@@ -121,7 +174,10 @@ fn a_nan_never_becomes_a_number() {
     for mode in [Mode::Approximate, Mode::Quantized] {
         approx_layers(&layer).set_mode(mode);
         let outputs = crate::networks::values(layer.forward(clean.clone() * f32::NAN));
-        assert!(outputs.iter().all(|output| output.is_nan()), "{mode}: {outputs:?}");
+        assert!(
+            outputs.iter().all(|output| output.is_nan()),
+            "{mode}: {outputs:?}"
+        );
     }
 }
 
@@ -131,5 +187,8 @@ fn excluding_every_layer_leaves_nothing_to_save() {
     let config = ApproxConfig::bundled("mul8s_1L2J").with_rule(LayerRule::default().exclude());
     let (layer, report) = convert(linear(&device), &config).unwrap();
     assert!(report.converted.is_empty());
-    assert!(matches!(burn_approx::configuration(&layer), Err(ApproxError::NothingToConvert { .. })));
+    assert!(matches!(
+        burn_approx::configuration(&layer),
+        Err(ApproxError::NothingToConvert { .. })
+    ));
 }

@@ -166,10 +166,17 @@ fn a_second_pass_changes_settings_and_keeps_the_calibration() {
     let model = calibrated(Containers::new(&device), &config());
     let scale = |model: &Containers| {
         let layers = approx_layers(model);
-        layers.iter().map(|l| l.activation_quantizer().unwrap().scales()[0]).collect::<Vec<_>>()
+        layers
+            .iter()
+            .map(|l| l.activation_quantizer().unwrap().scales()[0])
+            .collect::<Vec<_>>()
     };
     let before = scale(&model);
-    let (model, _) = convert(model, &ApproxConfig::bundled("mul8s_1L2J").with_mode(Mode::Quantized)).unwrap();
+    let (model, _) = convert(
+        model,
+        &ApproxConfig::bundled("mul8s_1L2J").with_mode(Mode::Quantized),
+    )
+    .unwrap();
     assert_eq!(scale(&model), before);
     let layers = approx_layers(&model);
     assert!(layers.iter().all(|layer| layer.is_calibrated()));
@@ -185,12 +192,19 @@ fn a_second_pass_changes_settings_and_keeps_the_calibration() {
     scheme.activation.codes = CodeRange::new(-64, 63).unwrap();
     let (model, _) = convert(model, &config().with_quantization(scheme.clone())).unwrap();
     for (narrow, wide) in scale(&model).iter().zip(wide) {
-        assert!((narrow / wide - 2.0).abs() < 0.02, "{narrow} against {wide}");
+        assert!(
+            (narrow / wide - 2.0).abs() < 0.02,
+            "{narrow} against {wide}"
+        );
     }
     // Another kind of observer has seen nothing yet.
     scheme.activation.observer = Observer::MinMax;
     let (model, _) = convert(model, &config().with_quantization(scheme)).unwrap();
-    assert!(approx_layers(&model).iter().all(|layer| !layer.is_calibrated()));
+    assert!(
+        approx_layers(&model)
+            .iter()
+            .all(|layer| !layer.is_calibrated())
+    );
 }
 
 #[test]
@@ -240,7 +254,9 @@ fn the_configuration_is_written_by_hand_as_json() {
     assert_eq!(conv.quantization.activation.symmetry, Symmetry::Affine);
     let head = layers.get("head.Deep.0").unwrap().settings().unwrap();
     assert_eq!(head.multiplier().name(), "mul8u_17C8:sign-magnitude");
-    assert!(serde_json::from_str::<ApproxConfig>(r#"{"multiplier": "exact", "modee": 1}"#).is_err());
+    assert!(
+        serde_json::from_str::<ApproxConfig>(r#"{"multiplier": "exact", "modee": 1}"#).is_err()
+    );
     assert!(
         serde_json::from_str::<ApproxConfig>(
             r#"{"multiplier": "exact", "rules": [{"quantization": {"activation": {"codes": [1, 5]}}}]}"#

@@ -61,7 +61,11 @@ fn noise_is_added_in_training_only_with_the_stated_moments() {
     device.seed(1);
     let layer = burn_approx::nn::LinearConfig::new(8, 64).init(&device);
     let (layer, _) = convert(layer, &ApproxConfig::bundled("mul8s_1KV6")).unwrap();
-    let x = Tensor::<2>::random([512, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
+    let x = Tensor::<2>::random(
+        [512, 8],
+        burn::tensor::Distribution::Normal(0.0, 1.0),
+        &device,
+    );
     calibrate(&layer, |layer| {
         layer.forward(x.clone());
     })
@@ -155,10 +159,7 @@ fn a_quantiser_set_by_hand_is_used_and_frozen() {
         Quantizer::per_tensor(0.125, 0, CodeRange::new(-128, 127).unwrap(), &device).unwrap();
     layers[0].set_activation_quantizer(&quantizer).unwrap();
     layer.forward(rows(&device) * 1000.0);
-    assert_eq!(
-        layers[0].activation_quantizer().unwrap().scales(),
-        [0.125]
-    );
+    assert_eq!(layers[0].activation_quantizer().unwrap().scales(), [0.125]);
     assert!(
         layers[0].set_weight_quantizer(&quantizer).is_err(),
         "the layer's weight has a scale per channel"

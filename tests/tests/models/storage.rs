@@ -20,10 +20,24 @@ fn varied(device: &Device) -> Containers {
     })
     .unwrap();
     let layers = approx_layers(&model);
-    let own = Multiplier::from_fn("own", OperandFormat::INT8, OperandFormat::INT8, |a, b| a * b + (a & 3)).unwrap();
+    let own = Multiplier::from_fn("own", OperandFormat::INT8, OperandFormat::INT8, |a, b| {
+        a * b + (a & 3)
+    })
+    .unwrap();
     layers.get("stem").unwrap().set_multiplier(own).unwrap();
-    layers.get("pair.1").unwrap().set_htp_model(Some(evoapprox::htp("mul8s_1L2J").unwrap())).unwrap();
-    layers.get("blocks.1.conv").unwrap().set_noise(Noise { mean: 0.1, standard_deviation: 0.2 }).unwrap();
+    layers
+        .get("pair.1")
+        .unwrap()
+        .set_htp_model(Some(evoapprox::htp("mul8s_1L2J").unwrap()))
+        .unwrap();
+    layers
+        .get("blocks.1.conv")
+        .unwrap()
+        .set_noise(Noise {
+            mean: 0.1,
+            standard_deviation: 0.2,
+        })
+        .unwrap();
     model
 }
 
@@ -35,17 +49,34 @@ fn a_saved_model_comes_back_whole() {
     let model = varied(&device);
     save(&model, &path).unwrap();
     let loaded = load(Containers::new(&device), &path).unwrap();
-    assert_eq!(values(loaded.forward(images(&device))), values(model.forward(images(&device))));
-    assert_eq!(configuration(&loaded).unwrap(), configuration(&model).unwrap());
+    assert_eq!(
+        values(loaded.forward(images(&device))),
+        values(model.forward(images(&device)))
+    );
+    assert_eq!(
+        configuration(&loaded).unwrap(),
+        configuration(&model).unwrap()
+    );
     let manifest = fs::read_to_string(path.join("approximation.json")).unwrap();
-    assert!(manifest.contains("mul8s_1KVP") && manifest.contains("hash") && manifest.contains("own"));
-    assert!(approx_layers(&loaded).get("pair.0").unwrap().settings().is_none());
+    assert!(
+        manifest.contains("mul8s_1KVP") && manifest.contains("hash") && manifest.contains("own")
+    );
+    assert!(
+        approx_layers(&loaded)
+            .get("pair.0")
+            .unwrap()
+            .settings()
+            .is_none()
+    );
 
     // Saving again replaces the model and leaves one weights file.
     approx_layers(&loaded).set_mode(Mode::Quantized);
     save(&loaded, &path).unwrap();
     let again = load(Containers::new(&device), &path).unwrap();
-    assert_eq!(values(again.forward(images(&device))), values(loaded.forward(images(&device))));
+    assert_eq!(
+        values(again.forward(images(&device))),
+        values(loaded.forward(images(&device)))
+    );
     let files = fs::read_dir(&path).unwrap().count();
     assert_eq!(files, 2);
 }
@@ -57,8 +88,14 @@ fn a_table_whose_hash_differs_is_an_error() {
     save(&varied(&device), directory.path()).unwrap();
     let manifest = directory.path().join("approximation.json");
     let text = fs::read_to_string(&manifest).unwrap();
-    let hash = evoapprox::multiplier("mul8s_1KVP").unwrap().hash().to_string();
-    let other = evoapprox::multiplier("mul8s_1L2J").unwrap().hash().to_string();
+    let hash = evoapprox::multiplier("mul8s_1KVP")
+        .unwrap()
+        .hash()
+        .to_string();
+    let other = evoapprox::multiplier("mul8s_1L2J")
+        .unwrap()
+        .hash()
+        .to_string();
     assert!(text.contains(&hash));
     fs::write(&manifest, text.replace(&hash, &other)).unwrap();
     let error = load(Containers::new(&device), directory.path()).unwrap_err();
@@ -72,28 +109,52 @@ fn damaged_and_foreign_directories_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let fresh = || Containers::new(&device);
-    assert!(matches!(load(fresh(), path), Err(ApproxError::File { action: "reading", .. })));
+    assert!(matches!(
+        load(fresh(), path),
+        Err(ApproxError::File {
+            action: "reading",
+            ..
+        })
+    ));
     save(&varied(&device), path).unwrap();
     let manifest = path.join("approximation.json");
     let text = fs::read_to_string(&manifest).unwrap();
 
     let other = load(Perceptron::new(&device), path).unwrap_err();
-    assert!(matches!(other, ApproxError::PatternMatchesNothing { .. }), "{other}");
+    assert!(
+        matches!(other, ApproxError::PatternMatchesNothing { .. }),
+        "{other}"
+    );
     for (broken, what) in [
         (text[..text.len() / 2].to_string(), "truncated"),
-        (text.replace("\"format\": 1", "\"format\": 99"), "a later format"),
-        (text.replace("weights-1.bpk", "../weights-1.bpk"), "a path out of the directory"),
+        (
+            text.replace("\"format\": 1", "\"format\": 99"),
+            "a later format",
+        ),
+        (
+            text.replace("weights-1.bpk", "../weights-1.bpk"),
+            "a path out of the directory",
+        ),
     ] {
         fs::write(&manifest, broken).unwrap();
-        assert!(matches!(load(fresh(), path), Err(ApproxError::Format { .. })), "{what}");
+        assert!(
+            matches!(load(fresh(), path), Err(ApproxError::Format { .. })),
+            "{what}"
+        );
     }
     fs::write(&manifest, &text).unwrap();
     let weights = path.join("weights-1.bpk");
     let bytes = fs::read(&weights).unwrap();
     fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(matches!(load(fresh(), path), Err(ApproxError::Record { .. })));
+    assert!(matches!(
+        load(fresh(), path),
+        Err(ApproxError::Record { .. })
+    ));
     fs::remove_file(&weights).unwrap();
-    assert!(matches!(load(fresh(), path), Err(ApproxError::Record { .. })));
+    assert!(matches!(
+        load(fresh(), path),
+        Err(ApproxError::Record { .. })
+    ));
 }
 
 #[test]
@@ -106,7 +167,10 @@ fn an_interrupted_save_leaves_the_old_model() {
     fs::write(directory.path().join("weights-2.bpk"), b"half").unwrap();
     fs::write(directory.path().join("approximation.json.tmp"), b"{").unwrap();
     let loaded = load(Containers::new(&device), directory.path()).unwrap();
-    assert_eq!(values(loaded.forward(images(&device))), values(model.forward(images(&device))));
+    assert_eq!(
+        values(loaded.forward(images(&device))),
+        values(model.forward(images(&device)))
+    );
     save(&loaded, directory.path()).unwrap();
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
 }

@@ -4,7 +4,7 @@
 use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::prelude::*;
-use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
+use burn_approx::convert::{ApproxConfig, approx_layers, convert};
 use burn_approx::quantization::Observation;
 use burn_approx::{Mode, Noise};
 
@@ -12,10 +12,8 @@ use crate::networks::{Containers, images, values};
 
 fn train(mut model: Containers, steps: usize, device: &Device) -> (Containers, Vec<f32>) {
     let mut optimizer = SgdConfig::new().init();
-    let target = Tensor::<2>::from_floats(
-        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
-        device,
-    );
+    let target =
+        Tensor::<2>::from_floats([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], device);
     let mut losses = Vec::new();
     for _ in 0..steps {
         let loss = (model.forward(images(device)) - target.clone())
@@ -46,10 +44,14 @@ fn convert_train_exactly_switch_layer_by_layer_and_retrain() {
     let exact = values(model.forward(images(&device)));
 
     // A table of one's own, set in a loop. The exact product first: nothing changes.
-    let table = Multiplier::from_fn("lut", OperandFormat::INT8, OperandFormat::INT8, |x, w| x * w);
+    let table = Multiplier::from_fn("lut", OperandFormat::INT8, OperandFormat::INT8, |x, w| {
+        x * w
+    });
     let table = table.unwrap();
     for layer in &approx_layers(&model) {
-        layer.set_observation(Observation::Frozen, Observation::Frozen).unwrap();
+        layer
+            .set_observation(Observation::Frozen, Observation::Frozen)
+            .unwrap();
         layer.set_mode(Mode::Approximate).unwrap();
         layer.set_multiplier(table.clone()).unwrap();
     }
@@ -63,21 +65,30 @@ fn convert_train_exactly_switch_layer_by_layer_and_retrain() {
     // A rough one, then retraining on it.
     for layer in &approx_layers(&model) {
         layer.set_mode(Mode::Approximate).unwrap();
-        layer.set_multiplier(evoapprox::multiplier("mul8s_1KVP").unwrap()).unwrap();
+        layer
+            .set_multiplier(evoapprox::multiplier("mul8s_1KVA").unwrap())
+            .unwrap();
     }
     let (model, losses) = train(model, 30, &device);
     assert!(losses.last() < losses.first(), "{losses:?}");
 
     // HTP models and noise are set the same way.
     for layer in &approx_layers(&model) {
-        layer.set_htp_model(Some(evoapprox::htp("mul8s_1KVP").unwrap())).unwrap();
+        layer
+            .set_htp_model(Some(evoapprox::htp("mul8s_1KVA").unwrap()))
+            .unwrap();
     }
     let (model, losses) = train(model, 5, &device);
     assert!(losses.iter().all(|loss| loss.is_finite()));
     for layer in &approx_layers(&model) {
         layer.set_htp_model(None).unwrap();
         layer.set_mode(Mode::Noise).unwrap();
-        layer.set_noise(Noise { mean: 0.0, standard_deviation: 0.01 }).unwrap();
+        layer
+            .set_noise(Noise {
+                mean: 0.0,
+                standard_deviation: 0.01,
+            })
+            .unwrap();
     }
     let (_, losses) = train(model, 5, &device);
     assert!(losses.iter().all(|loss| loss.is_finite()));

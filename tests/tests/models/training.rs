@@ -26,7 +26,7 @@ struct Item {
 }
 
 #[derive(Clone, Debug)]
-struct Batch {
+pub struct Batch {
     rows: Tensor<2>,
     classes: Tensor<1, Int>,
 }
@@ -56,8 +56,13 @@ fn items(count: usize, seed: u32) -> Vec<Item> {
         .map(|_| {
             let row: [f32; 8] = std::array::from_fn(|_| next());
             let sum = |i: &usize| row[2 * i] + row[2 * i + 1];
-            let class = (0..4).max_by(|a, b| sum(a).total_cmp(&sum(b))).expect("four classes");
-            Item { row, class: class as i64 }
+            let class = (0..4)
+                .max_by(|a, b| sum(a).total_cmp(&sum(b)))
+                .expect("four classes");
+            Item {
+                row,
+                class: class as i64,
+            }
         })
         .collect()
 }
@@ -65,7 +70,9 @@ fn items(count: usize, seed: u32) -> Vec<Item> {
 impl Perceptron {
     fn step(&self, batch: Batch) -> ClassificationOutput {
         let output = self.forward(batch.rows);
-        let loss = CrossEntropyLossConfig::new().init(&output.device()).forward(output.clone(), batch.classes.clone());
+        let loss = CrossEntropyLossConfig::new()
+            .init(&output.device())
+            .forward(output.clone(), batch.classes.clone());
         ClassificationOutput::new(loss, output, batch.classes)
     }
 }
@@ -90,12 +97,17 @@ impl InferenceStep for Perceptron {
 }
 
 fn fit(model: Perceptron, directory: &Path, epochs: usize, resume: Option<usize>) -> Perceptron {
-    let loader = |items: Vec<Item>| DataLoaderBuilder::new(Rows).batch_size(32).build(InMemDataset::new(items));
-    let mut training = SupervisedTraining::new(directory, loader(items(256, 1)), loader(items(128, 2)))
-        .metrics((LossMetric::new(), AccuracyMetric::new()))
-        .num_epochs(epochs)
-        .with_default_checkpointers()
-        .with_application_logger(None);
+    let loader = |items: Vec<Item>| {
+        DataLoaderBuilder::new(Rows)
+            .batch_size(32)
+            .build(InMemDataset::new(items))
+    };
+    let mut training =
+        SupervisedTraining::new(directory, loader(items(256, 1)), loader(items(128, 2)))
+            .metrics((LossMetric::new(), AccuracyMetric::new()))
+            .num_epochs(epochs)
+            .with_default_checkpointers()
+            .with_application_logger(None);
     if let Some(epoch) = resume {
         training = training.checkpoint(epoch);
     }
@@ -108,17 +120,28 @@ fn accuracy(model: &Perceptron, device: &Device) -> f32 {
     let items = items(512, 3);
     let batch = Rows.batch(items.clone(), device);
     let classes = model.forward(batch.rows).argmax(1).reshape([items.len()]);
-    classes.equal(batch.classes).int().sum().into_scalar::<i64>() as f32 / items.len() as f32
+    classes
+        .equal(batch.classes)
+        .int()
+        .sum()
+        .into_scalar::<i64>() as f32
+        / items.len() as f32
 }
 
 fn converted(device: &Device) -> Perceptron {
-    let (model, _) = convert(Perceptron::new(device), &ApproxConfig::bundled("mul8s_1KVP")).unwrap();
+    let (model, _) = convert(
+        Perceptron::new(device),
+        &ApproxConfig::bundled("mul8s_1KVP"),
+    )
+    .unwrap();
     calibrate(&model, |model| {
         model.forward(Rows.batch(items(64, 9), device).rows);
     })
     .unwrap();
     for layer in &approx_layers(&model) {
-        layer.set_observation(Observation::WhileTraining, Observation::Always).unwrap();
+        layer
+            .set_observation(Observation::WhileTraining, Observation::Always)
+            .unwrap();
     }
     model
 }
@@ -132,12 +155,22 @@ fn a_converted_model_trains_checkpoints_and_resumes() {
     let trained = fit(model, directory.path(), 3, None);
     let inner = device.clone().inner();
     let after = accuracy(&trained.valid(), &inner);
-    assert!(after > before + 0.2, "accuracy {before} before, {after} after");
+    assert!(
+        after > before + 0.2,
+        "accuracy {before} before, {after} after"
+    );
     let scales = |model: &Perceptron| {
         let layers = approx_layers(model);
-        layers.iter().map(|l| l.activation_quantizer().unwrap().scales()[0]).collect::<Vec<_>>()
+        layers
+            .iter()
+            .map(|l| l.activation_quantizer().unwrap().scales()[0])
+            .collect::<Vec<_>>()
     };
-    assert!(approx_layers(&trained).iter().all(|layer| layer.is_calibrated()));
+    assert!(
+        approx_layers(&trained)
+            .iter()
+            .all(|layer| layer.is_calibrated())
+    );
 
     // A fresh model of the same configuration takes over weights and quantisation state from the checkpoint.
     let resumed = fit(converted(&device), directory.path(), 3, Some(3));

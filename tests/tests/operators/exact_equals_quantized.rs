@@ -1,11 +1,12 @@
 //! With the exact table APPROXIMATE equals QUANTIZED bit for bit: a table's products and plain arithmetic, over every
 //! padding, stride, dilation, group count, zero point and scale.
 
-use approx_multiplier::Multiplier;
+use approx_multiplier::{Multiplier, OperandFormat};
 use burn::prelude::*;
 use burn_approx::PreparedMultiplier;
-use burn_approx_tests::layer::{Layer, bits};
+use burn_approx_tests::layer::{Layer, Operand, bits};
 use burn_approx_tests::random::{Size, layers};
+use burn_approx_tests::reference::Geometry;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -39,6 +40,29 @@ fn over_a_thousand_layers_and_ten_million_accumulators() {
     assert!(layers >= 1_000, "{layers} layers");
     assert!(accumulators >= 10_000_000, "{accumulators} accumulators");
     assert!(deep_layers >= 50, "{deep_layers} layers deeper than 1024");
+}
+
+/// A sum of no value but zeros is +0 in both modes, whatever the signs of the codes that 0 was multiplied with.
+#[test]
+fn zero_has_no_sign() {
+    let int8 = OperandFormat::INT8;
+    for inner in [1, 2, 8, 50] {
+        let geometry = Geometry::Linear {
+            leading: vec![2],
+            inputs: inner,
+            outputs: 3,
+        };
+        let zeros = vec![0; 2 * inner];
+        let layer = Layer {
+            activation: Operand::from_codes(&zeros, vec![2, inner], 1.0, 0, int8),
+            weight: Operand::from_codes(&vec![-3; inner * 3], vec![inner, 3], 1.0, 0, int8),
+            geometry,
+        };
+        for multiplier in [layer.exact(), exact_table(&layer)] {
+            let found = layer.outputs(&multiplier, &Device::default());
+            assert_eq!(bits(&found), vec![0; 6], "{inner} products");
+        }
+    }
 }
 
 proptest! {

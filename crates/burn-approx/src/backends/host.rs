@@ -6,13 +6,13 @@
 
 use approx_cpu::observe::{self, histogram};
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
+use approx_cpu::rescale::{ChannelRescale, rescale_planes, rescale_rows};
 use approx_cpu::{Accumulators, LookupTable, MatmulShape};
 use approx_multiplier::{Definition, OperandFormat};
 use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata, read_sync};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Shape, TensorData};
-use rayon::prelude::*;
 
 use crate::ops::generic::{self, Contraction, FLOAT32_EXACT};
 use crate::ops::{ApproxOps, CodeGrid, ProductOperation, conv2d_shape};
@@ -152,12 +152,8 @@ impl<B: HostBackend> ApproxOps for B {
                     let decode = |pattern: u8| operands.activation_format.code(pattern.into());
                     checked(approx_cpu::row_sums(activation, decode, shape))
                 });
-                operands.rescale(&sums, shape.inner, &weight_sums, activation_sums, |index| {
-                    Position {
-                        channel: index % shape.columns,
-                        window: index / shape.columns,
-                    }
-                })
+                let channels = operands.rescale(shape.inner, &weight_sums);
+                rescale_rows(&sums, &channels, activation_sums.as_deref())
             },
         );
         float_tensor::<B>(values, shape, &device)
@@ -221,15 +217,8 @@ impl<B: HostBackend> ApproxOps for B {
                 shape,
             ))
         });
-        let (plane, channels, groups) = (height * width, shape.out_channels, shape.groups);
-        let values = operands.rescale(&sums, inner, &weight_sums, activation_sums, |index| {
-            let (channel, image) = (index / plane % channels, index / plane / channels);
-            let group = channel / (channels / groups);
-            Position {
-                channel,
-                window: (image * groups + group) * plane + index % plane,
-            }
-        });
+        let channels = operands.rescale(inner, &weight_sums);
+        let values = rescale_planes(&sums, &channels, activation_sums.as_deref(), shape);
         float_tensor::<B>(values, output, &device)
     }
 
@@ -386,12 +375,6 @@ struct Operands<B> {
     backend: std::marker::PhantomData<B>,
 }
 
-/// Where an output value stands: its output channel, and the window of activations that it accumulates.
-struct Position {
-    channel: usize,
-    window: usize,
-}
-
 impl<B: HostBackend> Operands<B> {
     /// Quantises both operands; `None` if either holds a NaN.
     fn quantize(
@@ -439,51 +422,22 @@ impl<B: HostBackend> Operands<B> {
             .any(|channel| channel.zero_point != 0.0)
     }
 
-    /// `scale_a * scale_w * (sum - z_a * sum w - z_w * sum a + inner * z_a * z_w)` of every accumulator.
-    fn rescale(
-        &self,
-        sums: &Accumulators,
-        inner: usize,
-        weight_sums: &[i64],
-        activation_sums: Option<Vec<i64>>,
-        position: impl Fn(usize) -> Position + Sync,
-    ) -> Vec<f32> {
-        let channel_of =
-            |channel: usize| self.weight_channels[channel.min(self.weight_channels.len() - 1)];
-        let corrections: Vec<(f32, i64, i64)> = weight_sums
+    /// What rescales each output channel, whose weight codes have the given sums over `inner` products.
+    fn rescale(&self, inner: usize, weight_sums: &[i64]) -> Vec<ChannelRescale> {
+        let last = self.weight_channels.len() - 1;
+        weight_sums
             .iter()
             .enumerate()
             .map(|(channel, weight_sum)| {
-                let quantizer = channel_of(channel);
-                let weight_zero = quantizer.zero_point as i64;
-                let constant = self.zero_point * (inner as i64 * weight_zero - weight_sum);
-                (
-                    self.activation_scale * quantizer.scale,
-                    weight_zero,
-                    constant,
-                )
+                let quantizer = self.weight_channels[channel.min(last)];
+                let weight_zero_point = quantizer.zero_point as i64;
+                ChannelRescale {
+                    scale: self.activation_scale * quantizer.scale,
+                    weight_zero_point,
+                    constant: self.zero_point * (inner as i64 * weight_zero_point - weight_sum),
+                }
             })
-            .collect();
-        let value = |index: usize, sum: i64| {
-            let Position { channel, window } = position(index);
-            let (scale, weight_zero, constant) = corrections[channel];
-            let activation_sum = activation_sums.as_ref().map_or(0, |sums| sums[window]);
-            scale * (sum + constant - weight_zero * activation_sum) as f32
-        };
-        match sums {
-            Accumulators::I32(sums) => sums
-                .par_iter()
-                .with_min_len(4096)
-                .enumerate()
-                .map(|(i, sum)| value(i, i64::from(*sum)))
-                .collect(),
-            Accumulators::I64(sums) => sums
-                .par_iter()
-                .with_min_len(4096)
-                .enumerate()
-                .map(|(i, sum)| value(i, *sum))
-                .collect(),
-        }
+            .collect()
     }
 }
 
@@ -518,7 +472,7 @@ fn int_patterns<B: Backend>(
                     .ok()
                     .filter(|code| format.contains(*code));
                 let code = code.unwrap_or_else(|| {
-                    panic!("an {operand} code is outside the multiplier's {format} operand")
+                    panic!("a code of the {operand} is outside the multiplier's {format} operand")
                 });
                 format.pattern(code) as u8
             })

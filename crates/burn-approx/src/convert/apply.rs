@@ -61,30 +61,36 @@ pub fn convert<M: Module>(
         .map(|found| (found.path.as_str(), found.state.shape.kind))
         .collect();
     let resolved = config.resolve(&layers)?;
-    let mut report = ConversionReport {
-        plain: walk.plain,
-        ..ConversionReport::default()
-    };
-    for (found, settings) in walk.layers.iter().zip(resolved) {
-        let mut converted = found.state.lock();
-        match settings {
-            Some(settings) => {
+    let next = walk
+        .layers
+        .iter()
+        .zip(resolved)
+        .map(|(found, settings)| {
+            let before = found.state.lock();
+            let converted = |settings| {
                 let shape = &found.state.shape;
-                let next = Converted::new(
+                Converted::new(
                     found.path.clone(),
                     settings,
                     shape,
                     &found.device,
-                    converted.as_ref(),
-                );
-                *converted = Some(next);
-                report.converted.push(found.path.clone());
-            }
-            None => {
-                *converted = None;
-                report.excluded.push(found.path.clone());
-            }
-        }
+                    before.as_ref(),
+                )
+            };
+            settings.map(converted).transpose()
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut report = ConversionReport {
+        plain: walk.plain,
+        ..ConversionReport::default()
+    };
+    for (found, next) in walk.layers.iter().zip(next) {
+        let paths = match &next {
+            Some(_) => &mut report.converted,
+            None => &mut report.excluded,
+        };
+        paths.push(found.path.clone());
+        *found.state.lock() = next;
     }
     for path in &report.plain {
         tracing::info!("layer `{path}` is Burn's own and stays in float");

@@ -293,7 +293,6 @@ impl ApproxConfig {
             if let Some(quantization) = quantization {
                 settings.quantization = quantization.clone();
             }
-            settings.check()?;
             resolved.push(Some(settings));
         }
         Ok(resolved)

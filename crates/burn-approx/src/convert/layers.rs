@@ -120,14 +120,13 @@ impl ApproxLayer {
         };
         let mut settings = converted.settings.clone();
         change(&mut settings);
-        settings.check()?;
         let next = Converted::new(
             self.path.clone(),
             settings,
             &self.state.shape,
             &self.device,
             Some(converted),
-        );
+        )?;
         *converted = next;
         Ok(())
     }
@@ -251,7 +250,7 @@ impl ApproxLayer {
             &self.state.shape,
             &self.device,
             Some(converted),
-        );
+        )?;
         state(converted).set_quantizer(quantizer);
         Ok(())
     }

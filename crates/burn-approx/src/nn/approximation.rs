@@ -111,7 +111,8 @@ impl Converted {
         shape: &LayerShape,
         device: &Device,
         before: Option<&Self>,
-    ) -> Self {
+    ) -> Result<Self, ApproxError> {
+        settings.check()?;
         let scheme = &settings.quantization;
         let granularity: Granularity = scheme.granularity;
         let role = OperandRole::weight(granularity, shape.channel_axis(), shape.outputs());
@@ -119,18 +120,19 @@ impl Converted {
             Some(before) => before.reconfigured(role, quantization, device),
             None => OperandState::new(role, Clone::clone(quantization), device),
         };
-        Self {
+        let exact = PreparedMultiplier::exact(scheme.activation.codes, scheme.weight.codes)?;
+        Ok(Self {
             activation: operand(
                 before.map(|b| &b.activation),
                 OperandRole::Activation,
                 &scheme.activation,
             ),
             weight: operand(before.map(|b| &b.weight), role, &scheme.weight),
-            exact: PreparedMultiplier::exact(scheme.activation.codes, scheme.weight.codes),
+            exact,
             calibrating: before.is_some_and(|before| before.calibrating),
             path,
             settings,
-        }
+        })
     }
 }
 

@@ -59,10 +59,16 @@ impl ProductOperation {
                 });
             }
         }
-        // Made now, so that a table that no kernel can take is an error here and not in the middle of a forward pass.
-        if matches!(multiplier.definition(), Definition::Table(_)) {
-            multiplier.lookup()?;
-        }
+        // Now, so that a table that no kernel can take is an error here and not in the middle of a forward pass.
+        multiplier.check()?;
+        let multiplier = match multiplier.definition() {
+            // However wide, an exact multiplier gives the products of the codes that there are.
+            Definition::Exact => PreparedMultiplier::exact(
+                CodeRange::new(activation.low, activation.high)?,
+                CodeRange::new(weight.low, weight.high)?,
+            )?,
+            _ => multiplier,
+        };
         Ok(Self {
             multiplier,
             activation,

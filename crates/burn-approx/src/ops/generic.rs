@@ -108,6 +108,8 @@ pub(crate) fn exact<B: Backend>(
     contraction: &Contraction,
 ) -> FloatTensor<B> {
     let product = contraction.apply::<B>(activation, weight);
+    // A sum of nothing but products of 0 and a negative code may come as -0; the integer 0 has no sign.
+    let product = B::float_add_scalar(product, 0.0.into());
     rescale::<B>(product, activation_quantizer, weight_quantizer, contraction)
 }
 

@@ -139,26 +139,34 @@ impl OperandState {
         &self.quantization
     }
 
-    /// Takes over other settings. What was observed stays valid unless it is of another kind or granularity; the
-    /// quantiser is derived from it again.
+    /// Takes over other settings, keeping what still holds.
+    ///
+    /// With the same codes, symmetry and observer the quantiser stays, however it came about. Otherwise it is derived
+    /// again from what was observed, unless that is of another kind or granularity.
     pub(crate) fn reconfigured(
         &self,
         role: OperandRole,
         quantization: &OperandQuantization,
         device: &Device,
     ) -> Self {
-        let same_kind =
-            self.quantization.observer.uses_histogram() == quantization.observer.uses_histogram();
-        if self.quantization == *quantization && self.role == role {
-            return self.clone();
-        }
-        if self.role != role || !same_kind || !self.has_observed_range() {
-            return Self::new(role, quantization.clone(), device);
-        }
+        let (before, after) = (&self.quantization, quantization);
         let mut state = Self {
             quantization: quantization.clone(),
             ..self.clone()
         };
+        if self.role != role {
+            return Self::new(role, quantization.clone(), device);
+        }
+        if before.codes == after.codes
+            && before.symmetry == after.symmetry
+            && before.observer == after.observer
+        {
+            return state;
+        }
+        let same_kind = before.observer.uses_histogram() == after.observer.uses_histogram();
+        if !same_kind || !self.has_observed_range() {
+            return Self::new(role, quantization.clone(), device);
+        }
         state.derive();
         state
     }

@@ -1,6 +1,6 @@
 //! How real values become operand codes: which codes, where zero lies, and how ranges are observed.
 
-use approx_multiplier::{Multiplier, OperandFormat, Signedness};
+use approx_multiplier::{Multiplier, OperandFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApproxError;
@@ -79,17 +79,17 @@ impl CodeRange {
         format.min_code() <= self.low && self.high <= format.max_code()
     }
 
-    /// The narrowest format that has all of these codes.
-    pub(crate) fn format(self) -> OperandFormat {
-        let signedness = if self.low < 0 {
-            Signedness::Signed
-        } else {
-            Signedness::Unsigned
-        };
-        (2..=16)
-            .filter_map(|bits| OperandFormat::new(bits, signedness).ok())
+    /// The 8-bit format that has all of these codes.
+    pub(crate) fn eight_bits(self) -> Result<OperandFormat, ApproxError> {
+        [OperandFormat::UINT8, OperandFormat::INT8]
+            .into_iter()
             .find(|format| self.fits(*format))
-            .expect("a code range is checked to fit 8 bits before it is used")
+            .ok_or_else(|| {
+                let magnitude = self.high.max(-(self.low + 1)) as u32;
+                let bits = (u32::BITS - magnitude.leading_zeros()) as u8;
+                let bits = bits + u8::from(self.low < 0);
+                ApproxError::UnsupportedBits { bits }
+            })
     }
 }
 
@@ -280,11 +280,7 @@ impl QuantizationScheme {
         ];
         for (operand, quantization, format) in operands {
             let range = quantization.codes;
-            if range.high > 255 || range.low < -128 || (range.low < 0 && range.high > 127) {
-                let bits = (32 - (range.high.max(-range.low - 1) as u32).leading_zeros()) as u8
-                    + u8::from(range.low < 0);
-                return Err(ApproxError::UnsupportedBits { bits });
-            }
+            range.eight_bits()?;
             if !range.fits(format) {
                 let multiplier = multiplier.name().to_string();
                 return Err(ApproxError::CodesOutsideMultiplier {

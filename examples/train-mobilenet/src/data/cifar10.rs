@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{DataError, Dataset, Images, entries_expecting};
+use super::{Augmentation, DataError, Dataset, Images, entries_expecting};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 const RECORD: usize = 1 + SHAPE[0] * SHAPE[1] * SHAPE[2];
@@ -19,7 +19,8 @@ const CLASSES: [&str; 10] = [
     "ship",
     "truck",
 ];
-const EXPECTED: &str = "CIFAR-10's binary files data_batch_1.bin to data_batch_5.bin and test_batch.bin";
+const EXPECTED: &str =
+    "CIFAR-10's binary files data_batch_1.bin to data_batch_5.bin and test_batch.bin";
 
 /// Reads CIFAR-10 from a directory.
 ///
@@ -28,10 +29,22 @@ const EXPECTED: &str = "CIFAR-10's binary files data_batch_1.bin to data_batch_5
 /// A missing file, or one that is not made of whole records.
 pub fn read_directory(directory: &Path) -> Result<Dataset, DataError> {
     entries_expecting(directory, EXPECTED)?;
-    let train: Vec<String> = (1..=5).map(|batch| format!("data_batch_{batch}.bin")).collect();
+    let train: Vec<String> = (1..=5)
+        .map(|batch| format!("data_batch_{batch}.bin"))
+        .collect();
     let train = read_files(directory, &train)?;
     let test = read_files(directory, &["test_batch.bin".into()])?;
-    Dataset::new("cifar10", CLASSES.map(Into::into).into(), train, test, true)
+    let augmentation = Augmentation {
+        shift: 4,
+        mirror: true,
+    };
+    Dataset::new(
+        "cifar10",
+        CLASSES.map(Into::into).into(),
+        train,
+        test,
+        augmentation,
+    )
 }
 
 fn read_files(directory: &Path, names: &[String]) -> Result<Images, DataError> {

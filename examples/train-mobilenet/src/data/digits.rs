@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{DataError, Dataset, idx};
+use super::{Augmentation, DataError, Dataset, idx};
 
 /// Enlarges 8 x 8 pixels to 16 x 16, so that MobileNetV2's halvings leave something to look at.
 const ENLARGEMENT: usize = 2;
@@ -12,11 +12,7 @@ macro_rules! bundled {
     ($name:literal) => {
         (
             Path::new(concat!("data/digits/", $name)),
-            &include_bytes!(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/data/digits/",
-                $name
-            ))[..],
+            &include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/digits/", $name))[..],
         )
     };
 }
@@ -39,10 +35,14 @@ pub fn read() -> Result<Dataset, DataError> {
     ]
     .map(|((images_path, images), (labels_path, labels))| {
         idx::parse(images_path, images, labels_path, labels)
-            .map(|images| images.enlarged(std::env::var("ENLARGE").map_or(ENLARGEMENT, |v| v.parse().unwrap())))
+            .map(|images| images.enlarged(ENLARGEMENT))
     });
     let classes = (0..10).map(|class| class.to_string()).collect();
-    Dataset::new("digits", classes, train?, test?, false)
+    let augmentation = Augmentation {
+        shift: 1,
+        mirror: false,
+    };
+    Dataset::new("digits", classes, train?, test?, augmentation)
 }
 
 #[cfg(test)]
@@ -53,7 +53,12 @@ mod tests {
         assert_eq!((dataset.train.len(), dataset.test.len()), (1437, 360));
         assert_eq!(dataset.train.shape(), [1, 16, 16]);
         for class in 0..10 {
-            let count = dataset.test.labels().iter().filter(|&&label| label == class).count();
+            let count = dataset
+                .test
+                .labels()
+                .iter()
+                .filter(|&&label| label == class)
+                .count();
             assert!(count > 20, "{count} images of {class}");
         }
     }

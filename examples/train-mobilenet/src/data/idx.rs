@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use super::{DataError, Dataset, Images, entries_expecting};
+use super::{Augmentation, DataError, Dataset, Images, entries_expecting};
 
 const FILES: [[&str; 2]; 2] = [
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],
@@ -33,7 +33,11 @@ pub fn read_directory(directory: &Path) -> Result<Dataset, DataError> {
     let (train, test) = (train?, test?);
     let classes = 1 + train.labels().iter().copied().max().unwrap_or(0).max(9);
     let classes = (0..classes).map(|class| class.to_string()).collect();
-    Dataset::new("mnist", classes, train, test, false)
+    let augmentation = Augmentation {
+        shift: 2,
+        mirror: false,
+    };
+    Dataset::new("mnist", classes, train, test, augmentation)
 }
 
 /// The content of a file, from `name` or else from `name.gz`.
@@ -121,7 +125,9 @@ fn array<'a, const RANK: usize>(
     }
     let sizes = std::array::from_fn(|axis| {
         let bytes = &content[4 + 4 * axis..][..4];
-        bytes.iter().fold(0, |size, &byte| size << 8 | usize::from(byte))
+        bytes
+            .iter()
+            .fold(0, |size, &byte| size << 8 | usize::from(byte))
     });
     // A damaged header can name sizes whose product does not fit; such a file is truncated whatever its length.
     let expected = sizes
@@ -146,7 +152,10 @@ mod tests {
         for value in [count, size, size] {
             content.extend([0, 0, 0, value]);
         }
-        content.extend(std::iter::repeat_n(9, usize::from(count) * usize::from(size).pow(2)));
+        content.extend(std::iter::repeat_n(
+            9,
+            usize::from(count) * usize::from(size).pow(2),
+        ));
         content
     }
 
@@ -177,7 +186,8 @@ mod tests {
 
         for name in FILES.as_flattened() {
             let path = directory.path().join(name);
-            let packed = std::fs::File::create(directory.path().join(format!("{name}.gz"))).unwrap();
+            let packed =
+                std::fs::File::create(directory.path().join(format!("{name}.gz"))).unwrap();
             let mut encoder = GzEncoder::new(packed, Compression::default());
             encoder.write_all(&std::fs::read(&path).unwrap()).unwrap();
             encoder.finish().unwrap();
@@ -221,11 +231,17 @@ mod tests {
         let [image_path, label_path] = ["images", "labels"].map(Path::new);
         for cut in 0..whole[0].len() {
             let error = parse(image_path, &whole[0][..cut], label_path, &whole[1]).unwrap_err();
-            assert!(error.to_string().starts_with("images is truncated"), "{error}");
+            assert!(
+                error.to_string().starts_with("images is truncated"),
+                "{error}"
+            );
         }
         for cut in 0..whole[1].len() {
             let error = parse(image_path, &whole[0], label_path, &whole[1][..cut]).unwrap_err();
-            assert!(error.to_string().starts_with("labels is truncated"), "{error}");
+            assert!(
+                error.to_string().starts_with("labels is truncated"),
+                "{error}"
+            );
         }
     }
 
@@ -246,10 +262,18 @@ mod tests {
         );
         let mut long = images(3, 4);
         long.push(0);
-        assert!(parse(&long, &labels(&[1, 2, 3])).to_string().contains("too long"));
+        assert!(
+            parse(&long, &labels(&[1, 2, 3]))
+                .to_string()
+                .contains("too long")
+        );
         let mut huge = images(3, 4);
         huge[4..16].fill(0xff);
-        assert!(parse(&huge, &labels(&[1, 2, 3])).to_string().contains("truncated"));
+        assert!(
+            parse(&huge, &labels(&[1, 2, 3]))
+                .to_string()
+                .contains("truncated")
+        );
     }
 
     #[test]
@@ -258,7 +282,11 @@ mod tests {
         write_all(directory.path());
         let name = FILES[0][0];
         std::fs::remove_file(directory.path().join(name)).unwrap();
-        std::fs::write(directory.path().join(format!("{name}.gz")), b"\x1f\x8bbroken").unwrap();
+        std::fs::write(
+            directory.path().join(format!("{name}.gz")),
+            b"\x1f\x8bbroken",
+        )
+        .unwrap();
         assert!(matches!(
             read_directory(directory.path()),
             Err(DataError::Read { .. })

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
 
-use super::{DataError, Dataset, Images, entries, entries_expecting};
+use super::{Augmentation, DataError, Dataset, Images, entries, entries_expecting};
 use crate::progress::Display;
 
 const EXPECTED: &str = "train/<class>/*.png and test/<class>/*.png (or .jpg, .jpeg)";
@@ -36,7 +36,11 @@ pub fn read_directory(
     }
     let train = read_split(&train_classes, &names, size, display)?;
     let test = read_split(&test_classes, &names, size, display)?;
-    Dataset::new("folder", names, train, test, true)
+    let augmentation = Augmentation {
+        shift: size / 8,
+        mirror: true,
+    };
+    Dataset::new("folder", names, train, test, augmentation)
 }
 
 fn subdirectory(directory: &Path, name: &str) -> Result<PathBuf, DataError> {
@@ -138,7 +142,9 @@ mod tests {
     fn write(root: &Path, path: &str, colour: [u8; 3]) {
         let path = root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        RgbImage::from_pixel(10, 14, Rgb(colour)).save(path).unwrap();
+        RgbImage::from_pixel(10, 14, Rgb(colour))
+            .save(path)
+            .unwrap();
     }
 
     fn write_all(root: &Path) {

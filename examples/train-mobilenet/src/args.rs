@@ -1,0 +1,174 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use approx_multiplier::MultiplierSource;
+use burn::tensor::Device;
+use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// Trains MobileNetV2, puts it on an approximate multiplier, retrains it, and reports its accuracy at every stage.
+///
+/// Without arguments: on handwritten digits that come with the program, on the CPU, in a few minutes.
+#[derive(Debug, Clone, Default, Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 a fault on the way, 2 wrong arguments, 3 data that is missing or damaged."
+)]
+pub struct Args {
+    /// The data set [default: digits, which come with the program]
+    #[arg(long, value_enum)]
+    pub dataset: Option<DatasetKind>,
+
+    /// Where the data set is: MNIST's four IDX files (also .gz), CIFAR-10's binary files, or train/<class>/ and test/<class>/
+    /// with PNG or JPEG images
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Height and width that the images of a folder are scaled to [default: 64]
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+
+    /// The multiplier: a name from EvoApproxLib (mul8s_1L2J), "exact", "htp:NAME", or a table in a .npy file [default:
+    /// mul8s_1L2J]
+    #[arg(long, value_name = "NAME|FILE.npy")]
+    pub multiplier: Option<MultiplierSource>,
+
+    /// The layers that become approximate, by path: "blocks.*.depthwise.conv", "head.**"; may be given several times
+    /// [default: all]
+    #[arg(long, value_name = "PATTERN")]
+    pub layers: Vec<String>,
+
+    /// MobileNetV2's width multiplier [default: 0.25]
+    #[arg(long)]
+    pub width: Option<f64>,
+
+    /// Epochs of training in floating point [default: by data set]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+
+    /// Epochs of retraining on the approximate multiplier; 0 leaves it out [default: by data set]
+    #[arg(long)]
+    pub retrain_epochs: Option<usize>,
+
+    /// Images per batch, at least 2 [default: 64]
+    #[arg(long)]
+    pub batch_size: Option<usize>,
+
+    /// Learning rate at the beginning of training [default: 0.006]
+    #[arg(long)]
+    pub learning_rate: Option<f64>,
+
+    /// Learning rate at the beginning of retraining [default: 0.001]
+    #[arg(long)]
+    pub retrain_learning_rate: Option<f64>,
+
+    /// Seed of the weights, the order of the images and their variations [default: 1]
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceKind,
+
+    /// Where checkpoints, models, report.json and accuracy.svg go
+    #[arg(long, value_name = "DIR", default_value = "runs/train-mobilenet")]
+    pub output: PathBuf,
+
+    /// Go on with the run in the output directory, with its settings
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+
+    /// Start anew even if the output directory holds a run that is not finished
+    #[arg(long)]
+    pub overwrite: bool,
+
+    /// Show no progress
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// The data sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetKind {
+    /// 1,797 handwritten digits that come with the program
+    #[default]
+    Digits,
+    /// MNIST, or a data set with its file names and format
+    Mnist,
+    /// CIFAR-10, binary version
+    Cifar10,
+    /// A folder of images
+    Folder,
+}
+
+/// The devices that this build knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    /// The processor
+    #[default]
+    Cpu,
+    /// The processor, by Burn's older backend
+    #[cfg(feature = "ndarray")]
+    Ndarray,
+    /// A GPU, by Vulkan, Metal or DirectX
+    #[cfg(feature = "wgpu")]
+    Wgpu,
+    /// An NVIDIA GPU
+    #[cfg(feature = "cuda")]
+    Cuda,
+}
+
+impl DeviceKind {
+    /// Opens the device.
+    pub fn open(self) -> Device {
+        match self {
+            Self::Cpu => Device::flex(),
+            #[cfg(feature = "ndarray")]
+            Self::Ndarray => Device::ndarray(),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Device::cuda(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+        let args = Args::try_parse_from([
+            "train-mobilenet",
+            "--layers",
+            "stem.**",
+            "--layers",
+            "head.**",
+            "--multiplier",
+            "mul8s_1KVP",
+        ])
+        .unwrap();
+        assert_eq!(args.layers.len(), 2);
+        assert_eq!(args.device, DeviceKind::Cpu);
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        for wrong in [
+            ["--multiplier", "mul8s_1L2"],
+            ["--dataset", "imagenet"],
+            ["--epochs", "-1"],
+            ["--width", "wide"],
+        ] {
+            let args = ["train-mobilenet", wrong[0], wrong[1]];
+            assert_eq!(Args::try_parse_from(args).unwrap_err().exit_code(), 2);
+        }
+        assert!(Args::try_parse_from(["train-mobilenet", "--resume", "--overwrite"]).is_err());
+    }
+}
