@@ -4,3 +4,8 @@ pub mod golden;
 pub mod layer;
 pub mod random;
 pub mod reference;
+
+/// The README's code, compiled and run as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -82,6 +82,15 @@ pub enum ApproxError {
         problem: String,
     },
 
+    /// The device's backend has no approximate operators.
+    #[error(
+        "approximate operators are not available on {device}: use the Flex device (`Device::flex()`), or mode BASELINE"
+    )]
+    UnsupportedDevice {
+        /// The device.
+        device: String,
+    },
+
     /// A layer was to run quantised before any range was observed for it.
     #[error(
         "{} is not calibrated: run `calibrate` on some batches, or load a model that was saved with its \

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Parser)]
 #[command(
     version,
+    args_override_self = true,
     after_help = "Exit codes: 0 done, 1 a fault on the way, 2 wrong arguments, 3 data that is missing or damaged."
 )]
 pub struct Args {

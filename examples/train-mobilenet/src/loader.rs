@@ -295,7 +295,7 @@ mod tests {
                     .labels
                     .into_data()
                     .convert::<i64>()
-                    .into_vec()
+                    .try_into_vec()
                     .unwrap()
             })
             .collect()
@@ -337,7 +337,14 @@ mod tests {
         let loader = loader(50, 50);
         let values: Vec<f32> = loader
             .iter()
-            .flat_map(|batch| batch.unwrap().images.into_data().into_vec::<f32>().unwrap())
+            .flat_map(|batch| {
+                batch
+                    .unwrap()
+                    .images
+                    .into_data()
+                    .try_into_vec::<f32>()
+                    .unwrap()
+            })
             .collect();
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let square = values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32;

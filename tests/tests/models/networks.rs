@@ -16,6 +16,7 @@ pub struct Block {
 
 /// An enum with layers in its variants.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one value of it exists")]
 pub enum Head {
     Linear(Linear),
     Deep((Linear, Linear)),

@@ -1,7 +1,7 @@
 //! Every error of the operators: the variant, and a text that says what was wrong. And a NaN never becomes a number.
 
 use approx_cpu::KernelError;
-use approx_multiplier::{Multiplier, MultiplierError, OperandFormat, evoapprox};
+use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
 use burn::prelude::*;
 use burn::tensor::ops::ConvOptions;
 use burn_approx::quantization::{CodeRange, Quantizer};

@@ -17,6 +17,7 @@ use burn::prelude::*;
 
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
+use crate::ops::check_device;
 use crate::quantization::{Granularity, Observation, OperandRole, OperandState, Quantizer};
 use crate::settings::{LayerSettings, Mode, Noise};
 
@@ -222,6 +223,9 @@ impl Approximation {
         let Some(converted) = guard.as_mut() else {
             return Ok(None);
         };
+        if converted.calibrating || converted.settings.mode != Mode::Baseline {
+            check_device(activation)?;
+        }
         let training = self.training.is_enabled() && activation.device().is_autodiff();
         let calibrating = converted.calibrating;
         let mode = converted.settings.mode;
@@ -305,8 +309,8 @@ impl Module for Approximation {
 
     fn to_device(self, device: &Device) -> Self {
         if let Some(converted) = self.layer.lock().as_mut() {
-            converted.activation.to_device(device);
-            converted.weight.to_device(device);
+            converted.activation.move_to(device);
+            converted.weight.move_to(device);
         }
         self
     }

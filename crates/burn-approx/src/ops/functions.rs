@@ -40,6 +40,32 @@ pub(crate) fn operand_codes<const D: usize>(values: Tensor<D>, quantizer: &Quant
     })
 }
 
+/// Checks that a tensor lies on a backend that implements [`ApproxOps`].
+pub(crate) fn check_device<const D: usize>(values: &Tensor<D>) -> Result<(), ApproxError> {
+    let inner = || values.clone().without_autodiff();
+    let mut supported = false;
+    #[cfg(feature = "flex")]
+    {
+        supported |= inner().try_into_primitive::<burn::backend::Flex>().is_ok();
+    }
+    #[cfg(feature = "ndarray")]
+    #[allow(
+        deprecated,
+        reason = "burn-ndarray is deprecated and stays behind a feature"
+    )]
+    {
+        supported |= inner()
+            .try_into_primitive::<burn::backend::NdArray>()
+            .is_ok();
+    }
+    match supported {
+        true => Ok(()),
+        false => Err(ApproxError::UnsupportedDevice {
+            device: format!("{:?}", inner().device()),
+        }),
+    }
+}
+
 pub(crate) fn fake_quantize<const D: usize>(values: Tensor<D>, quantizer: &Quantizer) -> Tensor<D> {
     in_float32(values, |values| {
         Tensor::from_dispatch(<Dispatch as ApproxOps>::fake_quantize(
@@ -262,6 +288,7 @@ pub fn matmul<const D: usize>(
     weight_quantizer: &Quantizer,
     multiplier: &PreparedMultiplier,
 ) -> Result<Tensor<D>, ApproxError> {
+    check_device(&activation)?;
     check_matmul("matmul", &activation.dims(), &weight.dims())?;
     check_activation_quantizer("matmul", activation_quantizer)?;
     check_weight_quantizer("matmul", weight_quantizer, D - 1, weight.dims()[D - 1])?;
@@ -362,6 +389,7 @@ pub fn conv2d(
     multiplier: &PreparedMultiplier,
     options: ConvOptions<2>,
 ) -> Result<Tensor<4>, ApproxError> {
+    check_device(&activation)?;
     let shape = conv2d_shape(activation.dims(), weight.dims(), &options)?;
     check_activation_quantizer("conv2d", activation_quantizer)?;
     check_weight_quantizer("conv2d", weight_quantizer, 0, shape.out_channels)?;

@@ -4,7 +4,7 @@
 //! correction already in it, and in which a padded tap is 0. An HTP model then adds `m(a, b) - a * b`, term by term: for
 //! an activation feature `f` and the weighted sum `g` of its partner features, `sum f(a) * g(b)` is a product of
 //! `f(a) - f(z)` with `g(b)`, whose padded taps are 0 again, plus the constant `f(z) * sum g(b)`. So a padded tap counts
-//! in every term.
+//! in every term. Where the feature is the activation itself, that product and the exact one are a single product.
 
 use approx_multiplier::{Feature, HtpModel};
 use burn::backend::tensor::FloatTensor;
@@ -139,8 +139,21 @@ pub(crate) fn htp<B: ApproxOps>(
     let activation_codes = B::float_add(activation.clone(), activation_zero.clone());
     let weight_codes = B::float_add(weight.clone(), weight_zero);
 
-    let mut product = contraction.apply::<B>(activation, weight);
-    for (first, partners) in error_terms(model) {
+    let mut terms = error_terms(model);
+    // Terms in the activation itself join the exact product: (a - z) * (b' + g(b)), and z * sum g(b) besides.
+    let identity = terms
+        .iter()
+        .position(|(first, _)| *first == Feature::Identity);
+    let mut product = match identity.map(|index| terms.swap_remove(index)) {
+        None => contraction.apply::<B>(activation, weight),
+        Some((_, partners)) => {
+            let partner = partner_sum::<B>(&partners, &weight_codes);
+            let constant = contraction.weight_sums::<B>(partner.clone());
+            let product = contraction.apply::<B>(activation, B::float_add(weight, partner));
+            B::float_add(product, B::float_mul(constant, activation_zero.clone()))
+        }
+    };
+    for (first, partners) in terms {
         let partner = partner_sum::<B>(&partners, &weight_codes);
         let constant = contraction.weight_sums::<B>(partner.clone());
         product = if first == Feature::One {
@@ -204,7 +217,15 @@ fn feature<B: Backend>(feature: Feature, codes: FloatTensor<B>) -> FloatTensor<B
         Feature::Identity => codes,
         Feature::One => B::float_add_scalar(B::float_mul_scalar(codes, 0.0.into()), 1.0.into()),
         Feature::Mod { modulus, power } => {
-            let residue = B::float_remainder_scalar(codes, f64::from(modulus).into());
+            let modulus = f64::from(modulus);
+            let residue = if modulus.log2().fract() == 0.0 {
+                // Dividing by a power of two is exact, and cheaper than a remainder.
+                let quotient =
+                    B::float_floor(B::float_mul_scalar(codes.clone(), (1.0 / modulus).into()));
+                B::float_sub(codes, B::float_mul_scalar(quotient, modulus.into()))
+            } else {
+                B::float_remainder_scalar(codes, modulus.into())
+            };
             match power {
                 0 => self::feature::<B>(Feature::One, residue),
                 _ => (1..power).fold(residue.clone(), |product, _| {

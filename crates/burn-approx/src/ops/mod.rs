@@ -13,7 +13,7 @@ pub(crate) mod generic;
 
 pub use backend::{ApproxOps, CodeGrid, ProductOperation};
 pub(crate) use functions::{
-    check_conv2d_config, check_linear, conv2d_shape, fake_quantize, observe_histogram,
-    observe_ranges, operand_codes,
+    check_conv2d_config, check_device, check_linear, conv2d_shape, fake_quantize,
+    observe_histogram, observe_ranges, operand_codes,
 };
 pub use functions::{conv2d, conv2d_accumulators, linear, matmul, matmul_accumulators};

@@ -381,7 +381,7 @@ impl OperandState {
         self.count = None;
     }
 
-    pub(crate) fn to_device(&mut self, device: &Device) {
+    pub(crate) fn move_to(&mut self, device: &Device) {
         let device = &device.clone().inner();
         self.parameters.value = self.parameters.value.clone().to_device(device);
         if let Some(observed) = &mut self.observed {
