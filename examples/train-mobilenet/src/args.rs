@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use approx_multiplier::MultiplierSource;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub dataset: Option<DatasetKind>,
 
-    /// Where the data set is: MNIST's four IDX files (also .gz), CIFAR-10's binary files, or train/<class>/ and test/<class>/
+    /// Where the data set is: MNIST's four IDX files (also .gz), CIFAR-10's binary files, or train/CLASS/ and test/CLASS/
     /// with PNG or JPEG images
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -122,17 +122,52 @@ pub enum DeviceKind {
     Cuda,
 }
 
+/// A device that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the device {device:?} cannot be used here: {reason}")]
+pub struct DeviceError {
+    /// The device.
+    pub device: DeviceKind,
+    /// What its driver says.
+    pub reason: String,
+}
+
 impl DeviceKind {
-    /// Opens the device.
-    pub fn open(self) -> Device {
-        match self {
-            Self::Cpu => Device::flex(),
-            #[cfg(feature = "ndarray")]
-            Self::Ndarray => Device::ndarray(),
-            #[cfg(feature = "wgpu")]
-            Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-            #[cfg(feature = "cuda")]
-            Self::Cuda => Device::cuda(0),
+    /// Opens the device and tries it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such device on this machine.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        // Burn has no way to ask: a backend without its hardware panics at the first tensor.
+        let tried = std::panic::catch_unwind(|| {
+            let device = match self {
+                Self::Cpu => Device::flex(),
+                #[cfg(feature = "ndarray")]
+                Self::Ndarray => Device::ndarray(),
+                #[cfg(feature = "wgpu")]
+                Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+                #[cfg(feature = "cuda")]
+                Self::Cuda => Device::cuda(0),
+            };
+            let tried = Tensor::<1>::zeros([1], &device).try_into_scalar::<f32>();
+            (device, tried)
+        });
+        let error = |reason| DeviceError {
+            device: self,
+            reason,
+        };
+        match tried {
+            Ok((device, Ok(_))) => Ok(device),
+            Ok((_, Err(source))) => Err(error(source.to_string())),
+            Err(panic) => Err(error(
+                panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or(panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("it does not start")
+                    .into(),
+            )),
         }
     }
 }
@@ -157,6 +192,11 @@ mod tests {
         .unwrap();
         assert_eq!(args.layers.len(), 2);
         assert_eq!(args.device, DeviceKind::Cpu);
+    }
+
+    #[test]
+    fn the_processor_can_be_opened() {
+        assert!(DeviceKind::Cpu.open().is_ok());
     }
 
     #[test]

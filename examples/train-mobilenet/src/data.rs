@@ -7,6 +7,7 @@ pub mod image_folder;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Labelled images of one size.
 #[derive(Clone, PartialEq, Eq)]
@@ -126,9 +127,9 @@ pub struct Dataset {
     /// The classes' names, by class number.
     pub classes: Vec<String>,
     /// The images to train on.
-    pub train: Images,
+    pub train: Arc<Images>,
     /// The images to measure accuracy on.
-    pub test: Images,
+    pub test: Arc<Images>,
     /// How the training images may be varied without changing what they show.
     pub augmentation: Augmentation,
 }
@@ -176,8 +177,8 @@ impl Dataset {
         Ok(Self {
             name: name.into(),
             classes,
-            train,
-            test,
+            train: train.into(),
+            test: test.into(),
             augmentation,
         })
     }

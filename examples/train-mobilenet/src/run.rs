@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use burn_approx::{ApproxError, Mode, convert};
 
 use crate::approximate::{approximate, configuration, set_mode};
-use crate::args::{Args, DatasetKind};
+use crate::args::{Args, DatasetKind, DeviceError};
 use crate::data::{DataError, Dataset, cifar10, digits, idx, image_folder};
 use crate::plot::{self, PlotError};
 use crate::progress::Display;
@@ -34,6 +34,9 @@ pub enum RunError {
     /// Data that is missing or damaged.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A device that cannot be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A network that cannot be built.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -83,8 +86,8 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     let started = Instant::now();
     let display = Display::new(args.quiet);
     let settings = Settings::resolve(args)?;
-    let dataset = read_dataset(args, &settings, display)?;
-    let device = args.device.open();
+    let dataset = read_dataset(&settings, display)?;
+    let device = args.device.open()?;
     let model = build(&settings, &dataset, &device)?;
     // A pattern that matches nothing should not be found out after an hour of training.
     convert(model.clone(), &configuration(&settings))?;
@@ -169,9 +172,9 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     Ok(report)
 }
 
-fn read_dataset(args: &Args, settings: &Settings, display: Display) -> Result<Dataset, RunError> {
+fn read_dataset(settings: &Settings, display: Display) -> Result<Dataset, RunError> {
     let directory = || {
-        args.data.as_deref().ok_or(SettingsError::DataNeeded {
+        settings.data.as_deref().ok_or(SettingsError::DataNeeded {
             dataset: settings.dataset,
         })
     };

@@ -31,11 +31,13 @@ impl DatasetKind {
     }
 }
 
-/// What determines a run's result, the images apart.
+/// What determines a run's result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// The data set.
     pub dataset: DatasetKind,
+    /// Where it is, if it does not come with the program. May differ in a resumption: data can move.
+    pub data: Option<PathBuf>,
     /// Height and width that a folder's images are scaled to.
     pub image_size: usize,
     /// The multiplier.
@@ -192,7 +194,13 @@ impl Settings {
             |s| &s.dataset,
             args.dataset.unwrap_or_default(),
         )?;
-        match (dataset, &args.data) {
+        let data = match &args.data {
+            Some(path) => {
+                Some(std::path::absolute(path).map_err(|_| SettingsError::DataNeeded { dataset })?)
+            }
+            None => stored.as_ref().and_then(|stored| stored.data.clone()),
+        };
+        match (dataset, &data) {
             (DatasetKind::Digits, Some(path)) => {
                 return Err(SettingsError::DataNotUsed { path: path.clone() });
             }
@@ -219,6 +227,7 @@ impl Settings {
         let [epochs, retrain_epochs] = dataset.epochs();
         let settings = Self {
             dataset,
+            data,
             image_size: chooser.choose(
                 "--image-size",
                 args.image_size,
@@ -377,6 +386,29 @@ mod tests {
     }
 
     #[test]
+    fn the_data_may_have_moved() {
+        let directory = tempfile::tempdir().unwrap();
+        let fresh = Args {
+            dataset: Some(DatasetKind::Mnist),
+            data: Some("/data/old".into()),
+            ..in_directory(directory.path())
+        };
+        let settings = Settings::resolve(&fresh).unwrap();
+        settings.save(directory.path()).unwrap();
+        let resumed = Args {
+            resume: true,
+            ..in_directory(directory.path())
+        };
+        assert_eq!(Settings::resolve(&resumed).unwrap(), settings);
+        let moved = Args {
+            data: Some("/data/new".into()),
+            ..resumed
+        };
+        let moved = Settings::resolve(&moved).unwrap();
+        assert_eq!(moved.data.as_deref(), Some(Path::new("/data/new")));
+    }
+
+    #[test]
     fn resuming_needs_a_run() {
         let directory = tempfile::tempdir().unwrap();
         let resumed = Args {
@@ -411,6 +443,10 @@ mod tests {
         assert!(wrong(|args| args.learning_rate = Some(1.5)).contains("--learning-rate"));
         assert!(wrong(|args| args.retrain_learning_rate = Some(0.0)).contains("--retrain"));
         assert!(wrong(|args| args.dataset = Some(DatasetKind::Mnist)).contains("--data DIR"));
-        assert!(wrong(|args| args.data = Some("here".into())).contains("--data here"));
+        let error = wrong(|args| args.data = Some("here".into()));
+        assert!(
+            error.starts_with("--data") && error.contains("here"),
+            "{error}"
+        );
     }
 }

@@ -17,7 +17,7 @@ use burn::train::{Learner, SupervisedTraining};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, CheckpointError};
-use crate::data::{Augmentation, Dataset};
+use crate::data::{Augmentation, Dataset, Images};
 use crate::loader::{ImageLoader, Normalisation};
 use crate::progress::{Display, EpochRenderer};
 
@@ -34,13 +34,8 @@ impl TrainingData {
     /// Prepares a data set: batches of `batch_size` images on `device`, shuffled by `seed` for training.
     pub fn new(dataset: &Dataset, batch_size: usize, seed: u64, device: &Device) -> Self {
         let normalisation = Arc::new(Normalisation::of(&dataset.train));
-        let loader = |images: &crate::data::Images| {
-            ImageLoader::in_order(
-                Arc::new(images.clone()),
-                normalisation.clone(),
-                batch_size,
-                device,
-            )
+        let loader = |images: &Arc<Images>| {
+            ImageLoader::in_order(images.clone(), normalisation.clone(), batch_size, device)
         };
         Self {
             train: loader(&dataset.train),

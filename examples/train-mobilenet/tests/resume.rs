@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{Workplace, errors};
@@ -33,7 +34,12 @@ fn killed_at_many_moments() {
     let mut kills = 0;
     let mut more: &[&str] = &[];
     loop {
-        let mut child = workplace.command("killed", more).spawn().unwrap();
+        let mut child = workplace
+            .command("killed", more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let deadline = Instant::now() + whole.mul_f64(0.15 + 0.07 * f64::from(kills));
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {

@@ -1,11 +1,51 @@
 //! The small networks that the tests convert: every container, and drop-ins beside Burn's own layers.
 
+use burn::module::{ModuleMapper, Param};
 use burn::nn::PaddingConfig2d;
 use burn::prelude::*;
-use burn::tensor::Distribution;
 use burn::tensor::activation::relu;
 use burn_approx::nn::conv::{Conv2d, Conv2dConfig};
 use burn_approx::nn::{Linear, LinearConfig};
+
+/// Numbers in -1..1 that are the same in every run: the backend's own generator is shared by all tests of the process.
+struct Sequence(u32);
+
+impl Sequence {
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 8) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    fn tensor<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        bound: f32,
+        device: &Device,
+    ) -> Tensor<D> {
+        let values: Vec<f32> = (0..shape.iter().product())
+            .map(|_| bound * self.next())
+            .collect();
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+}
+
+/// Draws every parameter anew, weights within He's bound and biases slightly positive, so that few units are dead.
+impl ModuleMapper for Sequence {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let shape: [usize; D] = param.lazy_shape().dims();
+        let fan_in = match D {
+            1 => {
+                return param
+                    .map(|bias| bias.full_like(0.1).set_require_grad(bias.is_require_grad()));
+            }
+            2 => shape[0],
+            _ => shape[1..].iter().product(),
+        };
+        let device = param.lazy_device();
+        let drawn = self.tensor(shape, (6.0 / fan_in as f32).sqrt(), &device);
+        param.map(|old| drawn.set_require_grad(old.is_require_grad()))
+    }
+}
 
 /// A struct inside a struct.
 #[derive(Module, Debug)]
@@ -54,12 +94,11 @@ fn conv(channels: [usize; 2], device: &Device) -> Conv2d {
 
 impl Containers {
     pub fn new(device: &Device) -> Self {
-        device.seed(7);
         let block = |shortcut| Block {
             conv: conv([4, 4], device),
             shortcut,
         };
-        Self {
+        let model = Self {
             stem: conv([2, 4], device),
             blocks: vec![
                 block(Some(Conv2dConfig::new([4, 4], [1, 1]).init(device))),
@@ -77,7 +116,8 @@ impl Containers {
                 LinearConfig::new(6, 3).with_bias(false).init(device),
             )),
             absent: None,
-        }
+        };
+        model.map(&mut Sequence(7))
     }
 
     /// `[batch, 2, height, width]` to `[batch, 3]`.
@@ -118,11 +158,11 @@ pub struct Perceptron {
 
 impl Perceptron {
     pub fn new(device: &Device) -> Self {
-        device.seed(3);
-        Self {
+        let model = Self {
             hidden: LinearConfig::new(8, 16).init(device),
             output: LinearConfig::new(16, 4).init(device),
-        }
+        };
+        model.map(&mut Sequence(3))
     }
 
     /// `[batch, 8]` to `[batch, 4]`.
@@ -133,11 +173,11 @@ impl Perceptron {
 
 impl PlainPerceptron {
     pub fn new(device: &Device) -> Self {
-        device.seed(3);
-        Self {
+        let model = Self {
             hidden: burn::nn::LinearConfig::new(8, 16).init(device),
             output: burn::nn::LinearConfig::new(16, 4).init(device),
-        }
+        };
+        model.map(&mut Sequence(3))
     }
 
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
@@ -147,14 +187,12 @@ impl PlainPerceptron {
 
 /// Images for [`Containers`].
 pub fn images(device: &Device) -> Tensor<4> {
-    device.seed(11);
-    Tensor::random([3, 2, 8, 8], Distribution::Normal(0.0, 1.0), device)
+    Sequence(11).tensor([3, 2, 8, 8], 1.7, device)
 }
 
 /// Rows for [`Perceptron`].
 pub fn rows(device: &Device) -> Tensor<2> {
-    device.seed(5);
-    Tensor::random([6, 8], Distribution::Normal(0.0, 1.0), device)
+    Sequence(5).tensor([6, 8], 1.7, device)
 }
 
 /// The values of a tensor.

@@ -15,82 +15,71 @@ use burn_autodiff::{Autodiff, NodeId};
 
 use crate::ops::{ApproxOps, CodeGrid, ProductOperation};
 
-/// What the backward pass of a product needs besides the gradient.
+/// Which product it was, as far as its gradients depend on it.
 #[derive(Clone, Debug)]
-struct ProductState<B: Backend, Geometry> {
-    activation: NodeId,
-    weight: NodeId,
-    activation_quantizer: FloatTensor<B>,
-    weight_quantizer: FloatTensor<B>,
-    operation: ProductOperation,
-    geometry: Geometry,
+enum Geometry {
+    /// The shapes of activation and weight, to which gradients of broadcast dimensions are summed.
+    Matmul([Shape; 2]),
+    Conv2d(ConvOptions<2>),
 }
 
-impl<B: Backend + ApproxOps, Geometry> ProductState<B, Geometry> {
-    /// Registers the gradients of both operands, each computed from the fake-quantised operands only where it is wanted.
-    fn backward(
+impl Geometry {
+    fn forward<B: ApproxOps>(
         self,
-        ops_parents: [Option<NodeId>; 2],
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-        activation_gradient: impl FnOnce(&Self, FloatTensor<B>, FloatTensor<B>) -> FloatTensor<B>,
-        weight_gradient: impl FnOnce(&Self, FloatTensor<B>, FloatTensor<B>) -> FloatTensor<B>,
-    ) {
-        let activation: FloatTensor<B> = checkpointer.retrieve_node_output(self.activation);
-        let weight: FloatTensor<B> = checkpointer.retrieve_node_output(self.weight);
-        let grid = self.operation.activation;
-        let quantizer = self.activation_quantizer.clone();
-        let activation_values = B::fake_quantize(activation.clone(), quantizer.clone(), grid);
-        let weight_grid = self.operation.weight;
-        let weight_values =
-            B::fake_quantize(weight.clone(), self.weight_quantizer.clone(), weight_grid);
-        let [activation_node, weight_node] = ops_parents;
-        if let Some(node) = activation_node {
-            let gradient =
-                activation_gradient(&self, activation_values.clone(), weight_values.clone());
-            grads.register::<B>(node, B::mask_clipped(activation, gradient, quantizer, grid));
-        }
-        if let Some(node) = weight_node {
-            let gradient = weight_gradient(&self, activation_values, weight_values);
-            grads.register::<B>(
-                node,
-                B::mask_clipped(weight, gradient, self.weight_quantizer.clone(), weight_grid),
-            );
+        [activation, weight]: [FloatTensor<B>; 2],
+        [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
+        operation: ProductOperation,
+    ) -> FloatTensor<B> {
+        match self {
+            Self::Matmul(_) => B::approx_matmul(
+                activation,
+                weight,
+                activation_quantizer,
+                weight_quantizer,
+                operation,
+            ),
+            Self::Conv2d(options) => B::approx_conv2d(
+                activation,
+                weight,
+                activation_quantizer,
+                weight_quantizer,
+                operation,
+                options,
+            ),
         }
     }
-}
 
-#[derive(Debug)]
-struct ApproxMatmul;
+    fn activation_gradient<B: Backend>(
+        &self,
+        activation: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+    ) -> FloatTensor<B> {
+        match self {
+            Self::Matmul([shape, _]) => {
+                broadcast_shape::<B>(B::float_matmul(gradient, transposed::<B>(weight)), shape)
+            }
+            Self::Conv2d(options) => {
+                B::conv2d_x_backward(activation, weight, gradient, options.clone())
+            }
+        }
+    }
 
-/// The shapes of both operands, to which gradients of broadcast dimensions are summed.
-type MatmulShapes = [Shape; 2];
-
-impl<B: Backend + ApproxOps> Backward<B, 2> for ApproxMatmul {
-    type State = ProductState<B, MatmulShapes>;
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 2>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
-        let for_weight = gradient.clone();
-        ops.state.backward(
-            parents,
-            grads,
-            checkpointer,
-            |state, _, weight| {
-                let product = B::float_matmul(gradient, transposed::<B>(weight));
-                broadcast_shape::<B>(product, &state.geometry[0])
-            },
-            |state, activation, _| {
-                let product = B::float_matmul(transposed::<B>(activation), for_weight);
-                broadcast_shape::<B>(product, &state.geometry[1])
-            },
-        );
+    fn weight_gradient<B: Backend>(
+        &self,
+        activation: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+    ) -> FloatTensor<B> {
+        match self {
+            Self::Matmul([_, shape]) => broadcast_shape::<B>(
+                B::float_matmul(transposed::<B>(activation), gradient),
+                shape,
+            ),
+            Self::Conv2d(options) => {
+                B::conv2d_weight_backward(activation, weight, gradient, options.clone())
+            }
+        }
     }
 }
 
@@ -99,11 +88,22 @@ fn transposed<B: Backend>(matrix: FloatTensor<B>) -> FloatTensor<B> {
     B::float_swap_dims(matrix, rank - 2, rank - 1)
 }
 
-#[derive(Debug)]
-struct ApproxConv2d;
+/// What the backward pass of a product needs besides the gradient.
+#[derive(Clone, Debug)]
+struct ProductState<B: Backend> {
+    activation: NodeId,
+    weight: NodeId,
+    activation_quantizer: FloatTensor<B>,
+    weight_quantizer: FloatTensor<B>,
+    operation: ProductOperation,
+    geometry: Geometry,
+}
 
-impl<B: Backend + ApproxOps> Backward<B, 2> for ApproxConv2d {
-    type State = ProductState<B, ConvOptions<2>>;
+#[derive(Debug)]
+struct ApproxProduct;
+
+impl<B: Backend + ApproxOps> Backward<B, 2> for ApproxProduct {
+    type State = ProductState<B>;
 
     fn backward(
         self,
@@ -112,19 +112,32 @@ impl<B: Backend + ApproxOps> Backward<B, 2> for ApproxConv2d {
         checkpointer: &mut Checkpointer,
     ) {
         let gradient = grads.consume::<B>(&ops.node);
-        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
-        let for_weight = gradient.clone();
-        ops.state.backward(
-            parents,
-            grads,
-            checkpointer,
-            |state, activation, weight| {
-                B::conv2d_x_backward(activation, weight, gradient, state.geometry.clone())
-            },
-            |state, activation, weight| {
-                B::conv2d_weight_backward(activation, weight, for_weight, state.geometry.clone())
-            },
-        );
+        let ProductState {
+            activation,
+            weight,
+            activation_quantizer,
+            weight_quantizer,
+            operation,
+            geometry,
+        } = ops.state;
+        let activation: FloatTensor<B> = checkpointer.retrieve_node_output(activation);
+        let weight: FloatTensor<B> = checkpointer.retrieve_node_output(weight);
+        let grids = (operation.activation, operation.weight);
+        let activation_values =
+            B::fake_quantize(activation.clone(), activation_quantizer.clone(), grids.0);
+        let weight_values = B::fake_quantize(weight.clone(), weight_quantizer.clone(), grids.1);
+        let [activation_node, weight_node] = ops.parents;
+        if let Some(node) = activation_node {
+            let (values, weights) = (activation_values.clone(), weight_values.clone());
+            let product = geometry.activation_gradient::<B>(values, weights, gradient.clone());
+            let masked = B::mask_clipped(activation, product, activation_quantizer, grids.0);
+            grads.register::<B>(node.id, masked);
+        }
+        if let Some(node) = weight_node {
+            let product = geometry.weight_gradient::<B>(activation_values, weight_values, gradient);
+            let masked = B::mask_clipped(weight, product, weight_quantizer, grids.1);
+            grads.register::<B>(node.id, masked);
+        }
     }
 }
 
@@ -210,17 +223,9 @@ impl<B: Backend + ApproxOps, C: CheckpointStrategy> ApproxOps for Autodiff<B, C>
         weight_quantizer: FloatTensor<Self>,
         operation: ProductOperation,
     ) -> FloatTensor<Self> {
-        let geometry = [activation.shape(), weight.shape()];
-        let forward = B::approx_matmul;
+        let geometry = Geometry::Matmul([activation.shape(), weight.shape()]);
         let quantizers = [activation_quantizer, weight_quantizer];
-        product::<B, C, _, _>(
-            ApproxMatmul,
-            [activation, weight],
-            quantizers,
-            operation,
-            geometry,
-            forward,
-        )
+        product::<B, C>([activation, weight], quantizers, operation, geometry)
     }
 
     fn approx_conv2d(
@@ -231,25 +236,9 @@ impl<B: Backend + ApproxOps, C: CheckpointStrategy> ApproxOps for Autodiff<B, C>
         operation: ProductOperation,
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
-        let forward = |activation, weight, activation_quantizer, weight_quantizer, operation| {
-            B::approx_conv2d(
-                activation,
-                weight,
-                activation_quantizer,
-                weight_quantizer,
-                operation,
-                options.clone(),
-            )
-        };
         let quantizers = [activation_quantizer, weight_quantizer];
-        product::<B, C, _, _>(
-            ApproxConv2d,
-            [activation, weight],
-            quantizers,
-            operation,
-            options.clone(),
-            forward,
-        )
+        let geometry = Geometry::Conv2d(options);
+        product::<B, C>([activation, weight], quantizers, operation, geometry)
     }
 
     fn accumulate_matmul(
@@ -272,63 +261,34 @@ impl<B: Backend + ApproxOps, C: CheckpointStrategy> ApproxOps for Autodiff<B, C>
 }
 
 /// Runs a product on the inner backend and records what its backward pass needs, if it will have one.
-fn product<B, C, Step, Geometry>(
-    step: Step,
+fn product<B: Backend + ApproxOps, C: CheckpointStrategy>(
     [activation, weight]: [FloatTensor<Autodiff<B, C>>; 2],
     quantizers: [FloatTensor<Autodiff<B, C>>; 2],
     operation: ProductOperation,
     geometry: Geometry,
-    forward: impl FnOnce(
-        FloatTensor<B>,
-        FloatTensor<B>,
-        FloatTensor<B>,
-        FloatTensor<B>,
-        ProductOperation,
-    ) -> FloatTensor<B>,
-) -> FloatTensor<Autodiff<B, C>>
-where
-    B: Backend + ApproxOps,
-    C: CheckpointStrategy,
-    Step: Backward<B, 2, State = ProductState<B, Geometry>>,
-    Geometry: Clone + Send + std::fmt::Debug + 'static,
-{
-    let [activation_quantizer, weight_quantizer] =
-        quantizers.map(|quantizer| quantizer.into_primitive());
-    match step
-        .prepare::<C>([activation.node(), weight.node()])
-        .compute_bound()
-        .stateful()
-    {
+) -> FloatTensor<Autodiff<B, C>> {
+    let quantizers = quantizers.map(|quantizer| quantizer.into_primitive());
+    let nodes = [activation.node(), weight.node()];
+    match ApproxProduct.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(mut prep) => {
+            let [activation_quantizer, weight_quantizer] = quantizers.clone();
             let state = ProductState {
                 activation: prep.checkpoint(&activation),
                 weight: prep.checkpoint(&weight),
-                activation_quantizer: activation_quantizer.clone(),
-                weight_quantizer: weight_quantizer.clone(),
+                activation_quantizer,
+                weight_quantizer,
                 operation: operation.clone(),
-                geometry,
+                geometry: geometry.clone(),
             };
-            let [activation, weight] = [activation, weight].map(|operand| operand.into_primitive());
+            let operands = [activation, weight].map(|operand| operand.into_primitive());
             prep.finish(
                 state,
-                forward(
-                    activation,
-                    weight,
-                    activation_quantizer,
-                    weight_quantizer,
-                    operation,
-                ),
+                geometry.forward::<B>(operands, quantizers, operation),
             )
         }
         OpsKind::UnTracked(prep) => {
-            let [activation, weight] = [activation, weight].map(|operand| operand.into_primitive());
-            prep.finish(forward(
-                activation,
-                weight,
-                activation_quantizer,
-                weight_quantizer,
-                operation,
-            ))
+            let operands = [activation, weight].map(|operand| operand.into_primitive());
+            prep.finish(geometry.forward::<B>(operands, quantizers, operation))
         }
     }
 }

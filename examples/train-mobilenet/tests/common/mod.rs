@@ -12,14 +12,14 @@ pub struct Workplace {
 }
 
 impl Workplace {
-    /// Writes 300 training and 100 test images, taken from the bundled digits.
+    /// Writes 240 training and 60 test images, taken from the bundled digits.
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let dataset = digits::read().unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        write_idx(&data, "train", &dataset.train, 300);
-        write_idx(&data, "t10k", &dataset.test, 100);
+        write_idx(&data, "train", &dataset.train, 240);
+        write_idx(&data, "t10k", &dataset.test, 60);
         Self { directory }
     }
 
