@@ -144,6 +144,7 @@ impl DeviceKind {
             let device = match self {
                 Self::Cpu => Device::flex(),
                 #[cfg(feature = "ndarray")]
+                #[allow(deprecated)]
                 Self::Ndarray => Device::ndarray(),
                 #[cfg(feature = "wgpu")]
                 Self::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),

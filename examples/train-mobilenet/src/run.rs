@@ -6,6 +6,7 @@ use std::time::Instant;
 use approx_models::{MobileNetV2, MobileNetV2Config, ModelError, Stem};
 use burn::module::Module;
 use burn::tensor::Device;
+use burn_approx::ops::check_device;
 use burn_approx::{ApproxError, Mode, convert};
 
 use crate::approximate::{approximate, configuration, set_mode};
@@ -88,6 +89,7 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     let settings = Settings::resolve(args)?;
     let dataset = read_dataset(&settings, display)?;
     let device = args.device.open()?;
+    check_device(&device)?;
     let model = build(&settings, &dataset, &device)?;
     // A pattern that matches nothing should not be found out after an hour of training.
     convert(model.clone(), &configuration(&settings))?;

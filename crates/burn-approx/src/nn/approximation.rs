@@ -17,7 +17,7 @@ use burn::prelude::*;
 
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
-use crate::ops::check_device;
+use crate::ops::check_tensor;
 use crate::quantization::{Granularity, Observation, OperandRole, OperandState, Quantizer};
 use crate::settings::{LayerSettings, Mode, Noise};
 
@@ -224,7 +224,7 @@ impl Approximation {
             return Ok(None);
         };
         if converted.calibrating || converted.settings.mode != Mode::Baseline {
-            check_device(activation)?;
+            check_tensor(activation)?;
         }
         let training = self.training.is_enabled() && activation.device().is_autodiff();
         let calibrating = converted.calibrating;

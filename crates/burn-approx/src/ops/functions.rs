@@ -40,8 +40,22 @@ pub(crate) fn operand_codes<const D: usize>(values: Tensor<D>, quantizer: &Quant
     })
 }
 
+/// Checks that a device's backend has the approximate operators.
+///
+/// # Errors
+/// [`ApproxError::UnsupportedDevice`].
+///
+/// ```
+/// use burn::tensor::Device;
+///
+/// assert!(burn_approx::ops::check_device(&Device::default()).is_ok());
+/// ```
+pub fn check_device(device: &Device) -> Result<(), ApproxError> {
+    check_tensor(&Tensor::<1>::zeros([1], device))
+}
+
 /// Checks that a tensor lies on a backend that implements [`ApproxOps`].
-pub(crate) fn check_device<const D: usize>(values: &Tensor<D>) -> Result<(), ApproxError> {
+pub(crate) fn check_tensor<const D: usize>(values: &Tensor<D>) -> Result<(), ApproxError> {
     let inner = || values.clone().without_autodiff();
     let mut supported = false;
     #[cfg(feature = "flex")]
@@ -288,7 +302,7 @@ pub fn matmul<const D: usize>(
     weight_quantizer: &Quantizer,
     multiplier: &PreparedMultiplier,
 ) -> Result<Tensor<D>, ApproxError> {
-    check_device(&activation)?;
+    check_tensor(&activation)?;
     check_matmul("matmul", &activation.dims(), &weight.dims())?;
     check_activation_quantizer("matmul", activation_quantizer)?;
     check_weight_quantizer("matmul", weight_quantizer, D - 1, weight.dims()[D - 1])?;
@@ -389,7 +403,7 @@ pub fn conv2d(
     multiplier: &PreparedMultiplier,
     options: ConvOptions<2>,
 ) -> Result<Tensor<4>, ApproxError> {
-    check_device(&activation)?;
+    check_tensor(&activation)?;
     let shape = conv2d_shape(activation.dims(), weight.dims(), &options)?;
     check_activation_quantizer("conv2d", activation_quantizer)?;
     check_weight_quantizer("conv2d", weight_quantizer, 0, shape.out_channels)?;

@@ -13,7 +13,9 @@ pub(crate) mod generic;
 
 pub use backend::{ApproxOps, CodeGrid, ProductOperation};
 pub(crate) use functions::{
-    check_conv2d_config, check_device, check_linear, conv2d_shape, fake_quantize,
+    check_conv2d_config, check_linear, check_tensor, conv2d_shape, fake_quantize,
     observe_histogram, observe_ranges, operand_codes,
 };
-pub use functions::{conv2d, conv2d_accumulators, linear, matmul, matmul_accumulators};
+pub use functions::{
+    check_device, conv2d, conv2d_accumulators, linear, matmul, matmul_accumulators,
+};
