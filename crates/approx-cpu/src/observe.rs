@@ -91,23 +91,57 @@ pub fn ranges(values: &[f32], channels: usize, inner: usize) -> Vec<Range> {
                 .reduce(|| Range::EMPTY, Range::merge),
         ];
     }
+    if inner == 1 {
+        return interleaved_ranges(values, channels);
+    }
     (0..channels)
         .into_par_iter()
         .with_min_len((CHUNK / (values.len() / channels).max(1)).max(1))
         .map(|channel| {
-            if inner == 1 {
-                let column: Vec<f32> = values
-                    .iter()
-                    .skip(channel)
-                    .step_by(channels)
-                    .copied()
-                    .collect();
-                return Range::of(&column);
-            }
             let blocks = values.chunks(inner).skip(channel).step_by(channels);
             blocks.map(Range::of).fold(Range::EMPTY, Range::merge)
         })
         .collect()
+}
+
+/// The ranges of channels whose values alternate: all channels at once, row by row, so that memory is read in order.
+fn interleaved_ranges(values: &[f32], channels: usize) -> Vec<Range> {
+    values
+        .par_chunks((CHUNK / channels).max(1) * channels)
+        .map(|rows| {
+            let mut ranges = vec![Range::EMPTY; channels];
+            let mut poison = vec![0.0f32; channels];
+            for row in rows.chunks(channels) {
+                for ((range, poison), value) in ranges.iter_mut().zip(&mut poison).zip(row) {
+                    range.min = if *value < range.min {
+                        *value
+                    } else {
+                        range.min
+                    };
+                    range.max = if *value > range.max {
+                        *value
+                    } else {
+                        range.max
+                    };
+                    *poison += value * 0.0;
+                }
+            }
+            for (range, poison) in ranges.iter_mut().zip(poison) {
+                if poison.is_nan() {
+                    *range = Range::POISONED;
+                }
+            }
+            ranges
+        })
+        .reduce(
+            || vec![Range::EMPTY; channels],
+            |left, right| {
+                left.into_iter()
+                    .zip(right)
+                    .map(|(left, right)| left.merge(right))
+                    .collect()
+            },
+        )
 }
 
 /// The layout of the histogram: logarithmic bins that are the same for every tensor, so that counts simply add up.
