@@ -31,7 +31,7 @@ pub struct Args {
     pub image_size: Option<usize>,
 
     /// The multiplier: a name from EvoApproxLib (mul8s_1L2J), "exact", "htp:NAME", or a table in a .npy file [default:
-    /// mul8s_1L2J]
+    /// mul8s_1L2L]
     #[arg(long, value_name = "NAME|FILE.npy")]
     pub multiplier: Option<MultiplierSource>,
 

@@ -13,7 +13,7 @@ use crate::files::write_atomically;
 const FILE: &str = "run.json";
 
 const IMAGE_SIZE: usize = 64;
-const MULTIPLIER: &str = "mul8s_1L2J";
+const MULTIPLIER: &str = "mul8s_1L2L";
 const WIDTH: f64 = 0.25;
 const BATCH_SIZE: usize = 64;
 const LEARNING_RATE: f64 = 0.006;

@@ -12,7 +12,7 @@ fn a_run_trains_converts_retrains_and_reports() {
     assert!(output.status.success(), "{}", errors(&output));
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(
-        table.contains("approximate (mul8s_1L2J), retrained"),
+        table.contains("approximate (mul8s_1L2L), retrained"),
         "{table}"
     );
     // Not a terminal: a line per epoch in place of bars.
