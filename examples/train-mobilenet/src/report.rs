@@ -212,7 +212,7 @@ pub(crate) mod tests {
     #[test]
     fn the_table_says_what_was_lost_and_won_back() {
         let text = example().to_string();
-        for part in ["98.00 %", "61.25 %", "-36.75", "mul8s_1L2J", "retrained"] {
+        for part in ["98.00 %", "61.25 %", "-36.75", "mul8s_1L2L", "retrained"] {
             assert!(text.contains(part), "{part} in {text}");
         }
         let mut without = example();
