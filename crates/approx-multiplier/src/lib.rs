@@ -10,6 +10,7 @@
 //! - [`Multiplier`]: a named definition with a [`ContentHash`] and, where known, its [`HardwareFigures`].
 //! - [`MultiplierSource`]: how a configuration file or a command line says which multiplier it means.
 //! - [`evoapprox`]: the multipliers of EvoApproxLib, bundled.
+//! - [`Factorization`]: a multiplier as an exact sum of products of one-operand functions.
 //! - [`ErrorMetrics`]: how wrong a multiplier is, with the definitions of the literature.
 //!
 //! # Conventions
@@ -39,12 +40,16 @@
 //! # }
 //! ```
 
+mod balance;
 mod compression;
 mod error;
 pub mod evoapprox;
+mod factorization;
+mod factorize;
 mod hardware;
 mod hash;
 mod htp;
+mod lattice;
 mod metrics;
 mod multiplier;
 mod npy;
@@ -53,6 +58,8 @@ mod source;
 mod table;
 
 pub use error::MultiplierError;
+pub use factorization::{Certificate, ExactIn, Factorization, Form, Term};
+pub use factorize::FactorizationOptions;
 pub use hardware::HardwareFigures;
 pub use hash::ContentHash;
 pub use htp::{Feature, HtpModel, HtpTerm};
