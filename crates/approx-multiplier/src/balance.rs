@@ -15,26 +15,41 @@ pub(crate) struct RawTerm {
 }
 
 impl RawTerm {
-    /// Pulls the factors' greatest common divisors out into the scale and makes the scale positive and the first factor
-    /// of the weight that is not 0 as well. `None` if the scale does not fit.
+    /// Pulls the factors' greatest common divisors out into the scale, makes the scale positive and chooses the factors'
+    /// signs. `None` if the scale does not fit.
     pub(crate) fn normalise(&mut self) -> Option<()> {
         let mut scale = self.scale;
+        if self.activation.contains(&i64::MIN) || self.weight.contains(&i64::MIN) {
+            // The only number that cannot be negated.
+            return None;
+        }
         for factors in [&mut self.activation, &mut self.weight] {
-            let divisor = factors.iter().fold(0, |divisor, &value| gcd(divisor, value));
+            let divisor = factors
+                .iter()
+                .fold(0, |divisor, &value| gcd(divisor, value));
             if divisor > 1 {
                 factors.iter_mut().for_each(|value| *value /= divisor);
                 scale = scale.checked_mul(divisor)?;
             }
         }
-        if self.weight.iter().find(|&&value| value != 0) < Some(&0) {
-            self.weight.iter_mut().for_each(|value| *value = -*value);
+        if scale < 0 {
+            negate(&mut self.activation);
             scale = -scale;
         }
-        if scale < 0 {
+        // Of two ways to sign both factors, the one that fits in fewer bits: -128 is an 8-bit number, 128 is not.
+        let bits = |sign: i64| {
+            let complement = |&value: &i64| (value * sign).max(-(value * sign) - 1);
             self.activation
-                .iter_mut()
-                .for_each(|value| *value = -*value);
-            scale = -scale;
+                .iter()
+                .chain(&self.weight)
+                .map(complement)
+                .max()
+        };
+        let first_is_negative = self.weight.iter().find(|&&value| value != 0) < Some(&0);
+        let (kept, negated) = (bits(1), bits(-1));
+        if negated < kept || (negated == kept && first_is_negative) {
+            negate(&mut self.activation);
+            negate(&mut self.weight);
         }
         self.scale = scale;
         Some(())
@@ -47,6 +62,10 @@ impl RawTerm {
             weight: largest(&self.weight),
         }
     }
+}
+
+fn negate(values: &mut [i64]) {
+    values.iter_mut().for_each(|value| *value = -*value);
 }
 
 /// The largest magnitude, 0 of nothing.
@@ -81,7 +100,9 @@ impl Cost {
     }
 
     fn of_sizes(sizes: impl Iterator<Item = Size> + Clone) -> Self {
-        let common = sizes.clone().fold(0, |common, size| gcd(common, size.scale));
+        let common = sizes
+            .clone()
+            .fold(0, |common, size| gcd(common, size.scale));
         let mut cost = Self {
             largest: 0,
             total: 0,
@@ -148,7 +169,11 @@ fn candidates(first: &RawTerm, second: &RawTerm) -> Vec<i64> {
     let mut multiples = vec![1, -1];
     for (target, other, step) in [
         (&first.weight, &second.weight, -(weight_step as f64)),
-        (&second.activation, &first.activation, activation_step as f64),
+        (
+            &second.activation,
+            &first.activation,
+            activation_step as f64,
+        ),
     ] {
         let projection = dot(target, other) / (dot(other, other) * step);
         for multiple in [projection.floor(), projection.ceil()] {
@@ -197,4 +222,90 @@ fn combine(target: &[i64], multiple: i64, other: &[i64]) -> Option<Vec<i64>> {
         .zip(other)
         .map(|(&target, &other)| target.checked_add(multiple.checked_mul(other)?))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn term(scale: i64, activation: &[i64], weight: &[i64]) -> RawTerm {
+        RawTerm {
+            scale,
+            activation: activation.to_vec(),
+            weight: weight.to_vec(),
+        }
+    }
+
+    fn products(terms: &[RawTerm], rows: usize, columns: usize) -> Vec<i64> {
+        (0..rows)
+            .flat_map(|row| (0..columns).map(move |column| (row, column)))
+            .map(|(row, column)| {
+                terms
+                    .iter()
+                    .map(|term| term.scale * term.activation[row] * term.weight[column])
+                    .sum()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn common_divisors_become_the_scale() {
+        let mut normalised = term(1, &[4, -8, 0], &[-6, 3]);
+        normalised.normalise().unwrap();
+        assert_eq!(normalised.scale, 12);
+        assert_eq!(normalised.activation, [1, -2, 0]);
+        assert_eq!(normalised.weight, [-2, 1]);
+    }
+
+    #[test]
+    fn signs_save_a_bit() {
+        let mut normalised = term(-1, &[128, 3], &[-1, 0]);
+        normalised.normalise().unwrap();
+        assert_eq!(normalised.scale, 1);
+        let mut exact = term(1, &[128, -127], &[128, -127]);
+        exact.normalise().unwrap();
+        assert_eq!((exact.activation[0], exact.weight[0]), (-128, -128));
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_refused() {
+        assert!(term(1, &[i64::MIN], &[1]).normalise().is_none());
+        assert!(term(i64::MAX, &[2], &[1]).normalise().is_none());
+    }
+
+    #[test]
+    fn scales_are_folded_into_the_smaller_factor() {
+        let terms = [term(4, &[1, 3], &[100, 7]), term(8, &[5, 1], &[0, 1])];
+        assert_eq!(Cost::of(&terms).largest, 100);
+        assert_eq!(Cost::of(&terms[..1]).largest, 100);
+        assert_eq!(Cost::of(&[]).largest, 0);
+        let terms = [term(1, &[1], &[1]), term(300, &[2], &[9])];
+        assert_eq!(Cost::of(&terms).largest, 600);
+    }
+
+    proptest! {
+        #[test]
+        fn products_stay_and_the_cost_never_rises(
+            activations in proptest::collection::vec(-1000i64..=1000, 3 * 7),
+            weights in proptest::collection::vec(-1000i64..=1000, 3 * 5),
+            scales in proptest::collection::vec(1i64..=64, 3),
+        ) {
+            let mut terms: Vec<RawTerm> = scales
+                .iter()
+                .zip(activations.chunks(7).zip(weights.chunks(5)))
+                .map(|(&scale, (activation, weight))| term(scale, activation, weight))
+                .collect();
+            let expected = products(&terms, 7, 5);
+            for term in &mut terms {
+                term.normalise().unwrap();
+            }
+            prop_assert_eq!(products(&terms, 7, 5), expected.clone());
+            let before = Cost::of(&terms);
+            balance(&mut terms);
+            prop_assert!(Cost::of(&terms) <= before);
+            prop_assert_eq!(products(&terms, 7, 5), expected);
+        }
+    }
 }

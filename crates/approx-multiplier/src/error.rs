@@ -259,7 +259,9 @@ pub enum MultiplierError {
     NoPairs,
 
     /// A table has too high a rank for the factorisation asked for: a table lookup is faster.
-    #[error("the rank is at least {at_least}: above the limit a table lookup is faster than a factorisation")]
+    #[error(
+        "the rank is at least {at_least}: above the limit a table lookup is faster than a factorisation"
+    )]
     RankTooHigh {
         /// A lower bound of the rank, one above the limit.
         at_least: usize,
@@ -277,7 +279,9 @@ pub enum MultiplierError {
     },
 
     /// A factorisation that leaves operand codes out cannot fill a table.
-    #[error("the factorisation holds for codes {low} to {high} only, not for all of a {format} operand")]
+    #[error(
+        "the factorisation holds for codes {low} to {high} only, not for all of a {format} operand"
+    )]
     RestrictedCodes {
         /// The lowest code that it holds for.
         low: i32,
@@ -287,7 +291,20 @@ pub enum MultiplierError {
         format: OperandFormat,
     },
 
+    /// More terms were asked for than a table can have.
+    #[error(
+        "a rank of {rank} is too high for a table whose operands have no more than {codes} codes"
+    )]
+    RankOutOfRange {
+        /// The rank asked for.
+        rank: usize,
+        /// The codes of the operand that has fewer of them.
+        codes: usize,
+    },
+
     /// Numbers of a factorisation became too large.
-    #[error("the integer factors do not fit in 64 bits: use the table itself, or lower the limit of the rank")]
+    #[error(
+        "the integer factors do not fit in 64 bits: use the table itself, or lower the limit of the rank"
+    )]
     FactorsOutOfRange,
 }

@@ -33,8 +33,8 @@ impl fmt::Display for Form {
 /// ```
 /// use approx_multiplier::ExactIn;
 ///
-/// let formats = ExactIn::of(&[0, -129, 512]);
-/// assert!(formats.bf16 == false && formats.f16 && formats.tf32 && formats.int16 && !formats.int8);
+/// let formats = ExactIn::of(&[0, -257, 512]);
+/// assert!(!formats.bf16 && formats.f16 && formats.tf32 && formats.int16 && !formats.int8);
 /// // 512 needs only one significant bit.
 /// assert!(ExactIn::of(&[512]).bf16);
 /// ```
@@ -284,9 +284,7 @@ impl Factorization {
     pub fn common_scale(&self) -> i64 {
         self.terms
             .iter()
-            .fold(0, |common, term| {
-                num_integer::gcd(common, term.scale)
-            })
+            .fold(0, |common, term| num_integer::gcd(common, term.scale))
             .max(1)
     }
 
@@ -346,5 +344,41 @@ impl Factorization {
             self.evaluate(a as i32, b as i32)
                 .expect("all codes of the formats are in the ranges, as checked above")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// For each format the largest number up to which all integers are exact, and the next one.
+    #[rstest]
+    #[case(256, 257, |exact: ExactIn| exact.bf16)]
+    #[case(2048, 2049, |exact: ExactIn| exact.f16)]
+    #[case(65504, 65536, |exact: ExactIn| exact.f16)]
+    #[case(2048, 2049, |exact: ExactIn| exact.tf32)]
+    #[case(65536, 65537, |exact: ExactIn| exact.tf32)]
+    #[case(1 << 24, (1 << 24) + 1, |exact: ExactIn| exact.f32)]
+    #[case(127, 128, |exact: ExactIn| exact.int8)]
+    #[case(-128, -129, |exact: ExactIn| exact.int8)]
+    #[case(32767, 32768, |exact: ExactIn| exact.int16)]
+    #[case(-32768, -32769, |exact: ExactIn| exact.int16)]
+    fn formats_hold_integers_up_to_their_precision(
+        #[case] held: i64,
+        #[case] not_held: i64,
+        #[case] format: fn(ExactIn) -> bool,
+    ) {
+        assert!(format(ExactIn::of(&[])) && format(ExactIn::of(&[0])));
+        assert!(format(ExactIn::of(&[1, held])));
+        assert!(!format(ExactIn::of(&[1, not_held])));
+    }
+
+    #[test]
+    fn extreme_integers_are_answered() {
+        let exact = ExactIn::of(&[i64::MIN]);
+        assert!(exact.bf16 && exact.tf32 && exact.f32 && !exact.f16 && !exact.int16);
+        assert!(!ExactIn::of(&[i64::MAX]).f32);
     }
 }

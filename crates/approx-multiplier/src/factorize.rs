@@ -255,6 +255,9 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
         // A sample's rank is a lower bound: what looks cheapest comes first, and the rest is skipped if it cannot win.
         ranks.sort_by_key(|&(products, _)| products);
         let mut best: Option<(usize, u128, Form, Vec<RawTerm>)> = None;
+        let mut failure = MultiplierError::RankTooHigh {
+            at_least: self.max_rank.saturating_add(1),
+        };
         for (least_products, form) in ranks {
             if best
                 .as_ref()
@@ -262,8 +265,14 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
             {
                 continue;
             }
-            let Some(terms) = self.terms(form, rows, columns, check)? else {
-                continue;
+            let terms = match self.terms(form, rows, columns, check) {
+                Ok(Some(terms)) => terms,
+                Ok(None) => continue,
+                // The other form may still do.
+                Err(error) => {
+                    failure = error;
+                    continue;
+                }
             };
             // In the error form the exact product's operands are factors, too.
             let plain = match form {
@@ -284,9 +293,7 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
                 best = Some((products, size, form, terms));
             }
         }
-        let (_, _, form, terms) = best.ok_or(MultiplierError::RankTooHigh {
-            at_least: self.max_rank + 1,
-        })?;
+        let (_, _, form, terms) = best.ok_or(failure)?;
         let coverage = match check {
             Check::Exhaustive => {
                 let (rows, columns) = self.size();
@@ -396,7 +403,12 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
             pivots
                 .rows
                 .iter()
-                .map(|&row| at(row, &pivots.columns).into_iter().map(BigInt::from).collect())
+                .map(|&row| {
+                    at(row, &pivots.columns)
+                        .into_iter()
+                        .map(BigInt::from)
+                        .collect()
+                })
                 .collect(),
         )?;
         (0..self.size().0).find(|&row| {
@@ -494,7 +506,11 @@ fn lattice_terms(
     let mut basis: Vec<Vec<i128>> = pivots
         .rows
         .iter()
-        .map(|&row| (0..columns).map(|column| entry(row, column).into()).collect())
+        .map(|&row| {
+            (0..columns)
+                .map(|column| entry(row, column).into())
+                .collect()
+        })
         .collect();
     let measured = measured_columns(columns, pivots);
     reduce(&mut basis, &measured).ok_or(Obstacle::Range)?;
@@ -513,9 +529,12 @@ fn lattice_terms(
             );
         }
     }
-    let (column_classes, distinct_columns) = classes(
-        (0..columns).map(|column| basis.iter().map(|vector| vector[column]).collect::<Vec<_>>()),
-    );
+    let (column_classes, distinct_columns) = classes((0..columns).map(|column| {
+        basis
+            .iter()
+            .map(|vector| vector[column])
+            .collect::<Vec<_>>()
+    }));
     let mut terms = coordinates
         .into_iter()
         .enumerate()
@@ -536,7 +555,10 @@ fn lattice_terms(
         .ok_or(Obstacle::Range)?;
     balance(&mut terms);
     for term in &mut terms {
-        term.activation = row_classes.iter().map(|&row| term.activation[row]).collect();
+        term.activation = row_classes
+            .iter()
+            .map(|&row| term.activation[row])
+            .collect();
         term.weight = column_classes
             .iter()
             .map(|&column| term.weight[column])

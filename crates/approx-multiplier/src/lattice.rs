@@ -105,8 +105,8 @@ pub(crate) fn reduce(basis: &mut [Vec<i128>], measured: &[usize]) -> Option<()> 
         for j in 0..=k {
             let mut product = 0i128;
             for &component in measured {
-                product = product
-                    .checked_add(basis[k][component].checked_mul(basis[j][component])?)?;
+                product =
+                    product.checked_add(basis[k][component].checked_mul(basis[j][component])?)?;
             }
             let mut value = BigInt::from(product);
             for i in 0..j {
@@ -126,8 +126,8 @@ pub(crate) fn reduce(basis: &mut [Vec<i128>], measured: &[usize]) -> Option<()> 
     while k < rank {
         subtract_multiple(basis, &determinants, &mut lambda, k, k - 1)?;
         let square = &determinants[k] * &determinants[k];
-        let next = &determinants[k + 1] * &determinants[k - 1]
-            + &lambda[k][k - 1] * &lambda[k][k - 1];
+        let next =
+            &determinants[k + 1] * &determinants[k - 1] + &lambda[k][k - 1] * &lambda[k][k - 1];
         if &next * LOVASZ.1 < square * LOVASZ.0 {
             exchange(basis, &mut determinants, &mut lambda, k, next);
             k = (k - 1).max(1);
@@ -295,8 +295,8 @@ impl ModularLattice {
             let vector_cofactor = &row[column] / &common.gcd;
             for (value, other) in vector[column..].iter_mut().zip(&mut row[column..]) {
                 let combined = &*other * &common.x + &*value * &common.y;
-                *value = (&*other * &row_cofactor - &*value * &vector_cofactor)
-                    .mod_floor(&self.modulus);
+                *value =
+                    (&*other * &row_cofactor - &*value * &vector_cofactor).mod_floor(&self.modulus);
                 *other = combined.mod_floor(&self.modulus);
             }
             // The modulus itself is a residue of 0.
@@ -321,5 +321,139 @@ impl ModularLattice {
             }
         }
         self.basis
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn big(matrix: &[Vec<i64>]) -> Vec<Vec<BigInt>> {
+        matrix
+            .iter()
+            .map(|row| row.iter().map(|&value| value.into()).collect())
+            .collect()
+    }
+
+    #[test]
+    fn residues_and_inverses() {
+        for value in [1, 2, 3, PRIME - 1, 1 << 60] {
+            assert_eq!(multiply(value, inverse(value)), 1);
+        }
+        assert_eq!(multiply(PRIME - 1, PRIME - 1), 1);
+        assert_eq!((residue(-1), residue(PRIME as i64)), (PRIME - 1, 0));
+        assert_eq!(residue(i64::MIN), PRIME - 4);
+    }
+
+    #[test]
+    fn pivots_stop_at_the_limit() {
+        let identity = |row, column| i64::from(row == column);
+        assert_eq!(Pivots::find(5, 7, 4, identity), None);
+        assert_eq!(Pivots::find(5, 7, 5, identity).unwrap().rows.len(), 5);
+        assert_eq!(Pivots::find(3, 3, 0, |_, _| 0), Some(Pivots::default()));
+        let two = Pivots::find(4, 4, 9, |row, column| (row * column) as i64 + 1).unwrap();
+        assert_eq!((two.rows, two.columns), (vec![0, 1], vec![0, 1]));
+    }
+
+    #[test]
+    fn a_known_basis_is_reduced() {
+        let mut basis = vec![vec![1, 1, 1], vec![-1, 0, 2], vec![3, 5, 6]];
+        reduce(&mut basis, &[0, 1, 2]).unwrap();
+        let mut lengths: Vec<i128> = basis
+            .iter()
+            .map(|vector| vector.iter().map(|value| value * value).sum())
+            .collect();
+        lengths.sort_unstable();
+        assert_eq!(lengths, [1, 2, 5]);
+    }
+
+    #[test]
+    fn dependent_or_huge_vectors_are_refused() {
+        assert!(reduce(&mut [vec![1, 2], vec![2, 4]], &[0, 1]).is_none());
+        assert!(reduce(&mut [vec![i128::MAX], vec![1]], &[0]).is_none());
+        assert!(reduce(&mut [vec![1, 0], vec![0, 1]], &[0]).is_none());
+    }
+
+    #[test]
+    fn a_singular_matrix_has_no_inverse() {
+        assert!(Inverse::of(big(&[vec![1, 2], vec![2, 4]])).is_none());
+        let exchanged = Inverse::of(big(&[vec![0, 2], vec![3, 0]])).unwrap();
+        assert_eq!(exchanged.determinant, BigInt::from(6));
+        assert_eq!(exchanged.apply(&[2, 3]), [BigInt::from(9), BigInt::from(4)]);
+    }
+
+    #[test]
+    fn a_lattice_holds_what_was_inserted() {
+        let mut lattice = ModularLattice::new(2, 12.into());
+        lattice.insert(vec![4.into(), 2.into()]);
+        lattice.insert(vec![(-6).into(), 3.into()]);
+        // Determinant 12 = the gcd of all 2 x 2 minors of (4 2), (-6 3), (12 0), (0 12).
+        let basis = lattice.into_basis();
+        let determinant = &basis[0][0] * &basis[1][1];
+        assert_eq!(determinant, BigInt::from(12));
+        assert!(basis[1][0].is_zero());
+    }
+
+    fn square() -> impl Strategy<Value = Vec<Vec<i64>>> {
+        (1usize..6).prop_flat_map(|size| {
+            proptest::collection::vec(proptest::collection::vec(-99i64..=99, size), size)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn inverses_invert(matrix in square()) {
+            let size = matrix.len();
+            let pivots = Pivots::find(size, size, size, |row, column| matrix[row][column]).unwrap();
+            match Inverse::of(big(&matrix)) {
+                None => prop_assert!(pivots.rows.len() < size),
+                Some(inverse) => {
+                    prop_assert_eq!(pivots.rows.len(), size);
+                    for (index, row) in matrix.iter().enumerate() {
+                        for (column, value) in inverse.apply(row).into_iter().enumerate() {
+                            let expected = if index == column {
+                                inverse.determinant.clone()
+                            } else {
+                                BigInt::zero()
+                            };
+                            prop_assert_eq!(value, expected);
+                        }
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn reduction_keeps_the_lattice_and_shortens(matrix in square()) {
+            let Some(before) = Inverse::of(big(&matrix)) else {
+                return Ok(());
+            };
+            let size = matrix.len();
+            let mut basis: Vec<Vec<i128>> = matrix
+                .iter()
+                .map(|row| row.iter().map(|&value| value.into()).collect())
+                .collect();
+            reduce(&mut basis, &(0..size).collect::<Vec<_>>()).unwrap();
+            let reduced: Vec<Vec<i64>> = basis
+                .iter()
+                .map(|row| row.iter().map(|&value| value as i64).collect())
+                .collect();
+            // Combinations of the old vectors with integers, and as dense: the same lattice.
+            for row in &reduced {
+                for coordinate in before.apply(row) {
+                    prop_assert!(coordinate.is_multiple_of(&before.determinant));
+                }
+            }
+            let after = Inverse::of(big(&reduced)).unwrap();
+            prop_assert_eq!(&after.determinant, &before.determinant);
+            // A reduced basis's first vector: at most (1 / (0.99 - 0.25))^((n - 1) / 4) det^(1 / n).
+            let first: f64 = reduced[0].iter().map(|&value| (value * value) as f64).sum::<f64>().sqrt();
+            let n = size as f64;
+            let bound = (1.0f64 / 0.74).powf((n - 1.0) / 4.0)
+                * before.determinant.to_f64().unwrap().powf(1.0 / n);
+            prop_assert!(first <= bound * 1.000_001, "{first} > {bound}");
+        }
     }
 }

@@ -10,7 +10,8 @@
 //! - [`Multiplier`]: a named definition with a [`ContentHash`] and, where known, its [`HardwareFigures`].
 //! - [`MultiplierSource`]: how a configuration file or a command line says which multiplier it means.
 //! - [`evoapprox`]: the multipliers of EvoApproxLib, bundled.
-//! - [`Factorization`]: a multiplier as an exact sum of products of one-operand functions.
+//! - [`Factorization`]: a multiplier as an exact sum of products of one-operand functions; [`TruncatedFactorization`]: as an
+//!   inexact one of fewer.
 //! - [`ErrorMetrics`]: how wrong a multiplier is, with the definitions of the literature.
 //!
 //! # Conventions
@@ -56,6 +57,7 @@ mod npy;
 mod operand;
 mod source;
 mod table;
+mod truncated;
 
 pub use error::MultiplierError;
 pub use factorization::{Certificate, ExactIn, Factorization, Form, Term};
@@ -68,3 +70,4 @@ pub use multiplier::{Definition, Multiplier};
 pub use operand::{OperandFormat, Signedness};
 pub use source::MultiplierSource;
 pub use table::{MAX_INDEX_BITS, ProductTable};
+pub use truncated::{TruncatedFactorization, TruncatedTerm};
