@@ -22,7 +22,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::balance::{Cost, RawTerm, balance};
-use crate::lattice::{Inverse, ModularLattice, Pivots, reduce};
+use crate::lattice::{Inverse, ModularLattice, PRIMES, Pivots, reduce};
 use crate::{Coverage, Factorization, Form, MultiplierError, OperandFormat, ProductTable};
 
 /// Components in which lengths are measured, at most: a sample of them will do to tell short from long.
@@ -248,7 +248,7 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
         let mut ranks: Vec<(usize, Form)> = forms
             .iter()
             .filter_map(|&form| {
-                let pivots = self.pivots(form, rows, columns)?;
+                let pivots = self.pivots(form, rows, columns, PRIMES[0])?;
                 Some((products(form, pivots.rows.len()), form))
             })
             .collect();
@@ -313,10 +313,14 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     }
 
     /// Pivots among the given rows and columns; `None` if there are more than the limit.
-    fn pivots(&self, form: Form, rows: &[usize], columns: &[usize]) -> Option<Pivots> {
-        let found = Pivots::find(rows.len(), columns.len(), self.max_rank, |row, column| {
-            self.entry(form, rows[row], columns[column])
-        })?;
+    fn pivots(&self, form: Form, rows: &[usize], columns: &[usize], prime: u64) -> Option<Pivots> {
+        let found = Pivots::find(
+            rows.len(),
+            columns.len(),
+            self.max_rank,
+            prime,
+            |row, column| self.entry(form, rows[row], columns[column]),
+        )?;
         Some(Pivots {
             rows: found.rows.into_iter().map(|row| rows[row]).collect(),
             columns: found
@@ -337,14 +341,18 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     ) -> Result<Option<Vec<RawTerm>>, MultiplierError> {
         let (mut rows, mut columns) = (rows.to_vec(), columns.to_vec());
         let mut rank = None;
-        loop {
-            let Some(pivots) = self.pivots(form, &rows, &columns) else {
+        let mut primes = PRIMES.into_iter();
+        let mut prime = primes.next();
+        while let Some(modulus) = prime {
+            let Some(pivots) = self.pivots(form, &rows, &columns, modulus) else {
                 return Ok(None);
             };
-            if rank.replace(pivots.rows.len()) == Some(pivots.rows.len()) {
-                // The rank modulo the prime did not grow with a row and a column that are independent.
-                return Err(MultiplierError::FactorsOutOfRange);
+            if rank.is_some_and(|rank| pivots.rows.len() <= rank) {
+                // It should have grown with a row and a column that are independent, and did not modulo this prime.
+                prime = primes.next();
+                continue;
             }
+            rank = Some(pivots.rows.len());
             let (row, column) = match self.integer_terms(form, &pivots) {
                 Ok(terms) => match self.mismatch(form, &terms, &rows, &columns, check) {
                     None => return Ok(Some(terms)),
@@ -360,6 +368,8 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
             rows.push(row);
             columns.push(column);
         }
+        // A determinant of independent rows that is divisible by all of the primes does not fit, either.
+        Err(MultiplierError::FactorsOutOfRange)
     }
 
     /// The better one of the terms by rows and by columns.

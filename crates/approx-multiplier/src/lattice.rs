@@ -1,42 +1,47 @@
 //! Exact linear algebra over the integers: what the factoriser needs of ranks, lattices and linear systems.
 //!
 //! Nothing here rounds. Ranks are found modulo a prime, so they can be too small (never too large) for a matrix made for
-//! it; the factoriser notices because it compares every entry.
+//! it; the factoriser notices because it compares products, and takes the next prime.
 
 use num_bigint::BigInt;
 use num_integer::Integer;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
-/// The Mersenne prime `2^61 - 1`: the residues of two products' sum fit in 128 bits with room, and a random matrix's
-/// rank falls modulo it with a probability of about `2^-61`.
-const PRIME: u64 = (1 << 61) - 1;
+/// Primes modulo which ranks are found. The first one, a Mersenne prime, is quick to divide by; a random matrix's rank falls
+/// modulo one of them with a probability of about `2^-61`.
+pub(crate) const PRIMES: [u64; 3] = [MERSENNE, (1 << 61) - 31, (1 << 61) - 45];
+
+const MERSENNE: u64 = (1 << 61) - 1;
 
 /// Lovász's constant, 0.99 as a fraction: close to 1 for short vectors, below it for a polynomial number of steps.
 const LOVASZ: (u32, u32) = (99, 100);
 
-fn residue(value: i64) -> u64 {
-    i128::from(value).rem_euclid(PRIME.into()) as u64
+fn residue(value: i64, prime: u64) -> u64 {
+    i128::from(value).rem_euclid(prime.into()) as u64
 }
 
-fn multiply(a: u64, b: u64) -> u64 {
+fn multiply(a: u64, b: u64, prime: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
-    // 2^61 is 1 modulo the prime: the bits above count like those below.
-    let folded = (product as u64 & PRIME) + (product >> 61) as u64;
-    if folded >= PRIME {
-        folded - PRIME
+    if prime != MERSENNE {
+        return (product % u128::from(prime)) as u64;
+    }
+    // 2^61 is 1 modulo this prime: the bits above count like those below.
+    let folded = (product as u64 & MERSENNE) + (product >> 61) as u64;
+    if folded >= MERSENNE {
+        folded - MERSENNE
     } else {
         folded
     }
 }
 
-fn inverse(value: u64) -> u64 {
+fn inverse(value: u64, prime: u64) -> u64 {
     // Fermat's little theorem.
-    let (mut result, mut power, mut exponent) = (1, value, PRIME - 2);
+    let (mut result, mut power, mut exponent) = (1, value, prime - 2);
     while exponent > 0 {
         if exponent & 1 == 1 {
-            result = multiply(result, power);
+            result = multiply(result, power, prime);
         }
-        power = multiply(power, power);
+        power = multiply(power, power, prime);
         exponent >>= 1;
     }
     result
@@ -50,12 +55,13 @@ pub(crate) struct Pivots {
 }
 
 impl Pivots {
-    /// As many independent rows and columns as there are, by elimination modulo a prime; `None` as soon as there are
+    /// As many independent rows and columns as there are modulo a prime, one of [`PRIMES`]; `None` as soon as there are
     /// more than `limit`.
     pub(crate) fn find(
         rows: usize,
         columns: usize,
         limit: usize,
+        prime: u64,
         entry: impl Fn(usize, usize) -> i64,
     ) -> Option<Self> {
         let mut pivots = Self::default();
@@ -64,15 +70,15 @@ impl Pivots {
         let mut row = vec![0; columns];
         for index in 0..rows {
             for (column, value) in row.iter_mut().enumerate() {
-                *value = residue(entry(index, column));
+                *value = residue(entry(index, column), prime);
             }
             for (earlier, &pivot) in echelon.iter().zip(&pivots.columns) {
                 let factor = row[pivot];
                 if factor != 0 {
-                    let negated = PRIME - factor;
+                    let negated = prime - factor;
                     for (value, &other) in row.iter_mut().zip(earlier) {
-                        let sum = *value + multiply(negated, other);
-                        *value = if sum >= PRIME { sum - PRIME } else { sum };
+                        let sum = *value + multiply(negated, other, prime);
+                        *value = if sum >= prime { sum - prime } else { sum };
                     }
                 }
             }
@@ -82,8 +88,12 @@ impl Pivots {
             if pivots.rows.len() == limit {
                 return None;
             }
-            let scale = inverse(row[pivot]);
-            echelon.push(row.iter().map(|&value| multiply(value, scale)).collect());
+            let scale = inverse(row[pivot], prime);
+            echelon.push(
+                row.iter()
+                    .map(|&value| multiply(value, scale, prime))
+                    .collect(),
+            );
             pivots.rows.push(index);
             pivots.columns.push(pivot);
         }
@@ -339,21 +349,34 @@ mod tests {
 
     #[test]
     fn residues_and_inverses() {
-        for value in [1, 2, 3, PRIME - 1, 1 << 60] {
-            assert_eq!(multiply(value, inverse(value)), 1);
+        for prime in PRIMES {
+            for value in [1, 2, 3, prime - 1, 1 << 60] {
+                assert_eq!(multiply(value, inverse(value, prime), prime), 1);
+            }
+            assert_eq!(multiply(prime - 1, prime - 1, prime), 1);
+            assert_eq!(residue(-1, prime), prime - 1);
+            assert_eq!(residue(prime as i64, prime), 0);
         }
-        assert_eq!(multiply(PRIME - 1, PRIME - 1), 1);
-        assert_eq!((residue(-1), residue(PRIME as i64)), (PRIME - 1, 0));
-        assert_eq!(residue(i64::MIN), PRIME - 4);
+        assert_eq!(residue(i64::MIN, MERSENNE), MERSENNE - 4);
     }
 
     #[test]
     fn pivots_stop_at_the_limit() {
         let identity = |row, column| i64::from(row == column);
-        assert_eq!(Pivots::find(5, 7, 4, identity), None);
-        assert_eq!(Pivots::find(5, 7, 5, identity).unwrap().rows.len(), 5);
-        assert_eq!(Pivots::find(3, 3, 0, |_, _| 0), Some(Pivots::default()));
-        let two = Pivots::find(4, 4, 9, |row, column| (row * column) as i64 + 1).unwrap();
+        assert_eq!(Pivots::find(5, 7, 4, MERSENNE, identity), None);
+        assert_eq!(
+            Pivots::find(5, 7, 5, MERSENNE, identity)
+                .unwrap()
+                .rows
+                .len(),
+            5
+        );
+        assert_eq!(
+            Pivots::find(3, 3, 0, MERSENNE, |_, _| 0),
+            Some(Pivots::default())
+        );
+        let two =
+            Pivots::find(4, 4, 9, PRIMES[1], |row, column| (row * column) as i64 + 1).unwrap();
         assert_eq!((two.rows, two.columns), (vec![0, 1], vec![0, 1]));
     }
 
@@ -406,7 +429,7 @@ mod tests {
         #[test]
         fn inverses_invert(matrix in square()) {
             let size = matrix.len();
-            let pivots = Pivots::find(size, size, size, |row, column| matrix[row][column]).unwrap();
+            let pivots = Pivots::find(size, size, size, MERSENNE, |row, column| matrix[row][column]).unwrap();
             match Inverse::of(big(&matrix)) {
                 None => prop_assert!(pivots.rows.len() < size),
                 Some(inverse) => {

@@ -333,6 +333,22 @@ fn other_codes_than_the_formats_are_refused(#[case] low: i32, #[case] high: i32)
     ));
 }
 
+/// `2^31 * 2^30 - 1` is the prime modulo which the rank is looked for first: it is 1 there, and 2 in truth.
+#[test]
+fn a_determinant_that_vanishes_modulo_a_prime_is_noticed() {
+    let format = OperandFormat::unsigned(2).unwrap();
+    let table = ProductTable::from_fn(format, format, |a, b| match (a, b) {
+        (0, 0) => -(1 << 31),
+        (1, 1) => -(1 << 30),
+        (0, 1) | (1, 0) => 1,
+        _ => 0,
+    })
+    .unwrap();
+    let found = Factorization::of(&table, &in_form(Form::Table)).unwrap();
+    assert_eq!(found.rank(), 2);
+    assert_eq!(found.to_table().unwrap(), table);
+}
+
 fn format() -> impl Strategy<Value = OperandFormat> {
     (2u8..=8, any::<bool>()).prop_map(|(bits, signed)| {
         let signedness = if signed {
