@@ -257,4 +257,54 @@ pub enum MultiplierError {
     /// A measurement over no operand pairs was asked for.
     #[error("error metrics need at least one operand pair: 0 were asked for")]
     NoPairs,
+
+    /// A table has too high a rank for the factorisation asked for: a table lookup is faster.
+    #[error(
+        "the rank is at least {at_least}: above the limit a table lookup is faster than a factorisation"
+    )]
+    RankTooHigh {
+        /// A lower bound of the rank, one above the limit.
+        at_least: usize,
+    },
+
+    /// A range of operand codes is empty or not within the operand's format.
+    #[error("{low} to {high} is not a range of codes of a {format} operand, {} to {}", format.min_code(), format.max_code())]
+    CodesOutOfFormat {
+        /// The lowest code of the range.
+        low: i32,
+        /// The highest code of the range.
+        high: i32,
+        /// The operand's format.
+        format: OperandFormat,
+    },
+
+    /// A factorisation that leaves operand codes out cannot fill a table.
+    #[error(
+        "the factorisation holds for codes {low} to {high} only, not for all of a {format} operand"
+    )]
+    RestrictedCodes {
+        /// The lowest code that it holds for.
+        low: i32,
+        /// The highest code that it holds for.
+        high: i32,
+        /// The operand's format.
+        format: OperandFormat,
+    },
+
+    /// More terms were asked for than a table can have.
+    #[error(
+        "a rank of {rank} is too high for a table whose operands have no more than {codes} codes"
+    )]
+    RankOutOfRange {
+        /// The rank asked for.
+        rank: usize,
+        /// The codes of the operand that has fewer of them.
+        codes: usize,
+    },
+
+    /// Numbers of a factorisation became too large.
+    #[error(
+        "the integer factors do not fit in 64 bits: use the table itself, or lower the limit of the rank"
+    )]
+    FactorsOutOfRange,
 }

@@ -10,6 +10,8 @@
 //! - [`Multiplier`]: a named definition with a [`ContentHash`] and, where known, its [`HardwareFigures`].
 //! - [`MultiplierSource`]: how a configuration file or a command line says which multiplier it means.
 //! - [`evoapprox`]: the multipliers of EvoApproxLib, bundled.
+//! - [`Factorization`]: a multiplier as an exact sum of products of one-operand functions; [`TruncatedFactorization`]: as an
+//!   inexact one of fewer.
 //! - [`ErrorMetrics`]: how wrong a multiplier is, with the definitions of the literature.
 //!
 //! # Conventions
@@ -39,20 +41,27 @@
 //! # }
 //! ```
 
+mod balance;
 mod compression;
 mod error;
 pub mod evoapprox;
+mod factorization;
+mod factorize;
 mod hardware;
 mod hash;
 mod htp;
+mod lattice;
 mod metrics;
 mod multiplier;
 mod npy;
 mod operand;
 mod source;
 mod table;
+mod truncated;
 
 pub use error::MultiplierError;
+pub use factorization::{Certificate, ExactIn, Factorization, Form, Term};
+pub use factorize::FactorizationOptions;
 pub use hardware::HardwareFigures;
 pub use hash::ContentHash;
 pub use htp::{Feature, HtpModel, HtpTerm};
@@ -61,3 +70,4 @@ pub use multiplier::{Definition, Multiplier};
 pub use operand::{OperandFormat, Signedness};
 pub use source::MultiplierSource;
 pub use table::{MAX_INDEX_BITS, ProductTable};
+pub use truncated::{TruncatedFactorization, TruncatedTerm};

@@ -1,0 +1,659 @@
+//! Finds exact integer factorisations.
+//!
+//! The rows of a table span a lattice whose rank is the table's. A basis of it is one side of a factorisation, and the rows'
+//! coordinates in that basis are the other:
+//!
+//! 1. Independent rows and columns ("pivots") are found by elimination modulo a prime. Restricted to the pivot columns,
+//!    rows live in a space of as many dimensions as the rank, where everything below happens.
+//! 2. The pivot rows are reduced to short vectors. All other rows' coordinates in them are fractions with a common
+//!    denominator; a Hermite normal form modulo the denominator makes a basis of them. Because these coordinates are
+//!    taken modulo whole short vectors, the new basis vectors are short as well, whatever the determinant.
+//! 3. They are reduced once more, and the coordinates of all rows in them solved for.
+//! 4. The same with rows and columns exchanged; the sizes of both sides are balanced, and the better result is kept.
+//! 5. Every product is compared.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use num_bigint::BigInt;
+use num_integer::Integer;
+use num_traits::{One, ToPrimitive, Zero};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use crate::balance::{Cost, RawTerm, balance};
+use crate::lattice::{Inverse, ModularLattice, PRIMES, Pivots, reduce};
+use crate::{Coverage, Factorization, Form, MultiplierError, OperandFormat, ProductTable};
+
+/// Components in which lengths are measured, at most: a sample of them will do to tell short from long.
+const MEASURED: usize = 1024;
+
+/// Rows and columns of a function that are searched for pivots before any others.
+const SAMPLED: usize = 192;
+
+/// What to look for in [`Factorization::of`].
+///
+/// ```
+/// use approx_multiplier::{Factorization, FactorizationOptions, Form, evoapprox};
+///
+/// let table = evoapprox::multiplier("mul8s_1KVP")?.to_table()?;
+/// let options = FactorizationOptions {
+///     form: Some(Form::Error),
+///     weight_codes: Some(-127..=127),
+///     ..FactorizationOptions::default()
+/// };
+/// let factorization = Factorization::of(&table, &options)?;
+/// assert_eq!((factorization.form(), factorization.rank()), (Form::Error, 3));
+/// assert_eq!(factorization.evaluate(5, -128), None);
+/// # Ok::<(), approx_multiplier::MultiplierError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactorizationOptions {
+    /// The largest rank to accept: above it a table lookup is faster. 32 by default.
+    pub max_rank: usize,
+    /// The form; the one with fewer products, then the one with smaller factors, if none is given.
+    pub form: Option<Form>,
+    /// The activation codes that occur: all of the format if none are given. A narrower range can lower the rank.
+    pub activation_codes: Option<RangeInclusive<i32>>,
+    /// The weight codes that occur: all of the format if none are given.
+    pub weight_codes: Option<RangeInclusive<i32>>,
+}
+
+impl Default for FactorizationOptions {
+    fn default() -> Self {
+        Self {
+            max_rank: 32,
+            form: None,
+            activation_codes: None,
+            weight_codes: None,
+        }
+    }
+}
+
+impl Factorization {
+    /// Factorises a table of up to 12 x 12 bits and compares every product. The same table gives the same factors.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::RankTooHigh`] if the rank of each form asked for is above the options' limit,
+    /// [`MultiplierError::CodesOutOfFormat`] if a range of codes is empty or not of the operand's format, and
+    /// [`MultiplierError::FactorsOutOfRange`] if factors do not fit in 64 bits, which ranks far above the default limit
+    /// could lead to.
+    pub fn of(
+        table: &ProductTable,
+        options: &FactorizationOptions,
+    ) -> Result<Self, MultiplierError> {
+        let problem = Problem::new(
+            (table.activation(), table.weight()),
+            |a, b| table.get(a, b).into(),
+            options,
+        )?;
+        let (rows, columns) = problem.size();
+        problem.solve(
+            &(0..rows).collect::<Vec<_>>(),
+            &(0..columns).collect::<Vec<_>>(),
+            Check::Exhaustive,
+        )
+    }
+
+    /// Factorises a function of operands of up to 16 x 16 bits, of which no table could be made.
+    ///
+    /// The rank is found from a sample of its rows and columns; wherever one of the compared products differs, it
+    /// grows. Compared are `pairs` operand pairs drawn at random from `seed`, and besides all products of some tens to
+    /// hundreds of codes with each other, the extreme ones, powers of two and their neighbours among them. The function is
+    /// called for all codes with as many others as the rank, and for the pairs compared.
+    ///
+    /// ```
+    /// use approx_multiplier::{Coverage, Factorization, FactorizationOptions, OperandFormat};
+    ///
+    /// let format = OperandFormat::signed(16)?;
+    /// let factorization = Factorization::of_function(
+    ///     format,
+    ///     format,
+    ///     |a, b| a * (b & !7) + (a & 3),
+    ///     &FactorizationOptions::default(),
+    ///     100_000,
+    ///     42,
+    /// )?;
+    /// assert_eq!(factorization.products(), 2);
+    /// assert_eq!(factorization.evaluate(-32767, 32767), Some(-32767 * 32760 + 1));
+    /// assert_eq!(
+    ///     factorization.certificate().coverage,
+    ///     Coverage::Sampled { pairs: 100_000, seed: 42 }
+    /// );
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`of`](Self::of), and [`MultiplierError::NoPairs`] if `pairs` is 0.
+    pub fn of_function(
+        activation: OperandFormat,
+        weight: OperandFormat,
+        product: impl Fn(i64, i64) -> i64,
+        options: &FactorizationOptions,
+        pairs: u64,
+        seed: u64,
+    ) -> Result<Self, MultiplierError> {
+        if pairs == 0 {
+            return Err(MultiplierError::NoPairs);
+        }
+        let problem = Problem::new(
+            (activation, weight),
+            |a, b| product(a.into(), b.into()),
+            options,
+        )?;
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let rows = sample(&problem.codes.0, &mut random);
+        let columns = sample(&problem.codes.1, &mut random);
+        problem.solve(&rows, &columns, Check::Sampled { pairs, seed })
+    }
+}
+
+/// Positions in a range of codes: the extremes, powers of two and their neighbours, and random ones.
+fn sample(codes: &RangeInclusive<i32>, random: &mut Xoshiro256PlusPlus) -> Vec<usize> {
+    let count = count(codes);
+    let mut positions: Vec<usize> = (0..=16)
+        .flat_map(|bit| [1 << bit, -(1 << bit)])
+        .flat_map(|power| [power - 1, power, power + 1])
+        .chain([*codes.start(), *codes.end()])
+        .filter(|code| codes.contains(code))
+        .map(|code| (code - codes.start()) as usize)
+        .collect();
+    positions.extend((0..SAMPLED).map(|_| below(random, count)));
+    positions.sort_unstable();
+    positions.dedup();
+    positions
+}
+
+/// A random number below `count`, which is far below 2^32: the rest of the division hardly favours any.
+fn below(random: &mut Xoshiro256PlusPlus, count: usize) -> usize {
+    (random.next_u64() % count as u64) as usize
+}
+
+fn count(codes: &RangeInclusive<i32>) -> usize {
+    (codes.end() - codes.start()) as usize + 1
+}
+
+/// How products are compared.
+#[derive(Clone, Copy)]
+enum Check {
+    Exhaustive,
+    Sampled { pairs: u64, seed: u64 },
+}
+
+/// Why terms could not be found with some pivots.
+enum Obstacle {
+    /// In this column the pivot rows' lattice is not made of integers: the matrix has a higher rank.
+    Column(usize),
+    /// A number became too large.
+    Range,
+}
+
+/// A function to factorise, with the codes it is factorised for.
+struct Problem<F> {
+    formats: (OperandFormat, OperandFormat),
+    codes: (RangeInclusive<i32>, RangeInclusive<i32>),
+    max_rank: usize,
+    form: Option<Form>,
+    product: F,
+}
+
+impl<F: Fn(i32, i32) -> i64> Problem<F> {
+    fn new(
+        formats: (OperandFormat, OperandFormat),
+        product: F,
+        options: &FactorizationOptions,
+    ) -> Result<Self, MultiplierError> {
+        Ok(Self {
+            formats,
+            codes: (
+                checked_codes(options.activation_codes.as_ref(), formats.0)?,
+                checked_codes(options.weight_codes.as_ref(), formats.1)?,
+            ),
+            max_rank: options.max_rank,
+            form: options.form,
+            product,
+        })
+    }
+
+    /// How many codes each operand has.
+    fn size(&self) -> (usize, usize) {
+        (count(&self.codes.0), count(&self.codes.1))
+    }
+
+    /// The value that a form's terms have to add up to.
+    fn entry(&self, form: Form, row: usize, column: usize) -> i64 {
+        let a = self.codes.0.start() + row as i32;
+        let b = self.codes.1.start() + column as i32;
+        let product = (self.product)(a, b);
+        match form {
+            Form::Table => product,
+            Form::Error => product.wrapping_sub(i64::from(a) * i64::from(b)),
+        }
+    }
+
+    /// The best factorisation of the forms asked for. Pivots are first looked for in the given rows and columns.
+    fn solve(
+        &self,
+        rows: &[usize],
+        columns: &[usize],
+        check: Check,
+    ) -> Result<Factorization, MultiplierError> {
+        let forms = match self.form {
+            Some(form) => vec![form],
+            None => vec![Form::Table, Form::Error],
+        };
+        let products = |form: Form, rank: usize| rank + usize::from(form == Form::Error);
+        let mut ranks: Vec<(usize, Form)> = forms
+            .iter()
+            .filter_map(|&form| {
+                let pivots = self.pivots(form, rows, columns, PRIMES[0])?;
+                Some((products(form, pivots.rows.len()), form))
+            })
+            .collect();
+        // A sample's rank is a lower bound: what looks cheapest comes first, and the rest is skipped if it cannot win.
+        ranks.sort_by_key(|&(products, _)| products);
+        let mut best: Option<(usize, u128, Form, Vec<RawTerm>)> = None;
+        let mut failure = MultiplierError::RankTooHigh {
+            at_least: self.max_rank.saturating_add(1),
+        };
+        for (least_products, form) in ranks {
+            if best
+                .as_ref()
+                .is_some_and(|&(products, ..)| products < least_products)
+            {
+                continue;
+            }
+            let terms = match self.terms(form, rows, columns, check) {
+                Ok(Some(terms)) => terms,
+                Ok(None) => continue,
+                // The other form may still do.
+                Err(error) => {
+                    failure = error;
+                    continue;
+                }
+            };
+            // In the error form the exact product's operands are factors, too.
+            let plain = match form {
+                Form::Table => 0,
+                Form::Error => [&self.codes.0, &self.codes.1]
+                    .iter()
+                    .flat_map(|codes| [codes.start(), codes.end()])
+                    .map(|code| u128::from(code.unsigned_abs()))
+                    .max()
+                    .unwrap_or(0),
+            };
+            let size = Cost::of(&terms).largest.max(plain);
+            let products = products(form, terms.len());
+            if best
+                .as_ref()
+                .is_none_or(|best| (products, size) < (best.0, best.1))
+            {
+                best = Some((products, size, form, terms));
+            }
+        }
+        let (_, _, form, terms) = best.ok_or(failure)?;
+        let coverage = match check {
+            Check::Exhaustive => {
+                let (rows, columns) = self.size();
+                Coverage::Exhaustive {
+                    pairs: rows as u64 * columns as u64,
+                }
+            }
+            Check::Sampled { pairs, seed } => Coverage::Sampled { pairs, seed },
+        };
+        Ok(Factorization::from_verified(
+            self.formats,
+            self.codes.clone(),
+            form,
+            terms,
+            coverage,
+        ))
+    }
+
+    /// Pivots among the given rows and columns; `None` if there are more than the limit.
+    fn pivots(&self, form: Form, rows: &[usize], columns: &[usize], prime: u64) -> Option<Pivots> {
+        let found = Pivots::find(
+            rows.len(),
+            columns.len(),
+            self.max_rank,
+            prime,
+            |row, column| self.entry(form, rows[row], columns[column]),
+        )?;
+        Some(Pivots {
+            rows: found.rows.into_iter().map(|row| rows[row]).collect(),
+            columns: found
+                .columns
+                .into_iter()
+                .map(|column| columns[column])
+                .collect(),
+        })
+    }
+
+    /// Terms that add up to all compared values of a form; `None` if there are more than the limit.
+    fn terms(
+        &self,
+        form: Form,
+        rows: &[usize],
+        columns: &[usize],
+        check: Check,
+    ) -> Result<Option<Vec<RawTerm>>, MultiplierError> {
+        let (mut rows, mut columns) = (rows.to_vec(), columns.to_vec());
+        let mut rank = None;
+        let mut primes = PRIMES.into_iter();
+        let mut prime = primes.next();
+        while let Some(modulus) = prime {
+            let Some(pivots) = self.pivots(form, &rows, &columns, modulus) else {
+                return Ok(None);
+            };
+            if rank.is_some_and(|rank| pivots.rows.len() <= rank) {
+                // It should have grown with a row and a column that are independent, and did not modulo this prime.
+                prime = primes.next();
+                continue;
+            }
+            rank = Some(pivots.rows.len());
+            let (row, column) = match self.integer_terms(form, &pivots) {
+                Ok(terms) => match self.mismatch(form, &terms, &rows, &columns, check) {
+                    None => return Ok(Some(terms)),
+                    Some(pair) => pair,
+                },
+                Err(Obstacle::Column(column)) => (
+                    self.independent_row(form, &pivots, column)
+                        .ok_or(MultiplierError::FactorsOutOfRange)?,
+                    column,
+                ),
+                Err(Obstacle::Range) => return Err(MultiplierError::FactorsOutOfRange),
+            };
+            rows.push(row);
+            columns.push(column);
+        }
+        // A determinant of independent rows that is divisible by all of the primes does not fit, either.
+        Err(MultiplierError::FactorsOutOfRange)
+    }
+
+    /// The better one of the terms by rows and by columns.
+    fn integer_terms(&self, form: Form, pivots: &Pivots) -> Result<Vec<RawTerm>, Obstacle> {
+        let (rows, columns) = self.size();
+        let by_rows = lattice_terms(rows, columns, pivots, |row, column| {
+            self.entry(form, row, column)
+        })?;
+        let transposed = Pivots {
+            rows: pivots.columns.clone(),
+            columns: pivots.rows.clone(),
+        };
+        let by_columns = lattice_terms(columns, rows, &transposed, |column, row| {
+            self.entry(form, row, column)
+        });
+        // Exchanging the sides can only fail where the rows go through for a rank that is too low, which the comparison
+        // of products finds.
+        let Ok(mut by_columns) = by_columns else {
+            return Ok(by_rows);
+        };
+        for term in &mut by_columns {
+            std::mem::swap(&mut term.activation, &mut term.weight);
+            term.normalise().ok_or(Obstacle::Range)?;
+        }
+        Ok(if Cost::of(&by_columns) < Cost::of(&by_rows) {
+            by_columns
+        } else {
+            by_rows
+        })
+    }
+
+    /// A row that in this column is not the combination of the pivot rows that it is in the pivot columns.
+    fn independent_row(&self, form: Form, pivots: &Pivots, column: usize) -> Option<usize> {
+        let at = |row: usize, columns: &[usize]| -> Vec<i64> {
+            columns
+                .iter()
+                .map(|&column| self.entry(form, row, column))
+                .collect()
+        };
+        let inverse = Inverse::of(
+            pivots
+                .rows
+                .iter()
+                .map(|&row| {
+                    at(row, &pivots.columns)
+                        .into_iter()
+                        .map(BigInt::from)
+                        .collect()
+                })
+                .collect(),
+        )?;
+        (0..self.size().0).find(|&row| {
+            let coordinates = inverse.apply(&at(row, &pivots.columns));
+            let combined: BigInt = coordinates
+                .iter()
+                .zip(&pivots.rows)
+                .map(|(coordinate, &pivot)| coordinate * self.entry(form, pivot, column))
+                .sum();
+            combined != &inverse.determinant * self.entry(form, row, column)
+        })
+    }
+
+    /// A compared pair whose value is not the terms' sum.
+    fn mismatch(
+        &self,
+        form: Form,
+        terms: &[RawTerm],
+        rows: &[usize],
+        columns: &[usize],
+        check: Check,
+    ) -> Option<(usize, usize)> {
+        let differs = |row: usize, column: usize| {
+            // 128 bits: scale, factors and sum might together exceed 64 even though each of them fits.
+            let sum = terms.iter().fold(0i128, |sum, term| {
+                sum.wrapping_add(
+                    i128::from(term.scale)
+                        .wrapping_mul(term.activation[row].into())
+                        .wrapping_mul(term.weight[column].into()),
+                )
+            });
+            sum != self.entry(form, row, column).into()
+        };
+        let among_given = rows
+            .iter()
+            .flat_map(|&row| columns.iter().map(move |&column| (row, column)))
+            .find(|&(row, column)| differs(row, column));
+        match check {
+            // All rows and columns are given then.
+            Check::Exhaustive => among_given,
+            Check::Sampled { pairs, seed } => among_given.or_else(|| {
+                let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+                let (row_count, column_count) = self.size();
+                (0..pairs)
+                    .map(|_| {
+                        (
+                            below(&mut random, row_count),
+                            below(&mut random, column_count),
+                        )
+                    })
+                    .find(|&(row, column)| differs(row, column))
+            }),
+        }
+    }
+}
+
+fn checked_codes(
+    codes: Option<&RangeInclusive<i32>>,
+    format: OperandFormat,
+) -> Result<RangeInclusive<i32>, MultiplierError> {
+    let codes = codes
+        .cloned()
+        .unwrap_or(format.min_code()..=format.max_code());
+    if codes.is_empty() || !format.contains(*codes.start()) || !format.contains(*codes.end()) {
+        return Err(MultiplierError::CodesOutOfFormat {
+            low: *codes.start(),
+            high: *codes.end(),
+            format,
+        });
+    }
+    Ok(codes)
+}
+
+/// Balanced terms from a basis of the lattice of rows: the weights' factors are the basis vectors.
+fn lattice_terms(
+    rows: usize,
+    columns: usize,
+    pivots: &Pivots,
+    entry: impl Fn(usize, usize) -> i64,
+) -> Result<Vec<RawTerm>, Obstacle> {
+    let rank = pivots.rows.len();
+    if rank == 0 {
+        return Ok(Vec::new());
+    }
+    let projected = |row: usize| -> Vec<i64> {
+        pivots
+            .columns
+            .iter()
+            .map(|&column| entry(row, column))
+            .collect()
+    };
+    // Rows that agree in the pivot columns agree everywhere, and so do their coordinates.
+    let (row_classes, distinct_rows) = classes((0..rows).map(projected));
+
+    let mut basis: Vec<Vec<i128>> = pivots
+        .rows
+        .iter()
+        .map(|&row| {
+            (0..columns)
+                .map(|column| entry(row, column).into())
+                .collect()
+        })
+        .collect();
+    let measured = measured_columns(columns, pivots);
+    reduce(&mut basis, &measured).ok_or(Obstacle::Range)?;
+    extend_to_all_rows(&mut basis, pivots, &distinct_rows)?;
+    reduce(&mut basis, &measured).ok_or(Obstacle::Range)?;
+
+    let inverse = projected_inverse(&basis, pivots)?;
+    let mut coordinates = vec![Vec::with_capacity(distinct_rows.len()); rank];
+    for row in &distinct_rows {
+        for (values, scaled) in coordinates.iter_mut().zip(inverse.apply(row)) {
+            // Exact: the basis generates every row.
+            values.push(
+                (scaled / &inverse.determinant)
+                    .to_i64()
+                    .ok_or(Obstacle::Range)?,
+            );
+        }
+    }
+    let (column_classes, distinct_columns) = classes((0..columns).map(|column| {
+        basis
+            .iter()
+            .map(|vector| vector[column])
+            .collect::<Vec<_>>()
+    }));
+    let mut terms = coordinates
+        .into_iter()
+        .enumerate()
+        .map(|(index, activation)| {
+            let weight = distinct_columns
+                .iter()
+                .map(|column| i64::try_from(column[index]).ok())
+                .collect::<Option<_>>()?;
+            let mut term = RawTerm {
+                scale: 1,
+                activation,
+                weight,
+            };
+            term.normalise()?;
+            Some(term)
+        })
+        .collect::<Option<Vec<_>>>()
+        .ok_or(Obstacle::Range)?;
+    balance(&mut terms);
+    for term in &mut terms {
+        term.activation = row_classes
+            .iter()
+            .map(|&row| term.activation[row])
+            .collect();
+        term.weight = column_classes
+            .iter()
+            .map(|&column| term.weight[column])
+            .collect();
+    }
+    Ok(terms)
+}
+
+/// For each vector the index of its class, and the classes' vectors in the order in which they first occur.
+fn classes<T: Clone + Eq + std::hash::Hash>(
+    vectors: impl Iterator<Item = Vec<T>>,
+) -> (Vec<usize>, Vec<Vec<T>>) {
+    let mut known = HashMap::new();
+    let mut distinct = Vec::new();
+    let indices = vectors
+        .map(|vector| {
+            *known.entry(vector).or_insert_with_key(|vector| {
+                distinct.push(vector.clone());
+                distinct.len() - 1
+            })
+        })
+        .collect();
+    (indices, distinct)
+}
+
+/// The columns in which lengths are measured: evenly spread ones, and the pivots, which keep the vectors independent.
+fn measured_columns(columns: usize, pivots: &Pivots) -> Vec<usize> {
+    let mut measured: Vec<usize> = (0..columns)
+        .step_by(columns.div_ceil(MEASURED))
+        .chain(pivots.columns.iter().copied())
+        .collect();
+    measured.sort_unstable();
+    measured.dedup();
+    measured
+}
+
+fn projected_inverse(basis: &[Vec<i128>], pivots: &Pivots) -> Result<Inverse, Obstacle> {
+    Inverse::of(
+        basis
+            .iter()
+            .map(|vector| {
+                pivots
+                    .columns
+                    .iter()
+                    .map(|&column| vector[column].into())
+                    .collect()
+            })
+            .collect(),
+    )
+    .ok_or(Obstacle::Range)
+}
+
+/// Turns a basis of the pivot rows' lattice into one of all rows', given in the pivot columns.
+fn extend_to_all_rows(
+    basis: &mut [Vec<i128>],
+    pivots: &Pivots,
+    rows: &[Vec<i64>],
+) -> Result<(), Obstacle> {
+    let inverse = projected_inverse(basis, pivots)?;
+    let denominator = &inverse.determinant;
+    if denominator.is_one() {
+        return Ok(());
+    }
+    let mut lattice = ModularLattice::new(basis.len(), denominator.clone());
+    for row in rows {
+        lattice.insert(inverse.apply(row));
+    }
+    let old: Vec<Vec<i128>> = basis.to_vec();
+    for (vector, coordinates) in basis.iter_mut().zip(lattice.into_basis()) {
+        let used: Vec<(&BigInt, &Vec<i128>)> = coordinates
+            .iter()
+            .zip(&old)
+            .filter(|(coordinate, _)| !coordinate.is_zero())
+            .collect();
+        for (column, value) in vector.iter_mut().enumerate() {
+            let sum: BigInt = used
+                .iter()
+                .map(|(coordinate, old)| *coordinate * old[column])
+                .sum();
+            let (quotient, rest) = sum.div_rem(denominator);
+            if !rest.is_zero() {
+                return Err(Obstacle::Column(column));
+            }
+            *value = quotient.to_i128().ok_or(Obstacle::Range)?;
+        }
+    }
+    Ok(())
+}
