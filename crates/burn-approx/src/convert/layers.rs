@@ -327,7 +327,7 @@ impl fmt::Display for LayerTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = comfy_table::Table::new();
         table
-            .load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
+            .load_style(comfy_table::presets::UTF8_BORDERS_ONLY)
             .set_header([
                 "layer",
                 "kind",
@@ -366,6 +366,11 @@ impl fmt::Display for LayerTable {
                 None => row.push("float".to_string()),
             }
             table.add_row(row);
+        }
+        for numeric in [3, 4] {
+            if let Some(column) = table.column_mut(numeric) {
+                column.set_cell_alignment(comfy_table::CellAlignment::Right);
+            }
         }
         write!(f, "{table}")
     }
