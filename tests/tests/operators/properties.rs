@@ -15,6 +15,21 @@ pub struct Coverage {
     pub deep_layers: usize,
 }
 
+impl Coverage {
+    /// Prints the coverage and asserts that it is what the library's promises are to be tried on.
+    pub fn assert_wide(&self) {
+        println!("{self:?}");
+        let Self {
+            layers,
+            accumulators,
+            deep_layers,
+        } = self;
+        assert!(*layers >= 1_000, "{layers} layers");
+        assert!(*accumulators >= 10_000_000, "{accumulators} accumulators");
+        assert!(*deep_layers >= 50, "{deep_layers} layers deeper than 1024");
+    }
+}
+
 /// Tries `property` on `count` layers. A layer for which it fails is made smaller before it is reported.
 pub fn over_layers(
     count: u32,

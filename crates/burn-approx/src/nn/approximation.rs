@@ -1,7 +1,7 @@
 //! What a drop-in layer carries besides its weights: settings, quantisation state, and the way to reach them.
 //!
 //! A forward pass has only `&self`, but observes; a user sets modes layer by layer in a loop. So the state sits behind a
-//! lock that the layer owns alone: cloning a layer copies it, and only a [`LayerHandle`](crate::convert::ApproxLayer)
+//! lock that the layer owns alone: cloning a layer copies it, and only a [`ApproxLayer`](crate::convert::ApproxLayer)
 //! shares it. Burn's visitors see tensors and flags, never a module itself; a walk that wants the layers (listing,
 //! conversion, calibration) receives each one's handle beside the flag that the layer shows, through [`with_handle`].
 
