@@ -34,7 +34,7 @@ impl RawTerm {
         }
         if scale < 0 {
             negate(&mut self.activation);
-            scale = -scale;
+            scale = scale.checked_neg()?;
         }
         // Of two ways to sign both factors, the one that fits in fewer bits: -128 is an 8-bit number, 128 is not.
         let bits = |sign: i64| {
@@ -56,11 +56,7 @@ impl RawTerm {
     }
 
     fn size(&self) -> Size {
-        Size {
-            scale: self.scale,
-            activation: largest(&self.activation),
-            weight: largest(&self.weight),
-        }
+        Size::of(self.scale, &self.activation, &self.weight)
     }
 }
 
@@ -79,10 +75,27 @@ pub(crate) fn largest(values: &[i64]) -> u64 {
 
 /// What a term's cost depends on.
 #[derive(Clone, Copy)]
-struct Size {
+pub(crate) struct Size {
     scale: i64,
-    activation: u64,
-    weight: u64,
+    pub(crate) activation: u64,
+    pub(crate) weight: u64,
+}
+
+impl Size {
+    pub(crate) fn of(scale: i64, activation: &[i64], weight: &[i64]) -> Self {
+        Self {
+            scale,
+            activation: largest(activation),
+            weight: largest(weight),
+        }
+    }
+
+    /// The largest magnitude that the term's products could have.
+    pub(crate) fn product(&self) -> u128 {
+        u128::from(self.scale.unsigned_abs())
+            .saturating_mul(self.activation.into())
+            .saturating_mul(self.weight.into())
+    }
 }
 
 /// The cost of a factorisation, compared in the order of its fields: the largest factor when the terms share one scale and
@@ -99,7 +112,7 @@ impl Cost {
         Self::of_sizes(sizes.iter().copied())
     }
 
-    fn of_sizes(sizes: impl Iterator<Item = Size> + Clone) -> Self {
+    pub(crate) fn of_sizes(sizes: impl Iterator<Item = Size> + Clone) -> Self {
         let common = sizes
             .clone()
             .fold(0, |common, size| gcd(common, size.scale));
@@ -273,6 +286,7 @@ mod tests {
     fn numbers_that_do_not_fit_are_refused() {
         assert!(term(1, &[i64::MIN], &[1]).normalise().is_none());
         assert!(term(i64::MAX, &[2], &[1]).normalise().is_none());
+        assert!(term(i64::MIN, &[1], &[1]).normalise().is_none());
     }
 
     #[test]

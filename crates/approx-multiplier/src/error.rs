@@ -125,8 +125,8 @@ pub enum MultiplierError {
         found: usize,
     },
 
-    /// Compressed table entries cannot be decoded.
-    #[error("the compressed table cannot be decoded: {reason}")]
+    /// Compressed table entries or factors cannot be decoded.
+    #[error("the compressed table or vector of factors cannot be decoded: {reason}")]
     InvalidCompressedTable {
         /// What is wrong with them.
         reason: String,
@@ -173,18 +173,6 @@ pub enum MultiplierError {
         name: String,
         /// The most similar names, best first.
         nearest: Vec<&'static str>,
-    },
-
-    /// A bundled multiplier is known by its published figures only.
-    #[error(
-        "{name} is bundled with its published figures only, since a {bits} x {bits} bit table would be too large; \
-         its HTP model is `htp:{name}`"
-    )]
-    NoBundledTable {
-        /// The multiplier's name.
-        name: String,
-        /// The width of its operands.
-        bits: u8,
     },
 
     /// A multiplier's content is not the one that was asked for.
@@ -258,10 +246,8 @@ pub enum MultiplierError {
     #[error("error metrics need at least one operand pair: 0 were asked for")]
     NoPairs,
 
-    /// A table has too high a rank for the factorisation asked for: a table lookup is faster.
-    #[error(
-        "the rank is at least {at_least}: above the limit a table lookup is faster than a factorisation"
-    )]
+    /// A table has a higher rank than was asked for.
+    #[error("the rank is at least {at_least}, above the limit for a factorisation")]
     RankTooHigh {
         /// A lower bound of the rank, one above the limit.
         at_least: usize,
@@ -278,7 +264,7 @@ pub enum MultiplierError {
         format: OperandFormat,
     },
 
-    /// A factorisation that leaves operand codes out cannot fill a table.
+    /// A factorisation that leaves operand codes out cannot fill a table or define a multiplier.
     #[error(
         "the factorisation holds for codes {low} to {high} only, not for all of a {format} operand"
     )]
@@ -304,7 +290,22 @@ pub enum MultiplierError {
 
     /// Numbers of a factorisation became too large.
     #[error(
-        "the integer factors do not fit in 64 bits: use the table itself, or lower the limit of the rank"
+        "the integer factors or the sums of their products do not fit in 64 bits: use the table itself, or lower the \
+         limit of the rank"
     )]
     FactorsOutOfRange,
+
+    /// A term has not as many factors as an operand has codes.
+    #[error(
+        "a term has {found} {which} factors: a {format} operand has {} codes, and needs one for each",
+        format.cardinality()
+    )]
+    WrongFactorCount {
+        /// "activation" or "weight".
+        which: &'static str,
+        /// The operand's format.
+        format: OperandFormat,
+        /// How many factors there were.
+        found: usize,
+    },
 }

@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::balance::{Cost, RawTerm, largest};
+use crate::balance::{Cost, RawTerm, Size, largest};
+use crate::table::index_bits;
 use crate::{Coverage, MultiplierError, OperandFormat, ProductTable};
 
 /// What the terms of a [`Factorization`] add up to.
@@ -88,16 +90,48 @@ impl ExactIn {
     }
 }
 
-/// One term of a [`Factorization`]: `scale * activation[a] * weight[b]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One term of a [`Factorization`]: `scale * activation[a] * weight[b]`. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Term {
     scale: i64,
-    activation: Vec<i64>,
-    weight: Vec<i64>,
+    activation: Arc<[i64]>,
+    weight: Arc<[i64]>,
 }
 
 impl Term {
-    /// What both factors' greatest common divisors multiply to, at least 1.
+    /// A term of [`Factorization::from_terms`], with one factor for each code of the operands, in the order of bit patterns.
+    ///
+    /// Common divisors of the factors go into the scale; and both factors, or the scale and one of them, change their signs
+    /// where that saves a bit or makes the scale positive. The products stay.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::FactorsOutOfRange`] if the scale that results does not fit in 64 bits, or a factor is `i64::MIN`.
+    pub fn new(
+        scale: i64,
+        activation: Vec<i64>,
+        weight: Vec<i64>,
+    ) -> Result<Self, MultiplierError> {
+        let mut term = RawTerm {
+            scale,
+            activation,
+            weight,
+        };
+        term.normalise().ok_or(MultiplierError::FactorsOutOfRange)?;
+        Ok(Self {
+            scale: term.scale,
+            activation: term.activation.into(),
+            weight: term.weight.into(),
+        })
+    }
+
+    /// The term with its operands exchanged.
+    pub(crate) fn swapped(&self) -> Self {
+        Self::new(self.scale, self.weight.to_vec(), self.activation.to_vec())
+            .expect("the factors have no common divisor, so that the scale stays")
+    }
+
+    /// What both factors' greatest common divisors multiply to, at least 1 for a term of a factorisation.
     pub fn scale(&self) -> i64 {
         self.scale
     }
@@ -123,11 +157,34 @@ impl Term {
     }
 }
 
+/// Leaves the factors out, of which there are up to 65536 each.
+impl fmt::Debug for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Term")
+            .field("scale", &self.scale)
+            .field("largest_activation", &largest(&self.activation))
+            .field("largest_weight", &largest(&self.weight))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A term of [`Factorization::folded_terms`]: `scale * activation[a] * weight[b]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoldedTerm {
+    /// What the product of the factors is multiplied by, at least 1.
+    pub scale: i64,
+    /// The activation's factor by its bit pattern; 0 for codes that were left out.
+    pub activation: Vec<i64>,
+    /// The weight's factor by its bit pattern; 0 for codes that were left out.
+    pub weight: Vec<i64>,
+}
+
 /// How a [`Factorization`] was checked, and how large its factors are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Certificate {
-    /// The operand pairs whose product was compared.
+    /// The operand pairs whose product was compared: all of them where terms define the function, or follow from terms that
+    /// do.
     pub coverage: Coverage,
     /// The pairs whose product was another one: 0, or there would be no factorisation.
     pub mismatches: u64,
@@ -185,6 +242,41 @@ pub struct Factorization {
 }
 
 impl Factorization {
+    /// A function of two operands given by terms, and by `a * b` if they are those of its [error](Form::Error).
+    ///
+    /// Terms that depend on each other are replaced by as few as there can be. The [certificate](Self::certificate) says
+    /// that all pairs were compared: the terms are the function's definition.
+    ///
+    /// ```
+    /// use approx_multiplier::{Factorization, Form, OperandFormat, Term};
+    ///
+    /// // a * b without the product of both operands' lowest bits.
+    /// let format = OperandFormat::signed(16)?;
+    /// let lowest_bits = || format.codes().map(|code| i64::from(code & 1)).collect();
+    /// let terms = [Term::new(-1, lowest_bits(), lowest_bits())?];
+    /// let factorization = Factorization::from_terms(format, format, Form::Error, terms)?;
+    /// assert_eq!(factorization.evaluate(-32767, 3), Some(-32767 * 3 - 1));
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::WrongFactorCount`] if a term has not as many factors as an operand has codes, and
+    /// [`MultiplierError::FactorsOutOfRange`] if sums of products of the factors' largest magnitudes exceed 64 bits.
+    pub fn from_terms(
+        activation: OperandFormat,
+        weight: OperandFormat,
+        form: Form,
+        terms: impl IntoIterator<Item = Term>,
+    ) -> Result<Self, MultiplierError> {
+        let codes = (all_codes(activation), all_codes(weight));
+        let coverage = Coverage::Exhaustive {
+            pairs: 1 << index_bits(activation, weight),
+        };
+        let terms = terms.into_iter().collect();
+        Self::assemble((activation, weight), codes, form, terms, coverage)?.minimal()
+    }
+
     /// Wraps terms, with factors for the codes of the ranges, that were compared as `coverage` says.
     pub(crate) fn from_verified(
         formats: (OperandFormat, OperandFormat),
@@ -192,52 +284,55 @@ impl Factorization {
         form: Form,
         terms: Vec<RawTerm>,
         coverage: Coverage,
-    ) -> Self {
-        let by_pattern = |format: OperandFormat, first: i32, factors: Vec<i64>| {
-            let mut expanded = vec![0; format.cardinality()];
-            for (code, factor) in (first..).zip(factors) {
-                expanded[format.pattern(code)] = factor;
-            }
-            expanded
-        };
-        // Factors are 64-bit, but a folded one may not be.
-        let largest_folded_factor = u64::try_from(Cost::of(&terms).largest).unwrap_or(u64::MAX);
-        let terms: Vec<Term> = terms
+    ) -> Result<Self, MultiplierError> {
+        let terms = terms
             .into_iter()
-            .map(|term| Term {
-                scale: term.scale,
-                activation: by_pattern(formats.0, *codes.0.start(), term.activation),
-                weight: by_pattern(formats.1, *codes.1.start(), term.weight),
+            .map(|term| {
+                Term::new(
+                    term.scale,
+                    by_pattern(formats.0, &codes.0, term.activation),
+                    by_pattern(formats.1, &codes.1, term.weight),
+                )
             })
-            .collect();
-        let over = |factors: fn(&Term) -> &[i64]| {
-            (
-                terms.iter().map(|term| largest(factors(term))).max(),
-                terms
-                    .iter()
-                    .map(|term| ExactIn::of(factors(term)))
-                    .fold(ExactIn::of(&[]), ExactIn::and),
-            )
-        };
-        let (largest_activation, activation_exact_in) = over(Term::activation);
-        let (largest_weight, weight_exact_in) = over(Term::weight);
-        Self {
+            .collect::<Result<_, _>>()?;
+        Self::assemble(formats, codes, form, terms, coverage)
+    }
+
+    /// Wraps normalised terms, which may still depend on each other; those that are 0 everywhere are left out.
+    pub(crate) fn assemble(
+        formats: (OperandFormat, OperandFormat),
+        codes: (RangeInclusive<i32>, RangeInclusive<i32>),
+        form: Form,
+        mut terms: Vec<Term>,
+        coverage: Coverage,
+    ) -> Result<Self, MultiplierError> {
+        for term in &terms {
+            for (which, factors, format) in [
+                ("activation", &term.activation, formats.0),
+                ("weight", &term.weight, formats.1),
+            ] {
+                if factors.len() != format.cardinality() {
+                    return Err(MultiplierError::WrongFactorCount {
+                        which,
+                        format,
+                        found: factors.len(),
+                    });
+                }
+            }
+        }
+        terms.retain(|term| {
+            term.scale != 0 && largest(&term.activation) != 0 && largest(&term.weight) != 0
+        });
+        let certificate = certificate(&codes, &terms, coverage)?;
+        Ok(Self {
             activation: formats.0,
             weight: formats.1,
             activation_codes: codes.0,
             weight_codes: codes.1,
             form,
-            certificate: Certificate {
-                coverage,
-                mismatches: 0,
-                largest_activation_factor: largest_activation.unwrap_or(0),
-                largest_weight_factor: largest_weight.unwrap_or(0),
-                largest_folded_factor,
-                activation_exact_in,
-                weight_exact_in,
-            },
             terms,
-        }
+            certificate,
+        })
     }
 
     /// Format of the activation.
@@ -306,19 +401,66 @@ impl Factorization {
         if !self.activation_codes.contains(&a) || !self.weight_codes.contains(&b) {
             return None;
         }
+        Some(self.product_of(a, b))
+    }
+
+    /// The product of two codes that the factorisation holds for.
+    pub(crate) fn product_of(&self, a: i32, b: i32) -> i64 {
         let (row, column) = (self.activation.pattern(a), self.weight.pattern(b));
         let base = match self.form {
             Form::Table => 0,
             Form::Error => i64::from(a) * i64::from(b),
         };
-        // The sum fits because it is a product; that an intermediate one wraps is harmless.
-        Some(self.terms.iter().fold(base, |sum, term| {
-            sum.wrapping_add(
-                term.scale
-                    .wrapping_mul(term.activation[row])
-                    .wrapping_mul(term.weight[column]),
-            )
-        }))
+        // No sum of products of factors exceeds 64 bits, which every constructor checks.
+        self.terms.iter().fold(base, |sum, term| {
+            sum + term.scale * term.activation[row] * term.weight[column]
+        })
+    }
+
+    /// The terms as integer arithmetic wants them, with as few different scales as possible: in the error form first the
+    /// exact product, with scale 1 and the codes themselves as factors; then every term with the
+    /// [common scale](Self::common_scale), and what remains of its own multiplied into the smaller one of its factors.
+    ///
+    /// `m(a, b)` is the sum of all of them. Factors are at most
+    /// [`largest_folded_factor`](Certificate::largest_folded_factor), or a code.
+    ///
+    /// ```
+    /// use approx_multiplier::{FactorizationOptions, evoapprox};
+    ///
+    /// let multiplier = evoapprox::multiplier("mul8s_1KVP")?;
+    /// let factorization = multiplier.factorization(&FactorizationOptions::default())?;
+    /// let (a, b) = (0x7f, 0x81); // bit patterns of 127 and -127
+    /// let terms = factorization.folded_terms();
+    /// let product: i64 = terms.iter().map(|term| term.scale * term.activation[a] * term.weight[b]).sum();
+    /// assert_eq!(Some(product), multiplier.product(127, -127));
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    pub fn folded_terms(&self) -> Vec<FoldedTerm> {
+        let codes = |format, codes: &RangeInclusive<i32>| {
+            by_pattern(format, codes, codes.clone().map(i64::from))
+        };
+        let exact_product = (self.form == Form::Error).then(|| FoldedTerm {
+            scale: 1,
+            activation: codes(self.activation, &self.activation_codes),
+            weight: codes(self.weight, &self.weight_codes),
+        });
+        let scale = self.common_scale();
+        let folded = self.terms.iter().map(|term| {
+            let rest = term.scale / scale;
+            let mut folded = FoldedTerm {
+                scale,
+                activation: term.activation.to_vec(),
+                weight: term.weight.to_vec(),
+            };
+            let smaller = if largest(&term.activation) < largest(&term.weight) {
+                &mut folded.activation
+            } else {
+                &mut folded.weight
+            };
+            smaller.iter_mut().for_each(|factor| *factor *= rest);
+            folded
+        });
+        exact_product.into_iter().chain(folded).collect()
     }
 
     /// All products as a table.
@@ -328,11 +470,19 @@ impl Factorization {
     /// [`MultiplierError::RestrictedCodes`] if the factorisation leaves codes of its formats out,
     /// [`MultiplierError::TableTooLarge`] and [`MultiplierError::EntryOutOfRange`].
     pub fn to_table(&self) -> Result<ProductTable, MultiplierError> {
+        self.check_unrestricted()?;
+        ProductTable::from_fn(self.activation, self.weight, |a, b| {
+            self.product_of(a as i32, b as i32)
+        })
+    }
+
+    /// Checks that the factorisation holds for all codes of its formats.
+    pub(crate) fn check_unrestricted(&self) -> Result<(), MultiplierError> {
         for (codes, format) in [
             (&self.activation_codes, self.activation),
             (&self.weight_codes, self.weight),
         ] {
-            if *codes != (format.min_code()..=format.max_code()) {
+            if *codes != all_codes(format) {
                 return Err(MultiplierError::RestrictedCodes {
                     low: *codes.start(),
                     high: *codes.end(),
@@ -340,11 +490,74 @@ impl Factorization {
                 });
             }
         }
-        ProductTable::from_fn(self.activation, self.weight, |a, b| {
-            self.evaluate(a as i32, b as i32)
-                .expect("all codes of the formats are in the ranges, as checked above")
-        })
+        Ok(())
     }
+}
+
+pub(crate) fn all_codes(format: OperandFormat) -> RangeInclusive<i32> {
+    format.min_code()..=format.max_code()
+}
+
+/// The factors of a range of codes by bit pattern, and 0 for all other codes.
+pub(crate) fn by_pattern<T: Copy + Default>(
+    format: OperandFormat,
+    codes: &RangeInclusive<i32>,
+    factors: impl IntoIterator<Item = T>,
+) -> Vec<T> {
+    let mut expanded = vec![T::default(); format.cardinality()];
+    for (code, factor) in codes.clone().zip(factors) {
+        expanded[format.pattern(code)] = factor;
+    }
+    expanded
+}
+
+/// Factors by bit pattern, with 0 in place of those of codes outside of a range.
+pub(crate) fn within(
+    format: OperandFormat,
+    codes: &RangeInclusive<i32>,
+    factors: &[i64],
+) -> Vec<i64> {
+    let kept = codes.clone().map(|code| factors[format.pattern(code)]);
+    by_pattern(format, codes, kept)
+}
+
+/// The sizes of normalised terms, which are refused if arithmetic with them could exceed 64 bits.
+fn certificate(
+    codes: &(RangeInclusive<i32>, RangeInclusive<i32>),
+    terms: &[Term],
+    coverage: Coverage,
+) -> Result<Certificate, MultiplierError> {
+    let sizes: Vec<Size> = terms
+        .iter()
+        .map(|term| Size::of(term.scale, &term.activation, &term.weight))
+        .collect();
+    // `a * b` is added in the error form, and taken away where a table form's error is looked at.
+    let largest_code = |codes: &RangeInclusive<i32>| {
+        u128::from(codes.start().unsigned_abs().max(codes.end().unsigned_abs()))
+    };
+    let sum = sizes.iter().map(Size::product).fold(
+        largest_code(&codes.0) * largest_code(&codes.1),
+        u128::saturating_add,
+    );
+    let largest_folded_factor = Cost::of_sizes(sizes.iter().copied()).largest;
+    if sum > i64::MAX as u128 || largest_folded_factor > i64::MAX as u128 {
+        return Err(MultiplierError::FactorsOutOfRange);
+    }
+    let exact_in = |factors: fn(&Term) -> &[i64]| {
+        terms
+            .iter()
+            .map(|term| ExactIn::of(factors(term)))
+            .fold(ExactIn::of(&[]), ExactIn::and)
+    };
+    Ok(Certificate {
+        coverage,
+        mismatches: 0,
+        largest_activation_factor: sizes.iter().map(|size| size.activation).max().unwrap_or(0),
+        largest_weight_factor: sizes.iter().map(|size| size.weight).max().unwrap_or(0),
+        largest_folded_factor: largest_folded_factor as u64,
+        activation_exact_in: exact_in(Term::activation),
+        weight_exact_in: exact_in(Term::weight),
+    })
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::balance::{Cost, RawTerm, balance};
+use crate::factorization::all_codes;
 use crate::lattice::{Inverse, ModularLattice, PRIMES, Pivots, reduce};
 use crate::{Coverage, Factorization, Form, MultiplierError, OperandFormat, ProductTable};
 
@@ -31,7 +32,7 @@ const MEASURED: usize = 1024;
 /// Rows and columns of a function that are searched for pivots before any others.
 const SAMPLED: usize = 192;
 
-/// What to look for in [`Factorization::of`].
+/// What to look for in [`Factorization::of`] and [`Multiplier::factorization`](crate::Multiplier::factorization).
 ///
 /// ```
 /// use approx_multiplier::{Factorization, FactorizationOptions, Form, evoapprox};
@@ -49,7 +50,7 @@ const SAMPLED: usize = 192;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactorizationOptions {
-    /// The largest rank to accept: above it a table lookup is faster. 32 by default.
+    /// The largest rank to accept, 32 by default: a table lookup is faster than more products.
     pub max_rank: usize,
     /// The form; the one with fewer products, then the one with smaller factors, if none is given.
     pub form: Option<Form>,
@@ -150,6 +151,33 @@ impl Factorization {
     }
 }
 
+/// Terms of a form of a function, from independent rows and columns as many as its rank, which are known to determine all
+/// others.
+pub(crate) fn from_independent(
+    formats: (OperandFormat, OperandFormat),
+    product: impl Fn(i32, i32) -> i64,
+    codes: (RangeInclusive<i32>, RangeInclusive<i32>),
+    form: Form,
+    (rows, columns): (&[i32], &[i32]),
+) -> Result<Vec<RawTerm>, MultiplierError> {
+    let positions = |codes: &RangeInclusive<i32>, chosen: &[i32]| -> Vec<usize> {
+        chosen
+            .iter()
+            .map(|code| (code - codes.start()) as usize)
+            .collect()
+    };
+    let (rows, columns) = (positions(&codes.0, rows), positions(&codes.1, columns));
+    let problem = Problem {
+        formats,
+        codes,
+        max_rank: rows.len(),
+        form: Some(form),
+        product,
+    };
+    let terms = problem.terms(form, &rows, &columns, Check::Exhaustive)?;
+    Ok(terms.expect("as many pivots as independent rows are allowed"))
+}
+
 /// Positions in a range of codes: the extremes, powers of two and their neighbours, and random ones.
 fn sample(codes: &RangeInclusive<i32>, random: &mut Xoshiro256PlusPlus) -> Vec<usize> {
     let count = count(codes);
@@ -171,14 +199,16 @@ fn below(random: &mut Xoshiro256PlusPlus, count: usize) -> usize {
     (random.next_u64() % count as u64) as usize
 }
 
-fn count(codes: &RangeInclusive<i32>) -> usize {
+pub(crate) fn count(codes: &RangeInclusive<i32>) -> usize {
     (codes.end() - codes.start()) as usize + 1
 }
 
 /// How products are compared.
 #[derive(Clone, Copy)]
 enum Check {
+    /// Those in the rows and columns that are searched for pivots, which are all of them or determine all others.
     Exhaustive,
+    /// Those, and random ones.
     Sampled { pairs: u64, seed: u64 },
 }
 
@@ -303,13 +333,7 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
             }
             Check::Sampled { pairs, seed } => Coverage::Sampled { pairs, seed },
         };
-        Ok(Factorization::from_verified(
-            self.formats,
-            self.codes.clone(),
-            form,
-            terms,
-            coverage,
-        ))
+        Factorization::from_verified(self.formats, self.codes.clone(), form, terms, coverage)
     }
 
     /// Pivots among the given rows and columns; `None` if there are more than the limit.
@@ -457,7 +481,6 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
             .flat_map(|&row| columns.iter().map(move |&column| (row, column)))
             .find(|&(row, column)| differs(row, column));
         match check {
-            // All rows and columns are given then.
             Check::Exhaustive => among_given,
             Check::Sampled { pairs, seed } => among_given.or_else(|| {
                 let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
@@ -475,13 +498,12 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     }
 }
 
-fn checked_codes(
+/// The codes asked for, all of the format if none are, unless they are not the format's.
+pub(crate) fn checked_codes(
     codes: Option<&RangeInclusive<i32>>,
     format: OperandFormat,
 ) -> Result<RangeInclusive<i32>, MultiplierError> {
-    let codes = codes
-        .cloned()
-        .unwrap_or(format.min_code()..=format.max_code());
+    let codes = codes.cloned().unwrap_or(all_codes(format));
     if codes.is_empty() || !format.contains(*codes.start()) || !format.contains(*codes.end()) {
         return Err(MultiplierError::CodesOutOfFormat {
             low: *codes.start(),

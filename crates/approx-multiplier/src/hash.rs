@@ -8,18 +8,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
 use crate::htp::{Feature, HtpTerm};
-use crate::{MultiplierError, OperandFormat, ProductTable, Signedness};
+use crate::{Factorization, Form, MultiplierError, OperandFormat, ProductTable, Signedness};
 
 /// The SHA-256 hash of what a multiplier computes, written as 64 hexadecimal digits.
 ///
 /// It covers the kind of definition, the operand formats and
 /// - of a table: its entries. Tables with equal entries have equal hashes, whatever their names and wherever they came
 ///   from;
+/// - of a [`Factorization`]: the function, whatever its factors. Where there could be a table with the function's products
+///   it has that table's hash. Elsewhere what is hashed are the bit patterns of the first activations whose products are
+///   independent, those of the first such weights, and all products with either: they determine the function;
 /// - of an HTP model: its terms in their order, without its name;
 /// - of the exact product: nothing more.
 ///
-/// The three kinds never share a hash: the exact product and a table that holds exact products are different
-/// definitions of one function. Hash [`Multiplier::to_table`](crate::Multiplier::to_table) to compare such functions.
+/// Other kinds never share a hash: the exact product and a table that holds exact products are different definitions of one
+/// function. Hash [`Multiplier::to_table`](crate::Multiplier::to_table) to compare such functions.
 ///
 /// ```
 /// use approx_multiplier::{ContentHash, evoapprox};
@@ -50,6 +53,32 @@ impl ContentHash {
                 .flat_map(|entry| entry.to_le_bytes())
                 .collect();
             hasher.update(row);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// The hash of the function that an unrestricted factorisation gives.
+    pub(crate) fn of_factorization(factorization: &Factorization) -> Self {
+        if let Ok(table) = factorization.to_table() {
+            return Self::of_table(&table);
+        }
+        let (activation, weight) = (factorization.activation(), factorization.weight());
+        let mut hasher = start("factored", activation, weight);
+        let (rows, columns) =
+            factorization.independent_codes(Form::Table, activation.codes(), weight.codes());
+        hasher.update((rows.len() as u32).to_le_bytes());
+        for (format, codes) in [(activation, &rows), (weight, &columns)] {
+            for &code in codes {
+                hasher.update((format.pattern(code) as u32).to_le_bytes());
+            }
+        }
+        for &a in &rows {
+            let row = weight.codes().map(|b| factorization.product_of(a, b));
+            hasher.update(row.flat_map(i64::to_le_bytes).collect::<Vec<u8>>());
+        }
+        for &b in &columns {
+            let column = activation.codes().map(|a| factorization.product_of(a, b));
+            hasher.update(column.flat_map(i64::to_le_bytes).collect::<Vec<u8>>());
         }
         Self(hasher.finalize().into())
     }

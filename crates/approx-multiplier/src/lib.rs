@@ -1,5 +1,5 @@
-//! What an approximate hardware multiplier *is*: a function of two integer codes, given by its table of products, by a
-//! High-Throughput (HTP) model, or as the exact product.
+//! What an approximate hardware multiplier *is*: a function of two integer codes, given by its table of products, by exact
+//! factors where a table would be too large, by a High-Throughput (HTP) model, or as the exact product.
 //!
 //! Everything here is plain Rust without a deep-learning framework: the crates that run neural networks on these
 //! multipliers build on it.
@@ -43,6 +43,7 @@
 
 mod balance;
 mod compression;
+mod derivation;
 mod error;
 pub mod evoapprox;
 mod factorization;
@@ -50,17 +51,19 @@ mod factorize;
 mod hardware;
 mod hash;
 mod htp;
+mod independence;
 mod lattice;
 mod metrics;
 mod multiplier;
 mod npy;
 mod operand;
+mod serialized;
 mod source;
 mod table;
 mod truncated;
 
 pub use error::MultiplierError;
-pub use factorization::{Certificate, ExactIn, Factorization, Form, Term};
+pub use factorization::{Certificate, ExactIn, Factorization, FoldedTerm, Form, Term};
 pub use factorize::FactorizationOptions;
 pub use hardware::HardwareFigures;
 pub use hash::ContentHash;

@@ -4,13 +4,20 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::compression::{decode_base64, encode_base64};
+use crate::serialized::SerializedFactors;
 use crate::{
-    ContentHash, HardwareFigures, HtpModel, HtpTerm, MultiplierError, OperandFormat, ProductTable,
+    ContentHash, Factorization, FactorizationOptions, Form, HardwareFigures, HtpModel, HtpTerm,
+    MultiplierError, OperandFormat, ProductTable, Term,
 };
+
+/// How many random operand pairs [`Multiplier::from_fn_factored`] compares.
+const COMPARED_PAIRS: u64 = 1 << 22;
+
+/// The seed they are drawn from.
+const COMPARED_SEED: u64 = 0;
 
 /// What follows the name of a multiplier that is used with sign-magnitude operands.
 pub(crate) const SIGN_MAGNITUDE_SUFFIX: &str = ":sign-magnitude";
@@ -26,6 +33,8 @@ pub enum Definition {
     Exact,
     /// Every product, in a table.
     Table(ProductTable),
+    /// An exact sum of products of one-operand functions, which also exists where no table would fit.
+    Factored(Factorization),
     /// A High-Throughput model, whose products are real numbers.
     Htp(HtpModel),
 }
@@ -34,7 +43,7 @@ pub enum Definition {
 ///
 /// It is identified by the [`hash`](Self::hash) of its content, not by its name. Cloning is cheap.
 ///
-/// Serialised it is self-contained (a table is compressed and written in base64) and carries its hash, which is
+/// Serialised it is self-contained (tables and factors are compressed and written in base64) and carries its hash, which is
 /// verified when it is read.
 ///
 /// ```
@@ -148,6 +157,77 @@ impl Multiplier {
         Ok(Self::from_table(name, table))
     }
 
+    /// A multiplier given by a factorisation, which defines it: whatever function it was found from, and however that was
+    /// compared.
+    ///
+    /// ```
+    /// use approx_multiplier::{Factorization, Form, Multiplier, OperandFormat, Term};
+    ///
+    /// // A truncated 16 x 16-bit multiplier: (a & !15) * b.
+    /// let format = OperandFormat::signed(16)?;
+    /// let term = Term::new(
+    ///     1,
+    ///     format.codes().map(|a| i64::from(a & !15)).collect(),
+    ///     format.codes().map(i64::from).collect(),
+    /// )?;
+    /// let factorization = Factorization::from_terms(format, format, Form::Table, [term])?;
+    /// let multiplier = Multiplier::from_factorization("cut", factorization)?;
+    /// assert_eq!(multiplier.product(-32768 + 15, 3), Some(-32768 * 3));
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::RestrictedCodes`] if the factorisation leaves codes of its formats out.
+    pub fn from_factorization(
+        name: impl Into<String>,
+        factorization: Factorization,
+    ) -> Result<Self, MultiplierError> {
+        factorization.check_unrestricted()?;
+        Ok(Self::new(
+            name,
+            factorization.activation(),
+            factorization.weight(),
+            Definition::Factored(factorization),
+            None,
+        ))
+    }
+
+    /// A multiplier of up to 16 x 16 bits given as a function of an activation code and a weight code, which is factorised
+    /// as [`Factorization::of_function`] does with its default options, comparing 2^22 random operand pairs.
+    ///
+    /// Of up to 24 index bits [`from_fn`](Self::from_fn) calls the function for every pair, and needs no low rank.
+    ///
+    /// ```
+    /// use approx_multiplier::{Multiplier, OperandFormat};
+    ///
+    /// let format = OperandFormat::unsigned(16)?;
+    /// let multiplier = Multiplier::from_fn_factored("m", format, format, |a, b| a * b - (a & 3) * (b & 1))?;
+    /// assert_eq!(multiplier.product(65535, 65535), Some(65535 * 65535 - 3));
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::RankTooHigh`] if neither the function nor its error has a rank of up to 32, and
+    /// [`MultiplierError::FactorsOutOfRange`].
+    pub fn from_fn_factored(
+        name: impl Into<String>,
+        activation: OperandFormat,
+        weight: OperandFormat,
+        product: impl Fn(i64, i64) -> i64,
+    ) -> Result<Self, MultiplierError> {
+        let factorization = Factorization::of_function(
+            activation,
+            weight,
+            product,
+            &FactorizationOptions::default(),
+            COMPARED_PAIRS,
+            COMPARED_SEED,
+        )?;
+        Self::from_factorization(name, factorization)
+    }
+
     /// A multiplier given as an HTP model, under the model's name.
     pub fn from_htp(model: HtpModel) -> Self {
         let (activation, weight) = (model.activation(), model.weight());
@@ -223,6 +303,7 @@ impl Multiplier {
         *self.0.hash.get_or_init(|| match &self.0.definition {
             Definition::Exact => ContentHash::of_exact(self.0.activation, self.0.weight),
             Definition::Table(table) => ContentHash::of_table(table),
+            Definition::Factored(factorization) => ContentHash::of_factorization(factorization),
             Definition::Htp(model) => {
                 ContentHash::of_htp(self.0.activation, self.0.weight, model.terms())
             }
@@ -234,13 +315,17 @@ impl Multiplier {
         self.0.hardware.as_ref()
     }
 
-    /// The product of an activation code and a weight code, exactly for everything but HTP models.
+    /// The product of an activation code and a weight code, exactly for everything but HTP models and products beyond
+    /// 2^53.
     ///
     /// Of a code outside its format the low bits count, as in [`OperandFormat::pattern`].
     pub fn evaluate(&self, a: i32, b: i32) -> f64 {
         match &self.0.definition {
             Definition::Exact => self.exact_product(a, b) as f64,
             Definition::Table(table) => f64::from(table.get(a, b)),
+            Definition::Factored(factorization) => {
+                self.factored_product(factorization, a, b) as f64
+            }
             Definition::Htp(model) => model.evaluate(a, b),
         }
     }
@@ -252,8 +337,15 @@ impl Multiplier {
         match &self.0.definition {
             Definition::Exact => Some(self.exact_product(a, b)),
             Definition::Table(table) => Some(table.get(a, b).into()),
+            Definition::Factored(factorization) => Some(self.factored_product(factorization, a, b)),
             Definition::Htp(_) => None,
         }
+    }
+
+    /// The factorisation's product of the codes as the operand formats hold them.
+    fn factored_product(&self, factorization: &Factorization, a: i32, b: i32) -> i64 {
+        let held = |format: OperandFormat, code: i32| format.code(format.pattern(code));
+        factorization.product_of(held(self.0.activation, a), held(self.0.weight, b))
     }
 
     /// The product `a * b` of the codes as the operand formats hold them.
@@ -271,17 +363,56 @@ impl Multiplier {
         }
     }
 
-    /// The multiplier's products as a table: its own, or one computed from the exact product.
+    /// The multiplier's products as a table: its own, or one computed from the exact product or a factorisation.
     ///
     /// # Errors
     ///
-    /// [`MultiplierError::NotIntegerValued`] for an HTP model, [`MultiplierError::TableTooLarge`] for the exact
-    /// multiplier of more than [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS).
+    /// [`MultiplierError::NotIntegerValued`] for an HTP model, [`MultiplierError::TableTooLarge`] for a multiplier of more
+    /// than [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS), and [`MultiplierError::EntryOutOfRange`] if a factorisation's product
+    /// does not fit in 32 bits.
     pub fn to_table(&self) -> Result<ProductTable, MultiplierError> {
         match &self.0.definition {
             Definition::Exact => ProductTable::exact(self.0.activation, self.0.weight),
             Definition::Table(table) => Ok(table.clone()),
+            Definition::Factored(factorization) => factorization.to_table(),
             Definition::Htp(_) => Err(self.not_integer_valued("table of products")),
+        }
+    }
+
+    /// The multiplier as an exact sum of products of one-operand functions: that of its table; the exact product's, which has
+    /// one term and the codes themselves as factors; or the factorisation that defines it, for fewer codes or in another
+    /// form if the options ask for that. Without a form asked for it keeps its own, unless the other has fewer products.
+    ///
+    /// The same multiplier and options give the same factors. A table's take a while: keep them.
+    ///
+    /// ```
+    /// use approx_multiplier::{FactorizationOptions, Multiplier, OperandFormat};
+    ///
+    /// let format = OperandFormat::signed(16)?;
+    /// let factorization = Multiplier::exact(format, format).factorization(&FactorizationOptions::default())?;
+    /// assert_eq!(factorization.rank(), 1);
+    /// assert_eq!(factorization.evaluate(-32768, 32767), Some(-32768 * 32767));
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::NotIntegerValued`] for an HTP model, and as for [`Factorization::of`].
+    pub fn factorization(
+        &self,
+        options: &FactorizationOptions,
+    ) -> Result<Factorization, MultiplierError> {
+        match &self.0.definition {
+            Definition::Exact => {
+                let codes = |format: OperandFormat| format.codes().map(i64::from).collect();
+                let (activation, weight) = (self.0.activation, self.0.weight);
+                let identity = Term::new(1, codes(activation), codes(weight))?;
+                Factorization::from_terms(activation, weight, Form::Table, [identity])?
+                    .with_options(options)
+            }
+            Definition::Table(table) => Factorization::of(table, options),
+            Definition::Factored(factorization) => factorization.with_options(options),
+            Definition::Htp(_) => Err(self.not_integer_valued("factorisation")),
         }
     }
 
@@ -297,6 +428,7 @@ impl Multiplier {
         let definition = match &self.0.definition {
             Definition::Exact => Definition::Exact,
             Definition::Table(table) => Definition::Table(table.swapped()),
+            Definition::Factored(factorization) => Definition::Factored(factorization.swapped()),
             Definition::Htp(model) => Definition::Htp(model.swapped().with_name(name.clone())),
         };
         let (activation, weight) = (self.0.weight, self.0.activation);
@@ -323,7 +455,7 @@ impl Multiplier {
     /// # Errors
     ///
     /// [`MultiplierError::NotUnsigned`] unless both operands are unsigned, [`MultiplierError::NotIntegerValued`] for an
-    /// HTP model, and [`MultiplierError::EntryOutOfRange`] if a negated product does not fit in 32 bits.
+    /// HTP model, and [`MultiplierError::EntryOutOfRange`] if a table's negated product does not fit in 32 bits.
     pub fn sign_magnitude(&self) -> Result<Self, MultiplierError> {
         if self.0.activation.is_signed() || self.0.weight.is_signed() {
             return Err(MultiplierError::NotUnsigned {
@@ -346,6 +478,9 @@ impl Multiplier {
                         -product
                     }
                 })?)
+            }
+            Definition::Factored(factorization) => {
+                Definition::Factored(factorization.sign_magnitude(activation, weight)?)
             }
             Definition::Htp(_) => return Err(self.not_integer_valued("sign-magnitude form")),
         };
@@ -422,6 +557,7 @@ enum SerializedDefinition {
     Exact,
     /// A compressed table in base64.
     Table(String),
+    Factored(SerializedFactors),
     Htp(Vec<HtpTerm>),
 }
 
@@ -436,7 +572,10 @@ impl Serialize for Multiplier {
             definition: match &self.0.definition {
                 Definition::Exact => SerializedDefinition::Exact,
                 Definition::Table(table) => {
-                    SerializedDefinition::Table(BASE64.encode(table.to_compressed()))
+                    SerializedDefinition::Table(encode_base64(&table.to_compressed()))
+                }
+                Definition::Factored(factorization) => {
+                    SerializedDefinition::Factored(factorization.into())
                 }
                 Definition::Htp(model) => SerializedDefinition::Htp(model.terms().to_vec()),
             },
@@ -468,12 +607,13 @@ impl TryFrom<SerializedMultiplier> for Multiplier {
         let definition = match definition {
             SerializedDefinition::Exact => Definition::Exact,
             SerializedDefinition::Table(text) => {
-                let bytes = BASE64.decode(text).map_err(|error| {
-                    MultiplierError::InvalidCompressedTable {
-                        reason: format!("it is not base64: {error}"),
-                    }
-                })?;
+                let bytes = decode_base64(&text)?;
                 Definition::Table(ProductTable::from_compressed(activation, weight, &bytes)?)
+            }
+            SerializedDefinition::Factored(factors) => {
+                let factorization = factors.into_factorization(activation, weight)?;
+                factorization.check_unrestricted()?;
+                Definition::Factored(factorization)
             }
             SerializedDefinition::Htp(terms) => {
                 Definition::Htp(HtpModel::new(name.clone(), activation, weight, terms)?)
@@ -666,7 +806,7 @@ mod tests {
     fn damaged_inline_tables_are_refused() {
         let table = Multiplier::from_fn("m", INT8, INT8, |a, b| a * b).unwrap();
         let json = serde_json::to_string(&table).unwrap();
-        let data = BASE64.encode(table.table().unwrap().to_compressed());
+        let data = encode_base64(&table.table().unwrap().to_compressed());
         let refusal = |replacement: &str| {
             serde_json::from_str::<Multiplier>(&json.replace(&data, replacement))
                 .unwrap_err()

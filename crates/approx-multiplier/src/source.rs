@@ -33,7 +33,7 @@ use crate::{ContentHash, Definition, Multiplier, MultiplierError, OperandFormat,
 ///
 /// | text | meaning |
 /// |---|---|
-/// | `mul8s_1L2J` | a bundled multiplier |
+/// | `mul8s_1L2J`, `mul16s_GRU` | a bundled multiplier |
 /// | `mul8u_17C8:sign-magnitude` | a bundled unsigned one with [sign-magnitude operands](Multiplier::sign_magnitude) |
 /// | `exact` | the exact 8 x 8-bit signed multiplier |
 /// | `exact:uint8` | the exact one with that format for both operands |
@@ -64,7 +64,7 @@ use crate::{ContentHash, Definition, Multiplier, MultiplierError, OperandFormat,
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MultiplierSource {
-    /// A bundled table, by its name.
+    /// A bundled circuit, by its name.
     Bundled {
         /// The name, one of [`evoapprox::names`].
         name: String,
@@ -179,7 +179,7 @@ impl MultiplierSource {
                 activation: multiplier.activation(),
                 weight: multiplier.weight(),
             }),
-            Definition::Table(_) => {
+            Definition::Table(_) | Definition::Factored(_) => {
                 let (name, sign_magnitude) = without_sign_magnitude(multiplier.name());
                 // Hashing takes longer than finding out that the name is unknown.
                 evoapprox::figures(name).ok()?;
@@ -266,7 +266,7 @@ impl FromStr for MultiplierSource {
         if sign_magnitude {
             return Err(MultiplierError::InvalidSource {
                 reason: format!(
-                    "{text:?}: only bundled tables and .npy files have a sign-magnitude form"
+                    "{text:?}: only bundled circuits and .npy files have a sign-magnitude form"
                 ),
             });
         }
@@ -524,6 +524,7 @@ mod tests {
 
     #[rstest]
     #[case("mul8s_1L2J", bundled("mul8s_1L2J", None, false))]
+    #[case("mul16s_GRU", bundled("mul16s_GRU", None, false))]
     #[case("mul8u_17C8:sign-magnitude", bundled("mul8u_17C8", None, true))]
     #[case("exact", exact(INT8, INT8))]
     #[case("exact:uint8", exact(UINT8, UINT8))]
@@ -660,7 +661,12 @@ mod tests {
         let signed = circuit.sign_magnitude().unwrap();
         let htp = Multiplier::from_htp(evoapprox::htp("mul12s_2PS").unwrap());
         let mixed = Multiplier::exact(UINT8, INT8);
+        let wide = evoapprox::multiplier("mul16s_GRU").unwrap();
         let described = [
+            (
+                wide.clone(),
+                bundled("mul16s_GRU", Some(wide.hash()), false),
+            ),
             (
                 circuit.clone(),
                 bundled("mul8u_17C8", Some(circuit.hash()), false),
@@ -698,6 +704,10 @@ mod tests {
             other.with_name("mul8u_17C8"),
             circuit.with_name("mul8u_17C8:sign-magnitude"),
             circuit.with_name("mul12s_2PS"),
+            evoapprox::multiplier("mul16s_HG8")
+                .unwrap()
+                .with_name("mul16s_HFB"),
+            evoapprox::multiplier("mul16s_GQV").unwrap().swapped(),
             circuit.with_hardware(HardwareFigures::new("7 nm")),
             circuit.swapped(),
             exact.with_name("reference"),

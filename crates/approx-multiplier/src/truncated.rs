@@ -5,9 +5,13 @@
 //! that holds them was found by repeated multiplication. Everything runs in a fixed order from fixed numbers, so the same
 //! table gives the same factors.
 
+use std::ops::RangeInclusive;
+
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
+use crate::factorization::{all_codes, by_pattern};
+use crate::factorize::{checked_codes, count};
 use crate::{Form, MultiplierError, OperandFormat, ProductTable};
 
 /// Up to this many codes of the operand with fewer of them, all singular values are computed.
@@ -37,12 +41,12 @@ pub struct TruncatedTerm {
 }
 
 impl TruncatedTerm {
-    /// The activation's factor by its bit pattern.
+    /// The activation's factor by its bit pattern; 0 for codes that were left out.
     pub fn activation(&self) -> &[f64] {
         &self.activation
     }
 
-    /// The weight's factor by its bit pattern.
+    /// The weight's factor by its bit pattern; 0 for codes that were left out.
     pub fn weight(&self) -> &[f64] {
         &self.weight
     }
@@ -60,7 +64,7 @@ impl TruncatedTerm {
 /// assert_eq!(truncated.terms().len(), 3);
 /// assert!(truncated.mean_error() <= truncated.rms_error());
 /// assert!(truncated.rms_error() <= truncated.largest_error());
-/// let difference = truncated.evaluate(200, 100) - f64::from(table.get(200, 100));
+/// let difference = truncated.evaluate(200, 100).unwrap() - f64::from(table.get(200, 100));
 /// assert!(difference.abs() <= truncated.largest_error());
 /// # Ok::<(), approx_multiplier::MultiplierError>(())
 /// ```
@@ -68,6 +72,8 @@ impl TruncatedTerm {
 pub struct TruncatedFactorization {
     activation: OperandFormat,
     weight: OperandFormat,
+    activation_codes: RangeInclusive<i32>,
+    weight_codes: RangeInclusive<i32>,
     form: Form,
     terms: Vec<TruncatedTerm>,
     largest_error: f64,
@@ -85,44 +91,83 @@ impl TruncatedFactorization {
     ///
     /// [`MultiplierError::RankOutOfRange`] if `rank` is above the number of codes of an operand.
     pub fn of(table: &ProductTable, form: Form, rank: usize) -> Result<Self, MultiplierError> {
+        let (activation, weight) = (all_codes(table.activation()), all_codes(table.weight()));
+        Self::of_codes(table, form, rank, activation, weight)
+    }
+
+    /// The same for the codes that occur: those are approximated at least as well, in the mean square, as by terms that have
+    /// to do for all codes.
+    ///
+    /// ```
+    /// use approx_multiplier::{Form, TruncatedFactorization, evoapprox};
+    ///
+    /// let table = evoapprox::multiplier("mul8u_R92")?.to_table()?;
+    /// let truncated = TruncatedFactorization::of_codes(&table, Form::Error, 3, 0..=127, 0..=255)?;
+    /// let difference = truncated.evaluate(127, 255).unwrap() - f64::from(table.get(127, 255));
+    /// assert!(difference.abs() <= truncated.largest_error());
+    /// assert_eq!(truncated.evaluate(128, 0), None);
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`of`](Self::of), and [`MultiplierError::CodesOutOfFormat`] if a range of codes is empty or not of the
+    /// operand's format.
+    pub fn of_codes(
+        table: &ProductTable,
+        form: Form,
+        rank: usize,
+        activation_codes: RangeInclusive<i32>,
+        weight_codes: RangeInclusive<i32>,
+    ) -> Result<Self, MultiplierError> {
         let (activation, weight) = (table.activation(), table.weight());
-        let codes = activation.cardinality().min(weight.cardinality());
+        let activation_codes = checked_codes(Some(&activation_codes), activation)?;
+        let weight_codes = checked_codes(Some(&weight_codes), weight)?;
+        let codes = count(&activation_codes).min(count(&weight_codes));
         if rank > codes {
             return Err(MultiplierError::RankOutOfRange { rank, codes });
         }
-        let matrix: Vec<Vec<f64>> = activation
-            .codes()
+        let matrix: Vec<Vec<f64>> = activation_codes
+            .clone()
             .map(|a| {
-                weight
-                    .codes()
+                weight_codes
+                    .clone()
                     .map(|b| f64::from(table.get(a, b)) - plain(form, a, b))
                     .collect()
+            })
+            .collect();
+        let terms = largest_terms(matrix, rank)
+            .into_iter()
+            .map(|term| TruncatedTerm {
+                activation: by_pattern(activation, &activation_codes, term.activation),
+                weight: by_pattern(weight, &weight_codes, term.weight),
             })
             .collect();
         let mut truncated = Self {
             activation,
             weight,
+            activation_codes: activation_codes.clone(),
+            weight_codes: weight_codes.clone(),
             form,
-            terms: largest_terms(matrix, rank),
+            terms,
             largest_error: 0.0,
             mean_error: 0.0,
             rms_error: 0.0,
         };
         let (mut sum, mut squares) = (0.0, 0.0);
-        for a in activation.codes() {
-            for b in weight.codes() {
-                let error = (truncated.evaluate(a, b) - f64::from(table.get(a, b))).abs();
+        for a in activation_codes.clone() {
+            for b in weight_codes.clone() {
+                let error = (truncated.product_of(a, b) - f64::from(table.get(a, b))).abs();
                 truncated.largest_error = truncated.largest_error.max(error);
                 sum += error;
                 squares += error * error;
             }
         }
-        let pairs = table.entries().len() as f64;
+        let pairs = (count(&activation_codes) * count(&weight_codes)) as f64;
         truncated.mean_error = sum / pairs;
         truncated.rms_error = (squares / pairs).sqrt();
         Ok(truncated)
     }
-
     /// Format of the activation.
     pub fn activation(&self) -> OperandFormat {
         self.activation
@@ -131,6 +176,16 @@ impl TruncatedFactorization {
     /// Format of the weight.
     pub fn weight(&self) -> OperandFormat {
         self.weight
+    }
+
+    /// The activation codes that are approximated: those of the format unless a range was asked for.
+    pub fn activation_codes(&self) -> RangeInclusive<i32> {
+        self.activation_codes.clone()
+    }
+
+    /// The weight codes that are approximated: those of the format unless a range was asked for.
+    pub fn weight_codes(&self) -> RangeInclusive<i32> {
+        self.weight_codes.clone()
     }
 
     /// What the terms approximate.
@@ -158,17 +213,16 @@ impl TruncatedFactorization {
         self.rms_error
     }
 
-    /// The approximated product of an activation code and a weight code.
-    ///
-    /// Of a code outside its format the low bits count, as in [`OperandFormat::pattern`].
-    pub fn evaluate(&self, a: i32, b: i32) -> f64 {
+    /// The approximated product of an activation code and a weight code; `None` outside of the
+    /// [ranges](Self::activation_codes) that it was made for.
+    pub fn evaluate(&self, a: i32, b: i32) -> Option<f64> {
+        (self.activation_codes.contains(&a) && self.weight_codes.contains(&b))
+            .then(|| self.product_of(a, b))
+    }
+
+    fn product_of(&self, a: i32, b: i32) -> f64 {
         let (row, column) = (self.activation.pattern(a), self.weight.pattern(b));
-        let base = plain(
-            self.form,
-            self.activation.code(row),
-            self.weight.code(column),
-        );
-        self.terms.iter().fold(base, |sum, term| {
+        self.terms.iter().fold(plain(self.form, a, b), |sum, term| {
             sum + term.activation[row] * term.weight[column]
         })
     }
@@ -429,6 +483,75 @@ mod tests {
                 error,
                 MultiplierError::RankOutOfRange { rank: 9, codes: 8 }
             ));
+        }
+    }
+
+    /// What lies in other codes does not count, not even the error's largest values.
+    #[test]
+    fn codes_can_be_left_out() {
+        let format = OperandFormat::signed(4).unwrap();
+        let table = ProductTable::from_fn(format, format, |a, b| {
+            if a < -5 || b > 3 {
+                1000 * (a ^ b)
+            } else {
+                a * b + 3 * (a & 1) * (b & 2)
+            }
+        })
+        .unwrap();
+        let few =
+            |rank| TruncatedFactorization::of_codes(&table, Form::Error, rank, -5..=7, -8..=3);
+        let exact = few(1).unwrap();
+        assert_eq!(
+            (exact.activation_codes(), exact.weight_codes()),
+            (-5..=7, -8..=3)
+        );
+        assert!(exact.largest_error() < 1e-12);
+        assert!((exact.evaluate(-5, 3).unwrap() - f64::from(table.get(-5, 3))).abs() < 1e-12);
+        assert_eq!((exact.evaluate(-6, 0), exact.evaluate(0, 4)), (None, None));
+        let none = few(0).unwrap();
+        assert_eq!(none.largest_error(), 6.0);
+        assert!((none.mean_error() - 6.0 * 7.0 * 6.0 / (13.0 * 12.0)).abs() < 1e-12);
+        for term in exact.terms() {
+            assert_eq!(term.activation()[format.pattern(-6)], 0.0);
+            assert_eq!(term.weight()[format.pattern(4)], 0.0);
+        }
+        assert!(matches!(
+            few(13),
+            Err(MultiplierError::RankOutOfRange {
+                rank: 13,
+                codes: 12
+            })
+        ));
+        assert!(matches!(
+            TruncatedFactorization::of_codes(&table, Form::Table, 1, 0..=8, 0..=3),
+            Err(MultiplierError::CodesOutOfFormat {
+                low: 0,
+                high: 8,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn fewer_codes_are_approximated_at_least_as_well() {
+        let circuit = evoapprox::multiplier("mul8u_R92").unwrap();
+        let table = circuit.to_table().unwrap();
+        for (form, rank) in [(Form::Table, 2), (Form::Error, 3), (Form::Error, 5)] {
+            let all = TruncatedFactorization::of(&table, form, rank).unwrap();
+            let few =
+                TruncatedFactorization::of_codes(&table, form, rank, 20..=127, 0..=99).unwrap();
+            let squares = |truncated: &TruncatedFactorization| -> f64 {
+                (20..=127)
+                    .flat_map(|a| (0..=99).map(move |b| (a, b)))
+                    .map(|(a, b)| {
+                        let error = truncated.evaluate(a, b).unwrap() - f64::from(table.get(a, b));
+                        error * error
+                    })
+                    .sum()
+            };
+            let mean = squares(&few) / (108.0 * 100.0);
+            assert!((few.rms_error() - mean.sqrt()).abs() <= 1e-9 * mean.sqrt());
+            assert!(squares(&few) <= squares(&all), "{form} {rank}");
         }
     }
 

@@ -1,18 +1,16 @@
 //! The factoriser against what is known of real circuits, and against random tables of known rank.
 
+mod common;
+
+use std::ops::RangeInclusive;
+
 use approx_multiplier::{
     Coverage, Factorization, FactorizationOptions, Form, MultiplierError, OperandFormat,
     ProductTable, Signedness, evoapprox,
 };
+use common::{broken_array, format, in_form, rank};
 use proptest::prelude::*;
 use rstest::rstest;
-
-fn in_form(form: Form) -> FactorizationOptions {
-    FactorizationOptions {
-        form: Some(form),
-        ..FactorizationOptions::default()
-    }
-}
 
 /// The rank and the largest factor of a form.
 type Known = Option<(usize, u64)>;
@@ -119,19 +117,35 @@ fn signed_8_bit_circuits_are_one_8_bit_matrix_product_each() {
     }
 }
 
-/// The wide circuits of EvoApproxLib: the exact product without the partial products of the activation's lowest bits, and
-/// without those whose bits' positions add up to less than a limit.
-fn broken_array(bits: u8, dropped_rows: u8, dropped_diagonals: u8) -> impl Fn(i64, i64) -> i64 {
-    move |a, b| {
-        let bit = |value: i64, position: u8| ((value >> position) & 1) << position;
-        let mut product = ((a >> dropped_rows) << dropped_rows) * b;
-        for i in dropped_rows..dropped_diagonals {
-            for j in 0..dropped_diagonals - i {
-                assert!(i < bits - 1 && j < bits - 1, "sign bits count negatively");
-                product -= bit(a, i) * bit(b, j);
-            }
+#[test]
+fn the_page_on_exact_factorisation_lists_the_signed_8_bit_circuits() {
+    let page = include_str!("../../../docs/exact-factorisation.md");
+    let columns = |factorization: &Factorization| {
+        let mut scales: Vec<i64> = factorization
+            .terms()
+            .iter()
+            .map(|term| term.scale())
+            .collect();
+        // One that all terms have is given once.
+        scales.dedup();
+        let scales: Vec<String> = scales.iter().map(i64::to_string).collect();
+        let certificate = factorization.certificate();
+        match factorization.rank() {
+            0 => "0 | - | -".to_string(),
+            rank => format!(
+                "{rank} | {} | {}, {}",
+                scales.join(", "),
+                certificate.largest_activation_factor,
+                certificate.largest_weight_factor
+            ),
         }
-        product
+    };
+    for (name, ..) in KNOWN.iter().filter(|(name, ..)| name.starts_with("mul8s")) {
+        let table = evoapprox::multiplier(name).unwrap().to_table().unwrap();
+        let [of_table, of_error] = [Form::Table, Form::Error]
+            .map(|form| columns(&Factorization::of(&table, &in_form(form)).unwrap()));
+        let line = format!("| `{name}` | {of_table} | {of_error} |");
+        assert!(page.contains(&line), "{line}");
     }
 }
 
@@ -349,52 +363,118 @@ fn a_determinant_that_vanishes_modulo_a_prime_is_noticed() {
     assert_eq!(found.to_table().unwrap(), table);
 }
 
-fn format() -> impl Strategy<Value = OperandFormat> {
-    (2u8..=8, any::<bool>()).prop_map(|(bits, signed)| {
-        let signedness = if signed {
-            Signedness::Signed
-        } else {
-            Signedness::Unsigned
-        };
-        OperandFormat::new(bits, signedness).unwrap()
-    })
+/// The rank of a form of a table over ranges of codes.
+fn rank_of_form(
+    table: &ProductTable,
+    form: Form,
+    activation_codes: RangeInclusive<i32>,
+    weight_codes: RangeInclusive<i32>,
+) -> usize {
+    let value = |a: i32, b: i32| match form {
+        Form::Table => f64::from(table.get(a, b)),
+        Form::Error => f64::from(table.get(a, b)) - f64::from(a) * f64::from(b),
+    };
+    rank(
+        activation_codes
+            .map(|a| weight_codes.clone().map(|b| value(a, b)).collect())
+            .collect(),
+    )
 }
 
-/// The rank over the rational numbers, from floating-point elimination with complete pivoting: reliable for the small
-/// integer matrices of these tests, and nothing of the factoriser.
+fn all(format: OperandFormat) -> RangeInclusive<i32> {
+    format.min_code()..=format.max_code()
+}
+
 fn rank_of(table: &ProductTable) -> usize {
-    let columns = table.weight().cardinality();
-    let mut rows: Vec<Vec<f64>> = table
-        .entries()
-        .chunks(columns)
-        .map(|row| row.iter().map(|&entry| entry.into()).collect())
-        .collect();
-    let mut rank = 0;
-    while rank < rows.len().min(columns) {
-        let (mut best, mut position) = (0.0f64, (0, 0));
-        for (i, row) in rows.iter().enumerate().skip(rank) {
-            for (j, value) in row.iter().enumerate() {
-                if value.abs() > best {
-                    (best, position) = (value.abs(), (i, j));
-                }
-            }
-        }
-        if best < 1e-6 {
-            break;
-        }
-        rows.swap(rank, position.0);
-        let (done, rest) = rows.split_at_mut(rank + 1);
-        let pivot = &done[rank];
-        for row in rest {
-            let factor = row[position.1] / pivot[position.1];
-            for (value, other) in row.iter_mut().zip(pivot) {
-                *value -= factor * other;
-            }
-            row[position.1] = 0.0;
-        }
-        rank += 1;
+    rank_of_form(
+        table,
+        Form::Table,
+        all(table.activation()),
+        all(table.weight()),
+    )
+}
+
+/// A table that is a sum of so many products of small random factors.
+fn random_sum(
+    activation: OperandFormat,
+    weight: OperandFormat,
+    terms: usize,
+    factors: &[i64],
+) -> ProductTable {
+    let (left, right) = factors.split_at(factors.len() / 2);
+    ProductTable::from_fn(activation, weight, |a, b| {
+        let (row, column) = (activation.pattern(a as i32), weight.pattern(b as i32));
+        (0..terms)
+            .map(|term| left[term * 256 + row] * right[term * 256 + column])
+            .sum()
+    })
+    .unwrap()
+}
+
+/// The part of a format's codes between two of them.
+fn part(format: OperandFormat, ends: (usize, usize)) -> RangeInclusive<i32> {
+    let code = |end: usize| format.min_code() + (end % format.cardinality()) as i32;
+    code(ends.0).min(code(ends.1))..=code(ends.0).max(code(ends.1))
+}
+
+#[rstest]
+fn nothing_needs_no_terms(#[values(2, 5, 8)] bits: u8, #[values(false, true)] signed: bool) {
+    let signedness = if signed {
+        Signedness::Signed
+    } else {
+        Signedness::Unsigned
+    };
+    let activation = OperandFormat::new(bits, signedness).unwrap();
+    let weight = OperandFormat::unsigned(4).unwrap();
+    for (form, table) in [
+        (
+            Form::Table,
+            ProductTable::from_fn(activation, weight, |_, _| 0),
+        ),
+        (Form::Error, ProductTable::exact(activation, weight)),
+    ] {
+        let table = table.unwrap();
+        let options = FactorizationOptions {
+            max_rank: 0,
+            ..in_form(form)
+        };
+        let found = Factorization::of(&table, &options).unwrap();
+        assert_eq!((found.rank(), found.terms().len()), (0, 0));
+        assert_eq!(found.certificate().largest_factor(), 0);
+        assert_eq!((found.common_scale(), found.has_one_scale()), (1, true));
+        assert_eq!(found.to_table().unwrap(), table);
     }
-    rank
+}
+
+/// As many independent rows as there can be, where the rows are fewer and where the columns are.
+#[rstest]
+#[case(5, 8)]
+#[case(8, 5)]
+#[case(5, 5)]
+fn a_rank_as_high_as_the_default_limit_is_reached(#[case] rows: u8, #[case] columns: u8) {
+    let activation = OperandFormat::signed(rows).unwrap();
+    let weight = OperandFormat::unsigned(columns).unwrap();
+    // The middle bits of a product with a large odd number are as good as random.
+    let table = ProductTable::from_fn(activation, weight, |a, b| {
+        let index = (256 * a + b + 1_000_000) as u64;
+        (index
+            .wrapping_mul(index)
+            .wrapping_mul(6_364_136_223_846_793_005)
+            >> 50) as i64
+            - 8192
+    })
+    .unwrap();
+    let found = Factorization::of(&table, &in_form(Form::Table)).unwrap();
+    assert_eq!(found.rank(), 32);
+    assert_eq!(found.to_table().unwrap(), table);
+    let options = FactorizationOptions {
+        max_rank: 31,
+        ..in_form(Form::Table)
+    };
+    assert!(matches!(
+        Factorization::of(&table, &options),
+        Err(MultiplierError::RankTooHigh { at_least: 32 })
+    ));
 }
 
 proptest! {
@@ -407,12 +487,7 @@ proptest! {
         terms in 0usize..6,
         factors in proptest::collection::vec(-20i64..=20, 6 * 512),
     ) {
-        let (left, right) = factors.split_at(6 * 256);
-        let table = ProductTable::from_fn(activation, weight, |a, b| {
-            let (row, column) = (activation.pattern(a as i32), weight.pattern(b as i32));
-            (0..terms).map(|term| left[term * 256 + row] * right[term * 256 + column]).sum()
-        })
-        .unwrap();
+        let table = random_sum(activation, weight, terms, &factors);
         let found = Factorization::of(&table, &in_form(Form::Table)).unwrap();
         prop_assert_eq!(found.rank(), rank_of(&table));
         prop_assert!(found.rank() <= terms);
@@ -421,8 +496,44 @@ proptest! {
             prop_assert!(term.scale() >= 1);
         }
         let error = Factorization::of(&table, &in_form(Form::Error)).unwrap();
-        prop_assert!(error.rank() <= terms + 1);
-        prop_assert_eq!(error.to_table().unwrap(), table);
+        prop_assert_eq!(error.rank(), rank_of_form(&table, Form::Error, all(activation), all(weight)));
+        prop_assert_eq!(error.to_table().unwrap(), table.clone());
+        let best = Factorization::of(&table, &FactorizationOptions::default()).unwrap();
+        prop_assert_eq!(best.products(), found.products().min(error.products()));
+        if let Some(max_rank) = found.rank().checked_sub(1) {
+            let options = FactorizationOptions { max_rank, ..in_form(Form::Table) };
+            let refused = matches!(
+                Factorization::of(&table, &options),
+                Err(MultiplierError::RankTooHigh { at_least }) if at_least == found.rank()
+            );
+            prop_assert!(refused);
+        }
+    }
+
+    #[test]
+    fn codes_left_out_neither_count_nor_are_answered(
+        activation in format(),
+        weight in format(),
+        terms in 0usize..4,
+        factors in proptest::collection::vec(-20i64..=20, 2 * 4 * 256),
+        ends: [(usize, usize); 2],
+        form in prop_oneof![Just(Form::Table), Just(Form::Error)],
+    ) {
+        let table = random_sum(activation, weight, terms, &factors);
+        let (left, right) = (part(activation, ends[0]), part(weight, ends[1]));
+        let options = FactorizationOptions {
+            activation_codes: Some(left.clone()),
+            weight_codes: Some(right.clone()),
+            ..in_form(form)
+        };
+        let found = Factorization::of(&table, &options).unwrap();
+        prop_assert_eq!(found.rank(), rank_of_form(&table, form, left.clone(), right.clone()));
+        for a in activation.codes() {
+            for b in weight.codes() {
+                let expected = (left.contains(&a) && right.contains(&b)).then(|| table.get(a, b).into());
+                prop_assert_eq!(found.evaluate(a, b), expected);
+            }
+        }
     }
 
     #[test]
