@@ -1,5 +1,7 @@
 //! The sums that the kernels return, and how wide they have to be.
 
+use bytemuck::Pod;
+
 use crate::table::LookupTable;
 
 /// Exact sums of products: 32 bits wide where a bound proves that no sum can leave 32 bits, 64 bits wide otherwise.
@@ -34,8 +36,8 @@ impl Accumulators {
     }
 }
 
-/// An accumulator's integer type. Additions wrap: an intermediate overflow is harmless when the final sum fits.
-pub(crate) trait Accumulator: Copy + Default + Send + Sync {
+/// An accumulator's integer type. Additions and multiplications wrap: an intermediate overflow is harmless when the final sum fits.
+pub(crate) trait Accumulator: Copy + Default + Send + Sync + Pod {
     /// Whether sums must be carried beyond 32 bits.
     const WIDE: bool;
     /// `low + 65536 * high`.
@@ -43,6 +45,10 @@ pub(crate) trait Accumulator: Copy + Default + Send + Sync {
     /// The low bits of `value`.
     fn from_i64(value: i64) -> Self;
     fn plus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    fn negated(self) -> Self;
+    /// The nearest float32, ties to even.
+    fn to_f32(self) -> f32;
 }
 
 impl Accumulator for i32 {
@@ -59,6 +65,18 @@ impl Accumulator for i32 {
     fn plus(self, other: Self) -> Self {
         self.wrapping_add(other)
     }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.wrapping_mul(other)
+    }
+    #[inline(always)]
+    fn negated(self) -> Self {
+        self.wrapping_neg()
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
 }
 
 impl Accumulator for i64 {
@@ -74,6 +92,18 @@ impl Accumulator for i64 {
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
         self.wrapping_add(other)
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.wrapping_mul(other)
+    }
+    #[inline(always)]
+    fn negated(self) -> Self {
+        self.wrapping_neg()
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self as f32
     }
 }
 

@@ -96,7 +96,7 @@ fn indexed_loads<T: Accumulator, E: Copy>(
 }
 
 #[cfg(target_arch = "x86_64")]
-mod vbmi {
+pub(crate) mod vbmi {
     //! Lookup by byte permutation.
 
     use std::arch::x86_64::*;
@@ -236,7 +236,7 @@ mod vbmi {
     /// The bytes at 64 indices of a line.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
     #[inline]
-    fn look_up<const ONE_HALF: bool>(line: &[u8; CODES], indices: __m512i) -> __m512i {
+    pub(crate) fn look_up<const ONE_HALF: bool>(line: &[u8; CODES], indices: __m512i) -> __m512i {
         let quarter = |i: usize| -> __m512i {
             must_cast::<[u8; BLOCK], __m512i>(line.as_chunks::<BLOCK>().0[i])
         };

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::accumulate::Segment;
 use crate::accumulators::{Accumulators, add_bound, fit_in_32_bits};
+use crate::axis::{Axis, copy_strided};
 use crate::error::{KernelError, check_length, checked_product};
 use crate::gather::{Problem, Strategy, masked};
 use crate::instruction_set::InstructionSet;
@@ -180,7 +181,7 @@ impl Conv2dShape {
     }
 
     /// Products per output.
-    pub(crate) fn inner(&self) -> usize {
+    pub fn inner(&self) -> usize {
         self.in_channels / self.groups * self.kernel[0] * self.kernel[1]
     }
 
@@ -294,43 +295,6 @@ struct Windows<'a> {
     segments: Vec<Segment>,
 }
 
-/// How one axis is laid out: positions that differ by a multiple of the stride lie side by side in one phase.
-struct Axis {
-    /// The phases that some tap meets, ascending.
-    phases: Vec<usize>,
-    /// Positions of every phase.
-    length: usize,
-    /// For every tap, the index of its phase and the distance within it.
-    taps: Vec<(usize, usize)>,
-}
-
-impl Axis {
-    fn new(taps: usize, stride: usize, dilation: usize, output: usize) -> Self {
-        let mut phases: Vec<usize> = (0..taps).map(|tap| tap * dilation % stride).collect();
-        phases.sort_unstable();
-        phases.dedup();
-        let taps: Vec<(usize, usize)> = (0..taps)
-            .map(|tap| {
-                let phase = phases.binary_search(&(tap * dilation % stride));
-                (
-                    phase.expect("every tap has its phase"),
-                    tap * dilation / stride,
-                )
-            })
-            .collect();
-        let reach = taps
-            .iter()
-            .map(|&(_, distance)| distance)
-            .max()
-            .unwrap_or(0);
-        Axis {
-            phases,
-            length: output + reach,
-            taps,
-        }
-    }
-}
-
 impl<'a> Windows<'a> {
     fn new(shape: &Conv2dShape, input: &'a [u8], padding_code: u8) -> Self {
         let [height, width] = shape.output();
@@ -407,43 +371,19 @@ fn phases(
         let mut lines = to.chunks_exact_mut(columns.length);
         for &row_phase in &rows.phases {
             for &column_phase in &columns.phases {
-                // The first position of this phase that lies in the input, and where that is.
-                let skipped = shape
-                    .padding
-                    .left
-                    .saturating_sub(column_phase)
-                    .div_ceil(shape.stride[1]);
-                let first = skipped * shape.stride[1] + column_phase - shape.padding.left;
+                let inside = columns.inside(column_phase, shape.padding.left, width);
                 for line in 0..rows.length {
                     let to = lines.next().expect("a line for every phase and row");
                     let row = (line * shape.stride[0] + row_phase).wrapping_sub(shape.padding.top);
-                    if row >= height || first >= width || skipped >= to.len() {
+                    if row >= height {
                         continue;
                     }
-                    let to = &mut to[skipped..];
-                    let from = &from[row * width..][first..width];
-                    match shape.stride[1] {
-                        1 => {
-                            let length = to.len().min(from.len());
-                            to[..length].copy_from_slice(&from[..length]);
-                        }
-                        // The common case again, in a form that compilers vectorise.
-                        2 => {
-                            let (pairs, last) = from.as_chunks::<2>();
-                            for (to, pair) in to.iter_mut().zip(pairs) {
-                                *to = pair[0];
-                            }
-                            if let (Some(to), Some(&last)) = (to.get_mut(pairs.len()), last.first())
-                            {
-                                *to = last;
-                            }
-                        }
-                        stride => {
-                            for (to, &from) in to.iter_mut().zip(from.iter().step_by(stride)) {
-                                *to = from;
-                            }
-                        }
-                    }
+                    let to = &mut to[inside.place..][..inside.length];
+                    copy_strided(
+                        to,
+                        &from[row * width..][inside.first..width],
+                        shape.stride[1],
+                    );
                 }
             }
         }

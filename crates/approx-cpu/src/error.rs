@@ -12,18 +12,68 @@ pub enum KernelError {
         /// The width that was asked for.
         bits: u8,
     },
+    /// An operand of a factored product with a width outside 2..=16 bits.
+    #[error("an operand is {bits} bits wide; factored products take 2 to 16 bits")]
+    FactoredOperandWidth {
+        /// The width that was asked for.
+        bits: u8,
+    },
+    /// 8-bit patterns for an operand that is wider.
+    #[error(
+        "{operand} came as 8-bit patterns, but the operand is {bits} bits wide and takes 16-bit ones"
+    )]
+    NarrowPatterns {
+        /// `"activations"` or `"weights"`.
+        operand: &'static str,
+        /// The operand's width.
+        bits: u8,
+    },
+    /// A quantiser that yields something else than codes of the operand.
+    #[error("the quantiser's {parameter} is not a code of a {bits}-bit {} operand", if *.signed { "signed" } else { "unsigned" })]
+    Quantizer {
+        /// Which parameter: `"lowest code"`, `"highest code"` or `"zero point"`.
+        parameter: &'static str,
+        /// The operand's width.
+        bits: u8,
+        /// Whether the operand's codes are signed.
+        signed: bool,
+    },
+    /// A NaN among values to be quantised.
+    #[error("{operand} contain a NaN, which has no code")]
+    NotANumber {
+        /// `"activations"` or `"weights"`.
+        operand: &'static str,
+    },
+    /// Weights that were packed by another product than they came back to.
+    #[error(
+        "the weights were packed for another product than the one that they are multiplied with"
+    )]
+    OtherProduct,
+    /// Weights that were packed for other channels, groups or another kernel than the convolution has.
+    #[error(
+        "the weights were packed with {parameter} of {packed}, but the convolution's is {expected}"
+    )]
+    OtherConvolution {
+        /// `"a number of output channels"`, `"a number of input channels per group"`, `"a number of groups"`,
+        /// `"a kernel height"` or `"a kernel width"`.
+        parameter: &'static str,
+        /// What the weights were packed for.
+        packed: usize,
+        /// What the convolution has.
+        expected: usize,
+    },
     /// A slice whose length does not follow from the shape.
     #[error("{operand} has {actual} elements where the shape asks for {expected}")]
     Length {
-        /// Which argument: `"table"`, `"activations"` or `"weights"`.
+        /// Which argument: `"table"`, `"activations"`, `"weights"`, `"channels"`, or a factor of a term.
         operand: &'static str,
         /// The number of elements the shape asks for.
         expected: usize,
         /// The number of elements that came.
         actual: usize,
     },
-    /// A number of elements, or a padded side, that does not fit in `usize`.
-    #[error("the shape is too large: {quantity} does not fit in a machine word")]
+    /// A number of elements, or a padded side, that does not fit in `usize`; a sum that does not fit in 64 bits.
+    #[error("the arguments are too large: {quantity} does not fit in a machine word")]
     Overflow {
         /// What was being counted.
         quantity: &'static str,

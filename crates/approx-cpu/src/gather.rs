@@ -206,6 +206,55 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
+/// Estimates every strategy in clock cycles for one tap and takes the cheapest. The constants were measured.
+///
+/// `narrow` says whether the table's entries span 16 bits, `wide_sums` whether its sums need 64.
+pub(crate) fn cheapest(
+    planes: usize,
+    positions: usize,
+    set: InstructionSet,
+    narrow: bool,
+    wide_sums: bool,
+) -> (Strategy, f64) {
+    let cost = |strategy: Strategy| -> f64 {
+        let (stream, lanes) = match strategy.streamed {
+            Side::Positions => (positions, planes),
+            Side::Planes => (planes, positions),
+        };
+        if strategy.panels {
+            let lanes_of_block = if narrow { NARROW_LANES } else { WIDE_LANES };
+            // Cycles to build a panel, and to stream one position over it.
+            let (build, position) = match (set.family(), narrow) {
+                (Family::Portable, true) => (3000.0, 3.4),
+                (Family::Portable, false) => (4000.0, 3.0),
+                #[cfg(target_arch = "x86_64")]
+                (Family::Avx2, _) => (1800.0, 2.5),
+                #[cfg(target_arch = "x86_64")]
+                (Family::Avx512 | Family::Avx512Vbmi, _) => (1800.0, 2.2),
+            };
+            // Only the words of 32-bit entries are summed, not their digits.
+            let position = if narrow || wide_sums {
+                position
+            } else {
+                position * 0.75
+            };
+            let builds = stream.div_ceil(TILE) as f64;
+            lanes.div_ceil(lanes_of_block) as f64 * (builds * build + stream as f64 * position)
+        } else if set.permutes_bytes() {
+            // Cycles for 64 positions.
+            let block = if narrow { 15.0 } else { 30.0 };
+            lanes as f64 * (stream.div_ceil(column_gather::BLOCK) as f64 * block + 4.0)
+        } else {
+            lanes as f64 * (stream as f64 * 1.1 + 4.0)
+        }
+    };
+    let estimates = Strategy::ALL.map(|strategy| (strategy, cost(strategy)));
+    estimates
+        .into_iter()
+        .reduce(|best, next| if next.1 < best.1 { next } else { best })
+        .expect("there are four strategies")
+}
+
 impl Problem<'_> {
     fn positions(&self) -> usize {
         self.segments.iter().map(|segment| segment.length).sum()
@@ -216,48 +265,10 @@ impl Problem<'_> {
         self.images * self.groups * self.planes * self.positions()
     }
 
-    /// Estimates every strategy in clock cycles and takes the cheapest. The constants were measured.
-    pub(crate) fn choose(&self, set: InstructionSet, narrow: bool, wide_sums: bool) -> Strategy {
+    /// The strategy that is expected to be the fastest.
+    fn choose(&self, set: InstructionSet, narrow: bool, wide_sums: bool) -> Strategy {
         let positions = self.images * self.positions();
-        let cost = |strategy: &Strategy| -> f64 {
-            let (stream, lanes) = match strategy.streamed {
-                Side::Positions => (positions, self.planes),
-                Side::Planes => (self.planes, positions),
-            };
-            if strategy.panels {
-                let lanes_of_block = if narrow { NARROW_LANES } else { WIDE_LANES };
-                // Cycles to build a panel, and to stream one position over it.
-                let (build, position) = match (set.family(), narrow) {
-                    (Family::Portable, true) => (3000.0, 3.4),
-                    (Family::Portable, false) => (4000.0, 3.0),
-                    #[cfg(target_arch = "x86_64")]
-                    (Family::Avx2, _) => (1800.0, 2.5),
-                    #[cfg(target_arch = "x86_64")]
-                    (Family::Avx512 | Family::Avx512Vbmi, _) => (1800.0, 2.2),
-                };
-                // Only the words of 32-bit entries are summed, not their digits.
-                let position = if narrow || wide_sums {
-                    position
-                } else {
-                    position * 0.75
-                };
-                let builds = stream.div_ceil(TILE) as f64;
-                lanes.div_ceil(lanes_of_block) as f64 * (builds * build + stream as f64 * position)
-            } else if set.permutes_bytes() {
-                // Cycles for 64 positions.
-                let block = if narrow { 15.0 } else { 30.0 };
-                lanes as f64 * (stream.div_ceil(column_gather::BLOCK) as f64 * block + 4.0)
-            } else {
-                lanes as f64 * (stream as f64 * 1.1 + 4.0)
-            }
-        };
-        let mut best = Strategy::ALL[0];
-        for strategy in &Strategy::ALL[1..] {
-            if cost(strategy) < cost(&best) {
-                best = *strategy;
-            }
-        }
-        best
+        cheapest(self.planes, positions, set, narrow, wide_sums).0
     }
 
     /// Computes all outputs. `strategy` overrides the choice.

@@ -6,7 +6,10 @@ use std::sync::OnceLock;
 
 /// A family of vector instructions that the machine is known to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct InstructionSet(Family);
+pub(crate) struct InstructionSet {
+    family: Family,
+    multiplies_and_adds: bool,
+}
 
 /// The families, the least capable first; each one includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +22,8 @@ pub(crate) enum Family {
     /// 512-bit vectors: F, BW, DQ and VL.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// The same with VBMI, whose byte permutations look up 64 codes at a time.
+    /// The same with VBMI, whose byte permutations look up 64 codes at a time, and VNNI, whose multiplications add up four
+    /// products of bytes.
     #[cfg(target_arch = "x86_64")]
     Avx512Vbmi,
 }
@@ -31,7 +35,10 @@ impl InstructionSet {
         static AVAILABLE: OnceLock<Vec<InstructionSet>> = OnceLock::new();
         AVAILABLE.get_or_init(|| {
             #[allow(unused_mut)]
-            let mut sets = vec![InstructionSet(Family::Portable)];
+            let mut sets = vec![InstructionSet {
+                family: Family::Portable,
+                multiplies_and_adds: false,
+            }];
             #[cfg(target_arch = "x86_64")]
             {
                 let avx2 = is_x86_feature_detected!("avx2");
@@ -40,14 +47,21 @@ impl InstructionSet {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl");
-                let vbmi = avx512 && is_x86_feature_detected!("avx512vbmi");
-                for (family, present) in [
-                    (Family::Avx2, avx2),
-                    (Family::Avx512, avx512),
-                    (Family::Avx512Vbmi, vbmi),
+                let avx_vnni = avx2 && is_x86_feature_detected!("avxvnni");
+                let avx512_vnni = avx512 && is_x86_feature_detected!("avx512vnni");
+                let vbmi = avx512_vnni && is_x86_feature_detected!("avx512vbmi");
+                for (family, multiplies_and_adds, present) in [
+                    (Family::Avx2, false, avx2),
+                    (Family::Avx2, true, avx_vnni),
+                    (Family::Avx512, false, avx512),
+                    (Family::Avx512, true, avx512_vnni),
+                    (Family::Avx512Vbmi, true, vbmi),
                 ] {
                     if present {
-                        sets.push(InstructionSet(family));
+                        sets.push(InstructionSet {
+                            family,
+                            multiplies_and_adds,
+                        });
                     }
                 }
             }
@@ -64,14 +78,64 @@ impl InstructionSet {
 
     /// Which family it is.
     pub(crate) fn family(self) -> Family {
-        self.0
+        self.family
+    }
+
+    /// Whether one instruction of the family's width multiplies four bytes or two 16-bit words of a lane each and adds the
+    /// products to it: AVX-VNNI or AVX-512 VNNI.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn multiplies_and_adds(self) -> bool {
+        self.multiplies_and_adds
     }
 
     /// Whether codes can be looked up inside vector registers.
     pub(crate) fn permutes_bytes(self) -> bool {
         #[cfg(target_arch = "x86_64")]
-        return self.0 == Family::Avx512Vbmi;
+        return self.family == Family::Avx512Vbmi;
         #[cfg(not(target_arch = "x86_64"))]
         false
     }
 }
+
+/// Defines a function of an instruction set and the given arguments, whose body is compiled for every family: plain
+/// Rust that becomes vector instructions as wide as the set has them.
+macro_rules! compiled_for_every_set {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident $(<$($parameter:ident: $bound:path),+>)? (
+            $set:ident, $($argument:ident: $type:ty),+ $(,)?
+        ) $(-> $result:ty)? $body:block
+    ) => {
+        $(#[$attribute])*
+        $visibility fn $name $(<$($parameter: $bound),+>)? (
+            $set: $crate::instruction_set::InstructionSet,
+            $($argument: $type),+
+        ) $(-> $result)? {
+            #[inline(always)]
+            fn body $(<$($parameter: $bound),+>)? ($($argument: $type),+) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2 $(<$($parameter: $bound),+>)? ($($argument: $type),+) $(-> $result)? {
+                body($($argument),+)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+            fn avx512 $(<$($parameter: $bound),+>)? ($($argument: $type),+) $(-> $result)? {
+                body($($argument),+)
+            }
+
+            match $set.family() {
+                $crate::instruction_set::Family::Portable => body($($argument),+),
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: an instruction set is only constructed where the machine has it.
+                $crate::instruction_set::Family::Avx2 => unsafe { avx2($($argument),+) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above; every further family includes AVX-512.
+                _ => unsafe { avx512($($argument),+) },
+            }
+        }
+    };
+}
+pub(crate) use compiled_for_every_set;

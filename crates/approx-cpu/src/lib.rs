@@ -4,13 +4,20 @@
 //! the product table of a multiplier ([`LookupTable`]), as exact integers. The activation is always the first operand.
 //! [`row_sums`] and [`window_sums`] give the sums of activation codes that a weight's zero point asks for.
 //!
+//! [`FactoredProduct`] computes the same sums for a multiplier of low rank, whose table is an exact sum of products of
+//! one-operand functions: as one integer matrix product or convolution over encoded operands, much faster than by looking
+//! every product up, and for operands of up to 16 bits.
+//!
 //! All of them run on the current rayon thread pool; results do not depend on its size.
 
 mod accumulate;
 mod accumulators;
+mod axis;
 mod column_gather;
 mod conv2d;
+pub mod cost;
 mod error;
+mod factored;
 mod gather;
 mod instruction_set;
 mod matmul;
@@ -21,6 +28,7 @@ pub mod quantize;
 pub mod rescale;
 mod table;
 mod window_sums;
+mod word;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +36,10 @@ mod tests;
 pub use accumulators::Accumulators;
 pub use conv2d::{Conv2dShape, Padding2d, conv2d};
 pub use error::KernelError;
+pub use factored::{
+    Activations, Conv2dWeights, ElementType, FactorTerm, FactoredProduct, MatmulWeights,
+    OperandWidth, ProductCost, Weights,
+};
 pub use matmul::{MatmulShape, matmul};
 pub use table::LookupTable;
 pub use window_sums::{row_sums, window_sums};

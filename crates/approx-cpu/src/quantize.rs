@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use crate::parallel::CHUNK;
+use crate::word::Pattern;
 
 /// The quantiser of one channel: `code = clamp(round(x * reciprocal) + zero_point, low, high)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,16 +29,17 @@ pub struct ChannelQuantizer {
 const ROUNDING: f32 = 12_582_912.0;
 
 impl ChannelQuantizer {
-    /// `round_half_even(x * reciprocal)`, limited to one code beyond either end of the range so that rounding is exact.
+    /// `round_half_even(value * reciprocal)` limited to `low..=high`, plus [`ROUNDING`]. A NaN stays a NaN.
+    ///
+    /// The ends are integers, so it makes no difference whether the limits come before the rounding or after it; before
+    /// it, they keep the rounding exact.
     #[inline(always)]
-    fn steps(self, value: f32) -> f32 {
+    fn rounding_sum(self, value: f32, low: f32, high: f32) -> f32 {
         let scaled = value * self.reciprocal;
-        let low = self.low - self.zero_point - 1.0;
-        let high = self.high - self.zero_point + 1.0;
         // Written as comparisons that keep a NaN, so that it reaches the caller.
         let limited = if scaled < low { low } else { scaled };
         let limited = if limited > high { high } else { limited };
-        (limited + ROUNDING) - ROUNDING
+        limited + ROUNDING
     }
 
     /// The code minus the zero point: the real value in units of the scale. A NaN stays a NaN.
@@ -51,11 +53,8 @@ impl ChannelQuantizer {
     /// ```
     #[inline(always)]
     pub fn shifted_code(self, value: f32) -> f32 {
-        let steps = self.steps(value);
-        let low = self.low - self.zero_point;
-        let high = self.high - self.zero_point;
-        let steps = if steps < low { low } else { steps };
-        if steps > high { high } else { steps }
+        let (low, high) = (self.low - self.zero_point, self.high - self.zero_point);
+        self.rounding_sum(value, low, high) - ROUNDING
     }
 
     /// The code as an integer-valued float. A NaN stays a NaN.
@@ -64,10 +63,23 @@ impl ChannelQuantizer {
         self.shifted_code(value) + self.zero_point
     }
 
+    /// The code's bit pattern in the low 16 bits (the others hold nothing of use), and whether it is one: not for a NaN.
+    #[inline(always)]
+    pub(crate) fn bit_pattern(self, value: f32) -> (u32, bool) {
+        let (low, high) = (self.low - self.zero_point, self.high - self.zero_point);
+        let sum = self.rounding_sum(value, low, high);
+        // The low bits of the rounding sum's mantissa are the two's complement of the integer.
+        let pattern = sum.to_bits().wrapping_add(self.zero_point as i32 as u32);
+        (pattern, !sum.is_nan())
+    }
+
     /// Whether the value's code needs no clamping: the mask of the straight-through gradient.
     #[inline(always)]
     pub fn in_range(self, value: f32) -> bool {
-        let code = self.steps(value) + self.zero_point;
+        // One code beyond either end tells what was clamped.
+        let low = self.low - self.zero_point - 1.0;
+        let high = self.high - self.zero_point + 1.0;
+        let code = self.rounding_sum(value, low, high) - ROUNDING + self.zero_point;
         self.low <= code && code <= self.high
     }
 }
@@ -81,7 +93,33 @@ pub struct ChannelLayout {
     pub inner: usize,
 }
 
+/// Whether no value is a NaN.
+pub(crate) fn is_free_of_nans(values: &[f32]) -> bool {
+    // One flag per chunk, so that the loop is vectorised.
+    values
+        .par_chunks(CHUNK)
+        .all(|chunk| !chunk.iter().fold(false, |nan, value| nan | value.is_nan()))
+}
+
 impl ChannelLayout {
+    /// The quantiser of the element at a position.
+    ///
+    /// ```
+    /// use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
+    ///
+    /// let narrow = ChannelQuantizer { scale: 1.0, reciprocal: 1.0, zero_point: 0.0, low: -8.0, high: 7.0 };
+    /// let wide = ChannelQuantizer { low: -128.0, high: 127.0, ..narrow };
+    /// let layout = ChannelLayout { channels: vec![narrow, wide], inner: 3 };
+    /// assert_eq!((layout.channel(2), layout.channel(3), layout.channel(6)), (narrow, wide, narrow));
+    /// ```
+    #[inline(always)]
+    pub fn channel(&self, position: usize) -> ChannelQuantizer {
+        match self.channels.as_slice() {
+            [single] => *single,
+            channels => channels[position / self.inner % channels.len()],
+        }
+    }
+
     /// Updates every output with its value and the value's quantiser, in parallel.
     ///
     /// # Panics
@@ -153,14 +191,26 @@ impl ChannelLayout {
     /// assert_eq!(layout.patterns(&[f32::NAN], 0xf), None);
     /// ```
     pub fn patterns(&self, values: &[f32], mask: u8) -> Option<Vec<u8>> {
-        // A NaN keeps comparing unequal to itself through every step; one flag per call is all that is needed.
-        let clean = values
-            .par_chunks(CHUNK)
-            .all(|chunk| !chunk.iter().fold(false, |nan, value| nan | value.is_nan()));
-        clean.then(|| {
+        self.bit_patterns(values, mask)
+    }
+
+    /// The codes' bit patterns, `code & mask`, for codes of at most 16 bits; `None` if any value is a NaN.
+    ///
+    /// ```
+    /// use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
+    ///
+    /// let quantizer = ChannelQuantizer { scale: 1.0, reciprocal: 1.0, zero_point: 0.0, low: -2048.0, high: 2047.0 };
+    /// let layout = ChannelLayout { channels: vec![quantizer], inner: 1 };
+    /// assert_eq!(layout.wide_patterns(&[-1.0, 5e3], 0xfff), Some(vec![0xfff, 2047]));
+    /// ```
+    pub fn wide_patterns(&self, values: &[f32], mask: u16) -> Option<Vec<u16>> {
+        self.bit_patterns(values, mask)
+    }
+
+    fn bit_patterns<P: Pattern>(&self, values: &[f32], mask: P) -> Option<Vec<P>> {
+        is_free_of_nans(values).then(|| {
             self.collect(values, |channel, value| {
-                // Codes are small integers, so the low byte of the rounding sum's mantissa is the two's complement.
-                ((channel.code(value) + ROUNDING).to_bits() as u8) & mask
+                P::truncate(channel.bit_pattern(value).0) & mask
             })
         })
     }
@@ -219,10 +269,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn code_is_the_contract(scale in 1e-6f32..1e3, zero in -128i32..=127, values in prop::collection::vec(-1e6f32..1e6, 1..50)) {
-            let q = quantizer(scale, zero, -128, 127);
+        fn code_is_the_contract(
+            scale in 1e-6f32..1e3, zero in 0.0f32..=1.0, bits in 2u32..=16, signed: bool,
+            values in prop::collection::vec(-1e6f32..1e6, 1..50),
+        ) {
+            let (low, high) = if signed { (-1 << (bits - 1), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) };
+            let q = quantizer(scale, low + (zero * (high - low) as f32) as i32, low, high);
             for value in values {
                 prop_assert_eq!(q.code(value), reference(q, value));
+                let (pattern, is_number) = q.bit_pattern(value);
+                prop_assert!(is_number);
+                prop_assert_eq!(pattern as u16, q.code(value) as i32 as u16);
                 prop_assert_eq!(q.in_range(value), {
                     let code = (value * q.reciprocal).round_ties_even() + q.zero_point;
                     (q.low..=q.high).contains(&code)
@@ -238,6 +295,7 @@ mod tests {
             let values: Vec<f32> = (0..channels * inner * outer).map(|i| ((i as u32).wrapping_mul(seed) % 999) as f32 - 500.0).collect();
             let layout = ChannelLayout { channels: quantizers.clone(), inner };
             let patterns = layout.patterns(&values, 0xff).unwrap();
+            let wide_patterns = layout.wide_patterns(&values, 0xfff).unwrap();
             let codes = layout.codes(&values);
             let shifted = layout.shifted_codes(&values);
             let fake = layout.fake_quantize(&values);
@@ -248,6 +306,7 @@ mod tests {
                 let code = reference(q, *value);
                 prop_assert_eq!(codes[i], code);
                 prop_assert_eq!(patterns[i], (code as i32 & 0xff) as u8);
+                prop_assert_eq!(wide_patterns[i], (code as i32 & 0xfff) as u16);
                 prop_assert_eq!(shifted[i], code - q.zero_point);
                 prop_assert_eq!(fake[i], q.scale * (code - q.zero_point));
                 prop_assert_eq!(gradients[i] == 1.0, q.in_range(*value));
@@ -265,5 +324,6 @@ mod tests {
         assert_eq!(q.code(f32::INFINITY), 127.0);
         assert_eq!(q.code(f32::NEG_INFINITY), -128.0);
         assert!(q.code(f32::NAN).is_nan());
+        assert!(!q.bit_pattern(f32::NAN).1);
     }
 }

@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use crate::accumulators::Accumulator;
 use crate::parallel::CHUNK;
 use crate::{Accumulators, Conv2dShape};
 
@@ -22,9 +23,27 @@ pub struct ChannelRescale {
 impl ChannelRescale {
     #[inline(always)]
     fn apply(self, sum: impl Into<i64>, activation_sum: i64) -> f32 {
-        let sum: i64 = sum.into();
-        self.scale * (sum + self.constant - self.weight_zero_point * activation_sum) as f32
+        rescaled(
+            self.scale,
+            sum.into(),
+            self.constant,
+            self.weight_zero_point,
+            activation_sum,
+        )
     }
+}
+
+/// The formula, in integers that are known to hold the bracket: what is in between may wrap.
+#[inline(always)]
+pub(crate) fn rescaled<S: Accumulator>(
+    scale: f32,
+    sum: S,
+    constant: S,
+    weight_zero_point: S,
+    activation_sum: S,
+) -> f32 {
+    let correction = weight_zero_point.times(activation_sum).negated();
+    scale * sum.plus(constant).plus(correction).to_f32()
 }
 
 /// Rescales the accumulators of a matrix product, `[rows, columns]` with one channel per column.

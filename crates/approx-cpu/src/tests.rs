@@ -10,10 +10,10 @@ use crate::{
 };
 
 /// A small generator for test data, so that a case is one seed.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         // xorshift64*
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -102,10 +102,10 @@ fn matmul_reference(
 }
 
 /// Calls `visit(position of the output, activation if the tap is inside the input, index of the weight)` for every product.
-fn visit_taps(
+pub(crate) fn visit_taps<T: Copy>(
     shape: Conv2dShape,
-    activations: &[u8],
-    mut visit: impl FnMut(usize, Option<u8>, usize),
+    activations: &[T],
+    mut visit: impl FnMut(usize, Option<T>, usize),
 ) {
     let [output_height, output_width] = shape.output();
     let (inputs, outputs) = (
@@ -196,7 +196,7 @@ fn check_conv2d(
     }
 }
 
-fn convolution() -> impl Strategy<Value = Conv2dShape> {
+pub(crate) fn convolution() -> impl Strategy<Value = Conv2dShape> {
     (
         (
             0..=3usize,

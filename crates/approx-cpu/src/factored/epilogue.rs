@@ -1,0 +1,269 @@
+//! What becomes of sums while they are in cache: the constants that they lack are added, and they are kept as integers or
+//! rescaled to real values.
+
+use std::mem::MaybeUninit;
+
+use crate::accumulators::Accumulator;
+use crate::instruction_set::{InstructionSet, compiled_for_every_set};
+use crate::rescale::{ChannelRescale, rescaled};
+
+/// The sums over the windows of some positions; a missing one is 0 everywhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WindowSums<'a, S> {
+    /// What the activations add whatever the weights.
+    pub(super) offsets: &'a [S],
+    /// The codes.
+    pub(super) codes: &'a [S],
+}
+
+/// How a sum becomes an output.
+pub(super) trait Epilogue<S>: Sync {
+    type Output: Copy + Default + Send + Sync;
+
+    /// Whether the sums of codes matter.
+    fn takes_codes(&self) -> bool;
+
+    /// Finishes sums of one channel: writes as many outputs as there are sums.
+    fn finish_positions(
+        &self,
+        set: InstructionSet,
+        channel: usize,
+        sums: &[S],
+        windows: Option<WindowSums<'_, S>>,
+        outputs: &mut [MaybeUninit<Self::Output>],
+    );
+
+    /// Finishes sums of one window, of channels from the given one on; there may be more of them than there are channels.
+    /// Writes as many outputs as there are sums.
+    fn finish_channels(
+        &self,
+        set: InstructionSet,
+        channel: usize,
+        sums: &[S],
+        offset: S,
+        codes: S,
+        outputs: &mut [MaybeUninit<Self::Output>],
+    );
+}
+
+/// Sums as they are.
+pub(super) struct Exact<S> {
+    /// What every channel's sums lack.
+    constants: Vec<S>,
+}
+
+impl<S: Accumulator> Exact<S> {
+    /// `padded` is at least the number of channels whose sums are handed over.
+    pub(super) fn new(constants: &[i64], padded: usize) -> Self {
+        Exact {
+            constants: converted(constants.iter().copied(), padded),
+        }
+    }
+}
+
+impl<S: Accumulator> Epilogue<S> for Exact<S> {
+    type Output = S;
+
+    fn takes_codes(&self) -> bool {
+        false
+    }
+
+    fn finish_positions(
+        &self,
+        set: InstructionSet,
+        channel: usize,
+        sums: &[S],
+        windows: Option<WindowSums<'_, S>>,
+        outputs: &mut [MaybeUninit<S>],
+    ) {
+        let constant = self.constants[channel];
+        match windows {
+            None => add_constant(set, constant, sums, outputs),
+            Some(windows) => add_all(set, constant, windows.offsets, sums, outputs),
+        }
+    }
+
+    fn finish_channels(
+        &self,
+        set: InstructionSet,
+        channel: usize,
+        sums: &[S],
+        offset: S,
+        _codes: S,
+        outputs: &mut [MaybeUninit<S>],
+    ) {
+        add_all(set, offset, &self.constants[channel..], sums, outputs);
+    }
+}
+
+compiled_for_every_set! {
+    fn add_constant<S: Accumulator>(set, constant: S, sums: &[S], outputs: &mut [MaybeUninit<S>]) {
+        for (output, sum) in outputs.iter_mut().zip(sums) {
+            output.write(sum.plus(constant));
+        }
+    }
+}
+
+compiled_for_every_set! {
+    fn add_all<S: Accumulator>(
+        set,
+        constant: S,
+        others: &[S],
+        sums: &[S],
+        outputs: &mut [MaybeUninit<S>],
+    ) {
+        for ((output, sum), &other) in outputs.iter_mut().zip(sums).zip(others) {
+            output.write(sum.plus(constant).plus(other));
+        }
+    }
+}
+
+/// Sums rescaled to real values.
+pub(super) struct Rescaled<S> {
+    scales: Vec<f32>,
+    constants: Vec<S>,
+    weight_zero_points: Vec<S>,
+    takes_codes: bool,
+}
+
+impl<S: Accumulator> Rescaled<S> {
+    /// `constants` are what every channel's sums lack, `codes` what every sum of codes lacks. `padded` is at least the number
+    /// of channels whose sums are handed over.
+    pub(super) fn new(
+        channels: &[ChannelRescale],
+        constants: &[i64],
+        codes: i64,
+        padded: usize,
+    ) -> Self {
+        let mut scales: Vec<f32> = channels.iter().map(|channel| channel.scale).collect();
+        scales.resize(padded, 0.0);
+        let constants = channels.iter().zip(constants).map(|(channel, constant)| {
+            let of_codes = channel.weight_zero_point.wrapping_mul(codes);
+            channel
+                .constant
+                .wrapping_add(*constant)
+                .wrapping_sub(of_codes)
+        });
+        let weight_zero_points = channels.iter().map(|channel| channel.weight_zero_point);
+        Rescaled {
+            scales,
+            constants: converted(constants, padded),
+            weight_zero_points: converted(weight_zero_points, padded),
+            takes_codes: channels
+                .iter()
+                .any(|channel| channel.weight_zero_point != 0),
+        }
+    }
+}
+
+impl<S: Accumulator> Epilogue<S> for Rescaled<S> {
+    type Output = f32;
+
+    fn takes_codes(&self) -> bool {
+        self.takes_codes
+    }
+
+    fn finish_positions(
+        &self,
+        set: InstructionSet,
+        channel: usize,
+        sums: &[S],
+        windows: Option<WindowSums<'_, S>>,
+        outputs: &mut [MaybeUninit<f32>],
+    ) {
+        let (scale, constant) = (self.scales[channel], self.constants[channel]);
+        match windows {
+            None => rescale(set, scale, constant, sums, outputs),
+            Some(windows) => {
+                let zero_point = self.weight_zero_points[channel];
+                rescale_windows(set, (scale, constant, zero_point), sums, windows, outputs);
+            }
+        }
+    }
+
+    fn finish_channels(
+        &self,
+        set: InstructionSet,
+        channel: usize,
+        sums: &[S],
+        offset: S,
+        codes: S,
+        outputs: &mut [MaybeUninit<f32>],
+    ) {
+        let channels = Channels {
+            scales: &self.scales[channel..],
+            constants: &self.constants[channel..],
+            weight_zero_points: &self.weight_zero_points[channel..],
+        };
+        rescale_channels(set, channels, sums, offset, codes, outputs);
+    }
+}
+
+/// What neighbouring channels are rescaled by.
+struct Channels<'a, S> {
+    scales: &'a [f32],
+    constants: &'a [S],
+    weight_zero_points: &'a [S],
+}
+
+compiled_for_every_set! {
+    fn rescale<S: Accumulator>(set, scale: f32, constant: S, sums: &[S], outputs: &mut [MaybeUninit<f32>]) {
+        for (output, &sum) in outputs.iter_mut().zip(sums) {
+            output.write(rescaled(scale, sum, constant, S::default(), S::default()));
+        }
+    }
+}
+
+compiled_for_every_set! {
+    fn rescale_windows<S: Accumulator>(
+        set,
+        channel: (f32, S, S),
+        sums: &[S],
+        windows: WindowSums<'_, S>,
+        outputs: &mut [MaybeUninit<f32>],
+    ) {
+        let (scale, constant, weight_zero_point) = channel;
+        let windows = windows.offsets.iter().zip(windows.codes);
+        for ((output, sum), (&offset, &codes)) in outputs.iter_mut().zip(sums).zip(windows) {
+            output.write(rescaled(scale, sum.plus(offset), constant, weight_zero_point, codes));
+        }
+    }
+}
+
+compiled_for_every_set! {
+    fn rescale_channels<S: Accumulator>(
+        set,
+        channels: Channels<'_, S>,
+        sums: &[S],
+        offset: S,
+        codes: S,
+        outputs: &mut [MaybeUninit<f32>],
+    ) {
+        let scales = channels.scales.iter().zip(channels.constants);
+        let channels = scales.zip(channels.weight_zero_points);
+        for ((output, sum), ((&scale, &constant), &zero_point)) in outputs.iter_mut().zip(sums).zip(channels) {
+            output.write(rescaled(scale, sum.plus(offset), constant, zero_point, codes));
+        }
+    }
+}
+
+fn converted<S: Accumulator>(values: impl Iterator<Item = i64>, padded: usize) -> Vec<S> {
+    let mut converted: Vec<S> = values.map(S::from_i64).collect();
+    converted.resize(padded, S::default());
+    converted
+}
+
+/// A vector whose elements `write` writes, or its error.
+///
+/// # Safety
+/// Where `write` succeeds, it has written every element.
+pub(super) unsafe fn written<T: Copy, E>(
+    length: usize,
+    write: impl FnOnce(&mut [MaybeUninit<T>]) -> Result<(), E>,
+) -> Result<Vec<T>, E> {
+    let mut elements = Vec::with_capacity(length);
+    write(&mut elements.spare_capacity_mut()[..length])?;
+    // SAFETY: the caller promises that the elements, which fit in the capacity, have been written.
+    unsafe { elements.set_len(length) };
+    Ok(elements)
+}
