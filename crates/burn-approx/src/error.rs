@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use approx_cpu::KernelError;
 use approx_multiplier::{MultiplierError, OperandFormat};
 
+use crate::plan::PlanChoice;
 use crate::quantization::CodeRange;
 
 /// What can go wrong when a model is converted, calibrated, run, saved or loaded.
@@ -67,10 +68,40 @@ pub enum ApproxError {
     },
 
     /// More bits than the simulated quantisers have.
-    #[error("{bits}-bit codes are not supported here: quantisation takes 2 to 8 bits")]
+    #[error("{bits}-bit codes are not supported here: quantisation takes 2 to 16 bits")]
     UnsupportedBits {
         /// The width asked for.
         bits: u8,
+    },
+
+    /// A plan that was forced cannot compute the multiplier, or none can.
+    #[error(
+        "plan `{plan}` cannot compute the multiplier `{multiplier}`: {problem}. {}",
+        if .possible.is_empty() { "There is no other plan".to_string() } else { format!("Possible here: {}", list(.possible)) }
+    )]
+    ImpossiblePlan {
+        /// The plan that was asked for.
+        plan: PlanChoice,
+        /// The multiplier's name.
+        multiplier: String,
+        /// Why not.
+        problem: String,
+        /// The plans that can.
+        possible: Vec<String>,
+    },
+
+    /// Sums of products that might not fit in 64 bits.
+    #[error(
+        "sums of {products} products of the multiplier `{multiplier}` might not fit in 64 bits: a single one can reach \
+         {largest:.3e}. Use narrower codes or a smaller layer"
+    )]
+    SumsTooLarge {
+        /// The multiplier's name.
+        multiplier: String,
+        /// The largest magnitude of a product.
+        largest: f64,
+        /// How many of them an output accumulates.
+        products: usize,
     },
 
     /// A quantiser's numbers make no sense.

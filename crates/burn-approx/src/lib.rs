@@ -36,7 +36,7 @@
 //! ```
 //!
 //! The rooms: [`quantization`] (codes, observers, quantisers), [`ops`] (the operators and the trait that a backend
-//! implements), `backends` (one file each), [`nn`] (drop-in layers), [`mod@convert`] (the pass, calibration, listing), and saving.
+//! implements), [`plan`] (how a layer's products are computed), `backends` (one file each), [`nn`] (drop-in layers), [`mod@convert`] (the pass, calibration, listing), and saving.
 
 mod backends;
 pub mod convert;
@@ -44,6 +44,7 @@ mod error;
 mod multiplier;
 pub mod nn;
 pub mod ops;
+pub mod plan;
 pub mod quantization;
 mod settings;
 mod storage;

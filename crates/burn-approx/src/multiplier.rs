@@ -1,14 +1,16 @@
 //! A multiplier together with what the operators prepare from it once and then share.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use approx_cpu::LookupTable;
 use approx_multiplier::{Definition, HtpModel, Multiplier, OperandFormat};
 
 use crate::error::ApproxError;
+use crate::plan::{Factors, PlanChoice, RankLimit};
 use crate::quantization::CodeRange;
 
-/// A multiplier ready for the operators: cheap to clone, its kernel tables made at most once.
+/// A multiplier ready for the operators, and the plan by which they are to compute it: cheap to clone, its tables and factors
+/// made at most once.
 ///
 /// ```
 /// use approx_multiplier::evoapprox;
@@ -21,12 +23,24 @@ use crate::quantization::CodeRange;
 #[derive(Clone)]
 pub struct PreparedMultiplier {
     shared: Arc<Shared>,
+    plan: PlanChoice,
+}
+
+/// The factors on given codes of activation and weight.
+struct FactorsOnCodes {
+    codes: [CodeRange; 2],
+    limit: RankLimit,
+    /// Or why there are none.
+    factors: Result<Arc<Factors>, String>,
 }
 
 struct Shared {
     multiplier: Multiplier,
     /// The table in the layout of the CPU kernels; only made where a kernel looks products up.
     lookup: OnceLock<LookupTable>,
+    narrow: OnceLock<bool>,
+    /// The factors for each pair of code ranges asked for.
+    factors: Mutex<Vec<FactorsOnCodes>>,
 }
 
 impl PreparedMultiplier {
@@ -36,27 +50,58 @@ impl PreparedMultiplier {
             shared: Arc::new(Shared {
                 multiplier,
                 lookup: OnceLock::new(),
+                narrow: OnceLock::new(),
+                factors: Mutex::default(),
             }),
+            plan: PlanChoice::Auto,
         }
     }
 
-    /// The exact product of the given codes: what QUANTIZED computes with. One for each pair of signednesses is shared by
-    /// all layers.
+    /// The exact product of the given codes of activation and weight: what QUANTIZED computes with. One for each pair of
+    /// formats is shared by all layers.
     ///
     /// # Errors
-    /// [`ApproxError::UnsupportedBits`] for codes that do not fit 8 bits.
-    pub fn exact(activation: CodeRange, weight: CodeRange) -> Result<Self, ApproxError> {
-        static SHARED: [[OnceLock<PreparedMultiplier>; 2]; 2] =
-            [const { [const { OnceLock::new() }; 2] }; 2];
-        let (activation, weight) = (activation.eight_bits()?, weight.eight_bits()?);
-        let shared = &SHARED[usize::from(activation.is_signed())][usize::from(weight.is_signed())];
-        let exact = shared.get_or_init(|| Self::new(Multiplier::exact(activation, weight)));
-        Ok(exact.clone())
+    /// [`ApproxError::UnsupportedBits`] for codes that do not fit 16 bits.
+    pub fn exact([activation, weight]: [CodeRange; 2]) -> Result<Self, ApproxError> {
+        static SHARED: Mutex<Vec<PreparedMultiplier>> = Mutex::new(Vec::new());
+        let formats = (activation.smallest_format()?, weight.smallest_format()?);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(exact) = shared.iter().find(|exact| exact.formats() == formats) {
+            return Ok(exact.clone());
+        }
+        let exact = Self::new(Multiplier::exact(formats.0, formats.1));
+        shared.push(exact.clone());
+        Ok(exact)
     }
 
     /// Prepares an HTP model.
     pub fn htp(model: HtpModel) -> Self {
         Self::new(Multiplier::from_htp(model))
+    }
+
+    /// The same multiplier, to be computed by another plan. Whether that is possible is checked where it is used.
+    #[must_use]
+    pub fn with_plan(self, plan: PlanChoice) -> Self {
+        Self { plan, ..self }
+    }
+
+    /// The plan by which it is to be computed.
+    pub fn plan(&self) -> PlanChoice {
+        self.plan
+    }
+
+    /// The multiplier to compute with on given codes of activation and weight: an exact one, however wide, gives the products of
+    /// the codes that there are.
+    pub(crate) fn on_codes(&self, codes: [CodeRange; 2]) -> Result<Self, ApproxError> {
+        match self.definition() {
+            Definition::Exact => Ok(Self::exact(codes)?.with_plan(self.plan)),
+            _ => Ok(self.clone()),
+        }
+    }
+
+    /// Whether this is a clone of the other, whatever their plans.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The multiplier itself.
@@ -66,6 +111,29 @@ impl PreparedMultiplier {
 
     pub(crate) fn definition(&self) -> &Definition {
         self.shared.multiplier.definition()
+    }
+
+    /// Whether the kernels can look its products up: integers, of operands of at most 8 bits.
+    pub(crate) fn can_look_up(&self) -> bool {
+        let (activation, weight) = self.formats();
+        activation.bits() <= 8
+            && weight.bits() <= 8
+            && !matches!(self.definition(), Definition::Htp(_))
+    }
+
+    /// Whether all products span at most 16 bits, which lookup kernels like.
+    pub(crate) fn has_narrow_table(&self) -> bool {
+        *self.shared.narrow.get_or_init(|| match self.definition() {
+            Definition::Table(table) => {
+                let extremes = table.entries().iter().copied();
+                let extremes = extremes.fold((i32::MAX, i32::MIN), |(low, high), entry| {
+                    (low.min(entry), high.max(entry))
+                });
+                extremes.1.wrapping_sub(extremes.0).cast_unsigned() <= u16::MAX.into()
+            }
+            // Exact products of 8-bit codes do; others are only estimated.
+            _ => true,
+        })
     }
 
     /// The table for the CPU kernels.
@@ -85,12 +153,35 @@ impl PreparedMultiplier {
         Ok(self.shared.lookup.get_or_init(|| lookup))
     }
 
-    /// Checks that a table is one that the kernels can look up, and prepares it for them.
-    pub(crate) fn check(&self) -> Result<(), ApproxError> {
-        match self.definition() {
-            Definition::Table(_) => self.lookup().map(|_| ()),
-            _ => Ok(()),
+    /// The factors on the given codes of activation and weight, or why there are none.
+    pub(crate) fn factors(&self, codes: [CodeRange; 2]) -> Result<Arc<Factors>, String> {
+        let mut known = self
+            .shared
+            .factors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let limit = match self.plan {
+            _ if !self.can_look_up() => RankLimit::Wide,
+            PlanChoice::Factored | PlanChoice::FactoredFloat32 => RankLimit::AskedFor,
+            _ => RankLimit::Worthwhile,
+        };
+        // Factors serve whatever the limit was; that there are none, only limits that are no higher.
+        let serves = |entry: &&FactorsOnCodes| {
+            entry.codes == codes && (entry.factors.is_ok() || limit <= entry.limit)
+        };
+        if let Some(entry) = known.iter().find(serves) {
+            return entry.factors.clone();
         }
+        let factors = Factors::of(self.multiplier(), codes, limit)
+            .map(Arc::new)
+            .map_err(|error| error.to_string());
+        known.retain(|entry| entry.codes != codes);
+        known.push(FactorsOnCodes {
+            codes,
+            limit,
+            factors: factors.clone(),
+        });
+        factors
     }
 
     pub(crate) fn formats(&self) -> (OperandFormat, OperandFormat) {
@@ -109,8 +200,9 @@ impl From<Multiplier> for PreparedMultiplier {
 
 impl std::fmt::Debug for PreparedMultiplier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("PreparedMultiplier")
-            .field(&self.shared.multiplier.name())
+        f.debug_struct("PreparedMultiplier")
+            .field("multiplier", &self.shared.multiplier.name())
+            .field("plan", &self.plan)
             .finish()
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
+use crate::plan::{self, PlanChoice};
 use crate::quantization::QuantizationScheme;
 
 /// How a converted layer computes.
@@ -80,6 +81,8 @@ pub struct LayerSettings {
     pub quantization: QuantizationScheme,
     /// The noise of mode NOISE.
     pub noise: Noise,
+    /// By which plan APPROXIMATE computes.
+    pub plan: PlanChoice,
     pub(crate) multiplier: PreparedMultiplier,
     pub(crate) htp_model: Option<PreparedMultiplier>,
 }
@@ -92,6 +95,7 @@ impl LayerSettings {
             mode: Mode::default(),
             quantization: QuantizationScheme::for_multiplier(multiplier.multiplier()),
             noise: Noise::default(),
+            plan: multiplier.plan(),
             multiplier,
             htp_model: None,
         }
@@ -112,15 +116,15 @@ impl LayerSettings {
             })
     }
 
-    /// The product that APPROXIMATE computes with.
-    pub(crate) fn product(&self) -> &PreparedMultiplier {
-        self.htp_model.as_ref().unwrap_or(&self.multiplier)
+    /// The product that APPROXIMATE computes with, and by which plan.
+    pub(crate) fn product(&self) -> PreparedMultiplier {
+        let product = self.htp_model.as_ref().unwrap_or(&self.multiplier);
+        product.clone().with_plan(self.plan)
     }
 
     pub(crate) fn check(&self) -> Result<(), ApproxError> {
         self.noise.check()?;
         self.quantization.check(self.multiplier.multiplier())?;
-        self.multiplier.check()?;
         if let Some(model) = &self.htp_model {
             if self.htp_model().is_none() {
                 return Err(ApproxError::NotHtp {
@@ -129,6 +133,6 @@ impl LayerSettings {
             }
             self.quantization.check(model.multiplier())?;
         }
-        Ok(())
+        plan::check(&self.product(), self.quantization.codes())
     }
 }

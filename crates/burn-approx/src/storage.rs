@@ -52,6 +52,7 @@ pub fn configuration<M: Module>(model: &M) -> Result<ApproxConfig, ApproxError> 
                         .map(|model| MultiplierSource::describe(model.multiplier())),
                     mode: Some(settings.mode),
                     noise: Some(settings.noise),
+                    plan: Some(settings.plan),
                     quantization: Some(settings.quantization),
                     ..rule
                 }

@@ -15,3 +15,10 @@ impl HostBackend for Flex {
         )
     }
 }
+
+/// Whether two tensors are the same storage seen in the same way.
+pub(super) fn share_storage(left: &FloatTensor<Flex>, right: &FloatTensor<Flex>) -> bool {
+    std::ptr::eq(left.bytes(), right.bytes())
+        && left.layout() == right.layout()
+        && left.dtype() == right.dtype()
+}

@@ -8,3 +8,31 @@ mod flex;
 mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+
+use burn::tensor::Tensor;
+
+/// Whether two tensors are the same storage seen in the same way.
+///
+/// While both exist they then hold the same values: no backend writes to storage that more than one tensor shares.
+/// `false` on backends that do not tell.
+pub(crate) fn share_storage<const D: usize>(left: &Tensor<D>, right: &Tensor<D>) -> bool {
+    #[allow(unused_variables)]
+    let operands = || [left, right].map(|tensor| tensor.clone().without_autodiff());
+    #[cfg(feature = "flex")]
+    if let [Ok(left), Ok(right)] =
+        operands().map(|tensor| tensor.try_into_primitive::<burn::backend::Flex>())
+    {
+        return flex::share_storage(&left, &right);
+    }
+    #[cfg(feature = "ndarray")]
+    #[allow(
+        deprecated,
+        reason = "burn-ndarray is deprecated and stays behind a feature"
+    )]
+    if let [Ok(left), Ok(right)] =
+        operands().map(|tensor| tensor.try_into_primitive::<burn::backend::NdArray>())
+    {
+        return ndarray::share_storage(&left, &right);
+    }
+    false
+}

@@ -8,6 +8,8 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{NdArray, read_sync};
 
+use burn_ndarray::NdArrayTensor;
+
 use super::host::HostBackend;
 
 impl HostBackend for NdArray {
@@ -18,4 +20,15 @@ impl HostBackend for NdArray {
                 .expect("operators cast their operands to f32"),
         )
     }
+}
+
+/// Whether two tensors are the same storage seen in the same way.
+pub(super) fn share_storage(left: &FloatTensor<NdArray>, right: &FloatTensor<NdArray>) -> bool {
+    let (NdArrayTensor::F32(left), NdArrayTensor::F32(right)) = (left, right) else {
+        return false;
+    };
+    let (left, right) = (left.view(), right.view());
+    std::ptr::eq(left.as_ptr(), right.as_ptr())
+        && left.shape() == right.shape()
+        && left.strides() == right.strides()
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::nn::LayerKind;
+use crate::plan::PlanChoice;
 use crate::quantization::QuantizationScheme;
 use crate::settings::{LayerSettings, Mode, Noise};
 
@@ -42,6 +43,9 @@ pub struct ApproxConfig {
     /// The noise of mode NOISE.
     #[serde(default)]
     pub noise: Noise,
+    /// By which plan APPROXIMATE computes.
+    #[serde(default)]
+    pub plan: PlanChoice,
     /// Leaves the first layer (in the order of the model's fields) as it is.
     #[serde(default)]
     pub exclude_first: bool,
@@ -84,6 +88,9 @@ pub struct LayerRule {
     /// Other noise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// Another plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanChoice>,
 }
 
 impl LayerRule {
@@ -135,6 +142,14 @@ impl LayerRule {
         }
     }
 
+    /// Sets the plan of the selected layers.
+    pub fn plan(self, plan: PlanChoice) -> Self {
+        Self {
+            plan: Some(plan),
+            ..self
+        }
+    }
+
     /// Sets the quantisation of the selected layers.
     pub fn quantization(self, quantization: QuantizationScheme) -> Self {
         Self {
@@ -178,6 +193,7 @@ impl ApproxConfig {
             mode: Mode::default(),
             quantization: None,
             noise: Noise::default(),
+            plan: PlanChoice::default(),
             exclude_first: false,
             exclude_last: false,
             rules: Vec::new(),
@@ -209,6 +225,11 @@ impl ApproxConfig {
             quantization: Some(quantization),
             ..self
         }
+    }
+
+    /// Sets the plan.
+    pub fn with_plan(self, plan: PlanChoice) -> Self {
+        Self { plan, ..self }
     }
 
     /// Adds a rule.
@@ -290,6 +311,7 @@ impl ApproxConfig {
                 .transpose()?;
             settings.mode = *last_of(&rules, |rule| rule.mode.as_ref()).unwrap_or(&self.mode);
             settings.noise = *last_of(&rules, |rule| rule.noise.as_ref()).unwrap_or(&self.noise);
+            settings.plan = *last_of(&rules, |rule| rule.plan.as_ref()).unwrap_or(&self.plan);
             if let Some(quantization) = quantization {
                 settings.quantization = quantization.clone();
             }

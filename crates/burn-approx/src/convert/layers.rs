@@ -11,7 +11,11 @@ use super::walk::{Found, Walk};
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::nn::{Converted, LayerKind, LayerShape, LayerState};
-use crate::quantization::{Granularity, Observation, OperandState, QuantizationScheme, Quantizer};
+use crate::ops::CodeGrid;
+use crate::plan::{self, ExecutionPlan, PlanChoice, Workload};
+use crate::quantization::{
+    Granularity, Observation, OperandState, QuantizationScheme, Quantizer, Symmetry,
+};
 use crate::settings::{LayerSettings, Mode, Noise};
 
 /// A handle to one drop-in layer of a model: what is set through it, the layer does.
@@ -83,7 +87,59 @@ impl ApproxLayer {
 
     /// The number of products per input of the batch, `None` before a forward pass.
     pub fn multiplications(&self) -> Option<u64> {
-        Some(self.state.multiplications()).filter(|count| *count > 0)
+        self.state.multiplications()
+    }
+
+    /// The shape of the last forward pass's product, `None` before a forward pass.
+    pub fn workload(&self) -> Option<Workload> {
+        self.state.workload()
+    }
+
+    /// How the layer's products were computed for the last input's shape, or would be in mode APPROXIMATE; `None` before a
+    /// forward pass.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`].
+    pub fn plan(&self) -> Result<Option<ExecutionPlan>, ApproxError> {
+        let Some(settings) = self.settings() else {
+            return Err(self.not_converted());
+        };
+        let Some(workload) = self.state.workload() else {
+            return Ok(None);
+        };
+        let scheme = &settings.quantization;
+        let product = match settings.mode {
+            Mode::Quantized | Mode::Noise => PreparedMultiplier::exact(scheme.codes())?,
+            Mode::Approximate | Mode::Baseline => settings.product(),
+        };
+        let grids = [&scheme.activation, &scheme.weight].map(|operand| CodeGrid {
+            low: operand.codes.low(),
+            high: operand.codes.high(),
+            symmetric: operand.symmetry == Symmetry::Symmetric,
+            channel_axis: None,
+        });
+        plan::plan(&product, grids, &workload).map(|planned| Some(planned.plan))
+    }
+
+    /// Sets the plan by which mode APPROXIMATE computes.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`], or [`ApproxError::ImpossiblePlan`] where it cannot compute the layer's multiplier.
+    ///
+    /// ```
+    /// use burn::prelude::*;
+    /// use burn_approx::convert::{ApproxConfig, approx_layers, convert};
+    /// use burn_approx::{nn::LinearConfig, plan::PlanChoice};
+    ///
+    /// let layer = LinearConfig::new(8, 4).init(&Device::default());
+    /// let (layer, _) = convert(layer, &ApproxConfig::bundled("mul8s_1L2J"))?;
+    /// let layer = &approx_layers(&layer)[0];
+    /// layer.set_plan(PlanChoice::Gather)?;
+    /// assert!(layer.set_plan(PlanChoice::Exact).is_err()); // mul8s_1L2J is not exact
+    /// # Ok::<(), burn_approx::ApproxError>(())
+    /// ```
+    pub fn set_plan(&self, plan: PlanChoice) -> Result<(), ApproxError> {
+        self.update(|settings| settings.plan = plan)
     }
 
     /// The layer's settings, `None` if it is not converted.
@@ -114,12 +170,14 @@ impl ApproxLayer {
     /// # Errors
     /// [`ApproxError::NotConverted`], or settings that do not fit each other; then nothing has changed.
     pub fn update(&self, change: impl FnOnce(&mut LayerSettings)) -> Result<(), ApproxError> {
+        let Some(mut settings) = self.settings() else {
+            return Err(self.not_converted());
+        };
+        change(&mut settings);
         let mut guard = self.state.lock();
         let Some(converted) = guard.as_mut() else {
             return Err(self.not_converted());
         };
-        let mut settings = converted.settings.clone();
-        change(&mut settings);
         let next = Converted::new(
             self.path.clone(),
             settings,
@@ -145,21 +203,27 @@ impl ApproxLayer {
         self.update(|settings| settings.mode = mode)
     }
 
-    /// Sets the multiplier; the quantisation stays as it is.
+    /// Sets the multiplier, and the plan if the multiplier asks for one; the quantisation stays as it is.
     ///
     /// # Errors
-    /// [`ApproxError::NotConverted`], or codes that the multiplier does not have.
+    /// [`ApproxError::NotConverted`], codes that the multiplier does not have, or a plan that cannot compute it.
     pub fn set_multiplier(
         &self,
         multiplier: impl Into<PreparedMultiplier>,
     ) -> Result<(), ApproxError> {
-        self.update(|settings| settings.multiplier = multiplier.into())
+        let multiplier = multiplier.into();
+        self.update(|settings| {
+            if multiplier.plan() != PlanChoice::Auto {
+                settings.plan = multiplier.plan();
+            }
+            settings.multiplier = multiplier;
+        })
     }
 
     /// Sets an HTP model, which wins over the multiplier, or removes it.
     ///
     /// # Errors
-    /// [`ApproxError::NotConverted`], or codes that the model is not made for.
+    /// [`ApproxError::NotConverted`], codes that the model is not made for, or a plan that cannot compute it.
     pub fn set_htp_model(&self, model: Option<HtpModel>) -> Result<(), ApproxError> {
         self.update(|settings| settings.htp_model = model.map(PreparedMultiplier::htp))
     }
@@ -175,7 +239,7 @@ impl ApproxLayer {
     /// Sets the quantisation.
     ///
     /// # Errors
-    /// [`ApproxError::NotConverted`], or codes that the multiplier does not have.
+    /// [`ApproxError::NotConverted`], codes that the multiplier does not have, or on which its plan cannot compute it.
     pub fn set_quantization(&self, quantization: QuantizationScheme) -> Result<(), ApproxError> {
         self.update(|settings| settings.quantization = quantization)
     }
@@ -224,7 +288,11 @@ impl ApproxLayer {
             return Err(self.not_converted());
         };
         let own = state(converted).quantizer();
-        if own.grid() != quantizer.grid()
+        let differs = |given: CodeGrid, own: CodeGrid| {
+            (given.low, given.high, given.channel_axis) != (own.low, own.high, own.channel_axis)
+                || own.symmetric && !given.symmetric
+        };
+        if differs(quantizer.grid(), own.grid())
             || own.parameters().dims() != quantizer.parameters().dims()
         {
             return Err(ApproxError::InvalidQuantizer {
@@ -336,6 +404,7 @@ impl fmt::Display for LayerTable {
                 "multiplications",
                 "mode",
                 "multiplier",
+                "plan",
                 "activation",
                 "weights",
             ]);
@@ -362,7 +431,7 @@ impl fmt::Display for LayerTable {
                 products,
             ];
             match layer.settings() {
-                Some(settings) => row.extend(Self::describe(&settings, layer.is_calibrated())),
+                Some(settings) => row.extend(Self::describe(layer, &settings)),
                 None => row.push("float".to_string()),
             }
             table.add_row(row);
@@ -378,7 +447,7 @@ impl fmt::Display for LayerTable {
 
 impl LayerTable {
     /// The columns of a converted layer's settings.
-    fn describe(settings: &LayerSettings, calibrated: bool) -> [String; 4] {
+    fn describe(layer: &ApproxLayer, settings: &LayerSettings) -> [String; 5] {
         let multiplier = match settings.htp_model() {
             Some(model) => format!("{} (HTP)", model.name()),
             None => settings.multiplier().name().to_string(),
@@ -388,7 +457,16 @@ impl LayerTable {
             weight,
             granularity,
         } = &settings.quantization;
-        let state = if calibrated { "" } else { " (not calibrated)" };
+        let plan = match (settings.mode, layer.plan()) {
+            (Mode::Baseline, _) => "float".to_string(),
+            (_, Ok(Some(plan))) => plan.to_string(),
+            _ => settings.plan.to_string(),
+        };
+        let state = if layer.is_calibrated() {
+            ""
+        } else {
+            " (not calibrated)"
+        };
         let text = |symmetry| format!("{symmetry:?}").to_lowercase();
         let scales = match granularity {
             Granularity::PerChannel => "per channel",
@@ -397,6 +475,7 @@ impl LayerTable {
         [
             settings.mode.to_string(),
             multiplier,
+            plan,
             format!("{} {}{state}", activation.codes, text(activation.symmetry)),
             format!("{} {} {scales}", weight.codes, text(weight.symmetry)),
         ]

@@ -5,8 +5,8 @@
 //! shares it. Burn's visitors see tensors and flags, never a module itself; a walk that wants the layers (listing,
 //! conversion, calibration) receives each one's handle beside the flag that the layer shows, through [`with_handle`].
 
+use std::any::Any;
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::{
@@ -15,9 +15,11 @@ use burn::module::{
 };
 use burn::prelude::*;
 
+use crate::backends::share_storage;
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
-use crate::ops::check_tensor;
+use crate::ops::{KeptWeight, Quantizers, check_tensor};
+use crate::plan::Workload;
 use crate::quantization::{Granularity, Observation, OperandRole, OperandState, Quantizer};
 use crate::settings::{LayerSettings, Mode, Noise};
 
@@ -86,9 +88,17 @@ pub struct Approximation {
 #[derive(Debug)]
 pub(crate) struct LayerState {
     pub(crate) shape: LayerShape,
-    /// Products per input of the batch in the last forward pass; 0 before the first.
-    multiplications: AtomicU64,
+    /// What the last forward pass was asked for; `None` before the first.
+    seen: Mutex<Option<Seen>>,
     converted: Mutex<Option<Converted>>,
+}
+
+/// What a layer remembers of its last forward pass.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    workload: Workload,
+    /// The inputs of the batch.
+    batch: usize,
 }
 
 /// What conversion adds to a layer.
@@ -102,6 +112,81 @@ pub(crate) struct Converted {
     exact: PreparedMultiplier,
     /// Whether a calibration is running: the layer computes in float and observes.
     pub(crate) calibrating: bool,
+    /// What is known of the weight as it was in the last forward pass outside of training.
+    version: WeightVersion,
+}
+
+/// One state of a weight, known by its storage, and what was made of it.
+///
+/// A tensor that is held here shares its storage with the parameter, so that nobody can write to it in place: while the parameter
+/// still is this tensor, it has these values. Copies of a layer start without.
+#[derive(Default)]
+struct WeightVersion {
+    /// The weight's tensor, of whatever rank.
+    weight: Option<Box<dyn Any + Send>>,
+    /// Whether its range was observed.
+    observed: bool,
+    /// The quantiser's parameters.
+    quantizer: Option<Tensor<2>>,
+    /// The groups that it was used in, which a user may edit.
+    groups: usize,
+    kept: KeptWeight,
+}
+
+impl WeightVersion {
+    /// Whether the weight is still this one.
+    fn is<const D: usize>(&self, weight: &Tensor<D>) -> bool {
+        let own = self.weight.as_ref().and_then(|own| own.downcast_ref());
+        own.is_some_and(|own| share_storage::<D>(own, weight))
+    }
+
+    /// Whether the weight is still this one, and its range was observed.
+    fn is_observed<const D: usize>(&self, weight: &Tensor<D>) -> bool {
+        self.observed && self.is(weight)
+    }
+
+    /// What was kept for this weight under this quantiser; a new, empty place if either has changed.
+    fn keep<const D: usize>(
+        &mut self,
+        weight: &Tensor<D>,
+        quantizer: &Quantizer,
+        workload: Workload,
+        observed: bool,
+    ) -> KeptWeight {
+        let parameters = quantizer.parameters();
+        let groups = match workload {
+            Workload::Matmul(_) => 1,
+            Workload::Conv2d(shape) => shape.groups,
+        };
+        let same_weight = self.is(weight);
+        let same_quantizer =
+            (self.quantizer.as_ref()).is_some_and(|own| share_storage(own, &parameters));
+        if !(same_weight && same_quantizer && groups == self.groups) {
+            *self = Self {
+                weight: Some(Box::new(weight.clone().without_autodiff())),
+                observed: same_weight && self.observed,
+                quantizer: Some(parameters),
+                groups,
+                kept: KeptWeight::default(),
+            };
+        }
+        self.observed |= observed;
+        self.kept.clone()
+    }
+}
+
+impl Clone for WeightVersion {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl std::fmt::Debug for WeightVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeightVersion")
+            .field("known", &self.weight.is_some())
+            .finish()
+    }
 }
 
 impl Converted {
@@ -121,7 +206,7 @@ impl Converted {
             Some(before) => before.reconfigured(role, quantization, device),
             None => OperandState::new(role, Clone::clone(quantization), device),
         };
-        let exact = PreparedMultiplier::exact(scheme.activation.codes, scheme.weight.codes)?;
+        let exact = PreparedMultiplier::exact(scheme.codes())?;
         Ok(Self {
             activation: operand(
                 before.map(|b| &b.activation),
@@ -131,9 +216,58 @@ impl Converted {
             weight: operand(before.map(|b| &b.weight), role, &scheme.weight),
             exact,
             calibrating: before.is_some_and(|before| before.calibrating),
+            version: WeightVersion::default(),
             path,
             settings,
         })
+    }
+}
+
+impl Converted {
+    /// Copies of the operands' states that are to observe the next activation and this weight.
+    fn observers<const D: usize>(
+        &mut self,
+        weight: &Tensor<D>,
+        training: bool,
+    ) -> [Option<OperandState>; 2] {
+        let observes = |observation: Observation| match observation {
+            _ if self.calibrating => true,
+            _ if self.settings.mode == Mode::Baseline => false,
+            Observation::Always => true,
+            Observation::WhileTraining => training,
+            Observation::Frozen => false,
+        };
+        let activation = observes(self.activation.quantization().observation);
+        // A weight that has been observed as it is has nothing new to tell.
+        let known = !self.calibrating && self.version.is_observed(weight);
+        let weight = observes(self.weight.quantization().observation)
+            && !(known && self.weight.is_calibrated());
+        [
+            activation.then(|| self.activation.clone()),
+            weight.then(|| self.weight.clone()),
+        ]
+    }
+
+    /// Checks that both quantisers can be used.
+    fn check_quantizers(&mut self) -> Result<(), ApproxError> {
+        if !self.activation.is_calibrated() || !self.weight.is_calibrated() {
+            return Err(ApproxError::NotCalibrated {
+                layer: self.path.clone(),
+                mode: self.settings.mode.name(),
+            });
+        }
+        for (operand, state) in [
+            ("activation", &mut self.activation),
+            ("weight", &mut self.weight),
+        ] {
+            if let Some(problem) = state.loaded_problem() {
+                return Err(ApproxError::InvalidQuantizer {
+                    what: format!("{operand} of layer `{}`", self.path),
+                    problem,
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -142,10 +276,19 @@ pub(crate) struct Simulation {
     pub(crate) activation: Quantizer,
     pub(crate) weight: Quantizer,
     pub(crate) multiplier: PreparedMultiplier,
+    /// What was kept of the weight, outside of training.
+    pub(crate) kept: Option<KeptWeight>,
     noise: Option<Noise>,
 }
 
 impl Simulation {
+    pub(crate) fn quantizers(&self) -> Quantizers<'_> {
+        Quantizers {
+            activation: &self.activation,
+            weight: &self.weight,
+        }
+    }
+
     /// Adds the noise of mode NOISE, if there is any.
     pub(crate) fn finish<const D: usize>(&self, output: Tensor<D>) -> Tensor<D> {
         let Some(Noise {
@@ -172,8 +315,19 @@ impl LayerState {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn multiplications(&self) -> u64 {
-        self.multiplications.load(Ordering::Relaxed)
+    fn seen(&self) -> Option<Seen> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The work of the last forward pass.
+    pub(crate) fn workload(&self) -> Option<Workload> {
+        self.seen().map(|seen| seen.workload)
+    }
+
+    /// Products per input of the batch in the last forward pass.
+    pub(crate) fn multiplications(&self) -> Option<u64> {
+        self.seen()
+            .map(|seen| (seen.workload.products() / seen.batch.max(1)) as u64)
     }
 }
 
@@ -181,7 +335,7 @@ impl Approximation {
     pub(crate) fn new(shape: LayerShape) -> Self {
         let layer = LayerState {
             shape,
-            multiplications: AtomicU64::new(0),
+            seen: Mutex::new(None),
             converted: Mutex::new(None),
         };
         Self {
@@ -190,14 +344,10 @@ impl Approximation {
         }
     }
 
-    pub(crate) fn shape(&self) -> &LayerShape {
-        &self.layer.shape
-    }
-
     fn with(&self, converted: Option<Converted>, training: Param<Flag>) -> Self {
         let layer = LayerState {
             shape: self.layer.shape.clone(),
-            multiplications: AtomicU64::new(self.layer.multiplications()),
+            seen: Mutex::new(self.layer.seen()),
             converted: Mutex::new(converted),
         };
         Self {
@@ -207,59 +357,77 @@ impl Approximation {
     }
 
     /// Notes a forward pass and says how to compute it: in float (`None`) or simulated.
-    ///
-    /// `products` is the number of scalar products for the whole batch of `batch` inputs.
     pub(crate) fn begin<const A: usize, const W: usize>(
         &self,
         activation: &Tensor<A>,
         weight: &Tensor<W>,
-        products: usize,
+        workload: Workload,
     ) -> Result<Option<Simulation>, ApproxError> {
-        let batch = activation.dims()[0].max(1);
-        self.layer
-            .multiplications
-            .store((products / batch) as u64, Ordering::Relaxed);
+        // A vector is a batch of one.
+        let batch = if A == 1 { 1 } else { activation.dims()[0] };
+        let seen = Seen { workload, batch };
+        *self
+            .layer
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        let training = self.training.is_enabled() && activation.device().is_autodiff();
+        // What is to be observed is decided under the lock, measured without it and taken under it again: while a thread of a pool
+        // waits for a part of its own measurement, it may start another forward pass of this very layer.
+        let [activation_observer, weight_observer] = {
+            let mut guard = self.layer.lock();
+            let Some(converted) = guard.as_mut() else {
+                return Ok(None);
+            };
+            if converted.calibrating || converted.settings.mode != Mode::Baseline {
+                check_tensor(activation)?;
+            }
+            converted.observers(weight, training)
+        };
+        let observed_activation =
+            activation_observer.map(|state| (state.measure(activation.clone()), state));
+        let observed_weight = weight_observer.map(|state| (state.measure(weight.clone()), state));
+
         let mut guard = self.layer.lock();
         let Some(converted) = guard.as_mut() else {
             return Ok(None);
         };
-        if converted.calibrating || converted.settings.mode != Mode::Baseline {
-            check_tensor(activation)?;
+        let weight_was_observed = observed_weight.is_some();
+        for (measured, state) in [
+            (observed_activation, &mut converted.activation),
+            (observed_weight, &mut converted.weight),
+        ] {
+            // Somebody may have changed the settings meanwhile.
+            if let Some((measured, measuring)) = measured
+                && measuring.quantization() == state.quantization()
+            {
+                state.take(measured);
+            }
         }
-        let training = self.training.is_enabled() && activation.device().is_autodiff();
-        let calibrating = converted.calibrating;
         let mode = converted.settings.mode;
-        let observes = |observation: Observation| match observation {
-            _ if calibrating => true,
-            _ if mode == Mode::Baseline => false,
-            Observation::Always => true,
-            Observation::WhileTraining => training,
-            Observation::Frozen => false,
-        };
-        if observes(converted.activation.quantization().observation) {
-            converted.activation.observe(activation.clone());
-        }
-        if observes(converted.weight.quantization().observation) {
-            converted.weight.observe(weight.clone());
-        }
-        if calibrating || mode == Mode::Baseline {
+        if converted.calibrating || mode == Mode::Baseline {
             return Ok(None);
         }
-        if !converted.activation.is_calibrated() || !converted.weight.is_calibrated() {
-            return Err(ApproxError::NotCalibrated {
-                layer: converted.path.clone(),
-                mode: mode.name(),
-            });
-        }
+        converted.check_quantizers()?;
         let multiplier = match mode {
             Mode::Approximate => converted.settings.product(),
-            _ => &converted.exact,
+            _ => converted.exact.clone(),
         };
         let noise = (mode == Mode::Noise && training).then_some(converted.settings.noise);
+        let weight_quantizer = converted.weight.quantizer();
+        // In training the weight changes with every step: keeping anything of it would only take memory.
+        let kept = if training {
+            converted.version = WeightVersion::default();
+            None
+        } else {
+            let version = &mut converted.version;
+            Some(version.keep(weight, &weight_quantizer, workload, weight_was_observed))
+        };
         Ok(Some(Simulation {
             activation: converted.activation.quantizer(),
-            weight: converted.weight.quantizer(),
-            multiplier: multiplier.clone(),
+            weight: weight_quantizer,
+            multiplier,
+            kept,
             noise,
         }))
     }
@@ -302,6 +470,7 @@ impl Module for Approximation {
         if let Some(mut converted) = converted {
             converted.activation.map("activation", mapper);
             converted.weight.map("weight", mapper);
+            converted.version = WeightVersion::default();
             *self.layer.lock() = Some(converted);
         }
         Self { training, ..self }
@@ -311,6 +480,7 @@ impl Module for Approximation {
         if let Some(converted) = self.layer.lock().as_mut() {
             converted.activation.move_to(device);
             converted.weight.move_to(device);
+            converted.version = WeightVersion::default();
         }
         self
     }

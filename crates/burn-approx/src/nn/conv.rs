@@ -9,6 +9,7 @@ use burn::tensor::ops::ConvOptions;
 use super::approximation::{Approximation, LayerKind, LayerShape};
 use crate::error::ApproxError;
 use crate::ops;
+use crate::plan::Workload;
 
 /// Configuration of a [`Conv2d`] layer, as [`burn::nn::conv::Conv2dConfig`].
 ///
@@ -185,23 +186,19 @@ impl Conv2d {
         let bias = self.bias.as_ref().map(Param::val);
         let options = self.options(&input);
         let shape = ops::conv2d_shape(input.dims(), weight.dims(), &options)?;
-        let outputs = shape.batch * shape.out_channels * shape.output().iter().product::<usize>();
-        let products = outputs * self.approximation.shape().fan_in();
-        match self.approximation.begin(&input, &weight, products)? {
+        let workload = Workload::Conv2d(shape);
+        match self.approximation.begin(&input, &weight, workload)? {
             None => Ok(burn::tensor::module::conv2d(input, weight, bias, options)),
-            Some(simulation) => {
-                let multiplier = &simulation.multiplier;
-                ops::conv2d(
-                    input,
-                    weight,
-                    bias,
-                    &simulation.activation,
-                    &simulation.weight,
-                    multiplier,
-                    options,
-                )
-                .map(|output| simulation.finish(output))
-            }
+            Some(simulation) => ops::conv2d_keeping(
+                input,
+                weight,
+                bias,
+                simulation.quantizers(),
+                &simulation.multiplier,
+                options,
+                simulation.kept.clone(),
+            )
+            .map(|output| simulation.finish(output)),
         }
     }
 

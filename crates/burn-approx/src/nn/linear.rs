@@ -97,23 +97,19 @@ impl Linear {
     pub fn try_forward<const D: usize>(&self, input: Tensor<D>) -> Result<Tensor<D>, ApproxError> {
         let weight = self.weight.val();
         let bias = self.bias.as_ref().map(Param::val);
-        let [d_input, d_output] = weight.dims();
-        ops::check_linear(&input.dims(), d_input)?;
-        let products = input.shape().num_elements() * d_output;
-        match self.approximation.begin(&input, &weight, products)? {
+        ops::check_linear(&input.dims(), weight.dims()[0])?;
+        let workload = ops::linear_workload(&input.dims(), weight.dims());
+        match self.approximation.begin(&input, &weight, workload)? {
             None => Ok(burn::tensor::module::linear(input, weight, bias)),
-            Some(simulation) => {
-                let multiplier = &simulation.multiplier;
-                ops::linear(
-                    input,
-                    weight,
-                    bias,
-                    &simulation.activation,
-                    &simulation.weight,
-                    multiplier,
-                )
-                .map(|output| simulation.finish(output))
-            }
+            Some(simulation) => ops::linear_keeping(
+                input,
+                weight,
+                bias,
+                simulation.quantizers(),
+                &simulation.multiplier,
+                simulation.kept.clone(),
+            )
+            .map(|output| simulation.finish(output)),
         }
     }
 }

@@ -4,51 +4,85 @@
 //! those of its inputs, and reads nothing back from the device, so that lazy and fused backends can join. Operands are
 //! always in the order activation, weight.
 
-use approx_multiplier::Definition;
+use std::sync::Arc;
+
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 use burn::tensor::ops::ConvOptions;
 
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
+use crate::ops::KeptWeight;
+use crate::plan::{Engine, ExecutionPlan, Factors, Planned, Workload, plan};
 use crate::quantization::CodeRange;
 
-/// The codes of one operand, and the axis along which its quantiser has channels.
+/// The codes of one operand, whether 0 is their zero point, and the axis along which its quantiser has channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeGrid {
     /// The lowest code.
     pub low: i32,
     /// The highest code.
     pub high: i32,
+    /// Whether every zero point is known to be 0, without reading the device.
+    pub symmetric: bool,
     /// The axis of the channels; `None` for one scale per tensor.
     pub channel_axis: Option<usize>,
 }
 
-/// The product that an operator accumulates, and the codes that its operands take.
+impl CodeGrid {
+    /// The grid's codes as a range.
+    ///
+    /// # Errors
+    /// [`ApproxError::InvalidCodeRange`] unless `low <= 0 <= high` and `low < high`.
+    pub fn codes(&self) -> Result<CodeRange, ApproxError> {
+        CodeRange::new(self.low, self.high)
+    }
+}
+
+/// The product that an operator accumulates, the codes that its operands take, and how it is to be computed.
 #[derive(Clone, Debug)]
 pub struct ProductOperation {
     pub(crate) multiplier: PreparedMultiplier,
     pub(crate) activation: CodeGrid,
     pub(crate) weight: CodeGrid,
+    pub(crate) plan: ExecutionPlan,
+    factors: Option<Arc<Factors>>,
+    /// What is kept of the weight from one forward pass to the next.
+    pub(crate) kept: Option<KeptWeight>,
 }
 
 impl ProductOperation {
-    /// A product of codes on the given grids.
+    /// A product of codes on the given grids, planned for operands of a given shape.
     ///
     /// # Errors
-    /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid; an error of the multiplier or
-    /// the kernels if it is a table that is too wide to be looked up.
+    /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid, [`ApproxError::ImpossiblePlan`] if no
+    /// plan, or not the forced one, can compute it, [`ApproxError::SumsTooLarge`] if a sum might not fit in 64 bits.
+    ///
+    /// ```
+    /// use approx_cpu::MatmulShape;
+    /// use approx_multiplier::evoapprox;
+    /// use burn_approx::ops::{CodeGrid, ProductOperation};
+    /// use burn_approx::plan::Workload;
+    ///
+    /// let codes = CodeGrid { low: -127, high: 127, symmetric: true, channel_axis: None };
+    /// let work = Workload::Matmul(MatmulShape { rows: 8, inner: 64, columns: 32 });
+    /// let multiplier = evoapprox::multiplier("mul8s_1L2J")?.into();
+    /// let operation = ProductOperation::new(multiplier, codes, codes, work)?;
+    /// assert_eq!(operation.plan().products(), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(
         multiplier: PreparedMultiplier,
         activation: CodeGrid,
         weight: CodeGrid,
+        workload: Workload,
     ) -> Result<Self, ApproxError> {
         let (activation_format, weight_format) = multiplier.formats();
-        for (operand, grid, format) in [
-            ("activation", activation, activation_format),
-            ("weight", weight, weight_format),
+        let codes = [activation.codes()?, weight.codes()?];
+        for (operand, range, format) in [
+            ("activation", codes[0], activation_format),
+            ("weight", codes[1], weight_format),
         ] {
-            let range = CodeRange::new(grid.low, grid.high)?;
             if !range.fits(format) {
                 let multiplier = multiplier.multiplier().name().to_string();
                 return Err(ApproxError::CodesOutsideMultiplier {
@@ -59,21 +93,40 @@ impl ProductOperation {
                 });
             }
         }
-        // Now, so that a table that no kernel can take is an error here and not in the middle of a forward pass.
-        multiplier.check()?;
-        let multiplier = match multiplier.definition() {
-            // However wide, an exact multiplier gives the products of the codes that there are.
-            Definition::Exact => PreparedMultiplier::exact(
-                CodeRange::new(activation.low, activation.high)?,
-                CodeRange::new(weight.low, weight.high)?,
-            )?,
-            _ => multiplier,
-        };
+        let Planned {
+            plan,
+            multiplier,
+            factors,
+        } = plan(&multiplier, [activation, weight], &workload)?;
+        if plan.engine() == Engine::Lookup {
+            // Now, so that a table that no kernel can take is an error here and not in the middle of a forward pass.
+            multiplier.lookup()?;
+        }
         Ok(Self {
             multiplier,
             activation,
             weight,
+            plan,
+            factors,
+            kept: None,
         })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &ExecutionPlan {
+        &self.plan
+    }
+
+    /// The same operation on a weight of which something may have been kept.
+    pub(crate) fn keeping(self, kept: Option<KeptWeight>) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// The factors that an exact or a factored plan multiplies.
+    pub(crate) fn factors(&self) -> &Factors {
+        self.factors
+            .as_ref()
+            .expect("exact and factored plans are made from factors")
     }
 }
 

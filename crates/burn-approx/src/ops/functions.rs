@@ -1,6 +1,6 @@
 //! The operators over Burn's tensors: shapes are checked here, so that bad input is an error and no kernel sees it.
 
-use approx_cpu::{Conv2dShape, Padding2d};
+use approx_cpu::{Conv2dShape, MatmulShape, Padding2d};
 use approx_multiplier::Definition;
 use burn::backend::Dispatch;
 use burn::prelude::*;
@@ -8,8 +8,10 @@ use burn::tensor::DType;
 use burn::tensor::ops::ConvOptions;
 
 use super::backend::{ApproxOps, CodeGrid, ProductOperation};
+use super::kept::KeptWeight;
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
+use crate::plan::{Engine, Workload};
 use crate::quantization::{CodeRange, Quantizer, ZERO_POINT};
 
 /// The kernels compute in float32; other float types pass through it.
@@ -114,40 +116,73 @@ fn shape_error(operator: &'static str, problem: String) -> ApproxError {
     ApproxError::Shape { operator, problem }
 }
 
-/// Checks that a quantiser's channels lie along `axis`, the output channels of `operator`'s weight.
-fn check_weight_quantizer(
-    operator: &'static str,
-    quantizer: &Quantizer,
-    axis: usize,
-    channels: usize,
-) -> Result<(), ApproxError> {
-    let [_, count] = quantizer.parameters().dims();
-    match quantizer.grid().channel_axis {
-        None if count == 1 => Ok(()),
-        Some(found) if found == axis && count == channels => Ok(()),
-        found => Err(shape_error(
-            operator,
-            format!(
-                "the weight's quantiser has {count} scales along axis {found:?}; one per tensor, or {channels} along \
-                 axis {axis} (the output channels) would be right"
-            ),
-        )),
+/// The quantisers of both operands of a product.
+#[derive(Clone, Copy)]
+pub(crate) struct Quantizers<'a> {
+    pub(crate) activation: &'a Quantizer,
+    pub(crate) weight: &'a Quantizer,
+}
+
+impl Quantizers<'_> {
+    /// Checks that the activation has one scale, and that the weight's channels, if it has any, are the `channels` output
+    /// channels of `operator`, which lie along `axis` of the weight.
+    fn check(
+        self,
+        operator: &'static str,
+        axis: usize,
+        channels: usize,
+    ) -> Result<(), ApproxError> {
+        if let Some(axis) = self.activation.grid().channel_axis {
+            return Err(shape_error(
+                operator,
+                format!(
+                    "the activation's quantiser has channels along axis {axis}; activations take one scale per tensor"
+                ),
+            ));
+        }
+        let [_, count] = self.weight.parameters().dims();
+        match self.weight.grid().channel_axis {
+            None if count == 1 => Ok(()),
+            Some(found) if found == axis && count == channels => Ok(()),
+            found => Err(shape_error(
+                operator,
+                format!(
+                    "the weight's quantiser has {count} scales along axis {found:?}; one per tensor, or {channels} along \
+                     axis {axis} (the output channels) would be right"
+                ),
+            )),
+        }
+    }
+
+    fn operation(
+        self,
+        multiplier: &PreparedMultiplier,
+        workload: Workload,
+    ) -> Result<ProductOperation, ApproxError> {
+        let (activation, weight) = (self.activation.grid(), self.weight.grid());
+        ProductOperation::new(multiplier.clone(), activation, weight, workload)
     }
 }
 
-fn check_activation_quantizer(
-    operator: &'static str,
-    quantizer: &Quantizer,
-) -> Result<(), ApproxError> {
-    match quantizer.grid().channel_axis {
-        None => Ok(()),
-        Some(axis) => Err(shape_error(
-            operator,
-            format!(
-                "the activation's quantiser has channels along axis {axis}; activations take one scale per tensor"
-            ),
-        )),
-    }
+/// The work of a matrix product whose leading dimensions broadcast.
+fn matmul_workload(activation: &[usize], weight: &[usize]) -> Workload {
+    let rank = activation.len();
+    let leading = activation[..rank - 2].iter().zip(&weight[..rank - 2]);
+    let batch: usize = leading.map(|(left, right)| left.max(right)).product();
+    Workload::Matmul(MatmulShape {
+        rows: batch * activation[rank - 2],
+        inner: activation[rank - 1],
+        columns: weight[rank - 1],
+    })
+}
+
+/// The work of a linear layer on an input whose last size is the layer's.
+pub(crate) fn linear_workload(input: &[usize], [inner, columns]: [usize; 2]) -> Workload {
+    Workload::Matmul(MatmulShape {
+        rows: input[..input.len() - 1].iter().product(),
+        inner,
+        columns,
+    })
 }
 
 /// Checks the operands of a matrix product, leading dimensions broadcasting.
@@ -264,22 +299,14 @@ pub(crate) fn conv2d_shape(
     Ok(shape)
 }
 
-fn operation(
-    multiplier: &PreparedMultiplier,
-    activation: CodeGrid,
-    weight: CodeGrid,
-) -> Result<ProductOperation, ApproxError> {
-    ProductOperation::new(multiplier.clone(), activation, weight)
-}
-
 /// The approximate matrix product of `[.., m, k]` and `[.., k, n]` to `[.., m, n]`; leading dimensions broadcast.
 ///
 /// Both operands are quantised, every scalar product is the multiplier's (activation code first), sums are exact
-/// integers, and the result is scaled back to real values. Gradients are straight-through.
+/// integers (unless a float32 plan is forced or the multiplier is an HTP model), and the result is scaled back to real values. Gradients are straight-through.
 ///
 /// # Errors
-/// Shapes that do not fit, quantiser channels elsewhere than along the weight's last axis, or codes that the multiplier
-/// does not have.
+/// Shapes that do not fit, quantiser channels elsewhere than along the weight's last axis, codes that the multiplier
+/// does not have, or a plan that cannot compute it.
 ///
 /// ```
 /// use approx_multiplier::evoapprox;
@@ -304,22 +331,31 @@ pub fn matmul<const D: usize>(
 ) -> Result<Tensor<D>, ApproxError> {
     check_tensor(&activation)?;
     check_matmul("matmul", &activation.dims(), &weight.dims())?;
-    check_activation_quantizer("matmul", activation_quantizer)?;
-    check_weight_quantizer("matmul", weight_quantizer, D - 1, weight.dims()[D - 1])?;
-    let operation = operation(
-        multiplier,
-        activation_quantizer.grid(),
-        weight_quantizer.grid(),
-    )?;
-    Ok(in_float32(activation, |activation| {
+    let workload = matmul_workload(&activation.dims(), &weight.dims());
+    let quantizers = Quantizers {
+        activation: activation_quantizer,
+        weight: weight_quantizer,
+    };
+    quantizers.check("matmul", D - 1, weight.dims()[D - 1])?;
+    let operation = quantizers.operation(multiplier, workload)?;
+    Ok(matmul_operation(activation, weight, quantizers, operation))
+}
+
+fn matmul_operation<const D: usize>(
+    activation: Tensor<D>,
+    weight: Tensor<D>,
+    quantizers: Quantizers<'_>,
+    operation: ProductOperation,
+) -> Tensor<D> {
+    in_float32(activation, |activation| {
         Tensor::from_dispatch(<Dispatch as ApproxOps>::approx_matmul(
             activation.into_dispatch(),
             weight.cast(DType::F32).into_dispatch(),
-            activation_quantizer.parameters().into_dispatch(),
-            weight_quantizer.parameters().into_dispatch(),
+            quantizers.activation.parameters().into_dispatch(),
+            quantizers.weight.parameters().into_dispatch(),
             operation,
         ))
-    }))
+    })
 }
 
 /// The approximate linear layer: `[.., in]` times a weight `[in, out]`, plus an exact bias `[out]`.
@@ -350,18 +386,33 @@ pub fn linear<const D: usize>(
     weight_quantizer: &Quantizer,
     multiplier: &PreparedMultiplier,
 ) -> Result<Tensor<D>, ApproxError> {
+    let quantizers = Quantizers {
+        activation: activation_quantizer,
+        weight: weight_quantizer,
+    };
+    linear_keeping(activation, weight, bias, quantizers, multiplier, None)
+}
+
+/// [`linear`] on a weight of which something may have been kept.
+pub(crate) fn linear_keeping<const D: usize>(
+    activation: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    quantizers: Quantizers<'_>,
+    multiplier: &PreparedMultiplier,
+    kept: Option<KeptWeight>,
+) -> Result<Tensor<D>, ApproxError> {
+    check_tensor(&activation)?;
     let mut dims = activation.dims();
     let [inputs, outputs] = weight.dims();
     check_linear(&dims, inputs)?;
     check_bias("linear", bias.as_ref(), outputs)?;
+    quantizers.check("linear", 1, outputs)?;
+    let workload = linear_workload(&dims, [inputs, outputs]);
+    let operation = quantizers.operation(multiplier, workload)?.keeping(kept);
     let rows = dims[..D - 1].iter().product::<usize>();
-    let product = matmul(
-        activation.reshape([rows, inputs]),
-        weight,
-        activation_quantizer,
-        weight_quantizer,
-        multiplier,
-    )?;
+    let activation = activation.reshape([rows, inputs]);
+    let product = matmul_operation(activation, weight, quantizers, operation);
     let product = match bias {
         Some(bias) => product + bias.unsqueeze(),
         None => product,
@@ -377,7 +428,7 @@ pub fn linear<const D: usize>(
 ///
 /// # Errors
 /// A geometry that does not fit, quantiser channels elsewhere than along the weight's axis 0, codes that the multiplier
-/// does not have, or a bias of another length than `out`.
+/// does not have, a plan that cannot compute it, or a bias of another length than `out`.
 ///
 /// ```
 /// use approx_multiplier::evoapprox;
@@ -403,22 +454,37 @@ pub fn conv2d(
     multiplier: &PreparedMultiplier,
     options: ConvOptions<2>,
 ) -> Result<Tensor<4>, ApproxError> {
+    let quantizers = Quantizers {
+        activation: activation_quantizer,
+        weight: weight_quantizer,
+    };
+    conv2d_keeping(
+        activation, weight, bias, quantizers, multiplier, options, None,
+    )
+}
+
+/// [`conv2d`] on a weight of which something may have been kept.
+pub(crate) fn conv2d_keeping(
+    activation: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    quantizers: Quantizers<'_>,
+    multiplier: &PreparedMultiplier,
+    options: ConvOptions<2>,
+    kept: Option<KeptWeight>,
+) -> Result<Tensor<4>, ApproxError> {
     check_tensor(&activation)?;
     let shape = conv2d_shape(activation.dims(), weight.dims(), &options)?;
-    check_activation_quantizer("conv2d", activation_quantizer)?;
-    check_weight_quantizer("conv2d", weight_quantizer, 0, shape.out_channels)?;
+    quantizers.check("conv2d", 0, shape.out_channels)?;
     check_bias("conv2d", bias.as_ref(), shape.out_channels)?;
-    let operation = operation(
-        multiplier,
-        activation_quantizer.grid(),
-        weight_quantizer.grid(),
-    )?;
+    let workload = Workload::Conv2d(shape);
+    let operation = quantizers.operation(multiplier, workload)?.keeping(kept);
     let product = in_float32(activation, |activation| {
         Tensor::from_dispatch(<Dispatch as ApproxOps>::approx_conv2d(
             activation.into_dispatch(),
             weight.cast(DType::F32).into_dispatch(),
-            activation_quantizer.parameters().into_dispatch(),
-            weight_quantizer.parameters().into_dispatch(),
+            quantizers.activation.parameters().into_dispatch(),
+            quantizers.weight.parameters().into_dispatch(),
             operation,
             options,
         ))
@@ -444,7 +510,10 @@ fn check_bias(
 }
 
 /// The operation on every code of a multiplier, which has integer accumulators.
-fn integer_operation(multiplier: &PreparedMultiplier) -> Result<ProductOperation, ApproxError> {
+fn integer_operation(
+    multiplier: &PreparedMultiplier,
+    workload: Workload,
+) -> Result<ProductOperation, ApproxError> {
     if matches!(multiplier.definition(), Definition::Htp(_)) {
         return Err(shape_error(
             "accumulators",
@@ -460,10 +529,21 @@ fn integer_operation(multiplier: &PreparedMultiplier) -> Result<ProductOperation
         CodeGrid {
             low: codes.low(),
             high: codes.high(),
+            symmetric: false,
             channel_axis: None,
         }
     };
-    operation(multiplier, grid(activation), grid(weight))
+    let operation =
+        ProductOperation::new(multiplier.clone(), grid(activation), grid(weight), workload)?;
+    match operation.plan().engine() {
+        Engine::Integer | Engine::Lookup => Ok(operation),
+        Engine::Float32 => Err(ApproxError::ImpossiblePlan {
+            plan: multiplier.plan(),
+            multiplier: multiplier.multiplier().name().to_string(),
+            problem: "accumulators are integers, which float32 sums need not be".into(),
+            possible: vec!["auto".into()],
+        }),
+    }
 }
 
 /// The integer accumulators of a matrix product of codes, `sum over k of m(a, w)`, before any correction.
@@ -471,7 +551,7 @@ fn integer_operation(multiplier: &PreparedMultiplier) -> Result<ProductOperation
 /// The result is 64 bits wide. Codes outside the multiplier's format are an error of the caller and panic.
 ///
 /// # Errors
-/// Shapes that do not fit, or an HTP model, whose sums are not integers.
+/// Shapes that do not fit, an HTP model, whose sums are not integers, or a plan that cannot compute integers.
 ///
 /// ```
 /// use approx_multiplier::{Multiplier, OperandFormat};
@@ -492,11 +572,12 @@ pub fn matmul_accumulators<const D: usize>(
     multiplier: &PreparedMultiplier,
 ) -> Result<Tensor<D, Int>, ApproxError> {
     check_matmul("matmul", &activation.dims(), &weight.dims())?;
+    let workload = matmul_workload(&activation.dims(), &weight.dims());
     Ok(Tensor::from_dispatch(
         <Dispatch as ApproxOps>::accumulate_matmul(
             activation.into_dispatch(),
             weight.into_dispatch(),
-            integer_operation(multiplier)?,
+            integer_operation(multiplier, workload)?,
         ),
     ))
 }
@@ -504,7 +585,8 @@ pub fn matmul_accumulators<const D: usize>(
 /// The integer accumulators of a convolution of codes; padded taps hold the code `padding_code`.
 ///
 /// # Errors
-/// A geometry that does not fit, an HTP model, or a padding code that the multiplier does not have.
+/// A geometry that does not fit, an HTP model, a plan that cannot compute integers, or a padding code that the multiplier does
+/// not have.
 ///
 /// ```
 /// use approx_multiplier::{Multiplier, OperandFormat};
@@ -527,8 +609,8 @@ pub fn conv2d_accumulators(
     multiplier: &PreparedMultiplier,
     options: ConvOptions<2>,
 ) -> Result<Tensor<4, Int>, ApproxError> {
-    conv2d_shape(activation.dims(), weight.dims(), &options)?;
-    let operation = integer_operation(multiplier)?;
+    let shape = conv2d_shape(activation.dims(), weight.dims(), &options)?;
+    let operation = integer_operation(multiplier, Workload::Conv2d(shape))?;
     if padding_code < operation.activation.low || padding_code > operation.activation.high {
         return Err(ApproxError::InvalidQuantizer {
             what: "padding".into(),

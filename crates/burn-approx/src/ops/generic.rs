@@ -1,18 +1,23 @@
-//! The products that need no kernel of their own: exact codes and HTP models through a backend's float matmul and conv2d.
+//! The product that needs no kernel of its own: any sum of products of one-operand functions, through a backend's float
+//! matmul and conv2d. Exact codes, integer factors and HTP models all are one:
 //!
-//! Both start from the product of codes minus their zero points, which is the exact accumulator with every zero-point
-//! correction already in it, and in which a padded tap is 0. An HTP model then adds `m(a, b) - a * b`, term by term: for
-//! an activation feature `f` and the weighted sum `g` of its partner features, `sum f(a) * g(b)` is a product of
-//! `f(a) - f(z)` with `g(b)`, whose padded taps are 0 again, plus the constant `f(z) * sum g(b)`. So a padded tap counts
-//! in every term. Where the feature is the activation itself, that product and the exact one are a single product.
+//!     m(a, b) = sum over t of f_t(a) * g_t(b)
+//!
+//! with `f_t` the code itself, a formula of it or a table by code. Two things keep zero points and padding right. Every product
+//! is taken of `f(a) - f(z)`, whose padded taps are 0, with the constant `f(z) * sum g(b)` besides, so that a padded tap counts
+//! as the code `z` in every term. And the zero-point corrections `-z * sum b - y * sum a + K * z * y` (`z`, `y` the zero points) are
+//! those of a term in the code itself, `(a - z) * (g(b) - y) + z * sum (g(b) - b)`: where there is such a term they
+//! cost nothing, and where the weight is symmetric there is no product either.
+//!
+//! A dense product joins its terms into a single one, as many times as deep; a grouped one is a sum of products.
 
-use approx_multiplier::{Feature, HtpModel};
-use burn::backend::tensor::FloatTensor;
+use approx_multiplier::{Definition, Feature, HtpModel, OperandFormat};
+use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Shape, Slice};
+use burn::tensor::{IntDType, Shape, Slice, TensorData};
 
-use super::backend::{ApproxOps, ProductOperation};
+use super::backend::{ApproxOps, CodeGrid, ProductOperation};
 use crate::quantization::{SCALE, ZERO_POINT};
 
 /// The largest sum of magnitudes below which every partial sum of integers is exact in float32.
@@ -61,6 +66,15 @@ impl Contraction {
         }
     }
 
+    /// The axes of activation and weight along which terms are joined; `None` where they are summed.
+    fn joining_axes(&self, rank: usize) -> Option<[usize; 2]> {
+        match self {
+            Self::Matmul => Some([rank - 1, rank - 2]),
+            Self::Conv2d(options) if options.groups == 1 => Some([1, 1]),
+            Self::Conv2d(_) => None,
+        }
+    }
+
     /// The sum of a weight over all that an output accumulates, shaped to broadcast over the result.
     fn weight_sums<B: Backend>(&self, weight: FloatTensor<B>) -> FloatTensor<B> {
         let shape = weight.shape();
@@ -81,6 +95,295 @@ impl Contraction {
     }
 }
 
+/// A function of one operand's codes.
+#[derive(Clone, Debug, PartialEq)]
+enum Function {
+    /// A formula.
+    Formula(Feature),
+    /// The values for the codes of the operand's grid, the lowest code first.
+    Table(Vec<f32>),
+}
+
+impl Function {
+    /// The function with the given values by bit pattern, on the codes of a grid.
+    fn by_pattern(values: &[i64], format: OperandFormat, grid: CodeGrid) -> Self {
+        let on_grid = || (grid.low..=grid.high).map(|code| (code, values[format.pattern(code)]));
+        if on_grid().all(|(code, value)| i64::from(code) == value) {
+            return Self::Formula(Feature::Identity);
+        }
+        if on_grid().all(|(_, value)| value == 1) {
+            return Self::Formula(Feature::One);
+        }
+        Self::Table(on_grid().map(|(_, value)| value as f32).collect())
+    }
+
+    fn apply<B: ApproxOps>(&self, codes: FloatTensor<B>, grid: CodeGrid) -> FloatTensor<B> {
+        match self {
+            Self::Formula(feature) => formula::<B>(*feature, codes),
+            Self::Table(values) => {
+                let (shape, device) = (codes.shape(), codes.device());
+                let flat = B::float_reshape(codes, Shape::from(vec![shape.num_elements()]));
+                let index = B::float_sub_scalar(flat.clone(), grid.low.into());
+                let index = B::float_into_int(index, IntDType::I32);
+                let table = tensor::<B>(values.clone(), &device);
+                let values = B::float_select(table, 0, index);
+                // A NaN has no index; 0 times the code keeps it.
+                let values = B::float_add(values, B::float_mul_scalar(flat, 0.0.into()));
+                B::float_reshape(values, shape)
+            }
+        }
+    }
+
+    /// Whether the value at code 0 is known to be 0.
+    fn vanishes_at_zero(&self, grid: CodeGrid) -> bool {
+        match self {
+            Self::Formula(Feature::Identity) => true,
+            Self::Formula(_) => false,
+            Self::Table(values) => values[(-grid.low) as usize] == 0.0,
+        }
+    }
+}
+
+fn tensor<B: Backend>(values: Vec<f32>, device: &Device<B>) -> FloatTensor<B> {
+    let length = values.len();
+    B::float_from_data(TensorData::new(values, [length]), device)
+}
+
+/// A formula of integer-valued codes.
+fn formula<B: Backend>(feature: Feature, codes: FloatTensor<B>) -> FloatTensor<B> {
+    match feature {
+        Feature::Identity => codes,
+        Feature::One => B::float_add_scalar(B::float_mul_scalar(codes, 0.0.into()), 1.0.into()),
+        Feature::Mod { modulus, power } => {
+            let modulus = f64::from(modulus);
+            let residue = if modulus.log2().fract() == 0.0 {
+                // Dividing by a power of two is exact, and cheaper than a remainder.
+                let quotient =
+                    B::float_floor(B::float_mul_scalar(codes.clone(), (1.0 / modulus).into()));
+                B::float_sub(codes, B::float_mul_scalar(quotient, modulus.into()))
+            } else {
+                B::float_remainder_scalar(codes, modulus.into())
+            };
+            match power {
+                0 => formula::<B>(Feature::One, residue),
+                _ => (1..power).fold(residue.clone(), |product, _| {
+                    B::float_mul(product, residue.clone())
+                }),
+            }
+        }
+    }
+}
+
+/// `activation(a)` times the weighted sum of `weight` functions of b.
+#[derive(Debug)]
+struct Term {
+    activation: Function,
+    weight: Vec<(f64, Function)>,
+}
+
+/// The terms of an operation's product, gathered by activation function so that each costs one product. The first is the one
+/// in the code itself, be it empty: the zero-point corrections belong to it.
+fn terms(operation: &ProductOperation) -> Vec<Term> {
+    let (activation_format, weight_format) = operation.multiplier.formats();
+    let mut gathered = vec![Term {
+        activation: Function::Formula(Feature::Identity),
+        weight: Vec::new(),
+    }];
+    let mut add = |coefficient: f64, activation: Function, weight: Function| {
+        let position = gathered
+            .iter()
+            .position(|term| term.activation == activation);
+        let position = position.unwrap_or_else(|| {
+            gathered.push(Term {
+                activation,
+                weight: Vec::new(),
+            });
+            gathered.len() - 1
+        });
+        let partners = &mut gathered[position].weight;
+        match partners
+            .iter_mut()
+            .find(|(_, function)| *function == weight)
+        {
+            Some((sum, _)) => *sum += coefficient,
+            None => partners.push((coefficient, weight)),
+        }
+    };
+    match operation.multiplier.definition() {
+        Definition::Htp(model) => {
+            for term in HtpModel::terms(model) {
+                let [first, second] = [term.first, term.second].map(Function::Formula);
+                add(term.coefficient, first, second);
+            }
+        }
+        _ => {
+            for term in &operation.factors().terms {
+                add(
+                    term.scale as f64,
+                    Function::by_pattern(&term.activation, activation_format, operation.activation),
+                    Function::by_pattern(&term.weight, weight_format, operation.weight),
+                );
+            }
+        }
+    }
+    for term in &mut gathered {
+        term.weight.retain(|(coefficient, _)| *coefficient != 0.0);
+    }
+    let mut first = true;
+    gathered.retain(|term| std::mem::take(&mut first) || !term.weight.is_empty());
+    gathered
+}
+
+/// The weight's side of every term.
+pub(crate) struct WeightFactors<B: Backend> {
+    terms: Vec<WeightTerm<B>>,
+    /// What the varying terms' activations are multiplied with: a tensor for each of them, or all of them joined.
+    factors: Vec<FloatTensor<B>>,
+}
+
+struct WeightTerm<B: Backend> {
+    activation: Function,
+    /// Whether the term has a factor.
+    varies: bool,
+    /// What the activation's value at the zero point is multiplied with; `None` if 0.
+    sums: Option<FloatTensor<B>>,
+}
+
+impl<B: ApproxOps> WeightFactors<B> {
+    /// Maps a weight.
+    pub(crate) fn new(
+        weight: FloatTensor<B>,
+        quantizer: &FloatTensor<B>,
+        operation: &ProductOperation,
+        contraction: &Contraction,
+    ) -> Self {
+        let grid = operation.weight;
+        let shifted = B::shifted_codes(weight, quantizer.clone(), grid);
+        let rank = shifted.shape().num_dims();
+        let axis = grid.channel_axis.unwrap_or(0);
+        let zero = along::<B>(row::<B>(quantizer, ZERO_POINT), axis, rank);
+        let codes = B::float_add(shifted.clone(), zero.clone());
+        let mut factors = Vec::new();
+        let mut weight_terms = Vec::new();
+        for Term { activation, weight } in terms(operation) {
+            let partners: Option<FloatTensor<B>> = weight
+                .iter()
+                .map(|(coefficient, function)| {
+                    let values = function.apply::<B>(codes.clone(), grid);
+                    match *coefficient {
+                        1.0 => values,
+                        coefficient => B::float_mul_scalar(values, coefficient.into()),
+                    }
+                })
+                .reduce(B::float_add);
+            let (factor, summed) = match activation {
+                Function::Formula(Feature::One) => (None, partners),
+                Function::Formula(Feature::Identity) => match partners {
+                    None if grid.symmetric => (None, Some(B::float_neg(codes.clone()))),
+                    None => {
+                        let factor = B::float_sub(shifted.clone(), codes.clone());
+                        (Some(factor), Some(B::float_neg(codes.clone())))
+                    }
+                    Some(_) if weight == [(1.0, Function::Formula(Feature::Identity))] => {
+                        (Some(shifted.clone()), None)
+                    }
+                    Some(partners) => {
+                        let difference = B::float_sub(partners.clone(), codes.clone());
+                        let factor = match grid.symmetric {
+                            true => partners,
+                            false => B::float_sub(partners, zero.clone()),
+                        };
+                        (Some(factor), Some(difference))
+                    }
+                },
+                _ => (partners.clone(), partners),
+            };
+            weight_terms.push(WeightTerm {
+                activation,
+                varies: factor.is_some(),
+                sums: summed.map(|summed| contraction.weight_sums::<B>(summed)),
+            });
+            factors.extend(factor);
+        }
+        if factors.is_empty() {
+            // Products of zeros, which have the right shape and keep a NaN.
+            weight_terms[0].varies = true;
+            factors.push(B::float_mul_scalar(shifted, 0.0.into()));
+        }
+        if factors.len() > 1
+            && let Some([_, axis]) = contraction.joining_axes(rank)
+        {
+            factors = vec![B::float_cat(factors, axis)];
+        }
+        Self {
+            terms: weight_terms,
+            factors,
+        }
+    }
+
+    /// The sum of an activation's products with the weight, scaled.
+    pub(crate) fn multiply(
+        &self,
+        activation: FloatTensor<B>,
+        quantizer: &FloatTensor<B>,
+        weight_quantizer: &FloatTensor<B>,
+        operation: &ProductOperation,
+        contraction: &Contraction,
+    ) -> FloatTensor<B> {
+        let grid = operation.activation;
+        let rank = activation.shape().num_dims();
+        let shifted = B::shifted_codes(activation, quantizer.clone(), grid);
+        let zero = along::<B>(row::<B>(quantizer, ZERO_POINT), 0, rank);
+        let codes = match grid.symmetric {
+            true => shifted.clone(),
+            false => B::float_add(shifted.clone(), zero.clone()),
+        };
+        let mut constants: Vec<FloatTensor<B>> = Vec::new();
+        let mut varying: Vec<FloatTensor<B>> = Vec::new();
+        for term in &self.terms {
+            let function = &term.activation;
+            if *function == Function::Formula(Feature::One) {
+                constants.extend(term.sums.clone());
+                continue;
+            }
+            let at_zero = (!(grid.symmetric && function.vanishes_at_zero(grid)))
+                .then(|| function.apply::<B>(zero.clone(), grid));
+            if let (Some(at_zero), Some(sums)) = (&at_zero, &term.sums) {
+                constants.push(B::float_mul(sums.clone(), at_zero.clone()));
+            }
+            if term.varies {
+                varying.push(match (function, at_zero) {
+                    (Function::Formula(Feature::Identity), _) => shifted.clone(),
+                    (_, None) => function.apply::<B>(codes.clone(), grid),
+                    (_, Some(at_zero)) => {
+                        B::float_sub(function.apply::<B>(codes.clone(), grid), at_zero)
+                    }
+                });
+            }
+        }
+        if varying.len() > self.factors.len()
+            && let Some([axis, _]) = contraction.joining_axes(rank)
+        {
+            varying = vec![B::float_cat(varying, axis)];
+        }
+        assert_eq!(
+            varying.len(),
+            self.factors.len(),
+            "the weight's side was made for the same contraction"
+        );
+        let product = varying
+            .into_iter()
+            .zip(&self.factors)
+            .map(|(values, factor)| contraction.apply::<B>(values, factor.clone()))
+            .reduce(B::float_add)
+            .expect("some term varies with the activation");
+        let product = constants.into_iter().fold(product, B::float_add);
+        // A sum of nothing but products of 0 and a negative code may come as -0; the integer 0 has no sign.
+        let product = B::float_add_scalar(product, 0.0.into());
+        rescale::<B>(product, quantizer, weight_quantizer, contraction)
+    }
+}
+
 /// Multiplies a product of codes by the activation's and the weight's scale.
 fn rescale<B: Backend>(
     product: FloatTensor<B>,
@@ -97,141 +400,4 @@ fn rescale<B: Backend>(
         product,
         along::<B>(scale, contraction.channel_axis(rank), rank),
     )
-}
-
-/// The exact product of codes already shifted by their zero points, scaled.
-pub(crate) fn exact<B: Backend>(
-    activation: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    activation_quantizer: &FloatTensor<B>,
-    weight_quantizer: &FloatTensor<B>,
-    contraction: &Contraction,
-) -> FloatTensor<B> {
-    let product = contraction.apply::<B>(activation, weight);
-    // A sum of nothing but products of 0 and a negative code may come as -0; the integer 0 has no sign.
-    let product = B::float_add_scalar(product, 0.0.into());
-    rescale::<B>(product, activation_quantizer, weight_quantizer, contraction)
-}
-
-/// The product under an HTP model, scaled.
-pub(crate) fn htp<B: ApproxOps>(
-    activation: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    activation_quantizer: &FloatTensor<B>,
-    weight_quantizer: &FloatTensor<B>,
-    operation: &ProductOperation,
-    model: &HtpModel,
-    contraction: &Contraction,
-) -> FloatTensor<B> {
-    let activation = B::shifted_codes(
-        activation,
-        activation_quantizer.clone(),
-        operation.activation,
-    );
-    let weight = B::shifted_codes(weight, weight_quantizer.clone(), operation.weight);
-    let rank = activation.shape().num_dims();
-    let activation_zero = along::<B>(row::<B>(activation_quantizer, ZERO_POINT), 0, rank);
-    let weight_zero = along::<B>(
-        row::<B>(weight_quantizer, ZERO_POINT),
-        operation.weight.channel_axis.unwrap_or(0),
-        rank,
-    );
-    let activation_codes = B::float_add(activation.clone(), activation_zero.clone());
-    let weight_codes = B::float_add(weight.clone(), weight_zero);
-
-    let mut terms = error_terms(model);
-    // Terms in the activation itself join the exact product: (a - z) * (b' + g(b)), and z * sum g(b) besides.
-    let identity = terms
-        .iter()
-        .position(|(first, _)| *first == Feature::Identity);
-    let mut product = match identity.map(|index| terms.swap_remove(index)) {
-        None => contraction.apply::<B>(activation, weight),
-        Some((_, partners)) => {
-            let partner = partner_sum::<B>(&partners, &weight_codes);
-            let constant = contraction.weight_sums::<B>(partner.clone());
-            let product = contraction.apply::<B>(activation, B::float_add(weight, partner));
-            B::float_add(product, B::float_mul(constant, activation_zero.clone()))
-        }
-    };
-    for (first, partners) in terms {
-        let partner = partner_sum::<B>(&partners, &weight_codes);
-        let constant = contraction.weight_sums::<B>(partner.clone());
-        product = if first == Feature::One {
-            B::float_add(product, constant)
-        } else {
-            let at_zero = feature::<B>(first, activation_zero.clone());
-            let varying = B::float_sub(
-                feature::<B>(first, activation_codes.clone()),
-                at_zero.clone(),
-            );
-            let product = B::float_add(product, contraction.apply::<B>(varying, partner));
-            B::float_add(product, B::float_mul(constant, at_zero))
-        };
-    }
-    rescale::<B>(product, activation_quantizer, weight_quantizer, contraction)
-}
-
-/// The terms of `m(a, b) - a * b`, gathered by activation feature, so that each feature costs one product.
-fn error_terms(model: &HtpModel) -> Vec<(Feature, Vec<(f64, Feature)>)> {
-    let exact = [(-1.0, Feature::Identity, Feature::Identity)];
-    let terms = model
-        .terms()
-        .iter()
-        .map(|term| (term.coefficient, term.first, term.second))
-        .chain(exact);
-    let mut gathered: Vec<(Feature, Vec<(f64, Feature)>)> = Vec::new();
-    for (coefficient, first, second) in terms {
-        let position = gathered
-            .iter()
-            .position(|(feature, _)| *feature == first)
-            .unwrap_or_else(|| {
-                gathered.push((first, Vec::new()));
-                gathered.len() - 1
-            });
-        let partners = &mut gathered[position].1;
-        match partners.iter_mut().find(|(_, feature)| *feature == second) {
-            Some((sum, _)) => *sum += coefficient,
-            None => partners.push((coefficient, second)),
-        }
-    }
-    for (_, partners) in &mut gathered {
-        partners.retain(|(coefficient, _)| *coefficient != 0.0);
-    }
-    gathered.retain(|(_, partners)| !partners.is_empty());
-    gathered
-}
-
-fn partner_sum<B: Backend>(partners: &[(f64, Feature)], codes: &FloatTensor<B>) -> FloatTensor<B> {
-    partners
-        .iter()
-        .map(|(coefficient, second)| {
-            B::float_mul_scalar(feature::<B>(*second, codes.clone()), (*coefficient).into())
-        })
-        .reduce(B::float_add)
-        .expect("terms without partners are dropped")
-}
-
-/// A feature of integer-valued codes.
-fn feature<B: Backend>(feature: Feature, codes: FloatTensor<B>) -> FloatTensor<B> {
-    match feature {
-        Feature::Identity => codes,
-        Feature::One => B::float_add_scalar(B::float_mul_scalar(codes, 0.0.into()), 1.0.into()),
-        Feature::Mod { modulus, power } => {
-            let modulus = f64::from(modulus);
-            let residue = if modulus.log2().fract() == 0.0 {
-                // Dividing by a power of two is exact, and cheaper than a remainder.
-                let quotient =
-                    B::float_floor(B::float_mul_scalar(codes.clone(), (1.0 / modulus).into()));
-                B::float_sub(codes, B::float_mul_scalar(quotient, modulus.into()))
-            } else {
-                B::float_remainder_scalar(codes, modulus.into())
-            };
-            match power {
-                0 => self::feature::<B>(Feature::One, residue),
-                _ => (1..power).fold(residue.clone(), |product, _| {
-                    B::float_mul(product, residue.clone())
-                }),
-            }
-        }
-    }
 }

@@ -10,12 +10,16 @@
 mod backend;
 mod functions;
 pub(crate) mod generic;
+mod kept;
 
 pub use backend::{ApproxOps, CodeGrid, ProductOperation};
 pub(crate) use functions::{
-    check_conv2d_config, check_linear, check_tensor, conv2d_shape, fake_quantize,
-    observe_histogram, observe_ranges, operand_codes,
+    Quantizers, check_conv2d_config, check_linear, check_tensor, conv2d_keeping, conv2d_shape,
+    fake_quantize, linear_keeping, linear_workload, observe_histogram, observe_ranges,
+    operand_codes,
 };
 pub use functions::{
     check_device, conv2d, conv2d_accumulators, linear, matmul, matmul_accumulators,
 };
+pub(crate) use generic::FLOAT32_EXACT;
+pub(crate) use kept::KeptWeight;

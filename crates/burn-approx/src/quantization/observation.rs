@@ -9,7 +9,7 @@ use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::prelude::*;
 
 use super::histogram;
-use super::{CodeRange, Granularity, Observer, OperandQuantization, Quantizer, ROWS};
+use super::{Granularity, Observer, OperandQuantization, Quantizer, ROWS, Symmetry};
 use crate::ops;
 
 /// Which operand a state belongs to.
@@ -104,6 +104,10 @@ pub(crate) struct OperandState {
     count: Option<f32>,
     /// Whether the parameters still have to be derived from a histogram.
     stale: bool,
+    /// Whether the parameters were loaded and still have to be checked.
+    unchecked: bool,
+    /// What is wrong with the parameters that were loaded.
+    problem: Option<String>,
 }
 
 impl OperandState {
@@ -122,6 +126,8 @@ impl OperandState {
             observations: Stored::new(Tensor::zeros([1], device)),
             count: Some(0.0),
             stale: false,
+            unchecked: false,
+            problem: None,
             quantization,
         }
     }
@@ -176,6 +182,32 @@ impl OperandState {
         self.observed.is_some() && self.count.is_none_or(|count| count > 0.0)
     }
 
+    /// What is wrong with a quantiser that was loaded, if anything; reads the device once after a load.
+    pub(crate) fn loaded_problem(&mut self) -> Option<String> {
+        if !self.unchecked || !self.is_calibrated() {
+            return self.problem.clone();
+        }
+        self.unchecked = false;
+        let zero_points = self.quantizer().zero_points();
+        let codes = self.quantization.codes;
+        let allowed = match self.quantization.symmetry {
+            Symmetry::Symmetric => 0..=0,
+            Symmetry::Affine => codes.low()..=codes.high(),
+        };
+        self.problem = zero_points
+            .into_iter()
+            .find(|zero| !allowed.contains(zero))
+            .map(|zero| {
+                format!(
+                    "the loaded zero point {zero} is not in {}..={}: load a record of a model with the same quantisation, or \
+                     calibrate again",
+                    allowed.start(),
+                    allowed.end()
+                )
+            });
+        self.problem.clone()
+    }
+
     /// How often the operand was observed or set; reads the device once after a load.
     fn count(&mut self) -> f32 {
         let observations = &self.observations.value;
@@ -209,18 +241,25 @@ impl OperandState {
         );
     }
 
-    /// Takes notice of a tensor that passes.
-    pub(crate) fn observe<const D: usize>(&mut self, values: Tensor<D>) {
+    /// What there is to see of a tensor that passes: a range `[2, channels]` or the counts of a histogram `[1, bins]`.
+    ///
+    /// Kept apart from [`take`](Self::take) because it runs on all threads, which nobody who holds a lock may wait for.
+    pub(crate) fn measure<const D: usize>(&self, values: Tensor<D>) -> Tensor<2> {
         let values = values.without_autodiff();
+        let uses_histogram = self.quantization.observer.uses_histogram();
         match self.role {
-            OperandRole::Activation => self.observe_activation(values),
-            OperandRole::Weight { channel_axis, .. } => {
-                let range = match self.quantization.observer.uses_histogram() {
-                    true => self.channel_ranges(values),
-                    false => ops::observe_ranges(values, channel_axis),
-                };
-                self.cover(range);
-            }
+            OperandRole::Activation if uses_histogram => ops::observe_histogram(values).unsqueeze(),
+            OperandRole::Activation => ops::observe_ranges(values, None),
+            OperandRole::Weight { .. } if uses_histogram => self.channel_ranges(values),
+            OperandRole::Weight { channel_axis, .. } => ops::observe_ranges(values, channel_axis),
+        }
+    }
+
+    /// Takes notice of what was measured.
+    pub(crate) fn take(&mut self, measured: Tensor<2>) {
+        match self.role {
+            OperandRole::Activation => self.take_activation(measured),
+            OperandRole::Weight { .. } => self.cover(measured),
         }
         let count = if self.count() < 0.0 {
             1.0
@@ -235,7 +274,7 @@ impl OperandState {
         self.observations.value = self.observations.value.full_like(count);
     }
 
-    fn observe_activation<const D: usize>(&mut self, values: Tensor<D>) {
+    fn take_activation(&mut self, now: Tensor<2>) {
         let first = self.count() <= 0.0;
         let observer = self.quantization.observer;
         let Some(observed) = self.observed.as_mut() else {
@@ -243,13 +282,9 @@ impl OperandState {
         };
         let before = observed.value.clone();
         observed.value = match observer {
-            Observer::LeastSquares | Observer::Percentile { .. } => {
-                let counts = ops::observe_histogram(values).unsqueeze();
-                if first { counts } else { before + counts }
-            }
-            _ if first => ops::observe_ranges(values, None),
+            _ if first => now,
+            Observer::LeastSquares | Observer::Percentile { .. } => before + now,
             Observer::MinMax => {
-                let now = ops::observe_ranges(values, None);
                 // A pairwise minimum may drop a NaN; 0 times both operands keeps it.
                 let poison = (before.clone() + now.clone()) * 0.0;
                 let [low, high] = [0, 1].map(|row| {
@@ -260,9 +295,7 @@ impl OperandState {
                 });
                 Tensor::cat(vec![low.0.min_pair(low.1), high.0.max_pair(high.1)], 0) + poison
             }
-            Observer::MovingAverage { momentum } => {
-                before * (1.0 - momentum) + ops::observe_ranges(values, None) * momentum
-            }
+            Observer::MovingAverage { momentum } => before * (1.0 - momentum) + now * momentum,
         };
         self.derive();
     }
@@ -282,6 +315,8 @@ impl OperandState {
         } = self.quantization;
         let quantizer = Quantizer::covering(range, codes, symmetry, self.role.channel_axis());
         self.parameters.value = quantizer.parameters();
+        self.unchecked = false;
+        self.problem = None;
     }
 
     fn refresh(&mut self) {
@@ -342,10 +377,13 @@ impl OperandState {
     /// The operand's quantiser, up to date with what was observed.
     pub(crate) fn quantizer(&mut self) -> Quantizer {
         self.refresh();
-        let codes: CodeRange = self.quantization.codes;
+        let OperandQuantization {
+            codes, symmetry, ..
+        } = self.quantization;
         Quantizer::from_parameters(
             self.parameters.value.clone(),
             codes,
+            symmetry,
             self.role.channel_axis(),
         )
     }
@@ -379,6 +417,7 @@ impl OperandState {
         self.observations.map("observations", mapper);
         mapper.exit_module(name, "Struct:Approximation");
         self.count = None;
+        self.unchecked = true;
     }
 
     pub(crate) fn move_to(&mut self, device: &Device) {

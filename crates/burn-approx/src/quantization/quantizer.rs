@@ -102,18 +102,29 @@ impl Quantizer {
             .chain(zero_points.iter().map(|zero| *zero as f32))
             .collect::<Vec<f32>>();
         let parameters = Tensor::from_data(TensorData::new(rows, [ROWS, scales.len()]), device);
-        Ok(Self::from_parameters(parameters, codes, channel_axis))
+        let symmetry = match zero_points.iter().all(|zero| *zero == 0) {
+            true => Symmetry::Symmetric,
+            false => Symmetry::Affine,
+        };
+        Ok(Self::from_parameters(
+            parameters,
+            codes,
+            symmetry,
+            channel_axis,
+        ))
     }
 
-    /// A quantiser from its parameter tensor of shape `[3, channels]`.
+    /// A quantiser from its parameter tensor of shape `[3, channels]`, whose zero points are all 0 if it is symmetric.
     pub(crate) fn from_parameters(
         parameters: Tensor<2>,
         codes: CodeRange,
+        symmetry: Symmetry,
         channel_axis: Option<usize>,
     ) -> Self {
         let grid = CodeGrid {
             low: codes.low(),
             high: codes.high(),
+            symmetric: symmetry == Symmetry::Symmetric,
             channel_axis,
         };
         Self {
@@ -167,6 +178,7 @@ impl Quantizer {
         Self::from_parameters(
             Tensor::cat(vec![scale, reciprocal, zero_point], 0),
             codes,
+            symmetry,
             channel_axis,
         )
     }

@@ -1,6 +1,6 @@
 //! How real values become operand codes: which codes, where zero lies, and how ranges are observed.
 
-use approx_multiplier::{Multiplier, OperandFormat};
+use approx_multiplier::{Multiplier, OperandFormat, Signedness};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApproxError;
@@ -79,17 +79,19 @@ impl CodeRange {
         format.min_code() <= self.low && self.high <= format.max_code()
     }
 
-    /// The 8-bit format that has all of these codes.
-    pub(crate) fn eight_bits(self) -> Result<OperandFormat, ApproxError> {
-        [OperandFormat::UINT8, OperandFormat::INT8]
-            .into_iter()
-            .find(|format| self.fits(*format))
-            .ok_or_else(|| {
-                let magnitude = self.high.max(-(self.low + 1)) as u32;
-                let bits = (u32::BITS - magnitude.leading_zeros()) as u8;
-                let bits = bits + u8::from(self.low < 0);
-                ApproxError::UnsupportedBits { bits }
-            })
+    /// The format of fewest bits that has all of these codes, and at least 8.
+    ///
+    /// # Errors
+    /// [`ApproxError::UnsupportedBits`] for codes of more than 16 bits.
+    pub(crate) fn smallest_format(self) -> Result<OperandFormat, ApproxError> {
+        let magnitude = self.high.max(-(self.low + 1)).cast_unsigned();
+        let bits = (u32::BITS - magnitude.leading_zeros()) as u8 + u8::from(self.low < 0);
+        let signedness = match self.low < 0 {
+            true => Signedness::Signed,
+            false => Signedness::Unsigned,
+        };
+        OperandFormat::new(bits.max(8), signedness)
+            .map_err(|_| ApproxError::UnsupportedBits { bits })
     }
 }
 
@@ -227,23 +229,10 @@ impl QuantizationScheme {
     ///
     /// A signed operand is symmetric (-128..=127 for activations, -127..=127 for weights), an unsigned one affine over
     /// all its codes. Activations take the range of least squared error and stay frozen once calibrated; weights have
-    /// one scale per output channel, which always follows the current weight. Codes are at most 8 bits wide, also where
-    /// the multiplier is wider.
+    /// one scale per output channel, which always follows the current weight. Codes have the widths of the multiplier's
+    /// operands.
     pub fn for_multiplier(multiplier: &Multiplier) -> Self {
-        let narrowed = |format: OperandFormat| match format {
-            wide if wide.bits() > 8 => {
-                if wide.is_signed() {
-                    OperandFormat::INT8
-                } else {
-                    OperandFormat::UINT8
-                }
-            }
-            narrow => narrow,
-        };
-        let (activation, weight) = (
-            narrowed(multiplier.activation()),
-            narrowed(multiplier.weight()),
-        );
+        let (activation, weight) = (multiplier.activation(), multiplier.weight());
         let symmetry = |format: OperandFormat| {
             if format.is_signed() {
                 Symmetry::Symmetric
@@ -268,6 +257,11 @@ impl QuantizationScheme {
         }
     }
 
+    /// The codes of activation and weight.
+    pub(crate) fn codes(&self) -> [CodeRange; 2] {
+        [self.activation.codes, self.weight.codes]
+    }
+
     /// Checks that the scheme is usable with a multiplier.
     ///
     /// # Errors
@@ -280,7 +274,7 @@ impl QuantizationScheme {
         ];
         for (operand, quantization, format) in operands {
             let range = quantization.codes;
-            range.eight_bits()?;
+            range.smallest_format()?;
             if !range.fits(format) {
                 let multiplier = multiplier.name().to_string();
                 return Err(ApproxError::CodesOutsideMultiplier {

@@ -1,0 +1,142 @@
+//! Plans of the integer engine: activations are quantised and mapped on the way into the kernels, weights are packed once and
+//! kept.
+
+use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
+use approx_cpu::{Activations, Conv2dWeights, MatmulWeights};
+use approx_cpu::{Conv2dShape, KernelError};
+use burn::backend::TensorMetadata;
+use burn::backend::tensor::FloatTensor;
+
+use super::batched::BatchedMatmul;
+use super::weight::{Channels, Codes, rescale};
+use super::{HostBackend, checked, float_tensor, kept, layout, poisoned, quantizer_of};
+use crate::ops::ProductOperation;
+
+/// A weight in the kernels' layout.
+struct Packed<W> {
+    weights: W,
+    /// The sums of the codes of each output channel.
+    sums: Vec<i64>,
+}
+
+/// The matrices of a weight, and its quantisers; `None` if it cannot be quantised.
+type Matrices = Option<(Vec<Packed<MatmulWeights>>, Vec<ChannelQuantizer>)>;
+/// The same of a convolution's weight.
+type Kernels = Option<(Packed<Conv2dWeights>, Vec<ChannelQuantizer>)>;
+
+pub(super) fn matmul<B: HostBackend>(
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
+    operation: &ProductOperation,
+) -> FloatTensor<B> {
+    let device = activation.device();
+    let product = BatchedMatmul::new(&activation.shape(), &weight.shape());
+    let factors = operation.factors();
+    let matrices = kept(operation, || {
+        let layout = layout::<B>(weight_quantizer, operation.weight, &weight.shape())?;
+        let shape = product.shape;
+        let packed = B::read(weight, |values| {
+            let codes = codes(values, &layout, operation)?;
+            let pack = |matrix: usize| {
+                let part = product.weight_matrix(matrix);
+                let weights = codes.part(part.clone());
+                let integer = &factors.integer;
+                Packed {
+                    weights: checked(integer.pack_matmul(weights, shape.inner, shape.columns)),
+                    sums: codes.sums(part, Channels::Columns(shape.columns)),
+                }
+            };
+            Some((0..product.weight_count()).map(pack).collect())
+        });
+        Some((packed?, layout.channels))
+    });
+    let matrices: &Matrices = &matrices;
+    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation);
+    let (Some((matrices, channels)), Some(quantizer)) = (matrices, quantizer) else {
+        return poisoned::<B>(product.output, &device);
+    };
+    let values = B::read(activation, |values| {
+        product.try_for_each(values, |values, matrix| {
+            let Packed { weights, sums } = &matrices[matrix];
+            let channels = rescale(quantizer, channels, sums, product.shape.inner);
+            let activations = Activations::Values { values, quantizer };
+            let rows = product.shape.rows;
+            factors
+                .integer
+                .matmul_rescaled(activations, rows, weights, &channels)
+        })
+    });
+    finish::<B>(values, product.output, &device)
+}
+
+pub(super) fn conv2d<B: HostBackend>(
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
+    operation: &ProductOperation,
+    shape: Conv2dShape,
+) -> FloatTensor<B> {
+    let device = activation.device();
+    let [height, width] = shape.output();
+    let output = vec![shape.batch, shape.out_channels, height, width].into();
+    let factors = operation.factors();
+    let kernels = kept(operation, || {
+        let layout = layout::<B>(weight_quantizer, operation.weight, &weight.shape())?;
+        let packed = B::read(weight, |values| {
+            let codes = codes(values, &layout, operation)?;
+            let weights = checked(factors.integer.pack_conv2d(
+                codes.part(0..values.len()),
+                shape.out_channels,
+                shape.in_channels / shape.groups,
+                shape.groups,
+                shape.kernel,
+            ));
+            Some(Packed {
+                weights,
+                sums: codes.sums(0..values.len(), Channels::Rows(shape.inner())),
+            })
+        });
+        Some((packed?, layout.channels))
+    });
+    let kernels: &Kernels = &kernels;
+    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation);
+    let (Some((Packed { weights, sums }, channels)), Some(quantizer)) = (kernels, quantizer) else {
+        return poisoned::<B>(output, &device);
+    };
+    let channels = rescale(quantizer, channels, sums, shape.inner());
+    let format = operation.multiplier.formats().0;
+    let padding = format.pattern(quantizer.zero_point as i32) as u16;
+    let values = B::read(activation, |values| {
+        let activations = Activations::Values { values, quantizer };
+        factors
+            .integer
+            .conv2d_rescaled(activations, padding, weights, shape, &channels)
+    });
+    finish::<B>(values, output, &device)
+}
+
+/// A weight's codes; `None` if it holds a NaN.
+fn codes<'a>(
+    values: &'a [f32],
+    layout: &'a ChannelLayout,
+    operation: &ProductOperation,
+) -> Option<Codes<'a>> {
+    let format = operation.multiplier.formats().1;
+    match operation.kept {
+        Some(_) => Codes::lazy(values, layout, format),
+        None => Codes::eager(values, layout, format),
+    }
+}
+
+/// The result as a tensor; a NaN among the activations spoils all of it.
+fn finish<B: HostBackend>(
+    values: Result<Vec<f32>, KernelError>,
+    shape: burn::tensor::Shape,
+    device: &burn::backend::tensor::Device<B>,
+) -> FloatTensor<B> {
+    match values {
+        Err(KernelError::NotANumber { .. }) => poisoned::<B>(shape, device),
+        values => float_tensor::<B>(checked(values), shape, device),
+    }
+}

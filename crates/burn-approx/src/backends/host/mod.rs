@@ -1,0 +1,250 @@
+//! The operators on backends whose tensors lie in host memory: slices in, the CPU kernels, slices out.
+//!
+//! One file per engine that a plan may name; this one dispatches, and holds what is the same for all.
+
+mod accumulate;
+mod batched;
+mod integer;
+mod lookup;
+mod weight;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use approx_cpu::observe::{self, histogram};
+use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
+use approx_cpu::{Conv2dShape, LookupTable};
+use burn::backend::tensor::{Device, FloatTensor, IntTensor};
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Shape, TensorData};
+
+use crate::ops::generic::{Contraction, WeightFactors};
+use crate::ops::{ApproxOps, CodeGrid, KeptWeight, ProductOperation, conv2d_shape};
+use crate::plan::Engine;
+use crate::quantization::channel_quantizers;
+
+/// A backend whose tensors can be read as slices without waiting for a device.
+pub(super) trait HostBackend: Backend {
+    /// Hands the float32 values of a tensor, in row-major order, to `read`.
+    fn read<R>(tensor: FloatTensor<Self>, read: impl FnOnce(&[f32]) -> R) -> R;
+}
+
+fn float_tensor<B: Backend>(values: Vec<f32>, shape: Shape, device: &Device<B>) -> FloatTensor<B> {
+    B::float_from_data(TensorData::new(values, shape), device)
+}
+
+/// A quantiser tensor as the kernels take it, for operands of shape `shape`; `None` if a scale is not finite.
+fn layout<B: HostBackend>(
+    quantizer: FloatTensor<B>,
+    grid: CodeGrid,
+    shape: &Shape,
+) -> Option<ChannelLayout> {
+    let layout = layout_of_any::<B>(quantizer, grid, shape);
+    let finite = |channel: &ChannelQuantizer| channel.scale.is_finite();
+    layout.channels.iter().all(finite).then_some(layout)
+}
+
+/// The quantiser of an activation; `None` if its scale is not finite.
+fn quantizer_of<B: HostBackend>(
+    quantizer: FloatTensor<B>,
+    grid: CodeGrid,
+) -> Option<ChannelQuantizer> {
+    let channels = B::read(quantizer, |parameters| channel_quantizers(parameters, grid));
+    channels
+        .first()
+        .copied()
+        .filter(|channel| channel.scale.is_finite())
+}
+
+/// A quantiser tensor as the kernels take it, whatever is in it.
+fn layout_of_any<B: HostBackend>(
+    quantizer: FloatTensor<B>,
+    grid: CodeGrid,
+    shape: &Shape,
+) -> ChannelLayout {
+    let channels = B::read(quantizer, |parameters| channel_quantizers(parameters, grid));
+    let inner = match grid.channel_axis {
+        Some(axis) => {
+            assert_eq!(
+                shape[axis],
+                channels.len(),
+                "a quantiser has one channel per index of its axis"
+            );
+            shape.iter().skip(axis + 1).product()
+        }
+        None => 1,
+    };
+    ChannelLayout { channels, inner }
+}
+
+/// Applies a quantiser's map to every value.
+fn map_values<B: HostBackend>(
+    values: FloatTensor<B>,
+    quantizer: FloatTensor<B>,
+    grid: CodeGrid,
+    map: impl FnOnce(&ChannelLayout, &[f32]) -> Vec<f32>,
+) -> FloatTensor<B> {
+    let (shape, device) = (values.shape(), values.device());
+    let layout = layout_of_any::<B>(quantizer, grid, &shape);
+    let mapped = B::read(values, |values| map(&layout, values));
+    float_tensor::<B>(mapped, shape, &device)
+}
+
+impl<B: HostBackend> ApproxOps for B {
+    fn shifted_codes(
+        values: FloatTensor<B>,
+        quantizer: FloatTensor<B>,
+        grid: CodeGrid,
+    ) -> FloatTensor<B> {
+        map_values::<B>(values, quantizer, grid, ChannelLayout::shifted_codes)
+    }
+
+    fn fake_quantize(
+        values: FloatTensor<B>,
+        quantizer: FloatTensor<B>,
+        grid: CodeGrid,
+    ) -> FloatTensor<B> {
+        map_values::<B>(values, quantizer, grid, ChannelLayout::fake_quantize)
+    }
+
+    fn mask_clipped(
+        values: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+        quantizer: FloatTensor<B>,
+        grid: CodeGrid,
+    ) -> FloatTensor<B> {
+        map_values::<B>(values, quantizer, grid, |layout, values| {
+            let mut gradients = B::read(gradient, <[f32]>::to_vec);
+            layout.mask_clipped(values, &mut gradients);
+            gradients
+        })
+    }
+
+    fn observe_ranges(values: FloatTensor<B>, channel_axis: Option<usize>) -> FloatTensor<B> {
+        let (shape, device) = (values.shape(), values.device());
+        let (channels, inner) = match channel_axis {
+            Some(axis) => (shape[axis], shape.iter().skip(axis + 1).product()),
+            None => (1, 1),
+        };
+        let ranges = B::read(values, |values| observe::ranges(values, channels, inner));
+        let rows = ranges
+            .iter()
+            .map(|range| range.min)
+            .chain(ranges.iter().map(|range| range.max))
+            .collect();
+        float_tensor::<B>(rows, Shape::from(vec![2, channels]), &device)
+    }
+
+    fn observe_histogram(values: FloatTensor<B>) -> FloatTensor<B> {
+        let device = values.device();
+        let counts = B::read(values, observe::counts);
+        float_tensor::<B>(counts, Shape::from(vec![histogram::BINS]), &device)
+    }
+
+    fn approx_matmul(
+        activation: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        activation_quantizer: FloatTensor<B>,
+        weight_quantizer: FloatTensor<B>,
+        operation: ProductOperation,
+    ) -> FloatTensor<B> {
+        let quantizers = [activation_quantizer, weight_quantizer];
+        match operation.plan.engine() {
+            Engine::Integer => integer::matmul::<B>(activation, weight, quantizers, &operation),
+            Engine::Lookup => lookup::matmul::<B>(activation, weight, quantizers, &operation),
+            Engine::Float32 => {
+                let contraction = Contraction::Matmul;
+                float32::<B>(activation, weight, quantizers, &operation, &contraction)
+            }
+        }
+    }
+
+    fn approx_conv2d(
+        activation: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        activation_quantizer: FloatTensor<B>,
+        weight_quantizer: FloatTensor<B>,
+        operation: ProductOperation,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<B> {
+        let shape = geometry(&activation.shape(), &weight.shape(), &options);
+        let quantizers = [activation_quantizer, weight_quantizer];
+        match operation.plan.engine() {
+            Engine::Integer => {
+                integer::conv2d::<B>(activation, weight, quantizers, &operation, shape)
+            }
+            Engine::Lookup => {
+                lookup::conv2d::<B>(activation, weight, quantizers, &operation, shape)
+            }
+            Engine::Float32 => {
+                let contraction = Contraction::Conv2d(options);
+                float32::<B>(activation, weight, quantizers, &operation, &contraction)
+            }
+        }
+    }
+
+    fn accumulate_matmul(
+        activation: IntTensor<B>,
+        weight: IntTensor<B>,
+        operation: ProductOperation,
+    ) -> IntTensor<B> {
+        accumulate::matmul::<B>(activation, weight, &operation)
+    }
+
+    fn accumulate_conv2d(
+        activation: IntTensor<B>,
+        weight: IntTensor<B>,
+        padding_code: i32,
+        operation: ProductOperation,
+        options: ConvOptions<2>,
+    ) -> IntTensor<B> {
+        let shape = geometry(&activation.shape(), &weight.shape(), &options);
+        accumulate::conv2d::<B>(activation, weight, padding_code, &operation, shape)
+    }
+}
+
+/// What the operators' callers have checked before: a failure here is a backend used directly with bad shapes.
+fn checked<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn geometry(activation: &Shape, weight: &Shape, options: &ConvOptions<2>) -> Conv2dShape {
+    checked(conv2d_shape(activation.dims(), weight.dims(), options))
+}
+
+/// The table of an operation; that there is one was checked when the operation was made.
+fn lookup_table(operation: &ProductOperation) -> &LookupTable {
+    checked(operation.multiplier.lookup())
+}
+
+/// What was kept of an operation's weight, or is made of it now.
+fn kept<T: Any + Send + Sync>(operation: &ProductOperation, make: impl FnOnce() -> T) -> Arc<T> {
+    let route = (operation.plan.kind(), operation.plan.engine());
+    KeptWeight::get(operation.kept.as_ref(), &operation.multiplier, route, make)
+}
+
+/// What an operator returns when an operand holds a NaN: never a number that looks right.
+fn poisoned<B: Backend>(shape: Shape, device: &Device<B>) -> FloatTensor<B> {
+    float_tensor::<B>(vec![f32::NAN; shape.num_elements()], shape, device)
+}
+
+/// Plans through the backend's own float32 products.
+fn float32<B: HostBackend>(
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
+    operation: &ProductOperation,
+    contraction: &Contraction,
+) -> FloatTensor<B> {
+    let factors = kept(operation, || {
+        WeightFactors::<B>::new(weight, &weight_quantizer, operation, contraction)
+    });
+    factors.multiply(
+        activation,
+        &activation_quantizer,
+        &weight_quantizer,
+        operation,
+        contraction,
+    )
+}
