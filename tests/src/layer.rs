@@ -2,6 +2,8 @@
 
 use approx_multiplier::OperandFormat;
 use burn::prelude::*;
+use burn_approx::ops::{CodeGrid, ProductOperation};
+use burn_approx::plan::ExecutionPlan;
 use burn_approx::quantization::{CodeRange, Quantizer};
 use burn_approx::{ApproxError, PreparedMultiplier, ops};
 
@@ -199,8 +201,28 @@ impl Layer {
 
     /// The exact multiplier that QUANTIZED would take for these codes.
     pub fn exact(&self) -> PreparedMultiplier {
-        PreparedMultiplier::exact(self.activation.range, self.weight.range)
-            .expect("codes of at most 8 bits")
+        PreparedMultiplier::exact([self.activation.range, self.weight.range])
+            .expect("codes of at most 16 bits")
+    }
+
+    /// The plan by which the library computes the layer.
+    ///
+    /// # Errors
+    /// The planner's.
+    pub fn plan(&self, multiplier: &PreparedMultiplier) -> Result<ExecutionPlan, ApproxError> {
+        let grid = |operand: &Operand| CodeGrid {
+            low: operand.range.low(),
+            high: operand.range.high(),
+            symmetric: operand.zero_points.iter().all(|zero| *zero == 0),
+            channel_axis: operand.channel_axis,
+        };
+        let operation = ProductOperation::new(
+            multiplier.clone(),
+            grid(&self.activation),
+            grid(&self.weight),
+            self.geometry.workload(),
+        )?;
+        Ok(operation.plan().clone())
     }
 
     /// The library's output, without bias.
@@ -248,6 +270,19 @@ impl Layer {
 
     /// The library's accumulators of the reference's codes.
     pub fn accumulators(&self, multiplier: &PreparedMultiplier, device: &Device) -> Vec<i64> {
+        self.try_accumulators(multiplier, device)
+            .expect("the geometry is valid and the multiplier has integer products")
+    }
+
+    /// The library's accumulators of the reference's codes. They are planned for all codes of the multiplier.
+    ///
+    /// # Errors
+    /// The operator's.
+    pub fn try_accumulators(
+        &self,
+        multiplier: &PreparedMultiplier,
+        device: &Device,
+    ) -> Result<Vec<i64>, ApproxError> {
         let codes = self.codes();
         accumulators(
             &self.geometry,
@@ -256,7 +291,6 @@ impl Layer {
             multiplier,
             device,
         )
-        .expect("the geometry is valid and the multiplier has integer products")
     }
 }
 

@@ -9,3 +9,8 @@ pub mod reference;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The code of the page on exact factorisation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/exact-factorisation.md")]
+struct ExactFactorisation;

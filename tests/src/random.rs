@@ -108,6 +108,23 @@ pub fn formats() -> impl Strategy<Value = OperandFormat> {
     })
 }
 
+/// Operand formats of up to 16 bits, at least one of which is wider than 8.
+pub fn wide_formats() -> impl Strategy<Value = [OperandFormat; 2]> {
+    let format = |bits: std::ops::RangeInclusive<u8>| {
+        (bits, any::<bool>()).prop_map(|(bits, signed)| {
+            let signedness = match signed {
+                true => Signedness::Signed,
+                false => Signedness::Unsigned,
+            };
+            OperandFormat::new(bits, signedness).expect("2 to 16 bits are supported")
+        })
+    };
+    (format(9..=16), format(2..=16), any::<bool>()).prop_map(|(wide, other, swap)| match swap {
+        true => [other, wide],
+        false => [wide, other],
+    })
+}
+
 /// Code ranges within a format: all of it, without the lowest code, the non-negative codes, or any part with 0 in it.
 fn code_ranges(format: OperandFormat) -> impl Strategy<Value = CodeRange> {
     prop_oneof![
@@ -246,23 +263,33 @@ enum Zero {
     Anywhere,
 }
 
-fn operand_settings() -> impl Strategy<Value = (OperandFormat, CodeRange, Zero)> {
+fn operand_settings(
+    formats: impl Strategy<Value = OperandFormat>,
+) -> impl Strategy<Value = (OperandFormat, CodeRange, Zero)> {
     let zeros = prop_oneof![
         Just(Zero::Code0),
         Just(Zero::Lowest),
         Just(Zero::Highest),
         Just(Zero::Anywhere),
     ];
-    formats().prop_flat_map(move |format| (Just(format), code_ranges(format), zeros.clone()))
+    formats.prop_flat_map(move |format| (Just(format), code_ranges(format), zeros.clone()))
 }
 
 /// Layers with values for both operands and quantisers of every sort: 2 to 8 bits, signed and unsigned, narrow ranges,
 /// zero points anywhere and at both ends, weights per tensor and per channel. Some values lie beyond the codes, and
 /// some layers hold extreme codes alone.
 pub fn layers(size: Size) -> impl Strategy<Value = Layer> {
+    layers_of(size, [formats().boxed(), formats().boxed()])
+}
+
+/// The same for operands of given formats.
+pub fn layers_of(
+    size: Size,
+    [activation, weight]: [BoxedStrategy<OperandFormat>; 2],
+) -> impl Strategy<Value = Layer> {
     let settings = (
-        operand_settings(),
-        operand_settings(),
+        operand_settings(activation),
+        operand_settings(weight),
         any::<bool>(),
         any::<u64>(),
     );

@@ -3,8 +3,10 @@
 //! A [`Geometry`] lists, for every output, the pairs of activation and weight that it accumulates; codes, accumulators,
 //! outputs, HTP sums and gradients are each one short loop over those.
 
+use approx_cpu::{Conv2dShape, MatmulShape, Padding2d};
 use approx_multiplier::{Feature, HtpModel};
 use burn::tensor::ops::ConvOptions;
+use burn_approx::plan::Workload;
 
 /// What is multiplied with what.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,6 +162,42 @@ impl Geometry {
                 let [height, width] = conv.output();
                 vec![conv.batch, conv.groups * conv.group_outputs, height, width]
             }
+        }
+    }
+
+    /// The work of the layer, as the planner takes it.
+    pub fn workload(&self) -> Workload {
+        match self {
+            Self::Linear {
+                leading,
+                inputs,
+                outputs,
+            } => Workload::Matmul(MatmulShape {
+                rows: leading.iter().product(),
+                inner: *inputs,
+                columns: *outputs,
+            }),
+            Self::Matmul { inner, columns, .. } => Workload::Matmul(MatmulShape {
+                rows: self.outputs() / columns,
+                inner: *inner,
+                columns: *columns,
+            }),
+            Self::Conv2d(conv) => Workload::Conv2d(Conv2dShape {
+                batch: conv.batch,
+                in_channels: conv.groups * conv.group_inputs,
+                out_channels: conv.groups * conv.group_outputs,
+                groups: conv.groups,
+                input: conv.input,
+                kernel: conv.kernel,
+                stride: conv.stride,
+                dilation: conv.dilation,
+                padding: Padding2d {
+                    top: conv.padding[0].0,
+                    bottom: conv.padding[0].1,
+                    left: conv.padding[1].0,
+                    right: conv.padding[1].1,
+                },
+            }),
         }
     }
 

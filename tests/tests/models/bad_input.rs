@@ -110,12 +110,18 @@ fn quantisation_must_fit_the_multiplier() {
     );
     let weight = with(&|scheme| scheme.weight.codes = codes(-129, 127)).unwrap_err();
     assert!(
-        matches!(weight, ApproxError::UnsupportedBits { bits: 9 }),
+        matches!(
+            weight,
+            ApproxError::CodesOutsideMultiplier {
+                operand: "weight",
+                ..
+            }
+        ),
         "{weight}"
     );
-    let wide = with(&|scheme| scheme.weight.codes = codes(-2048, 2047)).unwrap_err();
+    let wide = with(&|scheme| scheme.weight.codes = codes(-65536, 65535)).unwrap_err();
     assert!(
-        matches!(wide, ApproxError::UnsupportedBits { bits: 12 }),
+        matches!(wide, ApproxError::UnsupportedBits { bits: 17 }),
         "{wide}"
     );
     for observer in [

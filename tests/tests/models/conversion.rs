@@ -294,3 +294,47 @@ fn the_listing_counts_multiplications_after_a_forward_pass() {
         assert!(table.contains(expected), "{expected} in\n{table}");
     }
 }
+
+/// Configurations from before there were plans still load.
+#[test]
+fn a_configuration_without_plans_is_read() {
+    let old = r#"{"multiplier": "mul8s_1L2J", "mode": "approximate", "rules": [{"path": "head.**", "mode": "quantized"}]}"#;
+    let config: ApproxConfig = serde_json::from_str(old).unwrap();
+    assert_eq!(config.plan, burn_approx::plan::PlanChoice::Auto);
+    assert_eq!(config.rules[0].plan, None);
+    let new = r#"{"multiplier": "mul8s_1L2J", "plan": "gather", "rules": [{"kind": "linear", "plan": "factored_float32"}]}"#;
+    let config: ApproxConfig = serde_json::from_str(new).unwrap();
+    assert_eq!(config.plan, burn_approx::plan::PlanChoice::Gather);
+    let text = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<ApproxConfig>(&text).unwrap(), config);
+}
+
+/// An exact multiplier wider than its codes takes every plan that the codes allow, and says so.
+#[test]
+fn a_wide_exact_multiplier_on_narrow_codes() {
+    use burn_approx::multipliers::{Multiplier, OperandFormat};
+    use burn_approx::plan::{PlanChoice, PlanKind};
+    use burn_approx::quantization::CodeRange;
+    let device = Device::default();
+    let wide = OperandFormat::signed(16).unwrap();
+    let exact = Multiplier::exact(wide, wide);
+    let mut scheme = burn_approx::quantization::QuantizationScheme::for_multiplier(&exact);
+    for operand in [&mut scheme.activation, &mut scheme.weight] {
+        operand.codes = CodeRange::new(-127, 127).unwrap();
+    }
+    let config = ApproxConfig::for_multiplier(&exact).with_quantization(scheme);
+    let layer = burn_approx::nn::LinearConfig::new(8, 4).init(&device);
+    let (layer, _) = convert(layer, &config).unwrap();
+    let input = Tensor::<2>::ones([3, 8], &device);
+    calibrate(&layer, |layer| drop(layer.forward(input.clone()))).unwrap();
+    let exact = crate::networks::values(layer.forward(input.clone()));
+    let handle = &approx_layers(&layer)[0];
+    for (plan, kind) in [
+        (PlanChoice::Gather, PlanKind::Gather),
+        (PlanChoice::Exact, PlanKind::Exact),
+    ] {
+        handle.set_plan(plan).unwrap();
+        assert_eq!(handle.plan().unwrap().unwrap().kind(), kind);
+        assert_eq!(crate::networks::values(layer.forward(input.clone())), exact);
+    }
+}

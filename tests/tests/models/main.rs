@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod conversion;
+mod kept_weights;
 mod modes;
 mod networks;
 mod observers;

@@ -4,6 +4,9 @@ use burn::module::ParamGroup;
 use burn::prelude::*;
 use burn::store::ModuleRecord;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
+use burn_approx::multipliers::evoapprox;
+use burn_approx::plan::PlanChoice;
+use burn_approx::quantization::{QuantizationScheme, Symmetry};
 use burn_approx::{ApproxError, load_plain_record, plain_record};
 
 use crate::networks::{Containers, Perceptron, PlainPerceptron, images, rows, values};
@@ -209,4 +212,43 @@ fn states_of_all_containers_are_recorded() {
         values(loaded.forward(images(&device))),
         values(model.forward(images(&device)))
     );
+}
+
+/// Zero points that the settings do not have are refused, whatever the plan, instead of computed with by some and not by others.
+#[test]
+fn an_affine_record_does_not_fit_symmetric_settings() {
+    let device = Device::default();
+    let scheme = |symmetry| {
+        let multiplier = evoapprox::multiplier("mul8s_1KVP").unwrap();
+        let mut scheme = QuantizationScheme::for_multiplier(&multiplier);
+        scheme.activation.symmetry = symmetry;
+        ApproxConfig::bundled("mul8s_1KVP").with_quantization(scheme)
+    };
+    let (affine, _) = convert(Perceptron::new(&device), &scheme(Symmetry::Affine)).unwrap();
+    calibrate(&affine, |model| drop(model.forward(rows(&device) + 1.0))).unwrap();
+    let expected = values(affine.forward(rows(&device)));
+    let record = || affine.clone().into_record();
+    let load = |symmetry, record| {
+        let (model, _) = convert(other(&device), &scheme(symmetry)).unwrap();
+        model.load_record(record)
+    };
+    assert_eq!(
+        values(load(Symmetry::Affine, record()).forward(rows(&device))),
+        expected
+    );
+    let symmetric = load(Symmetry::Symmetric, record());
+    for plan in [
+        PlanChoice::Auto,
+        PlanChoice::FactoredFloat32,
+        PlanChoice::Gather,
+    ] {
+        approx_layers(&symmetric)[0].set_plan(plan).unwrap();
+        match symmetric.hidden.try_forward(rows(&device)) {
+            Err(ApproxError::InvalidQuantizer { what, problem }) => {
+                assert!(what.contains("activation of layer `hidden`"), "{what}");
+                assert!(problem.contains("zero point"), "{problem}");
+            }
+            other => panic!("{plan}: {other:?}"),
+        }
+    }
 }

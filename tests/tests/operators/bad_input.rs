@@ -1,12 +1,12 @@
 //! Every error of the operators: the variant, and a text that says what was wrong. And a NaN never becomes a number.
 
 use approx_cpu::KernelError;
-use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
+use approx_multiplier::{Multiplier, OperandFormat, ProductTable, evoapprox};
 use burn::prelude::*;
 use burn::tensor::ops::ConvOptions;
 use burn_approx::quantization::{CodeRange, Quantizer};
 use burn_approx::{ApproxError, PreparedMultiplier, ops};
-use burn_approx_tests::layer::{float_tensor, values};
+use burn_approx_tests::layer::{float_tensor, integers, values};
 use rstest::rstest;
 
 const INT8: OperandFormat = OperandFormat::INT8;
@@ -275,13 +275,28 @@ fn htp_models_have_no_integer_accumulators() {
     shape_error(conv2d, &["mul8s_1KV8", "not integers"]);
 }
 
+/// No kernel looks up tables of more than 8 bits: they are multiplied by their factors, and one that has too many is refused.
 #[test]
-fn tables_wider_than_the_kernels_are_an_error() {
+fn wide_tables_take_factors_or_are_refused() {
     let wide = OperandFormat::signed(9).unwrap();
-    let multiplier = Multiplier::from_fn("nine bits", wide, INT8, |a, b| a * b).unwrap();
-    let (q, m) = (quantizer(), PreparedMultiplier::new(multiplier));
-    match ops::matmul(ones([2, 3]), ones([3, 5]), &q, &q, &m) {
-        Err(ApproxError::Kernel(KernelError::OperandWidth { bits: 9 })) => {}
+    let q = Quantizer::per_tensor(1.0, 0, CodeRange::full(INT8), &device()).unwrap();
+    let low_rank = Multiplier::from_fn("nine bits", wide, INT8, |a, b| a * b + 1).unwrap();
+    let y = ops::matmul(ones([2, 3]), ones([3, 5]), &q, &q, &low_rank.into()).unwrap();
+    assert_eq!(values(y), [6.0; 10]);
+
+    let noise = ProductTable::from_fn(wide, INT8, |a, b| {
+        let mixed = ((a * 40_503) ^ (b * 2_654_435_761)) % 65_537;
+        mixed * mixed % 1009
+    });
+    let noise = Multiplier::from_table("noise", noise.unwrap());
+    match ops::matmul(ones([2, 3]), ones([3, 5]), &q, &q, &noise.into()) {
+        Err(error @ ApproxError::ImpossiblePlan { .. }) => {
+            let text = error.to_string();
+            assert!(
+                text.contains("noise") && text.contains("no other plan"),
+                "{text}"
+            );
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -300,11 +315,10 @@ fn exact_wide_multipliers_do_not_panic(#[values(9, 12, 16)] bits: u8) {
         let y = ops::matmul(x, w, &q, &q, &m).unwrap();
         assert_eq!(values(y), [-127.0 * 127.0 * inner as f32]);
     }
-    let codes = || Tensor::<2, Int>::ones([1, 1], &device());
-    match ops::matmul_accumulators(codes(), codes(), &m) {
-        Err(ApproxError::UnsupportedBits { bits: found }) => assert_eq!(found, bits),
-        other => panic!("{other:?}"),
-    }
+    let largest = i64::from(wide.min_code());
+    let codes = || Tensor::<2, Int>::from_ints([[largest]], &device());
+    let sums = ops::matmul_accumulators(codes(), codes(), &m).unwrap();
+    assert_eq!(integers(sums), [largest * largest]);
 }
 
 #[rstest]

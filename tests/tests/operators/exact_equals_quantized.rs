@@ -4,6 +4,7 @@
 use approx_multiplier::{Multiplier, OperandFormat};
 use burn::prelude::*;
 use burn_approx::PreparedMultiplier;
+use burn_approx::plan::PlanChoice;
 use burn_approx_tests::layer::{Layer, Operand, bits};
 use burn_approx_tests::random::{Size, layers};
 use burn_approx_tests::reference::Geometry;
@@ -16,7 +17,7 @@ use crate::properties::{all_equal, over_layers};
 fn exact_table(layer: &Layer) -> PreparedMultiplier {
     let (activation, weight) = (layer.activation.format, layer.weight.format);
     let table = Multiplier::from_fn("exact table", activation, weight, |a, b| a * b);
-    PreparedMultiplier::new(table.expect("products of 8 bits fit"))
+    PreparedMultiplier::new(table.expect("products of 8 bits fit")).with_plan(PlanChoice::Gather)
 }
 
 fn approximate_is_quantized(layer: &Layer, device: &Device) -> Result<(), TestCaseError> {
