@@ -1,4 +1,4 @@
-//! Whole networks: a training step of MobileNetV2 and forward passes at 224 x 224, in float, quantised and approximate, with
+//! Whole networks: a training step of MobileNetV2 and forward passes at 224 x 224, in float, quantised and approximate by several plans, with
 //! observers off and on.
 //!
 //! All cases of a network run in one process, one after the other, and every time is also given relative to the float one.
@@ -12,85 +12,100 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Distribution, Tensor};
 use burn_approx::Mode;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
+use burn_approx::plan::PlanChoice;
 use burn_approx::quantization::{Observation, Observer, QuantizationScheme};
 use burn_approx_benches::{Arguments, measure};
 use serde::Serialize;
-
-const MULTIPLIER: &str = "mul8s_1L2J";
 
 /// What a case changes of a converted network.
 struct Case {
     name: &'static str,
     mode: Mode,
-    htp: bool,
+    multiplier: &'static str,
+    /// `Htp` stands for the multiplier's published model.
+    plan: PlanChoice,
     /// The activation observer, if it is on.
     observer: Option<Observer>,
 }
 
-const fn case(name: &'static str, mode: Mode, htp: bool, observer: Option<Observer>) -> Case {
+const fn case(
+    name: &'static str,
+    mode: Mode,
+    plan: PlanChoice,
+    observer: Option<Observer>,
+) -> Case {
     Case {
         name,
         mode,
-        htp,
+        multiplier: "mul8s_1L2J",
+        plan,
         observer,
     }
 }
 
-const FORWARD: [Case; 4] = [
-    case("float", Mode::Baseline, false, None),
-    case("quantised", Mode::Quantized, false, None),
-    case("approximate, table", Mode::Approximate, false, None),
-    case("approximate, HTP", Mode::Approximate, true, None),
+const AUTO: PlanChoice = PlanChoice::Auto;
+
+const FORWARD: [Case; 6] = [
+    case("float", Mode::Baseline, AUTO, None),
+    case("quantised", Mode::Quantized, AUTO, None),
+    case("1L2J, planned", Mode::Approximate, AUTO, None),
+    Case {
+        multiplier: "mul8s_1KVA",
+        ..case("1KVA (5 factors), planned", Mode::Approximate, AUTO, None)
+    },
+    case(
+        "1L2J, table lookup",
+        Mode::Approximate,
+        PlanChoice::Gather,
+        None,
+    ),
+    case("1L2J, HTP model", Mode::Approximate, PlanChoice::Htp, None),
 ];
 
 const TRAINING: [Case; 8] = [
-    case("float", Mode::Baseline, false, None),
-    case("quantised, observers frozen", Mode::Quantized, false, None),
+    case("float", Mode::Baseline, AUTO, None),
+    case("quantised", Mode::Quantized, AUTO, None),
+    case("1L2J, planned", Mode::Approximate, AUTO, None),
     case(
-        "quantised, min-max observers",
-        Mode::Quantized,
-        false,
+        "the same, min-max observers on",
+        Mode::Approximate,
+        AUTO,
         Some(Observer::MinMax),
     ),
     case(
-        "quantised, histogram observers",
-        Mode::Quantized,
-        false,
+        "the same, histogram observers on",
+        Mode::Approximate,
+        AUTO,
         Some(Observer::LeastSquares),
     ),
-    case("table, observers frozen", Mode::Approximate, false, None),
+    Case {
+        multiplier: "mul8s_1KVA",
+        ..case("1KVA (5 factors), planned", Mode::Approximate, AUTO, None)
+    },
     case(
-        "table, min-max observers",
+        "1L2J, table lookup",
         Mode::Approximate,
-        false,
-        Some(Observer::MinMax),
+        PlanChoice::Gather,
+        None,
     ),
-    case(
-        "table, histogram observers",
-        Mode::Approximate,
-        false,
-        Some(Observer::LeastSquares),
-    ),
-    case("HTP, observers frozen", Mode::Approximate, true, None),
+    case("1L2J, HTP model", Mode::Approximate, PlanChoice::Htp, None),
 ];
 
 /// The network with the settings of a case, calibrated.
 fn prepared<M: Module>(model: &M, case: &Case, forward: impl Fn(&M)) -> M {
-    let multiplier = evoapprox::multiplier(MULTIPLIER).expect("a bundled multiplier");
+    let multiplier = evoapprox::multiplier(case.multiplier).expect("a bundled multiplier");
     let mut scheme = QuantizationScheme::for_multiplier(&multiplier);
     scheme.activation.observer = case.observer.unwrap_or(Observer::MinMax);
     if case.observer.is_some() {
         scheme.activation.observation = Observation::WhileTraining;
     }
-    let mut config = ApproxConfig::bundled(MULTIPLIER)
+    let mut config = ApproxConfig::bundled(case.multiplier)
         .with_quantization(scheme)
-        .with_mode(case.mode);
-    if case.htp {
-        config.htp_model = Some(
-            format!("htp:{MULTIPLIER}")
-                .parse()
-                .expect("a bundled model"),
-        );
+        .with_mode(case.mode)
+        .with_plan(case.plan);
+    if case.plan == PlanChoice::Htp {
+        let model = format!("htp:{}", case.multiplier);
+        config.htp_model = Some(model.parse().expect("a bundled model"));
     }
     let (model, _) = convert(model.clone(), &config).expect("drop-in layers");
     calibrate(&model, forward).expect("finite activations");

@@ -4,6 +4,8 @@
 //! Everything that is compared runs in one process, since a shared machine differs from run to run more than its programs
 //! do.
 
+pub mod layer;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,17 @@ pub struct Timing {
     pub runs: usize,
 }
 
+impl Timing {
+    fn of(mut seconds: Vec<f64>) -> Self {
+        seconds.sort_by(f64::total_cmp);
+        Self {
+            median: seconds[seconds.len() / 2],
+            fastest: seconds[0],
+            runs: seconds.len(),
+        }
+    }
+}
+
 /// Times `work`, after one run that is not counted, for at least three runs and about `budget`.
 pub fn measure<R>(budget: Duration, mut work: impl FnMut() -> R) -> Timing {
     std::hint::black_box(work());
@@ -30,12 +43,27 @@ pub fn measure<R>(budget: Duration, mut work: impl FnMut() -> R) -> Timing {
         std::hint::black_box(work());
         seconds.push(start.elapsed().as_secs_f64());
     }
-    seconds.sort_by(f64::total_cmp);
-    Timing {
-        median: seconds[seconds.len() / 2],
-        fastest: seconds[0],
-        runs: seconds.len(),
+    Timing::of(seconds)
+}
+
+/// Times several pieces of work in turn, for at least three rounds and about `budget` in all, so that whatever else the machine
+/// does slows all of them down alike.
+///
+/// In each round every one runs twice, and only the second run counts: its data are in the caches as if it ran alone.
+pub fn measure_in_turn(budget: Duration, works: &mut [Box<dyn FnMut() + '_>]) -> Vec<Timing> {
+    let begin = Instant::now();
+    let mut seconds = vec![Vec::new(); works.len()];
+    let mut rounds = 0;
+    while rounds < 3 || (begin.elapsed() < budget && rounds < 1000) {
+        for (work, seconds) in works.iter_mut().zip(&mut seconds) {
+            work();
+            let start = Instant::now();
+            work();
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+        rounds += 1;
     }
+    seconds.into_iter().map(Timing::of).collect()
 }
 
 /// The arguments that every benchmark takes. Others, which `cargo bench` adds, are ignored.
@@ -43,18 +71,21 @@ pub fn measure<R>(budget: Duration, mut work: impl FnMut() -> R) -> Timing {
 pub struct Arguments {
     /// Where to write the results as JSON.
     pub json: Option<PathBuf>,
+    /// Where to draw the results, for the benchmarks that can.
+    pub plot: Option<PathBuf>,
     /// Only cases whose name contains this are run.
     pub filter: Option<String>,
 }
 
 impl Arguments {
-    /// Reads `--json PATH` and a filter from the command line.
+    /// Reads `--json PATH`, `--plot PATH` and a filter from the command line.
     pub fn from_command_line() -> Self {
         let mut arguments = Arguments::default();
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--json" => arguments.json = words.next().map(PathBuf::from),
+                "--plot" => arguments.plot = words.next().map(PathBuf::from),
                 _ if word.starts_with('-') => {}
                 _ => arguments.filter = Some(word),
             }

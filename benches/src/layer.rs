@@ -1,0 +1,91 @@
+//! Layers to measure: a shape of work as a drop-in layer with random weights, an input for it, and both ready to run.
+
+use burn::nn::PaddingConfig2d;
+use burn::tensor::{Device, Distribution, Tensor};
+use burn_approx::convert::{ApproxConfig, ApproxLayer, approx_layers, calibrate, convert};
+use burn_approx::nn::conv::{Conv2d, Conv2dConfig};
+use burn_approx::nn::{Linear, LinearConfig};
+use burn_approx::plan::Workload;
+
+const VALUES: Distribution = Distribution::Normal(0.0, 1.0);
+
+/// A layer without a bias, and an input.
+#[derive(Debug)]
+pub enum Layer {
+    /// A matrix product.
+    Linear(Linear, Tensor<2>),
+    /// A convolution.
+    Conv2d(Conv2d, Tensor<4>),
+}
+
+impl Layer {
+    /// A layer in float.
+    pub fn float(workload: &Workload, device: &Device) -> Self {
+        match workload {
+            Workload::Matmul(shape) => {
+                let config = LinearConfig::new(shape.inner, shape.columns).with_bias(false);
+                let input = Tensor::random([shape.rows, shape.inner], VALUES, device);
+                Self::Linear(config.init(device), input)
+            }
+            Workload::Conv2d(shape) => {
+                let [height, width] = shape.input;
+                let padding = shape.padding;
+                let channels = [shape.in_channels, shape.out_channels];
+                let config = Conv2dConfig::new(channels, shape.kernel)
+                    .with_stride(shape.stride)
+                    .with_dilation(shape.dilation)
+                    .with_groups(shape.groups)
+                    .with_padding(PaddingConfig2d::Explicit(
+                        padding.top,
+                        padding.left,
+                        padding.bottom,
+                        padding.right,
+                    ))
+                    .with_bias(false);
+                let sizes = [shape.batch, shape.in_channels, height, width];
+                Self::Conv2d(config.init(device), Tensor::random(sizes, VALUES, device))
+            }
+        }
+    }
+
+    /// A layer that is converted and calibrated on its input.
+    ///
+    /// # Panics
+    /// If the configuration cannot be applied.
+    pub fn converted(workload: &Workload, config: &ApproxConfig, device: &Device) -> Self {
+        let finished = "random values are finite, and drop-in layers can be converted";
+        match Self::float(workload, device) {
+            Self::Linear(layer, input) => {
+                let (layer, _) = convert(layer, config).expect(finished);
+                calibrate(&layer, |layer| drop(layer.forward(input.clone()))).expect(finished);
+                Self::Linear(layer, input)
+            }
+            Self::Conv2d(layer, input) => {
+                let (layer, _) = convert(layer, config).expect(finished);
+                calibrate(&layer, |layer| drop(layer.forward(input.clone()))).expect(finished);
+                Self::Conv2d(layer, input)
+            }
+        }
+    }
+
+    /// One forward pass.
+    pub fn run(&self) {
+        match self {
+            Self::Linear(layer, input) => {
+                std::hint::black_box(layer.forward(input.clone()));
+            }
+            Self::Conv2d(layer, input) => {
+                std::hint::black_box(layer.forward(input.clone()));
+            }
+        }
+    }
+
+    /// The handle to the layer's approximation.
+    pub fn handle(&self) -> ApproxLayer {
+        let layers = match self {
+            Self::Linear(layer, _) => approx_layers(layer),
+            Self::Conv2d(layer, _) => approx_layers(layer),
+        };
+        layers[0].clone()
+    }
+}
