@@ -1,7 +1,9 @@
 //! The product that needs no kernel of its own: any sum of products of one-operand functions, through a backend's float
 //! matmul and conv2d. Exact codes, integer factors and HTP models all are one:
 //!
-//!     m(a, b) = sum over t of f_t(a) * g_t(b)
+//! ```text
+//! m(a, b) = sum over t of f_t(a) * g_t(b)
+//! ```
 //!
 //! with `f_t` the code itself, a formula of it or a table by code. Two things keep zero points and padding right. Every product
 //! is taken of `f(a) - f(z)`, whose padded taps are 0, with the constant `f(z) * sum g(b)` besides, so that a padded tap counts
