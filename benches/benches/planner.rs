@@ -11,13 +11,11 @@ use std::time::Instant;
 
 use approx_models::{MobileNetV2Config, ResNetConfig};
 use burn::module::Module;
-use burn::nn::PaddingConfig2d;
-use burn::tensor::{Device, Distribution, Tensor};
-use burn_approx::convert::{ApproxConfig, ApproxLayer, approx_layers, calibrate, convert};
-use burn_approx::nn::LinearConfig;
-use burn_approx::nn::conv::Conv2dConfig;
+use burn::tensor::{Device, Tensor};
+use burn_approx::convert::{ApproxConfig, ApproxLayer, approx_layers};
 use burn_approx::plan::{PlanChoice, Workload};
 use burn_approx_benches::Arguments;
+use burn_approx_benches::layer::Layer;
 use serde::Serialize;
 
 /// Of rank 1, 3, 5, 0, and unsigned ones of ranks from 2 to beyond the limit; the last two are 12 and 16 bits wide.
@@ -117,15 +115,15 @@ fn describe(workload: &Workload) -> String {
     }
 }
 
-/// Times every plan of a converted layer.
-fn time_plans<M: Module>(
-    layer: &M,
+/// Times every plan of a converted layer but those left out: the plan that the planner takes, the number of its products, and
+/// the times.
+fn time_plans(
+    layer: &Layer,
     left_out: &[PlanChoice],
-    run: impl Fn(&M),
 ) -> (PlanChoice, Option<usize>, Vec<Measured>) {
-    let handle = &approx_layers(layer)[0];
+    let handle = layer.handle();
     handle.set_plan(PlanChoice::Auto).expect("always possible");
-    run(layer);
+    layer.run();
     let auto = handle
         .plan()
         .expect("converted")
@@ -142,7 +140,7 @@ fn time_plans<M: Module>(
             .fold(f64::INFINITY, f64::min);
         let once = || {
             let start = Instant::now();
-            run(layer);
+            layer.run();
             start.elapsed().as_secs_f64()
         };
         let first = once();
@@ -164,45 +162,6 @@ fn time_plans<M: Module>(
         });
     }
     (chosen, auto.products(), plans)
-}
-
-fn layer_times(
-    workload: &Workload,
-    multiplier: &str,
-    left_out: &[PlanChoice],
-    device: &Device,
-) -> (PlanChoice, Option<usize>, Vec<Measured>) {
-    let config = ApproxConfig::bundled(multiplier);
-    let normal = Distribution::Normal(0.0, 1.0);
-    match workload {
-        Workload::Matmul(shape) => {
-            let layer = LinearConfig::new(shape.inner, shape.columns).init(device);
-            let input = Tensor::<2>::random([shape.rows, shape.inner], normal, device);
-            let (layer, _) = convert(layer, &config).expect("a drop-in");
-            calibrate(&layer, |layer| drop(layer.forward(input.clone()))).expect("finite");
-            time_plans(&layer, left_out, |layer| drop(layer.forward(input.clone())))
-        }
-        Workload::Conv2d(shape) => {
-            let [height, width] = shape.input;
-            let padding = shape.padding;
-            let layer = Conv2dConfig::new([shape.in_channels, shape.out_channels], shape.kernel)
-                .with_stride(shape.stride)
-                .with_groups(shape.groups)
-                .with_padding(PaddingConfig2d::Explicit(
-                    padding.top,
-                    padding.left,
-                    padding.bottom,
-                    padding.right,
-                ))
-                .with_bias(false)
-                .init(device);
-            let sizes = [shape.batch, shape.in_channels, height, width];
-            let input = Tensor::<4>::random(sizes, normal, device);
-            let (layer, _) = convert(layer, &config).expect("a drop-in");
-            calibrate(&layer, |layer| drop(layer.forward(input.clone()))).expect("finite");
-            time_plans(&layer, left_out, |layer| drop(layer.forward(input.clone())))
-        }
-    }
 }
 
 fn main() -> std::io::Result<()> {
@@ -235,8 +194,9 @@ fn main() -> std::io::Result<()> {
                     .filter(|line| line.layer == number && line.multiplier == multiplier)
                     .flat_map(Line::hopeless)
                     .collect();
-                let (chosen, products, plans) =
-                    layer_times(&workload, multiplier, &left_out, &device);
+                let config = ApproxConfig::bundled(multiplier);
+                let layer = Layer::converted(&workload, &config, &device);
+                let (chosen, products, plans) = time_plans(&layer, &left_out);
                 let fastest = plans
                     .iter()
                     .map(|plan| plan.seconds)
@@ -276,6 +236,9 @@ fn main() -> std::io::Result<()> {
         let (all, right) = lines.iter().filter(of).fold((0, 0), |(all, right), line| {
             (all + 1, right + usize::from(line.ratio <= TOLERANCE))
         });
+        if all == 0 {
+            continue;
+        }
         println!(
             "{name} shapes: the fastest plan, or one within 15 % of it, in {right} of {all} cases ({:.1} %)",
             100.0 * right as f64 / all as f64

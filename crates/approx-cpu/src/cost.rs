@@ -3,7 +3,7 @@
 //! Each way is a sum of its parts: work per input (quantising, encoding), per multiplication, per output (rescaling),
 //! and what every call costs. The constants were fitted to measured layers, one thread each, on an Intel Xeon with AVX-512 VNNI at
 //! 2.6 GHz; lesser instruction sets are slower by the ratio of their kernels' rates. What matters is the ratio of two
-//! estimates, so another machine's clock does not. `cargo bench -p burn-approx-benches --bench planner` compares them with
+//! estimates, so another machine's clock does not. `cargo bench --workspace --bench planner` compares them with
 //! what it measures, on shapes of which half were not used for fitting.
 
 use crate::conv2d::Conv2dShape;
