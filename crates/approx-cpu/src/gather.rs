@@ -8,7 +8,7 @@
 //!
 //! Either side can be streamed while the other is held fixed in lanes, by panels (see `panel`, `accumulate`) or lane by lane
 //! (see `column_gather`). A panel costs as much as some 800 positions of the stream, so panels want a long stream, and
-//! lanes that fill it. [`Strategy::choose`] estimates all four in clock cycles and takes the cheapest.
+//! lanes that fill it. [`cheapest`] estimates all four in clock cycles and takes the cheapest.
 //!
 //! A task computes one block of lanes along one tile of the stream and owns the slices of the output it fills.
 

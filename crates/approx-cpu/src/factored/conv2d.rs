@@ -19,14 +19,12 @@ use super::scratch::with_words;
 use super::source::{Encode, Source};
 use super::tile::{GroupPass, TileSums, add_scaled};
 use super::weights::{FilterWords, Filters};
-use super::{KernelError, NOT_A_NUMBER};
+use super::{KernelError, NOT_A_NUMBER, PRODUCTS_PER_TASK};
 use crate::Conv2dShape;
 use crate::accumulators::Accumulator;
 use crate::instruction_set::InstructionSet;
 use crate::word::Pattern;
 
-/// Products worth a task of their own.
-const PRODUCTS_PER_TASK: usize = 1 << 21;
 /// Words of encoded activations that are worked on together: they stay in the second cache.
 const PIECE_WORDS: usize = 1 << 17;
 

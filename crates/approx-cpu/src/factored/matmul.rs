@@ -16,13 +16,11 @@ use super::scratch::with_words;
 use super::source::{Encode, Source};
 use super::tile::TileSums;
 use super::weights::Columns;
-use super::{KernelError, NOT_A_NUMBER};
+use super::{KernelError, NOT_A_NUMBER, PRODUCTS_PER_TASK};
 use crate::accumulators::Accumulator;
 use crate::instruction_set::InstructionSet;
 use crate::word::Pattern;
 
-/// Products worth a task of their own.
-const PRODUCTS_PER_TASK: usize = 1 << 21;
 /// Words of encoded activations that are worked on together: they stay in the second cache.
 const PIECE_WORDS: usize = 1 << 16;
 

@@ -242,6 +242,9 @@ impl ProductCost {
     }
 }
 
+/// Products of elements worth a task of their own.
+const PRODUCTS_PER_TASK: usize = 1 << 21;
+
 /// What a NaN among the activations is.
 const NOT_A_NUMBER: KernelError = KernelError::NotANumber {
     operand: "activations",

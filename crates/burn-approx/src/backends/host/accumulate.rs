@@ -1,16 +1,14 @@
 //! The integer accumulators of codes, by whatever integer plan.
 
-use std::ops::Range;
-
 use approx_cpu::{Accumulators, Conv2dShape, MatmulWeights};
-use approx_cpu::{Activations, Weights};
 use approx_multiplier::OperandFormat;
 use burn::backend::tensor::IntTensor;
 use burn::backend::{Backend, TensorMetadata, read_sync};
 use burn::tensor::TensorData;
 
 use super::batched::BatchedMatmul;
-use super::{checked, lookup_table};
+use super::patterns::Patterns;
+use super::{checked, lookup_table, output_shape};
 use crate::ops::ProductOperation;
 use crate::plan::Engine;
 
@@ -18,43 +16,6 @@ fn integers(sums: Accumulators) -> Vec<i64> {
     match sums {
         Accumulators::I32(sums) => sums.into_iter().map(i64::from).collect(),
         Accumulators::I64(sums) => sums,
-    }
-}
-
-/// Bit patterns of codes: bytes for operands of at most 8 bits, words for wider ones.
-enum Patterns {
-    Narrow(Vec<u8>),
-    Wide(Vec<u16>),
-}
-
-impl Patterns {
-    fn activations(&self, part: Range<usize>) -> Activations<'_> {
-        match self {
-            Self::Narrow(patterns) => Activations::Narrow(&patterns[part]),
-            Self::Wide(patterns) => Activations::Wide(&patterns[part]),
-        }
-    }
-
-    fn weights(&self, part: Range<usize>) -> Weights<'_> {
-        match self {
-            Self::Narrow(patterns) => Weights::Narrow(&patterns[part]),
-            Self::Wide(patterns) => Weights::Wide(&patterns[part]),
-        }
-    }
-
-    /// Bytes, which operands of lookup plans are known to have.
-    fn bytes(&self, part: Range<usize>) -> &[u8] {
-        match self {
-            Self::Narrow(patterns) => &patterns[part],
-            Self::Wide(_) => unreachable!("lookup plans are for operands of at most 8 bits"),
-        }
-    }
-
-    fn all(&self) -> Range<usize> {
-        match self {
-            Self::Narrow(patterns) => 0..patterns.len(),
-            Self::Wide(patterns) => 0..patterns.len(),
-        }
     }
 }
 
@@ -157,7 +118,8 @@ pub(super) fn conv2d<B: Backend>(
             product.conv2d(activation, padding as u16, &weight, shape)
         }
     });
-    let [height, width] = shape.output();
-    let output = vec![shape.batch, shape.out_channels, height, width];
-    B::int_from_data(TensorData::new(integers(sums), output), &device)
+    B::int_from_data(
+        TensorData::new(integers(sums), output_shape(shape)),
+        &device,
+    )
 }

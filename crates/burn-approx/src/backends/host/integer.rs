@@ -9,7 +9,9 @@ use burn::backend::tensor::FloatTensor;
 
 use super::batched::BatchedMatmul;
 use super::weight::{Channels, Codes, rescale};
-use super::{HostBackend, checked, float_tensor, kept, layout, poisoned, quantizer_of};
+use super::{
+    HostBackend, checked, float_tensor, kept, layout, output_shape, poisoned, quantizer_of,
+};
 use crate::ops::ProductOperation;
 
 /// A weight in the kernels' layout.
@@ -78,8 +80,7 @@ pub(super) fn conv2d<B: HostBackend>(
     shape: Conv2dShape,
 ) -> FloatTensor<B> {
     let device = activation.device();
-    let [height, width] = shape.output();
-    let output = vec![shape.batch, shape.out_channels, height, width].into();
+    let output = output_shape(shape);
     let factors = operation.factors();
     let kernels = kept(operation, || {
         let layout = layout::<B>(weight_quantizer, operation.weight, &weight.shape())?;

@@ -10,7 +10,8 @@ use burn::backend::tensor::FloatTensor;
 use super::batched::BatchedMatmul;
 use super::weight::{Channels, needs_activation_sums, rescale};
 use super::{
-    HostBackend, checked, float_tensor, kept, layout, lookup_table, poisoned, quantizer_of,
+    HostBackend, checked, float_tensor, kept, layout, lookup_table, output_shape, poisoned,
+    quantizer_of,
 };
 use crate::ops::ProductOperation;
 
@@ -97,8 +98,7 @@ pub(super) fn conv2d<B: HostBackend>(
     shape: Conv2dShape,
 ) -> FloatTensor<B> {
     let device = activation.device();
-    let [height, width] = shape.output();
-    let output = vec![shape.batch, shape.out_channels, height, width].into();
+    let output = output_shape(shape);
     let (format, weight_format) = operation.multiplier.formats();
     let weight = kept(operation, || {
         let (patterns, channels) = weight_patterns::<B>(weight, weight_quantizer, operation)?;

@@ -6,6 +6,7 @@ mod accumulate;
 mod batched;
 mod integer;
 mod lookup;
+mod patterns;
 mod weight;
 
 use std::any::Any;
@@ -211,6 +212,12 @@ fn checked<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
 
 fn geometry(activation: &Shape, weight: &Shape, options: &ConvOptions<2>) -> Conv2dShape {
     checked(conv2d_shape(activation.dims(), weight.dims(), options))
+}
+
+/// The shape of a convolution's result.
+fn output_shape(shape: Conv2dShape) -> Shape {
+    let [height, width] = shape.output();
+    Shape::from(vec![shape.batch, shape.out_channels, height, width])
 }
 
 /// The table of an operation; that there is one was checked when the operation was made.

@@ -7,18 +7,14 @@ use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
 use approx_cpu::rescale::ChannelRescale;
 use approx_multiplier::OperandFormat;
 
+use super::patterns::Patterns;
+
 /// A weight's codes.
 pub(super) struct Codes<'a> {
     values: &'a [f32],
     layout: &'a ChannelLayout,
     format: OperandFormat,
     patterns: Option<Patterns>,
-}
-
-/// Bit patterns of codes: bytes for operands of at most 8 bits, words for wider ones.
-enum Patterns {
-    Narrow(Vec<u8>),
-    Wide(Vec<u16>),
 }
 
 impl<'a> Codes<'a> {
@@ -61,8 +57,7 @@ impl<'a> Codes<'a> {
                 values: &self.values[part],
                 layout: self.layout,
             },
-            Some(Patterns::Narrow(patterns)) => Weights::Narrow(&patterns[part]),
-            Some(Patterns::Wide(patterns)) => Weights::Wide(&patterns[part]),
+            Some(patterns) => patterns.weights(part),
         }
     }
 
