@@ -1,0 +1,83 @@
+//! What a device offers, and grids that it can run.
+
+use cubecl::prelude::*;
+
+use crate::error::KernelError;
+
+/// Whether a device has matrix units for TF32, which CubeCL's products of float32 matrices then use: they round operands to 11
+/// significant bits.
+///
+/// ```no_run
+/// let client = cubecl::Device::default().client();
+/// println!("{}", kernels_cubecl::has_tensor_float32(&client));
+/// ```
+pub fn has_tensor_float32(client: &Client) -> bool {
+    client.properties().supports_type(tf32::elem_type_native())
+}
+
+/// The limits of a device that kernels are fitted to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of shared memory of a cube.
+    pub(crate) shared_memory: usize,
+    /// Multiprocessors, where the device says how many there are.
+    multiprocessors: Option<usize>,
+    cubes: usize,
+    units: usize,
+    buffers: usize,
+}
+
+/// Cubes for a device that does not say how many multiprocessors it has.
+const ASSUMED_MULTIPROCESSORS: usize = 32;
+
+impl Limits {
+    /// The limits of a client's device.
+    pub(crate) fn of(client: &Client) -> Self {
+        let hardware = &client.properties().hardware;
+        Self {
+            shared_memory: hardware.max_shared_memory_size,
+            multiprocessors: hardware
+                .num_streaming_multiprocessors
+                .map(|count| count as usize),
+            cubes: hardware.max_cube_count.0 as usize,
+            units: hardware.max_units_per_cube as usize,
+            buffers: hardware.max_bindings as usize,
+        }
+    }
+
+    /// Checks that a kernel can be run with so many units in a cube, bytes of shared memory and buffers.
+    pub(crate) fn check(
+        &self,
+        units: usize,
+        shared_memory: usize,
+        buffers: usize,
+    ) -> Result<(), KernelError> {
+        for (resource, needed, available) in [
+            ("units per cube", units, self.units),
+            ("bytes of shared memory", shared_memory, self.shared_memory),
+            ("buffers per kernel", buffers, self.buffers),
+        ] {
+            if needed > available {
+                return Err(KernelError::Device {
+                    resource,
+                    needed,
+                    available,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A grid for `count` independent pieces of work that cubes take in turn.
+    pub(crate) fn grid(&self, count: usize) -> CubeCount {
+        CubeCount::Static(count.min(self.cubes) as u32, 1, 1)
+    }
+
+    /// A grid as above for cubes that each hold `shared_memory` bytes, as many as run at the same time: what each of them
+    /// prepares in its memory is then prepared as seldom as can be.
+    pub(crate) fn resident_grid(&self, count: usize, shared_memory: usize) -> CubeCount {
+        let per_multiprocessor = (self.shared_memory / shared_memory.max(1)).clamp(1, 8);
+        let multiprocessors = self.multiprocessors.unwrap_or(ASSUMED_MULTIPROCESSORS);
+        self.grid(count.min(multiprocessors * per_multiprocessor))
+    }
+}

@@ -1,0 +1,213 @@
+//! The launch of two-dimensional convolutions.
+
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+
+use super::prepared::{Lengths, Prepared};
+use super::{check_count, elements};
+use crate::error::KernelError;
+use crate::kernels;
+use crate::kernels::conv2d::Conv2dGeometryLaunch;
+use crate::kernels::tile::{TileSize, UNITS};
+use crate::product::{Operand, Output, ScalarProduct};
+
+/// Groups with fewer output channels than this are computed without tiles, most of whose columns would be empty.
+const TILED_CHANNELS: usize = 8;
+
+/// The shape of a convolution: activations `[batch, in_channels, input]`, weights
+/// `[out_channels, in_channels / groups, kernel]`, results `[batch, out_channels, output]`; pairs are height and width.
+///
+/// What the output leaves of the input below and to the right is not read; what it needs beyond is padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2dProblem {
+    /// The number of images.
+    pub batch: usize,
+    /// The number of input channels.
+    pub in_channels: usize,
+    /// The number of output channels.
+    pub out_channels: usize,
+    /// The number of groups, which divides both numbers of channels.
+    pub groups: usize,
+    /// The size of the input.
+    pub input: [usize; 2],
+    /// The size of the kernel.
+    pub kernel: [usize; 2],
+    /// The distance of neighbouring windows.
+    pub stride: [usize; 2],
+    /// The distance of a window's neighbouring taps.
+    pub dilation: [usize; 2],
+    /// The padding above and to the left.
+    pub padding: [usize; 2],
+    /// The size of the output.
+    pub output: [usize; 2],
+}
+
+impl Conv2dProblem {
+    fn check(&self) -> Result<(), KernelError> {
+        for (parameter, value) in [
+            ("number of groups", self.groups),
+            ("vertical stride", self.stride[0]),
+            ("horizontal stride", self.stride[1]),
+            ("vertical dilation", self.dilation[0]),
+            ("horizontal dilation", self.dilation[1]),
+        ] {
+            if value == 0 {
+                return Err(KernelError::Zero { parameter });
+            }
+        }
+        for (channels, side) in [(self.in_channels, "input"), (self.out_channels, "output")] {
+            if channels % self.groups != 0 {
+                return Err(KernelError::Groups {
+                    groups: self.groups,
+                    channels,
+                    side,
+                });
+            }
+        }
+        for axis in 0..2 {
+            let last = |count: usize, step: usize| count.saturating_sub(1) as u128 * step as u128;
+            let position = last(self.output[axis], self.stride[axis])
+                + last(self.kernel[axis], self.dilation[axis]);
+            check_count("the last position of a window", position)?;
+            check_count("the padding", self.padding[axis] as u128)?;
+            check_count("the side of an input", self.input[axis] as u128)?;
+        }
+        Ok(())
+    }
+}
+
+/// The convolution of codes: see [`Output`] for what is returned, row-major `[batch, out_channels, output]`.
+///
+/// # Errors
+/// If a length does not follow from the shape, groups do not divide the channels, a stride or dilation is 0, codes have another
+/// width than the product takes, a tensor has 2^31 elements or more, or the device has too few units or buffers.
+///
+/// ```no_run
+/// use kernels_cubecl::{
+///     Conv2dProblem, DeviceTable, Operand, Output, PackedCodes, ScalarProduct, Words, conv2d,
+/// };
+///
+/// let client = cubecl::Device::default().client();
+/// let products: Vec<i32> = (0..16).flat_map(|a| (0..16).map(move |b| a * b)).collect();
+/// let table = DeviceTable::new(&client, &products, 4, 4)?;
+/// let activation = PackedCodes::from_codes(&client, &[1, 2, 3, 4], 4, false)?;
+/// let weight = PackedCodes::from_codes(&client, &[5, 6], 4, false)?;
+/// let problem = Conv2dProblem {
+///     batch: 1, in_channels: 1, out_channels: 1, groups: 1,
+///     input: [2, 2], kernel: [1, 2], stride: [1, 1], dilation: [1, 1], padding: [0, 0], output: [2, 1],
+/// };
+/// let sums = conv2d(
+///     &client,
+///     problem,
+///     [Operand::new(&activation), Operand::new(&weight)],
+///     ScalarProduct::Lookup { table: &table, words: Words::One },
+///     Output::Accumulators { padding_code: 0 },
+/// )?; // i32 [1, 1, 2, 1]: 17, 39
+/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// ```
+pub fn conv2d(
+    client: &Client,
+    problem: Conv2dProblem,
+    operands: [Operand; 2],
+    product: ScalarProduct,
+    output: Output,
+) -> Result<Handle, KernelError> {
+    problem.check()?;
+    let Conv2dProblem {
+        batch,
+        in_channels,
+        out_channels,
+        groups,
+        input,
+        kernel,
+        ..
+    } = problem;
+    let (in_per_group, out_per_group) = (in_channels / groups, out_channels / groups);
+    let activation = elements("activations", &[batch, in_channels, input[0], input[1]])?;
+    let weight = elements(
+        "weights",
+        &[out_channels, in_per_group, kernel[0], kernel[1]],
+    )?;
+    let plane = elements("output pixels", &problem.output)?;
+    let results = elements("results", &[batch, out_channels, plane])?;
+    let depth = elements(
+        "the depth of a product",
+        &[in_per_group, kernel[0], kernel[1]],
+    )?;
+    let lengths = Lengths {
+        activation,
+        weight,
+        depth,
+        channels: out_channels,
+    };
+    let prepared = Prepared::new(client, operands, product, output, lengths)?;
+    let result = client.empty(4 * results.max(1));
+    if results == 0 {
+        return Ok(result);
+    }
+
+    let [activation, weight] = prepared.operands();
+    let geometry = Conv2dGeometryLaunch::new(
+        batch as u32,
+        groups as u32,
+        in_per_group as u32,
+        out_per_group as u32,
+        input[0] as u32,
+        input[1] as u32,
+        problem.output[0] as u32,
+        problem.output[1] as u32,
+        kernel[0] as u32,
+        kernel[1] as u32,
+        plane as u32,
+        depth as u32,
+        problem.stride[0] as u32,
+        problem.stride[1] as u32,
+        problem.dilation[0] as u32,
+        problem.dilation[1] as u32,
+        problem.padding[0] as u32,
+        problem.padding[1] as u32,
+    );
+    let units = UNITS * UNITS;
+    let cube = CubeDim::new_1d(units as u32);
+    // SAFETY: the buffer was made for so many results.
+    let result_argument = unsafe { BufferArg::from_raw_parts(result.clone(), results) };
+    if out_per_group < TILED_CHANNELS {
+        let (shared, grid) = prepared.placement(0, results.div_ceil(units))?;
+        // SAFETY: every index follows from the shape, against which all lengths were checked above; loops are over its sizes.
+        unsafe {
+            kernels::depthwise::depthwise::launch_unchecked(
+                client,
+                grid,
+                cube,
+                activation,
+                weight,
+                prepared.product(shared),
+                geometry,
+                prepared.epilogue(),
+                result_argument,
+                prepared.sum_kind(),
+            );
+        }
+    } else {
+        let size = TileSize::of(batch * plane, out_per_group);
+        let tiles = groups * size.count(batch * plane) * size.count(out_per_group);
+        let (shared, grid) = prepared.placement(size.bytes(), tiles)?;
+        // SAFETY: as for the kernel without tiles.
+        unsafe {
+            kernels::conv2d::conv2d::launch_unchecked(
+                client,
+                grid,
+                cube,
+                activation,
+                weight,
+                prepared.product(shared),
+                geometry,
+                prepared.epilogue(),
+                result_argument,
+                size,
+                prepared.sum_kind(),
+            );
+        }
+    }
+    Ok(result)
+}

@@ -1,0 +1,41 @@
+//! What launches with one unit per element have in common: a grid, and buffers that have been checked.
+
+use cubecl::calculate_cube_count_elemwise;
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+
+use super::check_count;
+use crate::error::KernelError;
+
+/// The units of a cube: what every device has.
+pub(super) const UNITS: usize = 256;
+
+/// A grid of at least as many units as there are elements.
+pub(super) fn grid(client: &Client, elements: usize) -> (CubeCount, CubeDim) {
+    let cube = CubeDim::new_1d(UNITS as u32);
+    (calculate_cube_count_elemwise(client, elements, cube), cube)
+}
+
+/// The argument of a kernel that reads or writes `length` elements of type `T` in a buffer.
+pub(super) fn buffer<T>(
+    operand: &'static str,
+    handle: &Handle,
+    length: usize,
+) -> Result<BufferArg, KernelError> {
+    check_count(operand, length as u128)?;
+    let (expected, actual) = ((length * size_of::<T>()) as u64, handle.size_in_used());
+    if actual < expected {
+        return Err(KernelError::Buffer {
+            operand,
+            expected,
+            actual,
+        });
+    }
+    // SAFETY: the buffer holds the elements.
+    Ok(unsafe { BufferArg::from_raw_parts(handle.clone(), length) })
+}
+
+/// A new buffer of `length` elements of type `T`. One of no bytes could not be bound.
+pub(super) fn empty<T>(client: &Client, length: usize) -> Handle {
+    client.empty(length.max(1) * size_of::<T>())
+}

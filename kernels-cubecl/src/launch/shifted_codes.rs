@@ -1,0 +1,45 @@
+//! Launches [`shifted_codes`](crate::kernels::shifted_codes).
+
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+
+use super::Quantization;
+use super::element_wise::{buffer, empty, grid};
+use crate::error::KernelError;
+use crate::kernels;
+
+/// The codes of `length` float32 values minus their zero points, as float32: the values in units of their scale. A NaN stays
+/// one.
+///
+/// ```no_run
+/// use cubecl::prelude::*;
+/// use kernels_cubecl::{Quantization, QuantizerBuffer, shifted_codes};
+///
+/// let client = cubecl::Device::default().client();
+/// let values = client.create_from_slice(f32::as_bytes(&[0.75, 100.0]));
+/// let quantizer = QuantizerBuffer::from_parameters(&client, &[0.5], &[3.0])?;
+/// let quantization = Quantization { quantizer: &quantizer, inner: 1, low: -8, high: 7 };
+/// let shifted = shifted_codes(&client, &values, 2, quantization)?; // 2, for 1.5 is rounded to the even integer; 4, of code 7
+/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// ```
+///
+/// # Errors
+/// If a buffer is too short, the layout of channels does not fit the length, or the range of codes is none of 16 bits.
+pub fn shifted_codes(
+    client: &Client,
+    values: &Handle,
+    length: usize,
+    quantization: Quantization,
+) -> Result<Handle, KernelError> {
+    let quantizers = quantization.argument(length)?;
+    let values = buffer::<f32>("values", values, length)?;
+    let output = empty::<f32>(client, length);
+    if length > 0 {
+        let (count, dim) = grid(client, length);
+        let written = buffer::<f32>("shifted codes", &output, length)?;
+        kernels::shifted_codes::shifted_codes::launch(
+            client, count, dim, values, quantizers, written,
+        );
+    }
+    Ok(output)
+}
