@@ -24,6 +24,9 @@ pub enum Architecture {
     /// ResNet-18, `resnet18`.
     #[serde(rename = "resnet18")]
     ResNet18,
+    /// ResNet-50, `resnet50`.
+    #[serde(rename = "resnet50")]
+    ResNet50,
     /// MobileNetV2, `mobilenet_v2`.
     #[serde(rename = "mobilenet_v2")]
     MobileNetV2,
@@ -31,10 +34,11 @@ pub enum Architecture {
 
 impl Architecture {
     /// Every architecture.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::LeNet5,
         Self::ResNet8,
         Self::ResNet18,
+        Self::ResNet50,
         Self::MobileNetV2,
     ];
 
@@ -44,6 +48,7 @@ impl Architecture {
             Self::LeNet5 => "lenet5",
             Self::ResNet8 => "resnet8",
             Self::ResNet18 => "resnet18",
+            Self::ResNet50 => "resnet50",
             Self::MobileNetV2 => "mobilenet_v2",
         }
     }
@@ -83,6 +88,12 @@ impl Architecture {
                     .with_stem(stem)
                     .try_init(device)?,
             ),
+            Self::ResNet50 => Classifier::ResNet(
+                ResNetConfig::resnet50(classes)
+                    .with_in_channels(in_channels)
+                    .with_stem(stem)
+                    .try_init(device)?,
+            ),
             Self::MobileNetV2 => Classifier::MobileNetV2(
                 MobileNetV2Config::new(classes)
                     .with_in_channels(in_channels)
@@ -96,7 +107,7 @@ impl Architecture {
 impl FromStr for Architecture {
     type Err = ModelError;
 
-    /// Reads `lenet5`, `resnet8`, `resnet18` or `mobilenet_v2`.
+    /// Reads `lenet5`, `resnet8`, `resnet18`, `resnet50` or `mobilenet_v2`.
     fn from_str(name: &str) -> Result<Self, ModelError> {
         Self::ALL
             .into_iter()
@@ -187,7 +198,7 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         assert_eq!(
             "alexnet".parse::<Architecture>().unwrap_err().to_string(),
-            "no network is called \"alexnet\"; there are lenet5, resnet8, resnet18, mobilenet_v2"
+            "no network is called \"alexnet\"; there are lenet5, resnet8, resnet18, resnet50, mobilenet_v2"
         );
     }
 }

@@ -3,7 +3,7 @@
 //! | network | for | parameters of |
 //! |---|---|---|
 //! | [`LeNet5`] | 28 x 28 | LeCun et al., 1998 |
-//! | [`ResNet`] | 32 x 32 ([`ResNetConfig::resnet8`]) or 224 x 224 ([`ResNetConfig::resnet18`]) | torchvision |
+//! | [`ResNet`] | 32 x 32 ([`ResNetConfig::resnet8`]) or 224 x 224 ([`ResNetConfig::resnet18`], [`resnet50`](ResNetConfig::resnet50)) | torchvision |
 //! | [`MobileNetV2`] | either ([`Stem`]), at any width | torchvision |
 //!
 //! Each is made by its configuration, and [`Classifier`] is any of them. The feature `train` makes them trainable by
@@ -24,5 +24,5 @@ pub use error::ModelError;
 pub use layers::{Activation, ConvNorm};
 pub use lenet::{LeNet5, LeNet5Config};
 pub use mobilenet::{InvertedResidual, MobileNetV2, MobileNetV2Config, Stem};
-pub use resnet::{BasicBlock, ResNet, ResNetConfig};
+pub use resnet::{BlockKind, ResNet, ResNetConfig, ResidualBlock};
 pub use torchvision::{LoadError, load_torchvision};

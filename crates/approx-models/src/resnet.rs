@@ -1,5 +1,5 @@
-//! ResNet with basic blocks (He et al., 2015, arXiv:1512.03385): torchvision's ResNet-18 and -34, and the small ones for
-//! CIFAR-10, of which ResNet-8 is the usual subject of papers on approximate multipliers.
+//! ResNet (He et al., 2015, arXiv:1512.03385): torchvision's ResNet-18 and -34 of basic blocks and ResNet-50 of bottlenecks, and
+//! the small ones for CIFAR-10, of which ResNet-8 is the usual subject of papers on approximate multipliers.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -15,6 +15,26 @@ use crate::mobilenet::Stem;
 
 const NETWORK: &str = "ResNet";
 
+/// What the residual blocks of a [`ResNet`] are made of.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Two 3 x 3 convolutions.
+    Basic,
+    /// A 3 x 3 convolution between pointwise ones, of which the last widens to four times the stage's width. The 3 x 3 one has
+    /// the stride, as in torchvision (the paper strides in the first).
+    Bottleneck,
+}
+
+impl BlockKind {
+    /// Output channels of a block in a stage of the given width.
+    fn channels_out(self, width: usize) -> usize {
+        match self {
+            Self::Basic => width,
+            Self::Bottleneck => 4 * width,
+        }
+    }
+}
+
 /// What a [`ResNet`] is built from.
 ///
 /// ```
@@ -29,10 +49,13 @@ const NETWORK: &str = "ResNet";
 pub struct ResNetConfig {
     /// How many classes the logits tell apart.
     pub classes: usize,
-    /// Channels of every stage; from the second on, a stage halves the image.
+    /// Channels of every stage's 3 x 3 convolutions; from the second on, a stage halves the image.
     pub widths: Vec<usize>,
-    /// Basic blocks of every stage, as many entries as `widths`.
+    /// Blocks of every stage, as many entries as `widths`.
     pub blocks: Vec<usize>,
+    /// What all blocks are made of.
+    #[config(default = "BlockKind::Basic")]
+    pub block: BlockKind,
     /// Channels of the images.
     #[config(default = 3)]
     pub in_channels: usize,
@@ -75,6 +98,11 @@ impl ResNetConfig {
         Self::new(classes, vec![64, 128, 256, 512], vec![3, 4, 6, 3])
     }
 
+    /// torchvision's ResNet-50.
+    pub fn resnet50(classes: usize) -> Self {
+        Self::resnet34(classes).with_block(BlockKind::Bottleneck)
+    }
+
     /// Builds the network with random weights.
     ///
     /// # Errors
@@ -99,8 +127,10 @@ impl ResNetConfig {
             let mut stage = Vec::new();
             for repeat in 0..repeats {
                 let stride = if index > 0 && repeat == 0 { 2 } else { 1 };
-                stage.push(BasicBlock::new(channels, width, stride, device));
-                channels = width;
+                stage.push(ResidualBlock::new(
+                    self.block, channels, width, stride, device,
+                ));
+                channels = self.block.channels_out(width);
             }
             stages.push(stage);
         }
@@ -148,7 +178,7 @@ pub struct ResNet {
     /// The pooling after it, for large images.
     pub pool: Option<MaxPool2d>,
     /// The stages, each a list of blocks.
-    pub stages: Vec<Vec<BasicBlock>>,
+    pub stages: Vec<Vec<ResidualBlock>>,
     /// The fully connected layer from features to logits.
     pub classifier: Linear,
 }
@@ -191,37 +221,61 @@ impl ResNet {
     }
 }
 
-/// Two 3 x 3 convolutions and a shortcut around them.
+/// Two or three convolutions and a shortcut around them, as [`BlockKind`] says.
 #[derive(Module, Debug)]
-pub struct BasicBlock {
-    /// The first convolution, which has the block's stride.
+pub struct ResidualBlock {
+    /// The first convolution: 3 x 3 with the block's stride in a basic block, pointwise in a bottleneck.
     pub first: ConvNorm,
-    /// The second convolution; its activation comes after the addition.
+    /// The second convolution, 3 x 3; it has the stride in a bottleneck.
     pub second: ConvNorm,
+    /// The pointwise convolution that ends a bottleneck. A block's last activation comes after the addition.
+    pub third: Option<ConvNorm>,
     /// The pointwise convolution on the shortcut, where the shapes differ.
     pub shortcut: Option<ConvNorm>,
 }
 
-impl BasicBlock {
-    fn new(channels_in: usize, channels_out: usize, stride: usize, device: &Device) -> Self {
-        let shortcut = (stride != 1 || channels_in != channels_out).then(|| {
-            ConvNormConfig::new(channels_in, channels_out, 1, Activation::None)
+impl ResidualBlock {
+    fn new(
+        kind: BlockKind,
+        channels_in: usize,
+        width: usize,
+        stride: usize,
+        device: &Device,
+    ) -> Self {
+        let relu = Activation::Relu;
+        let channels_out = kind.channels_out(width);
+        let conv = |channels_in, channels_out, kernel_size, stride, activation| {
+            ConvNormConfig::new(channels_in, channels_out, kernel_size, activation)
                 .with_stride(stride)
                 .init(device)
-        });
+        };
+        let (first, second, third) = match kind {
+            BlockKind::Basic => (
+                conv(channels_in, width, 3, stride, relu),
+                conv(width, width, 3, 1, Activation::None),
+                None,
+            ),
+            BlockKind::Bottleneck => (
+                conv(channels_in, width, 1, 1, relu),
+                conv(width, width, 3, stride, relu),
+                Some(conv(width, channels_out, 1, 1, Activation::None)),
+            ),
+        };
         Self {
-            first: ConvNormConfig::new(channels_in, channels_out, 3, Activation::Relu)
-                .with_stride(stride)
-                .init(device),
-            second: ConvNormConfig::new(channels_out, channels_out, 3, Activation::None)
-                .init(device),
-            shortcut,
+            first,
+            second,
+            third,
+            shortcut: (stride != 1 || channels_in != channels_out)
+                .then(|| conv(channels_in, channels_out, 1, stride, Activation::None)),
         }
     }
 
     /// Input `[batch, channels_in, height, width]`, output `[batch, channels_out, height / stride, width / stride]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let output = self.second.forward(self.first.forward(input.clone()));
+        let mut output = self.second.forward(self.first.forward(input.clone()));
+        if let Some(third) = &self.third {
+            output = third.forward(output);
+        }
         let shortcut = match &self.shortcut {
             Some(shortcut) => shortcut.forward(input),
             None => input,
@@ -244,6 +298,7 @@ mod tests {
                 [
                     Some(&block.first),
                     Some(&block.second),
+                    block.third.as_ref(),
                     block.shortcut.as_ref(),
                 ]
             })
@@ -259,6 +314,8 @@ mod tests {
         let device = Device::flex();
         let resnet18 = ResNetConfig::resnet18(1000).init(&device);
         assert_eq!(trainable(&resnet18), 11_689_512);
+        let resnet50 = ResNetConfig::resnet50(1000).init(&device);
+        assert_eq!(trainable(&resnet50), 25_557_032);
     }
 
     #[test]
@@ -290,6 +347,23 @@ mod tests {
                 .dims(),
             [1, 512]
         );
+    }
+
+    #[test]
+    fn bottlenecks_widen_four_times_and_stride_in_the_middle() {
+        let device = Device::flex();
+        let model = ResNetConfig::resnet8(3)
+            .with_block(BlockKind::Bottleneck)
+            .init(&device);
+        let images = Tensor::zeros([2, 3, 28, 28], &device);
+        assert_eq!(model.features(images).unwrap().dims(), [2, 4 * 64]);
+        for (stage, stride) in model.stages.iter().zip([1, 2, 2]) {
+            let block = &stage[0];
+            let third = block.third.as_ref().unwrap();
+            let shortcut = block.shortcut.as_ref().unwrap();
+            let strides = [&block.first, &block.second, third, shortcut].map(|l| l.conv.stride[0]);
+            assert_eq!(strides, [1, stride, 1, stride]);
+        }
     }
 
     #[test]

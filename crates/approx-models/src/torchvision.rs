@@ -422,12 +422,14 @@ impl TorchvisionNames for ResNet {
                     .ok()?
                     .checked_sub(1)?;
                 let block = block.parse::<usize>().ok()?;
-                self.stages.get(stage)?.get(block)?;
+                let has_third = self.stages.get(stage)?.get(block)?.third.is_some();
                 let (layer, is_convolution, parameter) = match *rest {
                     ["conv1", parameter] => ("first", true, parameter),
                     ["bn1", parameter] => ("first", false, parameter),
                     ["conv2", parameter] => ("second", true, parameter),
                     ["bn2", parameter] => ("second", false, parameter),
+                    ["conv3", parameter] if has_third => ("third", true, parameter),
+                    ["bn3", parameter] if has_third => ("third", false, parameter),
                     ["downsample", "0", parameter] => ("shortcut", true, parameter),
                     ["downsample", "1", parameter] => ("shortcut", false, parameter),
                     _ => return None,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use approx_models::torchvision::{TorchvisionLoader, TorchvisionNames};
 use approx_models::{
-    Architecture, Classifier, LoadError, MobileNetV2, MobileNetV2Config, ResNetConfig,
+    Architecture, BlockKind, Classifier, LoadError, MobileNetV2, MobileNetV2Config, ResNetConfig,
     load_torchvision,
 };
 use burn::module::Module;
@@ -123,7 +123,7 @@ fn write_state_dict<M: Module>(model: &M, path: &Path, rename: &[(&str, &str)]) 
 }
 
 /// From this crate's names to torchvision's, for ResNet.
-const RESNET_NAMES: [(&str, &str); 10] = [
+const RESNET_NAMES: [(&str, &str); 15] = [
     (r"^stem\.conv\.", "conv1."),
     (r"^stem\.norm\.", "bn1."),
     (r"^stages\.0\.", "layer1."),
@@ -132,30 +132,33 @@ const RESNET_NAMES: [(&str, &str); 10] = [
     (r"^stages\.3\.", "layer4."),
     (r"\.first\.conv\.", ".conv1."),
     (r"\.first\.norm\.", ".bn1."),
-    (r"^classifier\.", "fc."),
     (r"\.second\.conv\.", ".conv2."),
-];
-const RESNET_NAMES_MORE: [(&str, &str); 3] = [
     (r"\.second\.norm\.", ".bn2."),
+    (r"\.third\.conv\.", ".conv3."),
+    (r"\.third\.norm\.", ".bn3."),
     (r"\.shortcut\.conv\.", ".downsample.0."),
     (r"\.shortcut\.norm\.", ".downsample.1."),
+    (r"^classifier\.", "fc."),
 ];
 
 #[test]
 fn a_resnet_state_dict_loads_by_torchvisions_names() {
     let device = Device::flex();
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("resnet18.safetensors");
-    let source = ResNetConfig::resnet18(3).init(&device);
-    let names: Vec<_> = RESNET_NAMES.into_iter().chain(RESNET_NAMES_MORE).collect();
-    write_state_dict(&source, &path, &names);
-
-    let (loaded, report) =
-        load_torchvision(ResNetConfig::resnet18(3).init(&device), &path).unwrap();
-    assert_eq!(report.loaded.len(), 20 * 5 + 2);
-    let images = Tensor::random([1, 3, 64, 64], Distribution::Default, &device);
-    let difference = largest_difference(loaded.forward(images.clone()), source.forward(images));
-    assert_eq!(difference, 0.0);
+    let path = directory.path().join("resnet.safetensors");
+    for (config, convolutions) in [
+        (ResNetConfig::resnet18(3), 20),
+        (ResNetConfig::resnet50(3), 53),
+    ] {
+        let source = config.init(&device);
+        write_state_dict(&source, &path, &RESNET_NAMES);
+        let (loaded, report) = load_torchvision(config.init(&device), &path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(report.loaded.len(), convolutions * 5 + 2);
+        let images = Tensor::random([1, 3, 64, 64], Distribution::Default, &device);
+        let difference = largest_difference(loaded.forward(images.clone()), source.forward(images));
+        assert_eq!(difference, 0.0);
+    }
 }
 
 #[test]
@@ -194,6 +197,34 @@ fn names_are_those_of_torchvision() {
         "",
     ] {
         assert_eq!(mobilenet.path_of(key), None, "{key}");
+    }
+
+    let config = ResNetConfig::resnet8(CLASSES);
+    let basic = config.init(&device);
+    let bottleneck = config.with_block(BlockKind::Bottleneck).init(&device);
+    for (key, path) in [
+        ("conv1.weight", "stem.conv.weight"),
+        ("bn1.running_var", "stem.norm.running_var"),
+        ("layer1.0.conv1.weight", "stages.0.0.first.conv.weight"),
+        ("layer2.0.bn2.bias", "stages.1.0.second.norm.bias"),
+        (
+            "layer3.0.downsample.0.weight",
+            "stages.2.0.shortcut.conv.weight",
+        ),
+        ("fc.bias", "classifier.bias"),
+    ] {
+        assert_eq!(basic.path_of(key).as_deref(), Some(path), "{key}");
+        assert_eq!(bottleneck.path_of(key).as_deref(), Some(path), "{key}");
+    }
+    for (key, path) in [
+        ("layer1.0.conv3.weight", "stages.0.0.third.conv.weight"),
+        ("layer3.0.bn3.weight", "stages.2.0.third.norm.weight"),
+    ] {
+        assert_eq!(basic.path_of(key), None, "{key}");
+        assert_eq!(bottleneck.path_of(key).as_deref(), Some(path), "{key}");
+    }
+    for key in ["layer4.0.conv1.weight", "layer1.1.bn1.bias", "fc2.bias"] {
+        assert_eq!(bottleneck.path_of(key), None, "{key}");
     }
 }
 
