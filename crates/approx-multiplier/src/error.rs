@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::import::ImportError;
 use crate::{ContentHash, OperandFormat};
 
 /// Everything that can be wrong with a multiplier, a file that holds one, or a request for one.
@@ -63,6 +64,15 @@ pub enum MultiplierError {
         activation: OperandFormat,
         /// Format of the weight.
         weight: OperandFormat,
+    },
+
+    /// A text names no kind of files that can be written.
+    #[error("{text:?} is no format of files that can be written: there are {known}")]
+    UnknownExportFormat {
+        /// The text.
+        text: String,
+        /// The names that there are.
+        known: String,
     },
 
     /// A file could not be read or written.
@@ -202,6 +212,15 @@ pub enum MultiplierError {
         reason: String,
     },
 
+    /// A text does not describe a member of a family of multipliers, or a parameter is out of its range.
+    #[error("{text}: {reason}")]
+    InvalidFamily {
+        /// The text, or the family's name.
+        text: String,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+
     /// The weights of an operand distribution are unusable.
     #[error("the {which} distribution is invalid: {reason}")]
     InvalidDistribution {
@@ -228,6 +247,48 @@ pub enum MultiplierError {
         /// The distribution's weight format.
         found_weight: OperandFormat,
     },
+
+    /// Two multipliers of different operand formats cannot be compared.
+    #[error(
+        "{name} takes {activation} activations and {weight} weights, but {other_name} takes {other_activation} activations \
+         and {other_weight} weights"
+    )]
+    DifferentFormats {
+        /// The multiplier's name.
+        name: String,
+        /// Format of its activation.
+        activation: OperandFormat,
+        /// Format of its weight.
+        weight: OperandFormat,
+        /// The other multiplier's name.
+        other_name: String,
+        /// Format of the other one's activation.
+        other_activation: OperandFormat,
+        /// Format of the other one's weight.
+        other_weight: OperandFormat,
+    },
+
+    /// The products of features that a model should be fitted with do not determine it.
+    #[error(
+        "term {term} is a sum of multiples of the terms before it, for all operands: leave it out"
+    )]
+    DependentTerms {
+        /// The first such term, counted from 0.
+        term: usize,
+    },
+
+    /// A record of operand codes is unusable.
+    #[error("{origin} is not a usable operand trace: {reason}")]
+    InvalidTrace {
+        /// The file or the layer.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file does not hold a multiplier that can be imported.
+    #[error(transparent)]
+    Import(Box<ImportError>),
 
     /// There are too many operand pairs to evaluate all of them.
     #[error(
@@ -308,4 +369,10 @@ pub enum MultiplierError {
         /// How many factors there were.
         found: usize,
     },
+}
+
+impl From<ImportError> for MultiplierError {
+    fn from(error: ImportError) -> Self {
+        Self::Import(Box::new(error))
+    }
 }

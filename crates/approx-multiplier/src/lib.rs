@@ -6,13 +6,16 @@
 //!
 //! - [`OperandFormat`]: bit width and signedness of an operand, and how its codes map to the rows of a table.
 //! - [`ProductTable`]: every product of a multiplier, exchanged with other tools as a `.npy` file.
-//! - [`HtpModel`]: an arithmetic formula that stands in for a table.
+//! - [`HtpModel`]: an arithmetic formula that stands in for a table, and can be fitted to one.
 //! - [`Multiplier`]: a named definition with a [`ContentHash`] and, where known, its [`HardwareFigures`].
+//! - [`import`] and [`export`]: multipliers in the files of other tools and in this project's own.
 //! - [`MultiplierSource`]: how a configuration file or a command line says which multiplier it means.
 //! - [`evoapprox`]: the multipliers of EvoApproxLib, bundled.
+//! - [`Family`]: multipliers by formula, of any width: truncated, broken-array, DRUM, Mitchell, RoBA and others.
 //! - [`Factorization`]: a multiplier as an exact sum of products of one-operand functions; [`TruncatedFactorization`]: as an
 //!   inexact one of fewer.
-//! - [`ErrorMetrics`]: how wrong a multiplier is, with the definitions of the literature.
+//! - [`ErrorMetrics`]: how wrong a multiplier is, with the definitions of the literature; [`OperandTrace`]: how often a
+//!   network meets each operand code, to weight the errors with.
 //!
 //! # Conventions
 //!
@@ -46,11 +49,16 @@ mod compression;
 mod derivation;
 mod error;
 pub mod evoapprox;
+pub mod export;
 mod factorization;
 mod factorize;
+mod families;
+mod file;
+mod fit;
 mod hardware;
 mod hash;
 mod htp;
+pub mod import;
 mod independence;
 mod lattice;
 mod metrics;
@@ -60,11 +68,14 @@ mod operand;
 mod serialized;
 mod source;
 mod table;
+mod trace;
 mod truncated;
 
 pub use error::MultiplierError;
 pub use factorization::{Certificate, ExactIn, Factorization, FoldedTerm, Form, Term};
 pub use factorize::FactorizationOptions;
+pub use families::{Family, FamilySpecification};
+pub use fit::{HtpFit, HtpFitOptions, MeasuredModel};
 pub use hardware::HardwareFigures;
 pub use hash::ContentHash;
 pub use htp::{Feature, HtpModel, HtpTerm};
@@ -73,4 +84,5 @@ pub use multiplier::{Definition, Multiplier};
 pub use operand::{OperandFormat, Signedness};
 pub use source::MultiplierSource;
 pub use table::{MAX_INDEX_BITS, ProductTable};
+pub use trace::{LayerTrace, OperandTrace};
 pub use truncated::{TruncatedFactorization, TruncatedTerm};

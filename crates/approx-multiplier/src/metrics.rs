@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::balance::Size;
 use crate::table::{entry_count, index_bits};
 use crate::{
-    Definition, FoldedTerm, MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat,
+    Definition, Feature, FoldedTerm, MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat,
     ProductTable,
 };
 
@@ -129,7 +129,32 @@ impl ErrorMetrics {
     /// [`MultiplierError::TooManyPairs`] for an HTP model of more than [`MAX_INDEX_BITS`] index bits, which
     /// [`measure_sampled`](Self::measure_sampled) takes.
     pub fn measure(multiplier: &Multiplier) -> Result<Self, MultiplierError> {
-        Self::exhaustive(multiplier, |_, _| 1.0)
+        Self::measure_against(multiplier, &exact_of(multiplier))
+    }
+
+    /// Measures how far a multiplier is from another one, over all operand pairs: the error is then
+    /// `e = m(a, b) - reference(a, b)`, and relative errors are relative to the reference's products.
+    ///
+    /// ```
+    /// use approx_multiplier::{ErrorMetrics, Multiplier, evoapprox};
+    ///
+    /// // How well a High-Throughput model stands in for its circuit.
+    /// let circuit = evoapprox::multiplier("mul8s_1KV9")?;
+    /// let model = Multiplier::from_htp(evoapprox::htp("mul8s_1KV9")?);
+    /// let deviation = ErrorMetrics::measure_against(&model, &circuit)?;
+    /// assert!((deviation.wce - 7.2).abs() < 1e-9);
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::DifferentFormats`] if the two have other operand formats, and [`MultiplierError::TooManyPairs`]
+    /// if one is an HTP model of more than [`MAX_INDEX_BITS`] index bits.
+    pub fn measure_against(
+        multiplier: &Multiplier,
+        reference: &Multiplier,
+    ) -> Result<Self, MultiplierError> {
+        Self::exhaustive(multiplier, reference, |_, _| 1.0)
     }
 
     /// Measures a multiplier over all operand pairs, weighted by how likely they are: a neural network's codes are far
@@ -154,7 +179,7 @@ impl ErrorMetrics {
                 found_weight: distribution.weight,
             });
         }
-        Self::exhaustive(multiplier, |a, b| {
+        Self::exhaustive(multiplier, &exact_of(multiplier), |a, b| {
             distribution.probability_of_patterns(a, b)
         })
     }
@@ -170,6 +195,22 @@ impl ErrorMetrics {
         pairs: u64,
         seed: u64,
     ) -> Result<Self, MultiplierError> {
+        Self::measure_sampled_against(multiplier, &exact_of(multiplier), pairs, seed)
+    }
+
+    /// Measures how far a multiplier is from another one, as [`measure_against`](Self::measure_against) does, over a random
+    /// sample, as [`measure_sampled`](Self::measure_sampled) draws it.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::DifferentFormats`] and [`MultiplierError::NoPairs`].
+    pub fn measure_sampled_against(
+        multiplier: &Multiplier,
+        reference: &Multiplier,
+        pairs: u64,
+        seed: u64,
+    ) -> Result<Self, MultiplierError> {
+        check_formats(multiplier, reference)?;
         if pairs == 0 {
             return Err(MultiplierError::NoPairs);
         }
@@ -182,11 +223,7 @@ impl ErrorMetrics {
                 activation.code(bits),
                 weight.code(bits >> activation.bits()),
             );
-            sums.add(
-                multiplier.exact_product(a, b) as f64,
-                multiplier.evaluate(a, b),
-                1.0,
-            );
+            sums.add(reference.evaluate(a, b), multiplier.evaluate(a, b), 1.0);
         }
         Ok(sums.finish(multiplier, Coverage::Sampled { pairs, seed }))
     }
@@ -194,42 +231,69 @@ impl ErrorMetrics {
     /// Measures over all pairs, with the probability of a pair of patterns up to a common factor.
     fn exhaustive(
         multiplier: &Multiplier,
+        reference: &Multiplier,
         probability: impl Fn(usize, usize) -> f64,
     ) -> Result<Self, MultiplierError> {
+        check_formats(multiplier, reference)?;
         let (activation, weight) = (multiplier.activation(), multiplier.weight());
         let index_bits = index_bits(activation, weight);
         let coverage = Coverage::Exhaustive {
             pairs: 1 << index_bits,
         };
-        if matches!(multiplier.definition(), Definition::Exact) {
+        let both = [multiplier, reference];
+        if both.map(Multiplier::definition) == [&Definition::Exact; 2] {
             // Nothing to add up, however many pairs there are.
             return Ok(Sums::default().finish(multiplier, coverage));
         }
-        if matches!(multiplier.definition(), Definition::Htp(_)) && index_bits > MAX_INDEX_BITS {
+        let model = both
+            .into_iter()
+            .find(|multiplier| matches!(multiplier.definition(), Definition::Htp(_)));
+        if let Some(model) = model
+            && index_bits > MAX_INDEX_BITS
+        {
             return Err(MultiplierError::TooManyPairs {
-                name: multiplier.name().into(),
+                name: model.name().into(),
                 index_bits,
             });
         }
-        let rows = Rows::of(multiplier);
-        let weights: Vec<f64> = weight.codes().map(f64::from).collect();
-        let mut products = vec![0.0; weights.len()];
+        let [rows, reference_rows] = both.map(Rows::of);
+        let mut products = vec![0.0; weight.cardinality()];
+        let mut references = products.clone();
         let mut sums = Sums::default();
-        for (i, a) in activation.codes().enumerate() {
+        for i in 0..activation.cardinality() {
             rows.read(i, &mut products);
+            reference_rows.read(i, &mut references);
             // Summed row by row, so that small addends are not lost beside a large sum.
-            sums.merge(Sums::of_row(a.into(), &weights, &products, |j| {
-                probability(i, j)
-            }));
+            sums.merge(Sums::of_row(&references, &products, |j| probability(i, j)));
         }
         Ok(sums.finish(multiplier, coverage))
     }
 }
 
+/// The exact multiplier of the same formats.
+fn exact_of(multiplier: &Multiplier) -> Multiplier {
+    Multiplier::exact(multiplier.activation(), multiplier.weight())
+}
+
+fn check_formats(multiplier: &Multiplier, reference: &Multiplier) -> Result<(), MultiplierError> {
+    let formats = |multiplier: &Multiplier| (multiplier.activation(), multiplier.weight());
+    if formats(multiplier) == formats(reference) {
+        return Ok(());
+    }
+    Err(MultiplierError::DifferentFormats {
+        name: multiplier.name().into(),
+        activation: multiplier.activation(),
+        weight: multiplier.weight(),
+        other_name: reference.name().into(),
+        other_activation: reference.activation(),
+        other_weight: reference.weight(),
+    })
+}
+
 /// Where the products of one activation with all weights come from.
 enum Rows<'a> {
     Table(&'a ProductTable),
-    /// Terms whose sums are exact in floating point: activations' factors with the scale, and weights' factors.
+    /// Terms that give the same in floating point as one by one: activations' factors with the scale, and weights' factors.
     Terms(Vec<(Vec<f64>, Vec<f64>)>),
     /// One by one.
     Evaluated(&'a Multiplier),
@@ -242,7 +306,31 @@ impl<'a> Rows<'a> {
             Definition::Factored(factorization) => {
                 Self::of_terms(&factorization.folded_terms()).unwrap_or(Self::Evaluated(multiplier))
             }
-            _ => Self::Evaluated(multiplier),
+            Definition::Htp(model) => Self::Terms(
+                model
+                    .terms()
+                    .iter()
+                    .map(|term| {
+                        let factors = |format: OperandFormat, feature: Feature, scale: f64| {
+                            format
+                                .codes()
+                                .map(|code| scale * feature.evaluate(code))
+                                .collect()
+                        };
+                        (
+                            factors(model.activation(), term.first, term.coefficient),
+                            factors(model.weight(), term.second, 1.0),
+                        )
+                    })
+                    .collect(),
+            ),
+            Definition::Exact => {
+                let codes = |format: OperandFormat| format.codes().map(f64::from).collect();
+                Self::Terms(vec![(
+                    codes(multiplier.activation()),
+                    codes(multiplier.weight()),
+                )])
+            }
         }
     }
 
@@ -312,19 +400,17 @@ struct Sums {
 
 impl Sums {
     /// The sums over one activation and all weights.
-    fn of_row(
-        a: f64,
-        weights: &[f64],
-        products: &[f64],
-        probability: impl Fn(usize) -> f64,
-    ) -> Self {
+    fn of_row(references: &[f64], products: &[f64], probability: impl Fn(usize) -> f64) -> Self {
         let mut lanes = [Self::default(); LANES];
-        let (weights, products) = (weights.as_chunks::<LANES>(), products.as_chunks::<LANES>());
-        debug_assert!(weights.1.is_empty(), "operands have at least four codes");
-        for (chunk, (weights, products)) in weights.0.iter().zip(products.0).enumerate() {
+        let (references, products) = (
+            references.as_chunks::<LANES>(),
+            products.as_chunks::<LANES>(),
+        );
+        debug_assert!(products.1.is_empty(), "operands have at least four codes");
+        for (chunk, (references, products)) in references.0.iter().zip(products.0).enumerate() {
             for (lane, sums) in lanes.iter_mut().enumerate() {
                 sums.add(
-                    a * weights[lane],
+                    references[lane],
                     products[lane],
                     probability(chunk * LANES + lane),
                 );
@@ -733,15 +819,9 @@ mod tests {
         ];
         for distribution in distributions {
             let weighted = ErrorMetrics::measure_weighted(&multiplier, &distribution).unwrap();
-            for (metric, plain, weighted) in [
-                ("mae", plain.mae, weighted.mae),
-                ("wce", plain.wce, weighted.wce),
-                ("wcre", plain.wcre_percent, weighted.wcre_percent),
-                ("ep", plain.ep_percent, weighted.ep_percent),
-                ("mre", plain.mre_percent, weighted.mre_percent),
-                ("mse", plain.mse, weighted.mse),
-                ("bias", plain.bias, weighted.bias),
-            ] {
+            for ((metric, plain), (_, weighted)) in
+                figures(&plain).into_iter().zip(figures(&weighted))
+            {
                 assert!(
                     (plain - weighted).abs() <= 1e-12 * plain.abs(),
                     "{metric}: {plain} {weighted}"
@@ -804,6 +884,69 @@ mod tests {
         let error = ErrorMetrics::measure_weighted(&Multiplier::exact(INT8, INT8), &distribution)
             .unwrap_err();
         assert!(matches!(error, MultiplierError::DistributionFormats { .. }));
+    }
+
+    /// Against a direct evaluation, for every kind of definition on both sides.
+    #[test]
+    fn deviations_are_those_of_the_products() {
+        let name = "mul8s_1KVQ";
+        let circuit = evoapprox::multiplier(name).unwrap();
+        let factors = circuit
+            .factorization(&FactorizationOptions::default())
+            .unwrap();
+        let multipliers = [
+            Multiplier::exact(INT8, INT8),
+            Multiplier::from_factorization(name, factors).unwrap(),
+            Multiplier::from_htp(evoapprox::htp(name).unwrap()),
+            circuit,
+        ];
+        for multiplier in &multipliers {
+            for reference in &multipliers {
+                let measured = ErrorMetrics::measure_against(multiplier, reference).unwrap();
+                let mut sums = Sums::default();
+                for (a, b) in INT8.codes().flat_map(|a| INT8.codes().map(move |b| (a, b))) {
+                    sums.add(reference.evaluate(a, b), multiplier.evaluate(a, b), 1.0);
+                }
+                let expected = sums.finish(multiplier, measured.coverage);
+                for ((metric, measured), (_, expected)) in
+                    figures(&measured).into_iter().zip(figures(&expected))
+                {
+                    assert!(
+                        (measured - expected).abs() <= 1e-12 * expected.abs(),
+                        "{metric}: {measured} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    fn figures(metrics: &ErrorMetrics) -> [(&'static str, f64); 7] {
+        [
+            ("mae", metrics.mae),
+            ("wce", metrics.wce),
+            ("wcre", metrics.wcre_percent),
+            ("ep", metrics.ep_percent),
+            ("mre", metrics.mre_percent),
+            ("mse", metrics.mse),
+            ("bias", metrics.bias),
+        ]
+    }
+
+    #[test]
+    fn multipliers_of_other_formats_are_not_compared() {
+        let (multiplier, reference) = (
+            Multiplier::exact(INT8, INT8),
+            Multiplier::exact(INT8, OperandFormat::UINT8),
+        );
+        for result in [
+            ErrorMetrics::measure_against(&multiplier, &reference),
+            ErrorMetrics::measure_sampled_against(&multiplier, &reference, 1, 1),
+        ] {
+            assert!(matches!(
+                result,
+                Err(MultiplierError::DifferentFormats { .. })
+            ));
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ const COMPARED_SEED: u64 = 0;
 pub(crate) const SIGN_MAGNITUDE_SUFFIX: &str = ":sign-magnitude";
 
 /// What follows the name of a multiplier whose operands were exchanged.
-const SWAPPED_SUFFIX: &str = ":swapped";
+pub(crate) const SWAPPED_SUFFIX: &str = ":swapped";
 
 /// How a multiplier's products are given.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,14 +4,14 @@
 //! is checked in full before a table's memory is taken.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
 use py_literal::Value;
 
 use crate::table::{checked_entry, entry_count};
-use crate::{MultiplierError, OperandFormat, ProductTable};
+use crate::{MultiplierError, OperandFormat, ProductTable, file};
 
 /// The longest header accepted. NumPy's for a two-dimensional integer array has 118 bytes.
 const MAX_HEADER_LENGTH: u32 = 1024;
@@ -34,12 +34,17 @@ pub(crate) fn read_file(
     let table = read(&mut reader, &origin, activation, weight)?;
     // A header that announces less than there is may well be a damaged one.
     if reader.read(&mut [0]).map_err(io_error)? != 0 {
-        return Err(MultiplierError::InvalidNpy {
-            origin,
-            reason: "the file goes on after the array's last entry".into(),
-        });
+        return Err(goes_on(&origin));
     }
     Ok(table)
+}
+
+/// The error that something follows the array.
+pub(crate) fn goes_on(origin: &str) -> MultiplierError {
+    MultiplierError::InvalidNpy {
+        origin: origin.into(),
+        reason: "the file goes on after the array's last entry".into(),
+    }
 }
 
 pub(crate) fn read(
@@ -54,7 +59,7 @@ pub(crate) fn read(
         reason,
     };
     let header = read_header(&mut reader).map_err(invalid)?;
-    let shape = announced_shape(&header).map_err(invalid)?;
+    let shape = announced_by(&header).map_err(invalid)?.shape;
     if shape
         != [
             activation.cardinality().to_string(),
@@ -196,10 +201,21 @@ fn read_header(reader: &mut impl Read) -> Result<Vec<u8>, String> {
     Ok(header)
 }
 
-/// The shape that a header announces, as decimal numbers of any size.
-///
-/// It is looked at before `npyz` sees it, because `npyz` multiplies the numbers without regard to overflow.
-fn announced_shape(header: &[u8]) -> Result<Vec<String>, String> {
+/// What a header announces about its array.
+pub(crate) struct Announced {
+    /// The sizes of the dimensions, as decimal numbers of any size.
+    pub(crate) shape: Vec<String>,
+    /// Whether the entries are unsigned integers.
+    pub(crate) unsigned: bool,
+}
+
+/// What a `.npy` input announces, or what is wrong with its header.
+pub(crate) fn announced(mut reader: impl Read) -> Result<Announced, String> {
+    announced_by(&read_header(&mut reader)?)
+}
+
+/// It is looked at before `npyz` sees it, because `npyz` multiplies the sizes without regard to overflow.
+fn announced_by(header: &[u8]) -> Result<Announced, String> {
     let text_start = if header[6] == 1 { 10 } else { 12 };
     let text = std::str::from_utf8(&header[text_start..])
         .map_err(|error| format!("its header is not text: {error}"))?;
@@ -210,48 +226,32 @@ fn announced_shape(header: &[u8]) -> Result<Vec<String>, String> {
     let Value::Dict(fields) = value else {
         return Err("its header is not a Python dictionary".into());
     };
-    let mut shapes = fields
-        .into_iter()
-        .filter(|(key, _)| key.as_string().is_some_and(|key| key == "shape"))
-        .map(|(_, shape)| shape);
-    match (shapes.next(), shapes.next()) {
-        (Some(Value::Tuple(shape) | Value::List(shape)), None) => {
-            Ok(shape.iter().map(ToString::to_string).collect())
-        }
-        _ => Err("its header does not have one shape".into()),
-    }
-}
-
-pub(crate) fn write_file(table: &ProductTable, path: &Path) -> Result<(), MultiplierError> {
-    write_atomically(table, path).map_err(|source| MultiplierError::Io {
-        operation: "write",
-        path: path.into(),
-        source,
+    let named = |name: &'static str| {
+        fields
+            .iter()
+            .filter(move |(key, _)| key.as_string().is_some_and(|key| key == name))
+            .map(|(_, value)| value)
+    };
+    let mut shapes = named("shape");
+    let (Some(Value::Tuple(shape) | Value::List(shape)), None) = (shapes.next(), shapes.next())
+    else {
+        return Err("its header does not have one shape".into());
+    };
+    Ok(Announced {
+        shape: shape.iter().map(ToString::to_string).collect(),
+        unsigned: named("descr").any(|element| {
+            element
+                .as_string()
+                .is_some_and(|element| element.contains('u'))
+        }),
     })
 }
 
-fn write_atomically(table: &ProductTable, path: &Path) -> io::Result<()> {
-    // A rename is atomic only inside one file system, so the temporary file stands beside the final one.
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".table-").suffix(".npy");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As for any new file, the process's umask takes its part away; the default would be for the owner alone.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    write(table, BufWriter::new(&mut file))?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+pub(crate) fn write_file(table: &ProductTable, path: &Path) -> Result<(), MultiplierError> {
+    file::replace(path, |writer| write(table, writer))
 }
 
-fn write(table: &ProductTable, mut writer: impl Write) -> io::Result<()> {
+pub(crate) fn write(table: &ProductTable, writer: &mut dyn Write) -> io::Result<()> {
     let shape = [
         table.activation().cardinality() as u64,
         table.weight().cardinality() as u64,
@@ -260,11 +260,10 @@ fn write(table: &ProductTable, mut writer: impl Write) -> io::Result<()> {
     let mut array = npyz::WriteOptions::<i32>::new()
         .dtype(DType::Plain(element))
         .shape(&shape)
-        .writer(&mut writer)
+        .writer(writer)
         .begin_nd()?;
     array.extend(table.entries().iter().copied())?;
-    array.finish()?;
-    writer.flush()
+    array.finish()
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use crate::factorization::{all_codes, within};
 use crate::factorize::checked_codes;
 use crate::{Coverage, Factorization, Form, MultiplierError, OperandFormat, Term};
 
+/// The most factors of a file, which take 128 MiB: 128 terms of 16 x 16 bits, far more than any useful factorisation has.
+const MAX_FACTORS: usize = 1 << 24;
+
 /// A [`Factorization`] without its operand formats.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +79,13 @@ impl SerializedFactors {
             codes(self.activation_codes, activation)?,
             codes(self.weight_codes, weight)?,
         );
+        // A few bytes of compressed zeros hold as many factors as an operand has codes.
+        let factors = self.terms.len() * (activation.cardinality() + weight.cardinality());
+        if factors > MAX_FACTORS {
+            return Err(MultiplierError::InvalidCompressedTable {
+                reason: format!("it has {factors} factors: at most {MAX_FACTORS} are supported"),
+            });
+        }
         let terms = self
             .terms
             .iter()

@@ -8,8 +8,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::multiplier::SIGN_MAGNITUDE_SUFFIX;
-use crate::{ContentHash, Definition, Multiplier, MultiplierError, OperandFormat, evoapprox};
+use crate::import::{self, FileKind, ImportOptions};
+use crate::multiplier::{SIGN_MAGNITUDE_SUFFIX, SWAPPED_SUFFIX};
+use crate::{
+    ContentHash, Definition, Family, FamilySpecification, Multiplier, MultiplierError,
+    OperandFormat, evoapprox,
+};
 
 /// Where a multiplier comes from. [`resolve`](Self::resolve) gets it.
 ///
@@ -24,10 +28,14 @@ use crate::{ContentHash, Definition, Multiplier, MultiplierError, OperandFormat,
 ///                            "weight": {"bits": 8, "signedness": "signed"}}
 /// {"exact": {"activation": {"bits": 8, "signedness": "signed"}, "weight": {"bits": 8, "signedness": "signed"}}}
 /// {"htp": "mul12s_2PS"}
+/// {"file": "tables/mine.csv"}
+/// {"file": "tables/mine.bin", "activation": {"bits": 8, "signedness": "unsigned"},
+///                             "weight": {"bits": 8, "signedness": "unsigned"}, "swap_operands": true}
+/// {"family": "drum:k=6,bits=8,signed"}
 /// {"inline": {"name": "mine", ...}}
 /// ```
 ///
-/// `hash` and `sign_magnitude` may always be left out. With a hash, another content is an error.
+/// `hash`, `sign_magnitude` and `swap_operands` may always be left out. With a hash, another content is an error.
 ///
 /// # As text
 ///
@@ -42,6 +50,9 @@ use crate::{ContentHash, Definition, Multiplier, MultiplierError, OperandFormat,
 /// | `tables/mine.npy` | a table in a file, 8 x 8-bit signed |
 /// | `tables/mine.npy:uint8` | a table with other formats, written as for `exact` |
 /// | `tables/mine.npy:uint8:sign-magnitude` | an unsigned table with sign-magnitude operands |
+/// | `mine.csv`, `mine.bin`, `mine.h`, `mine.json` | a file of any [kind](FileKind) that can be imported, by its extension |
+/// | `mine.csv:uint8,int8:swapped` | the same with operand formats, and with the weight as the file's first operand |
+/// | `drum:k=6,bits=8,signed` | a member of a [family](FamilySpecification) |
 ///
 /// Names are compared exactly, and a name that is not bundled is an error at once.
 ///
@@ -86,6 +97,27 @@ pub enum MultiplierSource {
         hash: Option<ContentHash>,
         /// Whether its [sign-magnitude form](Multiplier::sign_magnitude) is meant.
         sign_magnitude: bool,
+    },
+    /// A multiplier in a file of any kind that can be [imported](crate::import).
+    File {
+        /// The file. A relative path is relative to the folder given to
+        /// [`resolve_relative_to`](MultiplierSource::resolve_relative_to).
+        path: PathBuf,
+        /// Formats of the activation and the weight, if the file does not say them or is to be read in another way.
+        formats: Option<(OperandFormat, OperandFormat)>,
+        /// Whether the file's first operand is the weight.
+        swap_operands: bool,
+        /// The hash that its content, in sign-magnitude form if so asked, must have.
+        hash: Option<ContentHash>,
+        /// Whether its [sign-magnitude form](Multiplier::sign_magnitude) is meant.
+        sign_magnitude: bool,
+    },
+    /// A member of a family, by its formula.
+    Family {
+        /// The family, its parameters and the operand formats.
+        specification: FamilySpecification,
+        /// The hash that its content must have.
+        hash: Option<ContentHash>,
     },
     /// The exact multiplier.
     Exact {
@@ -145,6 +177,28 @@ impl MultiplierSource {
                     *hash,
                 )
             }
+            Self::File {
+                path,
+                formats,
+                swap_operands,
+                hash,
+                sign_magnitude,
+            } => {
+                let options = ImportOptions {
+                    swap_operands: *swap_operands,
+                    ..ImportOptions::default()
+                };
+                let options = match formats {
+                    Some((activation, weight)) => options.with_formats(*activation, *weight),
+                    None => options,
+                };
+                let imported = import::read(folder.as_ref().join(path), &options)?;
+                (imported.multiplier, *sign_magnitude, *hash)
+            }
+            Self::Family {
+                specification,
+                hash,
+            } => (specification.multiplier()?, false, *hash),
             Self::Exact { activation, weight } => {
                 (Multiplier::exact(*activation, *weight), false, None)
             }
@@ -160,8 +214,8 @@ impl MultiplierSource {
     }
 
     /// The shortest source that gives this very multiplier, without reference to any file: its bundled name with the hash
-    /// of its content, where name, content and hardware figures are those of a bundled one; the exact one; else the
-    /// multiplier itself.
+    /// of its content, where name, content and hardware figures are those of a bundled one; in the same way a member of a
+    /// family; the exact one; else the multiplier itself.
     pub fn describe(multiplier: &Multiplier) -> Self {
         Self::by_name(multiplier)
             .filter(|source| {
@@ -180,6 +234,12 @@ impl MultiplierSource {
                 weight: multiplier.weight(),
             }),
             Definition::Table(_) | Definition::Factored(_) => {
+                if let Ok(specification) = multiplier.name().parse() {
+                    return Some(Self::Family {
+                        specification,
+                        hash: Some(multiplier.hash()),
+                    });
+                }
                 let (name, sign_magnitude) = without_sign_magnitude(multiplier.name());
                 // Hashing takes longer than finding out that the name is unknown.
                 evoapprox::figures(name).ok()?;
@@ -216,13 +276,13 @@ fn parse_formats(text: &str) -> Result<(OperandFormat, OperandFormat), Multiplie
     }
 }
 
-/// Splits `PATH.npy` or `PATH.npy:FORMATS`; `None` if the text is neither.
-fn split_npy(text: &str) -> Option<(&str, Option<&str>)> {
-    if text.ends_with(".npy") {
+/// Splits `PATH` or `PATH:FORMATS` with a path of a kind that can be imported; `None` if the text is neither.
+fn split_path(text: &str) -> Option<(&str, Option<&str>)> {
+    if FileKind::of_name(text).is_some() {
         return Some((text, None));
     }
     let (path, formats) = text.rsplit_once(':')?;
-    path.ends_with(".npy").then_some((path, Some(formats)))
+    FileKind::of_name(path).map(|_| (path, Some(formats)))
 }
 
 impl FromStr for MultiplierSource {
@@ -232,23 +292,49 @@ impl FromStr for MultiplierSource {
         const INT8: OperandFormat = OperandFormat::INT8;
 
         let (rest, sign_magnitude) = without_sign_magnitude(text);
-        if let Some((path, formats)) = split_npy(rest) {
-            let (activation, weight) = formats.map_or(Ok((INT8, INT8)), parse_formats)?;
-            return Ok(Self::Npy {
+        let (file, swap_operands) = match rest.strip_suffix(SWAPPED_SUFFIX) {
+            Some(file) => (file, true),
+            None => (rest, false),
+        };
+        if let Some((path, formats)) = split_path(file) {
+            let formats = formats.map(parse_formats).transpose()?;
+            if path.ends_with(".npy") && !swap_operands {
+                let (activation, weight) = formats.unwrap_or((INT8, INT8));
+                return Ok(Self::Npy {
+                    path: path.into(),
+                    activation,
+                    weight,
+                    hash: None,
+                    sign_magnitude,
+                });
+            }
+            return Ok(Self::File {
                 path: path.into(),
-                activation,
-                weight,
+                formats,
+                swap_operands,
                 hash: None,
                 sign_magnitude,
             });
         }
+        let is_family = |text: &str| {
+            let (name, settings) = text.split_once(':').unwrap_or((text, ""));
+            // What is exact has a notation of its own, without settings that have names.
+            Family::NAMES.contains(&name) && (name != "exact" || settings.contains('='))
+        };
         let exact_formats = match rest.strip_prefix("exact") {
             Some("") => Some((INT8, INT8)),
-            Some(rest) => rest.strip_prefix(':').map(parse_formats).transpose()?,
-            None => None,
+            Some(formats) if !is_family(rest) => {
+                formats.strip_prefix(':').map(parse_formats).transpose()?
+            }
+            _ => None,
         };
         let source = if let Some((activation, weight)) = exact_formats {
             Self::Exact { activation, weight }
+        } else if is_family(rest) {
+            Self::Family {
+                specification: rest.parse()?,
+                hash: None,
+            }
         } else if let Some(name) = rest.strip_prefix("htp:") {
             evoapprox::htp(name)?;
             Self::Htp {
@@ -266,7 +352,7 @@ impl FromStr for MultiplierSource {
         if sign_magnitude {
             return Err(MultiplierError::InvalidSource {
                 reason: format!(
-                    "{text:?}: only bundled circuits and .npy files have a sign-magnitude form"
+                    "{text:?}: only bundled circuits and files have a sign-magnitude form"
                 ),
             });
         }
@@ -304,6 +390,23 @@ impl fmt::Display for MultiplierSource {
                 weight.type_name(),
                 mark(*sign_magnitude)
             ),
+            Self::File {
+                path,
+                formats,
+                swap_operands,
+                sign_magnitude,
+                ..
+            } => {
+                write!(f, "{}", path.display())?;
+                if let Some((activation, weight)) = formats {
+                    write!(f, ":{},{}", activation.type_name(), weight.type_name())?;
+                }
+                if *swap_operands {
+                    f.write_str(SWAPPED_SUFFIX)?;
+                }
+                f.write_str(mark(*sign_magnitude))
+            }
+            Self::Family { specification, .. } => write!(f, "{specification}"),
             Self::Exact { activation, weight } => {
                 write!(f, "exact:{},{}", activation.type_name(), weight.type_name())
             }
@@ -313,7 +416,7 @@ impl fmt::Display for MultiplierSource {
     }
 }
 
-/// The serialised form of a source: one of the first five fields says what kind it is, the others belong to it.
+/// The serialised form of a source: one of the first seven fields says what kind it is, the others belong to it.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct SourceFields {
@@ -321,6 +424,10 @@ struct SourceFields {
     bundled: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     npy: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<FamilySpecification>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exact: Option<ExactFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -335,6 +442,8 @@ struct SourceFields {
     hash: Option<ContentHash>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     sign_magnitude: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    swap_operands: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -371,6 +480,29 @@ impl From<&MultiplierSource> for SourceFields {
                 sign_magnitude,
                 ..Self::default()
             },
+            MultiplierSource::File {
+                path,
+                formats,
+                swap_operands,
+                hash,
+                sign_magnitude,
+            } => Self {
+                file: Some(path),
+                activation: formats.map(|formats| formats.0),
+                weight: formats.map(|formats| formats.1),
+                hash,
+                sign_magnitude,
+                swap_operands,
+                ..Self::default()
+            },
+            MultiplierSource::Family {
+                specification,
+                hash,
+            } => Self {
+                family: Some(specification),
+                hash,
+                ..Self::default()
+            },
             MultiplierSource::Exact { activation, weight } => Self {
                 exact: Some(ExactFields { activation, weight }),
                 ..Self::default()
@@ -398,6 +530,8 @@ impl TryFrom<SourceFields> for MultiplierSource {
         let SourceFields {
             bundled,
             npy,
+            file,
+            family,
             exact,
             htp,
             inline,
@@ -405,44 +539,77 @@ impl TryFrom<SourceFields> for MultiplierSource {
             weight,
             hash,
             sign_magnitude,
+            swap_operands,
         } = fields;
-        let has_formats = activation.is_some() || weight.is_some();
-        if npy.is_none() && has_formats {
+        let formats = match (activation, weight) {
+            (Some(activation), Some(weight)) => Some((activation, weight)),
+            (None, None) => None,
+            _ => return Err(invalid("`activation` and `weight` belong together")),
+        };
+        let is_file = npy.is_some() || file.is_some();
+        if formats.is_some() && !is_file {
             return Err(invalid(
-                "`activation` and `weight` belong to `npy`, or inside `exact`",
+                "`activation` and `weight` belong to `npy` or `file`, or inside `exact`",
             ));
         }
-        if sign_magnitude && bundled.is_none() && npy.is_none() {
-            return Err(invalid("`sign_magnitude` belongs to `bundled` or `npy`"));
+        if sign_magnitude && bundled.is_none() && !is_file {
+            return Err(invalid(
+                "`sign_magnitude` belongs to `bundled`, `npy` or `file`",
+            ));
         }
-        if hash.is_some() && bundled.is_none() && npy.is_none() && htp.is_none() {
-            return Err(invalid("`hash` belongs to `bundled`, `npy` or `htp`"));
+        if swap_operands && file.is_none() {
+            return Err(invalid("`swap_operands` belongs to `file`"));
         }
-        match (bundled, npy, exact, htp, inline) {
-            (Some(name), None, None, None, None) => Ok(Self::Bundled {
-                name,
-                hash,
-                sign_magnitude,
+        if hash.is_some() && (exact.is_some() || inline.is_some()) {
+            return Err(invalid(
+                "`hash` belongs to `bundled`, `npy`, `file`, `family` or `htp`",
+            ));
+        }
+        let mut sources = [
+            bundled.map(|name| {
+                Ok(Self::Bundled {
+                    name,
+                    hash,
+                    sign_magnitude,
+                })
             }),
-            (None, Some(path), None, None, None) => match (activation, weight) {
-                (Some(activation), Some(weight)) => Ok(Self::Npy {
+            npy.map(|path| {
+                let (activation, weight) = formats.ok_or_else(|| {
+                    invalid("`npy` needs the operand formats `activation` and `weight` beside it")
+                })?;
+                Ok(Self::Npy {
                     path,
                     activation,
                     weight,
                     hash,
                     sign_magnitude,
-                }),
-                _ => Err(invalid(
-                    "`npy` needs the operand formats `activation` and `weight` beside it",
-                )),
-            },
-            (None, None, Some(ExactFields { activation, weight }), None, None) => {
-                Ok(Self::Exact { activation, weight })
-            }
-            (None, None, None, Some(name), None) => Ok(Self::Htp { name, hash }),
-            (None, None, None, None, Some(multiplier)) => Ok(Self::Inline(multiplier)),
+                })
+            }),
+            file.map(|path| {
+                Ok(Self::File {
+                    path,
+                    formats,
+                    swap_operands,
+                    hash,
+                    sign_magnitude,
+                })
+            }),
+            family.map(|specification| {
+                Ok(Self::Family {
+                    specification,
+                    hash,
+                })
+            }),
+            exact.map(|ExactFields { activation, weight }| Ok(Self::Exact { activation, weight })),
+            htp.map(|name| Ok(Self::Htp { name, hash })),
+            inline.map(|multiplier| Ok(Self::Inline(multiplier))),
+        ]
+        .into_iter()
+        .flatten();
+        match (sources.next(), sources.next()) {
+            (Some(source), None) => source,
             _ => Err(invalid(
-                "exactly one of `bundled`, `npy`, `exact`, `htp` and `inline` is needed",
+                "exactly one of `bundled`, `npy`, `file`, `family`, `exact`, `htp` and `inline` is needed",
             )),
         }
     }
@@ -471,7 +638,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
     type Value = MultiplierSource;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a multiplier, or an object with `bundled`, `npy`, `exact`, `htp` or `inline`")
+        f.write_str("the name of a multiplier, or an object with `bundled`, `npy`, `file`, `family`, `exact`, `htp` or `inline`")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<MultiplierSource, E> {
@@ -490,6 +657,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::export::{self, ExportFormat};
     use crate::{HardwareFigures, ProductTable};
 
     const INT8: OperandFormat = OperandFormat::INT8;
@@ -518,6 +686,28 @@ mod tests {
         }
     }
 
+    fn file(
+        path: &str,
+        formats: Option<(OperandFormat, OperandFormat)>,
+        swap_operands: bool,
+        sign_magnitude: bool,
+    ) -> MultiplierSource {
+        MultiplierSource::File {
+            path: path.into(),
+            formats,
+            swap_operands,
+            hash: None,
+            sign_magnitude,
+        }
+    }
+
+    fn family(text: &str) -> MultiplierSource {
+        MultiplierSource::Family {
+            specification: text.parse().unwrap(),
+            hash: None,
+        }
+    }
+
     fn exact(activation: OperandFormat, weight: OperandFormat) -> MultiplierSource {
         MultiplierSource::Exact { activation, weight }
     }
@@ -535,6 +725,14 @@ mod tests {
     #[case(r"c:\b.npy:uint8:sign-magnitude", npy(r"c:\b.npy", UINT8, UINT8, true))]
     #[case("exact.npy", npy("exact.npy", INT8, INT8, false))]
     #[case("b.npy:sign-magnitude", npy("b.npy", INT8, INT8, true))]
+    #[case("b.npy:swapped", file("b.npy", None, true, false))]
+    #[case("a/b.csv", file("a/b.csv", None, false, false))]
+    #[case("b.json:sign-magnitude", file("b.json", None, false, true))]
+    #[case(r"c:\b.BIN:uint8", file(r"c:\b.BIN", Some((UINT8, UINT8)), false, false))]
+    #[case("b.h:uint8,int8:swapped:sign-magnitude", file("b.h", Some((UINT8, INT8)), true, true))]
+    #[case("drum:k=6,bits=8,signed", family("drum:k=6,bits=8,signed"))]
+    #[case("roba", family("roba:bits=8,signed"))]
+    #[case("exact:bits=9,unsigned", family("exact:bits=9,unsigned"))]
     fn texts_are_parsed_and_written(#[case] text: &str, #[case] expected: MultiplierSource) {
         let source: MultiplierSource = text.parse().unwrap();
         assert_eq!(source, expected);
@@ -566,6 +764,9 @@ mod tests {
     #[case("htp:nothing", "nearest")]
     #[case("b.npy:float32", "operand format")]
     #[case("b.npz", "nearest")]
+    #[case("b.csv:int1", "2 to 16")]
+    #[case("drum:k=1", "2 to 16")]
+    #[case("roba:unsigned:sign-magnitude", "only bundled circuits and files")]
     fn other_texts_are_refused(#[case] text: &str, #[case] expected: &str) {
         let error = text.parse::<MultiplierSource>().unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
@@ -586,6 +787,13 @@ mod tests {
         "2 to 16"
     )]
     #[case(r#"{"htp": "mul8s_1L2J", "sign_magnitude": true}"#, "belongs")]
+    #[case(r#"{"npy": "b.npy", "swap_operands": true}"#, "belongs to `file`")]
+    #[case(r#"{"file": "b.csv", "family": "roba"}"#, "exactly one")]
+    #[case(
+        r#"{"file": "b.csv", "weight": {"bits": 8, "signedness": "signed"}}"#,
+        "together"
+    )]
+    #[case(r#"{"family": "roba:k=3"}"#, "no setting")]
     #[case(r#"{"bundled": "mul8s_1L2J", "hash": "12"}"#, "64 hexadecimal")]
     #[case(r#"{"bundeld": "mul8s_1L2J"}"#, "unknown field")]
     #[case("17", "the name of a multiplier")]
@@ -656,13 +864,51 @@ mod tests {
     }
 
     #[test]
+    fn files_of_any_kind_are_found_relative_to_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let multiplier = Multiplier::from_fn("t", UINT8, UINT8, |a, b| a * b + 2 * a).unwrap();
+        for format in [
+            ExportFormat::Csv,
+            ExportFormat::Binary,
+            ExportFormat::CHeader,
+            ExportFormat::Own,
+        ] {
+            let name = format!("t.{}", format.extension());
+            export::write(&multiplier, folder.path().join(&name), format).unwrap();
+            let resolved = |swap_operands, sign_magnitude| {
+                file(&name, Some((UINT8, UINT8)), swap_operands, sign_magnitude)
+                    .resolve_relative_to(folder.path())
+                    .unwrap()
+            };
+            assert_eq!(resolved(false, false), multiplier);
+            assert_eq!(resolved(true, false), multiplier.swapped());
+            assert_eq!(resolved(false, true), multiplier.sign_magnitude().unwrap());
+        }
+        std::fs::write(folder.path().join("t.csv"), "1 2 3").unwrap();
+        let error = file("t.csv", None, false, false)
+            .resolve_relative_to(folder.path())
+            .unwrap_err();
+        assert!(error.to_string().contains("t.csv"), "{error}");
+        assert!(matches!(error, MultiplierError::Import(_)));
+    }
+
+    #[test]
     fn what_a_source_describes_resolves_to_the_same() {
         let circuit = evoapprox::multiplier("mul8u_17C8").unwrap();
         let signed = circuit.sign_magnitude().unwrap();
         let htp = Multiplier::from_htp(evoapprox::htp("mul12s_2PS").unwrap());
         let mixed = Multiplier::exact(UINT8, INT8);
         let wide = evoapprox::multiplier("mul16s_GRU").unwrap();
+        let member: FamilySpecification = "drum:k=4,bits=8,unsigned".parse().unwrap();
+        let drum = member.multiplier().unwrap();
         let described = [
+            (
+                drum.clone(),
+                MultiplierSource::Family {
+                    specification: member,
+                    hash: Some(drum.hash()),
+                },
+            ),
             (
                 wide.clone(),
                 bundled("mul16s_GRU", Some(wide.hash()), false),
@@ -703,6 +949,8 @@ mod tests {
             circuit.with_name("mine"),
             other.with_name("mul8u_17C8"),
             circuit.with_name("mul8u_17C8:sign-magnitude"),
+            circuit.with_name("drum:k=4,bits=8,unsigned"),
+            circuit.with_name("exact"),
             circuit.with_name("mul12s_2PS"),
             evoapprox::multiplier("mul16s_HG8")
                 .unwrap()

@@ -3,6 +3,7 @@
 //! All of them are array multipliers without some partial products, so a few lines say what no table could hold. Their
 //! products were compared with those of factors measured from the circuits, over all operand pairs of each.
 
+use crate::families::broken_array;
 use crate::{Factorization, Form, MultiplierError, OperandFormat, Term};
 
 /// What is left of the array of partial products `2^(i + j) a_i b_j`, with `a_i` and `b_j` the operands' bits.
@@ -50,29 +51,13 @@ impl Structure {
         self,
         format: OperandFormat,
     ) -> Result<Factorization, MultiplierError> {
-        let factors = |factor: &dyn Fn(i32) -> i32| -> Vec<i64> {
-            format.codes().map(|code| factor(code).into()).collect()
-        };
-        let terms = match self {
-            BrokenArray { rows, diagonals } => {
-                let kept_rows = Term::new(1 << rows, factors(&|a| a >> rows), factors(&|b| b))?;
-                // Of a kept row i the bits j < diagonals - i of b are missing; sign bits are never among them.
-                let missing = (rows..diagonals).map(|i| {
-                    Term::new(
-                        -(1 << i),
-                        factors(&|a| (a >> i) & 1),
-                        factors(&|b| b & ((1 << (diagonals - i)) - 1)),
-                    )
-                });
-                std::iter::once(Ok(kept_rows))
-                    .chain(missing)
-                    .collect::<Result<Vec<_>, _>>()?
-            }
+        match self {
+            BrokenArray { rows, diagonals } => broken_array(format, format, rows, diagonals),
             CutOperands { cut } => {
-                let cut_off = || factors(&|code| code >> cut);
-                vec![Term::new(1 << (2 * cut), cut_off(), cut_off())?]
+                let cut_off = || format.codes().map(|code| (code >> cut).into()).collect();
+                let term = Term::new(1 << (2 * cut), cut_off(), cut_off())?;
+                Factorization::from_terms(format, format, Form::Table, [term])
             }
-        };
-        Factorization::from_terms(format, format, Form::Table, terms)
+        }
     }
 }

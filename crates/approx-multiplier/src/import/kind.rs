@@ -1,0 +1,70 @@
+//! The kinds of files that a multiplier can be read from, and how to tell them apart.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::{ImportError, Location};
+
+/// What a `.npy` file starts with.
+const NPY_MAGIC: &[u8] = b"\x93NUMPY";
+
+/// The kinds of files that can be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// A NumPy array of integers (`.npy`), of shape `[2^activation bits, 2^weight bits]`.
+    Npy,
+    /// A matrix of numbers as text (`.csv`, `.tsv`, `.txt`, `.dat`): a row for each activation, with numbers separated by
+    /// commas, semicolons, tabs or spaces. Comments start with `#`. Numbers may be written as `1.0e+01`, as NumPy does, if
+    /// they are whole. A row or a column of headers, or both, gives the codes of the operands; without them the codes are in
+    /// the order of their bit patterns.
+    Text,
+    /// A raw little-endian table of 16- or 32-bit integers (`.bin`), row by row, as TFApprox reads it. Which of the two is
+    /// told from the size; 16-bit entries are signed if an operand is.
+    Binary,
+    /// An array in C (`.h`, `.c`): `const int16_t lut[256][256] = {...};`, with or without braces around the rows, as AdaPT
+    /// and TransAxx use it.
+    CHeader,
+    /// A file of this project (`.json`): any multiplier with its name, formats, hardware figures and content hash.
+    Own,
+}
+
+impl FileKind {
+    /// The kind that a file's name suggests, by its extension.
+    ///
+    /// ```
+    /// use approx_multiplier::import::FileKind;
+    ///
+    /// assert_eq!(FileKind::of_name("tables/mine.CSV"), Some(FileKind::Text));
+    /// assert_eq!(FileKind::of_name("mul8s_1L2J"), None);
+    /// ```
+    pub fn of_name(path: impl AsRef<Path>) -> Option<Self> {
+        let extension = path
+            .as_ref()
+            .extension()
+            .and_then(OsStr::to_str)?
+            .to_ascii_lowercase();
+        match extension.as_str() {
+            "npy" => Some(Self::Npy),
+            "csv" | "tsv" | "txt" | "dat" => Some(Self::Text),
+            "bin" => Some(Self::Binary),
+            "h" | "c" => Some(Self::CHeader),
+            "json" => Some(Self::Own),
+            _ => None,
+        }
+    }
+
+    /// The kind of a file by its content, where that is beyond doubt, else by its name.
+    pub(super) fn detect(path: &Path, content: &[u8]) -> Result<Self, ImportError> {
+        if content.starts_with(NPY_MAGIC) {
+            return Ok(Self::Npy);
+        }
+        Self::of_name(path).ok_or_else(|| ImportError::Undetermined {
+            location: Location::default(),
+            missing: "its kind is not known".into(),
+            remedy: "name the kind, or give the file one of the extensions .npy, .csv, .tsv, .txt, .dat, .bin, .h, .c \
+                     and .json"
+                .into(),
+        })
+    }
+}
