@@ -51,6 +51,27 @@ impl Workload {
         self.sizes().inner
     }
 
+    /// Values of the activation.
+    pub fn inputs(&self) -> usize {
+        self.sizes().inputs as usize
+    }
+
+    /// Values of the weight.
+    pub fn weights(&self) -> usize {
+        let Sizes {
+            groups,
+            channels,
+            inner,
+            ..
+        } = self.sizes();
+        groups * channels * inner
+    }
+
+    /// Values of the result.
+    pub fn outputs(&self) -> usize {
+        self.sizes().outputs as usize
+    }
+
     /// Products of all outputs.
     pub fn products(&self) -> usize {
         let Sizes {

@@ -56,6 +56,20 @@ pub enum ApproxError {
         multiplier: String,
     },
 
+    /// A code among an operand's that its format does not have.
+    #[error(
+        "code {code} of the {operand} is outside the multiplier's {format} operand: codes lie within {}..={}",
+        format.min_code(), format.max_code()
+    )]
+    CodeOutsideFormat {
+        /// "activation" or "weight".
+        operand: &'static str,
+        /// The code.
+        code: i64,
+        /// The operand's format.
+        format: OperandFormat,
+    },
+
     /// A code range that cannot hold the real value 0, or holds nothing else.
     #[error(
         "code range {low}..={high} is not usable: it needs low <= 0 <= high and low < high, so that 0 has a code"
@@ -90,12 +104,14 @@ pub enum ApproxError {
         possible: Vec<String>,
     },
 
-    /// Sums of products that might not fit in 64 bits.
+    /// Sums of products that might not fit in the accumulators.
     #[error(
-        "sums of {products} products of the multiplier `{multiplier}` might not fit in 64 bits: a single one can reach \
+        "sums of {products} products of the multiplier `{multiplier}` might not fit in {bits} bits: a single one can reach \
          {largest:.3e}. Use narrower codes or a smaller layer"
     )]
     SumsTooLarge {
+        /// The bits of an accumulator.
+        bits: u8,
         /// The multiplier's name.
         multiplier: String,
         /// The largest magnitude of a product.
@@ -115,11 +131,36 @@ pub enum ApproxError {
 
     /// The device's backend has no approximate operators.
     #[error(
-        "approximate operators are not available on {device}: use the Flex device (`Device::flex()`), or mode BASELINE"
+        "approximate operators are not available on {device}: use the Flex device (`Device::flex()`), a GPU of Burn's CubeCL backend \
+         with this crate's feature of the same name (`wgpu`, `vulkan`, `metal`, `cuda`, ..), or mode BASELINE"
     )]
     UnsupportedDevice {
         /// The device.
         device: String,
+    },
+
+    /// Operands that do not lie on one device.
+    #[error(
+        "{operator}: the activation lies on {}, but the {operand} on {}: move both to one device", .devices[0], .devices[1]
+    )]
+    DifferentDevices {
+        /// The operator.
+        operator: &'static str,
+        /// What lies elsewhere.
+        operand: &'static str,
+        /// The activation's device and the other.
+        devices: [String; 2],
+    },
+
+    /// A tensor with more elements than a GPU's kernels can index.
+    #[error(
+        "the {tensor} has {elements} elements, but kernels on a GPU index fewer than 2^31: split the batch or the layer"
+    )]
+    TooManyElements {
+        /// Which tensor.
+        tensor: &'static str,
+        /// How many elements it has.
+        elements: usize,
     },
 
     /// A layer was to run quantised before any range was observed for it.
@@ -210,6 +251,15 @@ pub enum ApproxError {
         /// The file.
         path: PathBuf,
         /// The parser's words.
+        problem: String,
+    },
+
+    /// The codes of a layer could not be counted.
+    #[error("{}: its codes cannot be read from the device: {problem}", layer_name(.layer))]
+    Trace {
+        /// The layer's path.
+        layer: String,
+        /// The device's words.
         problem: String,
     },
 

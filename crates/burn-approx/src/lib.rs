@@ -43,6 +43,8 @@ pub mod convert;
 mod error;
 mod multiplier;
 pub mod nn;
+#[cfg(feature = "gpu")]
+mod on_devices;
 pub mod ops;
 pub mod plan;
 pub mod quantization;

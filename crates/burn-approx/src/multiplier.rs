@@ -6,6 +6,8 @@ use approx_cpu::LookupTable;
 use approx_multiplier::{Definition, HtpModel, Multiplier, OperandFormat};
 
 use crate::error::ApproxError;
+#[cfg(feature = "gpu")]
+use crate::on_devices::OnDevices;
 use crate::plan::{Factors, PlanChoice, RankLimit};
 use crate::quantization::CodeRange;
 
@@ -38,7 +40,11 @@ struct Shared {
     multiplier: Multiplier,
     /// The table in the layout of the CPU kernels; only made where a kernel looks products up.
     lookup: OnceLock<LookupTable>,
-    narrow: OnceLock<bool>,
+    extremes: OnceLock<Option<(i32, i32)>>,
+    largest_entry: OnceLock<f64>,
+    /// What GPUs hold of it.
+    #[cfg(feature = "gpu")]
+    on_devices: OnDevices,
     /// The factors for each pair of code ranges asked for.
     factors: Mutex<Vec<FactorsOnCodes>>,
 }
@@ -50,7 +56,10 @@ impl PreparedMultiplier {
             shared: Arc::new(Shared {
                 multiplier,
                 lookup: OnceLock::new(),
-                narrow: OnceLock::new(),
+                extremes: OnceLock::new(),
+                largest_entry: OnceLock::new(),
+                #[cfg(feature = "gpu")]
+                on_devices: OnDevices::default(),
                 factors: Mutex::default(),
             }),
             plan: PlanChoice::Auto,
@@ -121,19 +130,47 @@ impl PreparedMultiplier {
             && !matches!(self.definition(), Definition::Htp(_))
     }
 
+    /// The smallest and the largest product of a multiplier that is given as a table.
+    pub(crate) fn table_extremes(&self) -> Option<(i32, i32)> {
+        *self
+            .shared
+            .extremes
+            .get_or_init(|| match self.definition() {
+                Definition::Table(table) => {
+                    let entries = || table.entries().iter().copied();
+                    entries().min().zip(entries().max())
+                }
+                _ => None,
+            })
+    }
+
     /// Whether all products span at most 16 bits, which lookup kernels like.
     pub(crate) fn has_narrow_table(&self) -> bool {
-        *self.shared.narrow.get_or_init(|| match self.definition() {
-            Definition::Table(table) => {
-                let extremes = table.entries().iter().copied();
-                let extremes = extremes.fold((i32::MAX, i32::MIN), |(low, high), entry| {
-                    (low.min(entry), high.max(entry))
-                });
-                extremes.1.wrapping_sub(extremes.0).cast_unsigned() <= u16::MAX.into()
-            }
+        match self.table_extremes() {
+            Some((low, high)) => high.wrapping_sub(low).cast_unsigned() <= u16::MAX.into(),
             // Exact products of 8-bit codes do; others are only estimated.
-            _ => true,
-        })
+            None => true,
+        }
+    }
+
+    /// The largest magnitude of a product that kernels look up.
+    ///
+    /// # Errors
+    /// If the multiplier has no table.
+    pub(crate) fn largest_entry(&self) -> Result<f64, ApproxError> {
+        if let Some(largest) = self.shared.largest_entry.get() {
+            return Ok(*largest);
+        }
+        let table = self.shared.multiplier.to_table()?;
+        let magnitudes = table.entries().iter().map(|entry| entry.unsigned_abs());
+        let largest = f64::from(magnitudes.max().unwrap_or_default());
+        Ok(*self.shared.largest_entry.get_or_init(|| largest))
+    }
+
+    /// What GPUs hold of this multiplier.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn on_devices(&self) -> &OnDevices {
+        &self.shared.on_devices
     }
 
     /// The table for the CPU kernels.

@@ -1,7 +1,12 @@
-//! The operators on each of Burn's backends, one file per backend.
+//! The operators on each of Burn's backends, one file or folder per backend, and what the library has to know of the backend that
+//! a tensor lies on.
 
 #[cfg(feature = "autodiff")]
 mod autodiff;
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
+mod batched;
+#[cfg(feature = "gpu")]
+mod cubecl;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -9,7 +14,18 @@ mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 
+use std::any::Any;
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
+
+use crate::ops::{KeptWeight, ProductOperation};
+
+/// What was kept of an operation's weight, or is made of it now.
+fn kept<T: Any + Send + Sync>(operation: &ProductOperation, make: impl FnOnce() -> T) -> Arc<T> {
+    let route = (operation.plan.kind(), operation.plan.engine());
+    KeptWeight::get(operation.kept.as_ref(), &operation.multiplier, route, make)
+}
 
 /// Whether two tensors are the same storage seen in the same way.
 ///
@@ -33,6 +49,12 @@ pub(crate) fn share_storage<const D: usize>(left: &Tensor<D>, right: &Tensor<D>)
         operands().map(|tensor| tensor.try_into_primitive::<burn::backend::NdArray>())
     {
         return ndarray::share_storage(&left, &right);
+    }
+    #[cfg(feature = "gpu")]
+    if let [Ok(left), Ok(right)] =
+        operands().map(|tensor| tensor.try_into_primitive::<burn_cubecl::Cube>())
+    {
+        return cubecl::share_storage(&left, &right);
     }
     false
 }

@@ -12,7 +12,7 @@ use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::nn::{Converted, LayerKind, LayerShape, LayerState};
 use crate::ops::CodeGrid;
-use crate::plan::{self, ExecutionPlan, PlanChoice, Workload};
+use crate::plan::{self, ExecutionPlan, PlanChoice, Sums, Target, Workload};
 use crate::quantization::{
     Granularity, Observation, OperandState, QuantizationScheme, Quantizer, Symmetry,
 };
@@ -104,7 +104,7 @@ impl ApproxLayer {
         let Some(settings) = self.settings() else {
             return Err(self.not_converted());
         };
-        let Some(workload) = self.state.workload() else {
+        let (Some(workload), Some(device)) = (self.state.workload(), self.state.device()) else {
             return Ok(None);
         };
         let scheme = &settings.quantization;
@@ -118,7 +118,8 @@ impl ApproxLayer {
             symmetric: operand.symmetry == Symmetry::Symmetric,
             channel_axis: None,
         });
-        plan::plan(&product, grids, &workload).map(|planned| Some(planned.plan))
+        plan::plan(&product, grids, &workload, Target::of(&device)?, Sums::Real)
+            .map(|planned| Some(planned.plan))
     }
 
     /// Sets the plan by which mode APPROXIMATE computes.

@@ -4,9 +4,11 @@ mod apply;
 mod calibrate;
 mod config;
 mod layers;
+mod trace;
 mod walk;
 
 pub use apply::{ConversionReport, convert};
 pub use calibrate::calibrate;
 pub use config::{ApproxConfig, LayerRule};
 pub use layers::{ApproxLayer, LayerTable, approx_layers};
+pub use trace::trace;

@@ -18,9 +18,11 @@ use burn::prelude::*;
 use crate::backends::share_storage;
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
-use crate::ops::{KeptWeight, Quantizers, check_tensor};
-use crate::plan::Workload;
-use crate::quantization::{Granularity, Observation, OperandRole, OperandState, Quantizer};
+use crate::ops::{KeptWeight, Quantizers};
+use crate::plan::{Target, Workload};
+use crate::quantization::{
+    CodeCounts, Granularity, Observation, OperandRole, OperandState, PassCounts, Quantizer,
+};
 use crate::settings::{LayerSettings, Mode, Noise};
 
 /// The kinds of layer that have a drop-in.
@@ -91,12 +93,15 @@ pub(crate) struct LayerState {
     /// What the last forward pass was asked for; `None` before the first.
     seen: Mutex<Option<Seen>>,
     converted: Mutex<Option<Converted>>,
+    /// The codes met while a trace is being recorded.
+    traced: Mutex<Option<[CodeCounts; 2]>>,
 }
 
 /// What a layer remembers of its last forward pass.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     workload: Workload,
+    device: Device,
     /// The inputs of the batch.
     batch: usize,
 }
@@ -315,13 +320,48 @@ impl LayerState {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Starts to count codes, or stops and returns the counts of activation and weight.
+    pub(crate) fn set_tracing(&self, on: bool) -> Option<[CodeCounts; 2]> {
+        let mut traced = self.traced.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *traced, on.then(Default::default))
+    }
+
+    /// Counts the codes of a forward pass, if a trace is being recorded.
+    fn trace<const A: usize, const W: usize>(
+        &self,
+        activation: &Tensor<A>,
+        weight: &Tensor<W>,
+        quantizers: Quantizers<'_>,
+    ) {
+        let traced = || self.traced.lock().unwrap_or_else(PoisonError::into_inner);
+        if traced().is_none() {
+            return;
+        }
+        // Counted without the lock, as ranges are measured.
+        let counted = [
+            PassCounts::of(activation, quantizers.activation),
+            PassCounts::of(weight, quantizers.weight),
+        ];
+        if let Some(counts) = traced().as_mut() {
+            for (counts, counted) in counts.iter_mut().zip(counted) {
+                counts.add(counted);
+            }
+        }
+    }
+
     fn seen(&self) -> Option<Seen> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.clone()
     }
 
     /// The work of the last forward pass.
     pub(crate) fn workload(&self) -> Option<Workload> {
         self.seen().map(|seen| seen.workload)
+    }
+
+    /// Where the last forward pass ran.
+    pub(crate) fn device(&self) -> Option<Device> {
+        self.seen().map(|seen| seen.device)
     }
 
     /// Products per input of the batch in the last forward pass.
@@ -337,6 +377,7 @@ impl Approximation {
             shape,
             seen: Mutex::new(None),
             converted: Mutex::new(None),
+            traced: Mutex::new(None),
         };
         Self {
             layer: Arc::new(layer),
@@ -349,6 +390,7 @@ impl Approximation {
             shape: self.layer.shape.clone(),
             seen: Mutex::new(self.layer.seen()),
             converted: Mutex::new(converted),
+            traced: Mutex::new(None),
         };
         Self {
             layer: Arc::new(layer),
@@ -365,7 +407,11 @@ impl Approximation {
     ) -> Result<Option<Simulation>, ApproxError> {
         // A vector is a batch of one.
         let batch = if A == 1 { 1 } else { activation.dims()[0] };
-        let seen = Seen { workload, batch };
+        let seen = Seen {
+            workload,
+            device: activation.device(),
+            batch,
+        };
         *self
             .layer
             .seen
@@ -380,7 +426,7 @@ impl Approximation {
                 return Ok(None);
             };
             if converted.calibrating || converted.settings.mode != Mode::Baseline {
-                check_tensor(activation)?;
+                Target::of(&activation.device())?;
             }
             converted.observers(weight, training)
         };
@@ -423,13 +469,17 @@ impl Approximation {
             let version = &mut converted.version;
             Some(version.keep(weight, &weight_quantizer, workload, weight_was_observed))
         };
-        Ok(Some(Simulation {
+        let simulation = Simulation {
             activation: converted.activation.quantizer(),
             weight: weight_quantizer,
             multiplier,
             kept,
             noise,
-        }))
+        };
+        drop(guard);
+        self.layer
+            .trace(activation, weight, simulation.quantizers());
+        Ok(Some(simulation))
     }
 }
 

@@ -6,14 +6,24 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "gpu")]
+use approx_cpu::observe::histogram;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 use burn::tensor::ops::ConvOptions;
+#[cfg(feature = "gpu")]
+use burn::tensor::{DType, Shape};
 
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::ops::KeptWeight;
-use crate::plan::{Engine, ExecutionPlan, Factors, Planned, Workload, plan};
+#[cfg(feature = "gpu")]
+use crate::ops::conv2d_shape;
+use crate::plan::{
+    Engine, ExecutionPlan, Factors, Planned, Sums, TWO_TO_31, Target, Workload, plan,
+};
+#[cfg(feature = "gpu")]
+use crate::plan::{corrected_sum, exact_depth};
 use crate::quantization::CodeRange;
 
 /// The codes of one operand, whether 0 is their zero point, and the axis along which its quantiser has channels.
@@ -39,6 +49,20 @@ impl CodeGrid {
     }
 }
 
+/// Refuses tensors that a GPU's kernels cannot index.
+fn check_elements(workload: &Workload) -> Result<(), ApproxError> {
+    for (tensor, elements) in [
+        ("activation", workload.inputs()),
+        ("weight", workload.weights()),
+        ("result", workload.outputs()),
+    ] {
+        if elements as f64 >= TWO_TO_31 {
+            return Err(ApproxError::TooManyElements { tensor, elements });
+        }
+    }
+    Ok(())
+}
+
 /// The product that an operator accumulates, the codes that its operands take, and how it is to be computed.
 #[derive(Clone, Debug)]
 pub struct ProductOperation {
@@ -46,13 +70,16 @@ pub struct ProductOperation {
     pub(crate) activation: CodeGrid,
     pub(crate) weight: CodeGrid,
     pub(crate) plan: ExecutionPlan,
+    #[cfg(feature = "gpu")]
+    pub(crate) target: Target,
+    workload: Workload,
     factors: Option<Arc<Factors>>,
     /// What is kept of the weight from one forward pass to the next.
     pub(crate) kept: Option<KeptWeight>,
 }
 
 impl ProductOperation {
-    /// A product of codes on the given grids, planned for operands of a given shape.
+    /// A product of codes on the given grids, planned for operands of a given shape on a given kind of device.
     ///
     /// # Errors
     /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid, [`ApproxError::ImpossiblePlan`] if no
@@ -62,12 +89,12 @@ impl ProductOperation {
     /// use approx_cpu::MatmulShape;
     /// use approx_multiplier::evoapprox;
     /// use burn_approx::ops::{CodeGrid, ProductOperation};
-    /// use burn_approx::plan::Workload;
+    /// use burn_approx::plan::{Target, Workload};
     ///
     /// let codes = CodeGrid { low: -127, high: 127, symmetric: true, channel_axis: None };
     /// let work = Workload::Matmul(MatmulShape { rows: 8, inner: 64, columns: 32 });
     /// let multiplier = evoapprox::multiplier("mul8s_1L2J")?.into();
-    /// let operation = ProductOperation::new(multiplier, codes, codes, work)?;
+    /// let operation = ProductOperation::new(multiplier, codes, codes, work, Target::Host)?;
     /// assert_eq!(operation.plan().products(), Some(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -76,7 +103,41 @@ impl ProductOperation {
         activation: CodeGrid,
         weight: CodeGrid,
         workload: Workload,
+        target: Target,
     ) -> Result<Self, ApproxError> {
+        Self::planned(
+            multiplier,
+            [activation, weight],
+            workload,
+            target,
+            Sums::Real,
+        )
+    }
+
+    /// The same for accumulators, which only integer engines compute.
+    pub(crate) fn integer(
+        multiplier: PreparedMultiplier,
+        grids: [CodeGrid; 2],
+        workload: Workload,
+        target: Target,
+    ) -> Result<Self, ApproxError> {
+        let operation = Self::planned(multiplier, grids, workload, target, Sums::Integer)?;
+        if matches!(target, Target::Gpu { .. }) {
+            operation.check_sums_in_32_bits()?;
+        }
+        Ok(operation)
+    }
+
+    fn planned(
+        multiplier: PreparedMultiplier,
+        [activation, weight]: [CodeGrid; 2],
+        workload: Workload,
+        target: Target,
+        sums: Sums,
+    ) -> Result<Self, ApproxError> {
+        if matches!(target, Target::Gpu { .. }) {
+            check_elements(&workload)?;
+        }
         let (activation_format, weight_format) = multiplier.formats();
         let codes = [activation.codes()?, weight.codes()?];
         for (operand, range, format) in [
@@ -93,28 +154,95 @@ impl ProductOperation {
                 });
             }
         }
+        let grids = [activation, weight];
         let Planned {
             plan,
             multiplier,
             factors,
-        } = plan(&multiplier, [activation, weight], &workload)?;
-        if plan.engine() == Engine::Lookup {
-            // Now, so that a table that no kernel can take is an error here and not in the middle of a forward pass.
-            multiplier.lookup()?;
-        }
-        Ok(Self {
+        } = plan(&multiplier, grids, &workload, target, sums)?;
+        let operation = Self {
             multiplier,
             activation,
             weight,
             plan,
+            #[cfg(feature = "gpu")]
+            target,
+            workload,
             factors,
             kept: None,
-        })
+        };
+        // What no kernel can take is an error here and not in the middle of a forward pass.
+        match (target, operation.plan.engine()) {
+            (Target::Host, Engine::Lookup) => drop(operation.multiplier.lookup()?),
+            (Target::Gpu { .. }, Engine::Lookup) => drop(operation.multiplier.largest_entry()?),
+            _ => {}
+        }
+        if matches!(target, Target::Gpu { .. }) && operation.plan.engine() != Engine::Float32 {
+            operation.check_code_sums()?;
+        }
+        Ok(operation)
     }
 
     /// The plan.
     pub fn plan(&self) -> &ExecutionPlan {
         &self.plan
+    }
+
+    /// A bound of the magnitude of a single product.
+    fn largest_product(&self) -> Result<f64, ApproxError> {
+        match &self.factors {
+            Some(factors) => Ok(factors.largest_product()),
+            None => self.multiplier.largest_entry(),
+        }
+    }
+
+    /// A bound of the magnitude of such a sum less its zero-point corrections.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn largest_sum(&self) -> Result<f64, ApproxError> {
+        let grids = [self.activation, self.weight];
+        Ok(corrected_sum(
+            self.largest_product()?,
+            grids,
+            &self.workload,
+        ))
+    }
+
+    /// How many products a float32 sum of a float32 plan holds exactly on a GPU; `None` if the plan is not exact.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn exact_depth(&self) -> Option<usize> {
+        let grids = [self.activation, self.weight];
+        exact_depth(self.factors(), grids, &self.workload, self.target)
+    }
+
+    /// Refuses sums of codes, which zero points are multiplied with, that might not fit in 32 bits.
+    fn check_code_sums(&self) -> Result<(), ApproxError> {
+        let largest = [self.activation, self.weight]
+            .map(|grid| f64::from(grid.high.max(-grid.low)))
+            .into_iter()
+            .fold(0.0, f64::max);
+        let products = self.workload.inner();
+        match products as f64 * largest < TWO_TO_31 {
+            true => Ok(()),
+            false => Err(self.sums_too_large(largest)),
+        }
+    }
+
+    fn sums_too_large(&self, largest: f64) -> ApproxError {
+        ApproxError::SumsTooLarge {
+            bits: 32,
+            multiplier: self.multiplier.multiplier().name().to_string(),
+            largest,
+            products: self.workload.inner(),
+        }
+    }
+
+    /// Refuses accumulators that might not fit in 32 bits.
+    fn check_sums_in_32_bits(&self) -> Result<(), ApproxError> {
+        let largest = self.largest_product()?;
+        match self.workload.inner() as f64 * largest < TWO_TO_31 {
+            true => Ok(()),
+            false => Err(self.sums_too_large(largest)),
+        }
     }
 
     /// The same operation on a weight of which something may have been kept.
@@ -130,6 +258,33 @@ impl ProductOperation {
     }
 }
 
+/// The shape of a range per channel.
+#[cfg(feature = "gpu")]
+fn ranges_shape(values: &Shape, channel_axis: &Option<usize>) -> Shape {
+    Shape::from(vec![2, channel_axis.map_or(1, |axis| values[axis])])
+}
+
+/// The shape of a matrix product whose leading dimensions broadcast.
+#[cfg(feature = "gpu")]
+pub(crate) fn matmul_shape(activation: &Shape, weight: &Shape) -> Shape {
+    let rank = activation.num_dims();
+    let leading = activation.iter().zip(weight.iter()).take(rank - 2);
+    let mut shape: Vec<usize> = leading
+        .map(|(left, right)| if *left == 1 { *right } else { *left })
+        .collect();
+    shape.extend([activation[rank - 2], weight[rank - 1]]);
+    Shape::from(shape)
+}
+
+/// The shape of a convolution's result.
+#[cfg(feature = "gpu")]
+fn conv2d_output_shape(activation: &Shape, weight: &Shape, options: &ConvOptions<2>) -> Shape {
+    let shape = conv2d_shape(activation.dims(), weight.dims(), options)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let [height, width] = shape.output();
+    Shape::from(vec![shape.batch, shape.out_channels, height, width])
+}
+
 /// The approximate operators of a backend.
 ///
 /// Users call the functions of [`ops`](crate::ops) or the layers of [`nn`](crate::nn); this trait is for who adds a
@@ -138,10 +293,13 @@ impl ProductOperation {
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(feature = "gpu"),
+    Fusion: cfg(feature = "gpu"),
     Autodiff: cfg(feature = "autodiff"),
 )]
 pub trait ApproxOps: Backend {
     /// The codes of `values` minus their zero point, as integer-valued floats of the same shape.
+    #[fusion(dtype = values, shape = values)]
     fn shifted_codes(
         values: FloatTensor<Self>,
         quantizer: FloatTensor<Self>,
@@ -149,6 +307,7 @@ pub trait ApproxOps: Backend {
     ) -> FloatTensor<Self>;
 
     /// `scale * (code - zero_point)` of every value. Differentiable straight through, clipped values masked.
+    #[fusion(dtype = values, shape = values)]
     fn fake_quantize(
         values: FloatTensor<Self>,
         quantizer: FloatTensor<Self>,
@@ -156,6 +315,7 @@ pub trait ApproxOps: Backend {
     ) -> FloatTensor<Self>;
 
     /// `gradient` where the code of the value was not clamped, 0 elsewhere.
+    #[fusion(dtype = values, shape = values)]
     fn mask_clipped(
         values: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -164,13 +324,16 @@ pub trait ApproxOps: Backend {
     ) -> FloatTensor<Self>;
 
     /// The smallest and largest value per channel, `[2, channels]`; NaN where a value is not finite.
+    #[fusion(dtype = values, shape = ranges_shape(values, channel_axis))]
     fn observe_ranges(values: FloatTensor<Self>, channel_axis: Option<usize>) -> FloatTensor<Self>;
 
     /// The counts of `values` in the bins of [`approx_cpu::observe::histogram`], `[bins]`; NaN if any is not finite.
+    #[fusion(dtype = values, shape = Shape::from(vec![histogram::BINS]))]
     fn observe_histogram(values: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `scale_a * scale_w[n] * (sum over k of m(a, w) - corrections)` for activations `[.., m, k]` and weights
     /// `[.., k, n]`; leading dimensions broadcast.
+    #[fusion(dtype = activation, shape = matmul_shape(activation, weight))]
     fn approx_matmul(
         activation: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -181,6 +344,7 @@ pub trait ApproxOps: Backend {
 
     /// The same for a convolution of `[batch, in, height, width]` with `[out, in / groups, height, width]`. A padded tap
     /// holds the code of the real value 0 and is multiplied like any other.
+    #[fusion(dtype = activation, shape = conv2d_output_shape(activation, weight, options))]
     fn approx_conv2d(
         activation: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -191,6 +355,7 @@ pub trait ApproxOps: Backend {
     ) -> FloatTensor<Self>;
 
     /// `sum over k of m(a, w)` of integer codes: the accumulators as hardware has them, before any correction.
+    #[fusion(dtype = DType::I32, shape = matmul_shape(activation, weight))]
     fn accumulate_matmul(
         activation: IntTensor<Self>,
         weight: IntTensor<Self>,
@@ -198,6 +363,7 @@ pub trait ApproxOps: Backend {
     ) -> IntTensor<Self>;
 
     /// The same for a convolution; padded taps hold the code `padding_code`.
+    #[fusion(dtype = DType::I32, shape = conv2d_output_shape(activation, weight, options))]
     fn accumulate_conv2d(
         activation: IntTensor<Self>,
         weight: IntTensor<Self>,

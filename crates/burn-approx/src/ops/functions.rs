@@ -1,7 +1,7 @@
 //! The operators over Burn's tensors: shapes are checked here, so that bad input is an error and no kernel sees it.
 
 use approx_cpu::{Conv2dShape, MatmulShape, Padding2d};
-use approx_multiplier::Definition;
+use approx_multiplier::{Definition, OperandFormat};
 use burn::backend::Dispatch;
 use burn::prelude::*;
 use burn::tensor::DType;
@@ -11,7 +11,7 @@ use super::backend::{ApproxOps, CodeGrid, ProductOperation};
 use super::kept::KeptWeight;
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
-use crate::plan::{Engine, Workload};
+use crate::plan::{Target, Workload};
 use crate::quantization::{CodeRange, Quantizer, ZERO_POINT};
 
 /// The kernels compute in float32; other float types pass through it.
@@ -53,33 +53,7 @@ pub(crate) fn operand_codes<const D: usize>(values: Tensor<D>, quantizer: &Quant
 /// assert!(burn_approx::ops::check_device(&Device::default()).is_ok());
 /// ```
 pub fn check_device(device: &Device) -> Result<(), ApproxError> {
-    check_tensor(&Tensor::<1>::zeros([1], device))
-}
-
-/// Checks that a tensor lies on a backend that implements [`ApproxOps`].
-pub(crate) fn check_tensor<const D: usize>(values: &Tensor<D>) -> Result<(), ApproxError> {
-    let inner = || values.clone().without_autodiff();
-    let mut supported = false;
-    #[cfg(feature = "flex")]
-    {
-        supported |= inner().try_into_primitive::<burn::backend::Flex>().is_ok();
-    }
-    #[cfg(feature = "ndarray")]
-    #[allow(
-        deprecated,
-        reason = "burn-ndarray is deprecated and stays behind a feature"
-    )]
-    {
-        supported |= inner()
-            .try_into_primitive::<burn::backend::NdArray>()
-            .is_ok();
-    }
-    match supported {
-        true => Ok(()),
-        false => Err(ApproxError::UnsupportedDevice {
-            device: format!("{:?}", inner().device()),
-        }),
-    }
+    Target::of(device).map(|_| ())
 }
 
 pub(crate) fn fake_quantize<const D: usize>(values: Tensor<D>, quantizer: &Quantizer) -> Tensor<D> {
@@ -112,6 +86,27 @@ pub(crate) fn observe_histogram<const D: usize>(values: Tensor<D>) -> Tensor<1> 
     ))
 }
 
+/// The kind of device that all operands lie on.
+fn common_target(
+    operator: &'static str,
+    activation: &Device,
+    others: impl IntoIterator<Item = (&'static str, Device)>,
+) -> Result<Target, ApproxError> {
+    let target = Target::of(activation)?;
+    let activation = activation.clone().inner();
+    for (operand, device) in others {
+        let device = device.inner();
+        if device != activation {
+            return Err(ApproxError::DifferentDevices {
+                operator,
+                operand,
+                devices: [format!("{activation:?}"), format!("{device:?}")],
+            });
+        }
+    }
+    Ok(target)
+}
+
 fn shape_error(operator: &'static str, problem: String) -> ApproxError {
     ApproxError::Shape { operator, problem }
 }
@@ -124,6 +119,26 @@ pub(crate) struct Quantizers<'a> {
 }
 
 impl Quantizers<'_> {
+    /// The kind of device that the operands of a product and their quantisers lie on.
+    fn target(
+        self,
+        operator: &'static str,
+        activation: &Device,
+        weight: Device,
+        bias: Option<&Tensor<1>>,
+    ) -> Result<Target, ApproxError> {
+        let own = [
+            ("weight", weight),
+            (
+                "activation's quantiser",
+                self.activation.parameters().device(),
+            ),
+            ("weight's quantiser", self.weight.parameters().device()),
+        ];
+        let bias = bias.map(|bias| ("bias", bias.device()));
+        common_target(operator, activation, own.into_iter().chain(bias))
+    }
+
     /// Checks that the activation has one scale, and that the weight's channels, if it has any, are the `channels` output
     /// channels of `operator`, which lie along `axis` of the weight.
     fn check(
@@ -158,9 +173,10 @@ impl Quantizers<'_> {
         self,
         multiplier: &PreparedMultiplier,
         workload: Workload,
+        target: Target,
     ) -> Result<ProductOperation, ApproxError> {
         let (activation, weight) = (self.activation.grid(), self.weight.grid());
-        ProductOperation::new(multiplier.clone(), activation, weight, workload)
+        ProductOperation::new(multiplier.clone(), activation, weight, workload, target)
     }
 }
 
@@ -329,15 +345,15 @@ pub fn matmul<const D: usize>(
     weight_quantizer: &Quantizer,
     multiplier: &PreparedMultiplier,
 ) -> Result<Tensor<D>, ApproxError> {
-    check_tensor(&activation)?;
     check_matmul("matmul", &activation.dims(), &weight.dims())?;
     let workload = matmul_workload(&activation.dims(), &weight.dims());
     let quantizers = Quantizers {
         activation: activation_quantizer,
         weight: weight_quantizer,
     };
+    let target = quantizers.target("matmul", &activation.device(), weight.device(), None)?;
     quantizers.check("matmul", D - 1, weight.dims()[D - 1])?;
-    let operation = quantizers.operation(multiplier, workload)?;
+    let operation = quantizers.operation(multiplier, workload, target)?;
     Ok(matmul_operation(activation, weight, quantizers, operation))
 }
 
@@ -402,14 +418,21 @@ pub(crate) fn linear_keeping<const D: usize>(
     multiplier: &PreparedMultiplier,
     kept: Option<KeptWeight>,
 ) -> Result<Tensor<D>, ApproxError> {
-    check_tensor(&activation)?;
+    let target = quantizers.target(
+        "linear",
+        &activation.device(),
+        weight.device(),
+        bias.as_ref(),
+    )?;
     let mut dims = activation.dims();
     let [inputs, outputs] = weight.dims();
     check_linear(&dims, inputs)?;
     check_bias("linear", bias.as_ref(), outputs)?;
     quantizers.check("linear", 1, outputs)?;
     let workload = linear_workload(&dims, [inputs, outputs]);
-    let operation = quantizers.operation(multiplier, workload)?.keeping(kept);
+    let operation = quantizers
+        .operation(multiplier, workload, target)?
+        .keeping(kept);
     let rows = dims[..D - 1].iter().product::<usize>();
     let activation = activation.reshape([rows, inputs]);
     let product = matmul_operation(activation, weight, quantizers, operation);
@@ -473,12 +496,19 @@ pub(crate) fn conv2d_keeping(
     options: ConvOptions<2>,
     kept: Option<KeptWeight>,
 ) -> Result<Tensor<4>, ApproxError> {
-    check_tensor(&activation)?;
+    let target = quantizers.target(
+        "conv2d",
+        &activation.device(),
+        weight.device(),
+        bias.as_ref(),
+    )?;
     let shape = conv2d_shape(activation.dims(), weight.dims(), &options)?;
     quantizers.check("conv2d", 0, shape.out_channels)?;
     check_bias("conv2d", bias.as_ref(), shape.out_channels)?;
     let workload = Workload::Conv2d(shape);
-    let operation = quantizers.operation(multiplier, workload)?.keeping(kept);
+    let operation = quantizers
+        .operation(multiplier, workload, target)?
+        .keeping(kept);
     let product = in_float32(activation, |activation| {
         Tensor::from_dispatch(<Dispatch as ApproxOps>::approx_conv2d(
             activation.into_dispatch(),
@@ -513,6 +543,7 @@ fn check_bias(
 fn integer_operation(
     multiplier: &PreparedMultiplier,
     workload: Workload,
+    target: Target,
 ) -> Result<ProductOperation, ApproxError> {
     if matches!(multiplier.definition(), Definition::Htp(_)) {
         return Err(shape_error(
@@ -533,25 +564,51 @@ fn integer_operation(
             channel_axis: None,
         }
     };
-    let operation =
-        ProductOperation::new(multiplier.clone(), grid(activation), grid(weight), workload)?;
-    match operation.plan().engine() {
-        Engine::Integer | Engine::Lookup => Ok(operation),
-        Engine::Float32 => Err(ApproxError::ImpossiblePlan {
-            plan: multiplier.plan(),
-            multiplier: multiplier.multiplier().name().to_string(),
-            problem: "accumulators are integers, which float32 sums need not be".into(),
-            possible: vec!["auto".into()],
-        }),
+    let grids = [grid(activation), grid(weight)];
+    ProductOperation::integer(multiplier.clone(), grids, workload, target)
+}
+
+/// Checks that a tensor of codes holds no others than a format's; waits for the device.
+fn check_codes<const D: usize>(
+    operand: &'static str,
+    codes: &Tensor<D, Int>,
+    format: OperandFormat,
+) -> Result<(), ApproxError> {
+    if codes.shape().num_elements() == 0 {
+        return Ok(());
     }
+    let extremes = [codes.clone().min(), codes.clone().max()];
+    for code in extremes.map(|code| code.into_scalar::<i64>()) {
+        let known = i32::try_from(code).is_ok_and(|code| format.contains(code));
+        if !known {
+            return Err(ApproxError::CodeOutsideFormat {
+                operand,
+                code,
+                format,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks the codes of both operands of a product.
+fn check_operand_codes<const D: usize>(
+    activation: &Tensor<D, Int>,
+    weight: &Tensor<D, Int>,
+    multiplier: &PreparedMultiplier,
+) -> Result<(), ApproxError> {
+    let (activation_format, weight_format) = multiplier.formats();
+    check_codes("activation", activation, activation_format)?;
+    check_codes("weight", weight, weight_format)
 }
 
 /// The integer accumulators of a matrix product of codes, `sum over k of m(a, w)`, before any correction.
 ///
-/// The result is 64 bits wide. Codes outside the multiplier's format are an error of the caller and panic.
+/// The result is 64 bits wide on a CPU, 32 on a GPU. The codes are checked first, which waits for the device.
 ///
 /// # Errors
-/// Shapes that do not fit, an HTP model, whose sums are not integers, or a plan that cannot compute integers.
+/// Shapes that do not fit, an HTP model, whose sums are not integers, a plan that cannot compute integers, codes that the multiplier
+/// does not have, or on a GPU sums that might not fit in 32 bits.
 ///
 /// ```
 /// use approx_multiplier::{Multiplier, OperandFormat};
@@ -573,11 +630,15 @@ pub fn matmul_accumulators<const D: usize>(
 ) -> Result<Tensor<D, Int>, ApproxError> {
     check_matmul("matmul", &activation.dims(), &weight.dims())?;
     let workload = matmul_workload(&activation.dims(), &weight.dims());
+    let others = [("weight", weight.device())];
+    let target = common_target("matmul", &activation.device(), others)?;
+    let operation = integer_operation(multiplier, workload, target)?;
+    check_operand_codes(&activation, &weight, multiplier)?;
     Ok(Tensor::from_dispatch(
         <Dispatch as ApproxOps>::accumulate_matmul(
             activation.into_dispatch(),
             weight.into_dispatch(),
-            integer_operation(multiplier, workload)?,
+            operation,
         ),
     ))
 }
@@ -585,8 +646,7 @@ pub fn matmul_accumulators<const D: usize>(
 /// The integer accumulators of a convolution of codes; padded taps hold the code `padding_code`.
 ///
 /// # Errors
-/// A geometry that does not fit, an HTP model, a plan that cannot compute integers, or a padding code that the multiplier does
-/// not have.
+/// As [`matmul_accumulators`]; a padding code that the multiplier does not have.
 ///
 /// ```
 /// use approx_multiplier::{Multiplier, OperandFormat};
@@ -599,7 +659,7 @@ pub fn matmul_accumulators<const D: usize>(
 /// let w = Tensor::<4, Int>::ones([1, 1, 3, 3], &device);
 /// let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
 /// let sums = ops::conv2d_accumulators(x, w, 10, &exact, options)?;
-/// assert_eq!(sums.to_data().as_slice::<i64>().unwrap()[0], 4 + 5 * 10); // the corner has five padded taps
+/// assert_eq!(sums.into_data().iter::<i64>().next(), Some(4 + 5 * 10)); // the corner has five padded taps
 /// # Ok::<(), burn_approx::ApproxError>(())
 /// ```
 pub fn conv2d_accumulators(
@@ -610,7 +670,10 @@ pub fn conv2d_accumulators(
     options: ConvOptions<2>,
 ) -> Result<Tensor<4, Int>, ApproxError> {
     let shape = conv2d_shape(activation.dims(), weight.dims(), &options)?;
-    let operation = integer_operation(multiplier, Workload::Conv2d(shape))?;
+    let workload = Workload::Conv2d(shape);
+    let others = [("weight", weight.device())];
+    let target = common_target("conv2d", &activation.device(), others)?;
+    let operation = integer_operation(multiplier, workload, target)?;
     if padding_code < operation.activation.low || padding_code > operation.activation.high {
         return Err(ApproxError::InvalidQuantizer {
             what: "padding".into(),
@@ -620,6 +683,7 @@ pub fn conv2d_accumulators(
             ),
         });
     }
+    check_operand_codes(&activation, &weight, multiplier)?;
     Ok(Tensor::from_dispatch(
         <Dispatch as ApproxOps>::accumulate_conv2d(
             activation.into_dispatch(),

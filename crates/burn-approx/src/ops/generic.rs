@@ -26,7 +26,7 @@ use crate::quantization::{SCALE, ZERO_POINT};
 pub(crate) const FLOAT32_EXACT: f64 = 16_777_216.0;
 
 /// One row of a quantiser, `[1, channels]`.
-fn row<B: Backend>(quantizer: &FloatTensor<B>, row: usize) -> FloatTensor<B> {
+pub(crate) fn row<B: Backend>(quantizer: &FloatTensor<B>, row: usize) -> FloatTensor<B> {
     let channels = quantizer.shape()[1];
     B::float_slice(
         quantizer.clone(),
@@ -35,7 +35,11 @@ fn row<B: Backend>(quantizer: &FloatTensor<B>, row: usize) -> FloatTensor<B> {
 }
 
 /// A row of a quantiser laid along `axis` of a tensor of rank `rank`.
-fn along<B: Backend>(values: FloatTensor<B>, axis: usize, rank: usize) -> FloatTensor<B> {
+pub(crate) fn along<B: Backend>(
+    values: FloatTensor<B>,
+    axis: usize,
+    rank: usize,
+) -> FloatTensor<B> {
     let mut shape = vec![1; rank];
     shape[axis] = values.shape()[1];
     B::float_reshape(values, Shape::from(shape))

@@ -14,9 +14,8 @@ mod kept;
 
 pub use backend::{ApproxOps, CodeGrid, ProductOperation};
 pub(crate) use functions::{
-    Quantizers, check_conv2d_config, check_linear, check_tensor, conv2d_keeping, conv2d_shape,
-    fake_quantize, linear_keeping, linear_workload, observe_histogram, observe_ranges,
-    operand_codes,
+    Quantizers, check_conv2d_config, check_linear, conv2d_keeping, conv2d_shape, fake_quantize,
+    linear_keeping, linear_workload, observe_histogram, observe_ranges, operand_codes,
 };
 pub use functions::{
     check_device, conv2d, conv2d_accumulators, linear, matmul, matmul_accumulators,

@@ -4,6 +4,8 @@ use approx_cpu::{FactorTerm, FactoredProduct, OperandWidth};
 use approx_multiplier::{Factorization, FactorizationOptions, Form, Multiplier, OperandFormat};
 
 use crate::error::ApproxError;
+#[cfg(feature = "gpu")]
+use crate::on_devices::OnDevices;
 use crate::quantization::CodeRange;
 
 /// The largest rank for which factors are looked for.
@@ -27,6 +29,9 @@ pub(crate) struct Factors {
     pub(crate) extremes: Vec<[(i64, i64); 2]>,
     /// The same for the integer kernels.
     pub(crate) integer: FactoredProduct,
+    /// What GPUs hold of them.
+    #[cfg(feature = "gpu")]
+    pub(crate) on_devices: OnDevices,
 }
 
 impl Factors {
@@ -96,6 +101,8 @@ impl Factors {
             terms,
             extremes,
             integer,
+            #[cfg(feature = "gpu")]
+            on_devices: OnDevices::default(),
         })
     }
 

@@ -5,15 +5,24 @@
 //! multiplier on given codes and takes the one that [`approx_cpu::cost`] expects to be the fastest for the layer's shape,
 //! unless the user forces one. The result never depends on the choice, but for what [`Exactness`] says.
 
+mod bounds;
 mod factors;
+mod float32;
 mod planner;
+mod target;
 
 use approx_multiplier::Form;
 use serde::{Deserialize, Serialize};
 
 pub use approx_cpu::cost::Workload;
+pub(crate) use bounds::TWO_TO_31;
+#[cfg(feature = "gpu")]
+pub(crate) use bounds::corrected_sum;
 pub(crate) use factors::{Factors, RankLimit};
-pub(crate) use planner::{Planned, check, plan};
+#[cfg(feature = "gpu")]
+pub(crate) use float32::exact_depth;
+pub(crate) use planner::{Planned, Sums, check, plan};
+pub use target::Target;
 
 /// The routes to a sum of products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,9 +53,9 @@ impl std::fmt::Display for PlanKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
-    /// The integer kernels of [`approx_cpu`].
+    /// Integer kernels: those of [`approx_cpu`], or on a GPU those written in CubeCL.
     Integer,
-    /// The table lookup kernels of [`approx_cpu`].
+    /// Table lookup kernels, likewise.
     Lookup,
     /// The backend's own float32 matrix product and convolution.
     Float32,
@@ -168,7 +177,7 @@ struct FactorSummary {
 /// use burn_approx::nn::LinearConfig;
 /// use burn_approx::plan::PlanKind;
 ///
-/// let device = Device::default();
+/// let device = Device::flex(); // on a GPU, another plan may be the fastest
 /// let (layer, _) = convert(LinearConfig::new(64, 32).init(&device), &ApproxConfig::bundled("mul8s_1KVA"))?;
 /// calibrate(&layer, |layer| drop(layer.forward(Tensor::<2>::ones([8, 64], &device))))?;
 /// let plan = approx_layers(&layer)[0].plan()?.expect("the layer has seen an input");
@@ -204,7 +213,7 @@ impl ExecutionPlan {
         self.factors.map(|factors| factors.products)
     }
 
-    /// The expected time on one thread in seconds, by [`approx_cpu::cost`].
+    /// The expected time in seconds: on one thread of a CPU, by [`approx_cpu::cost`], or on a data-centre GPU.
     pub fn expected_seconds(&self) -> f64 {
         self.seconds
     }

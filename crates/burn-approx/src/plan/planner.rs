@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use approx_cpu::cost;
 use approx_multiplier::Definition;
 
-use super::factors::largest;
+use super::bounds::{TWO_TO_31, corrected_sum, factors_fit_in_32_bits};
+use super::float32;
 use super::{
-    Engine, Exactness, ExecutionPlan, FactorSummary, Factors, PlanChoice, PlanKind, Reason,
+    Engine, Exactness, ExecutionPlan, FactorSummary, Factors, PlanChoice, PlanKind, Reason, Target,
     Workload,
 };
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
-use crate::ops::{CodeGrid, FLOAT32_EXACT};
+use crate::ops::CodeGrid;
 use crate::quantization::CodeRange;
 
 /// The codes of activation and weight.
@@ -22,8 +22,8 @@ type Codes = [CodeRange; 2];
 struct Routes {
     routes: Vec<(PlanKind, Engine)>,
     factors: Option<Arc<Factors>>,
-    /// Why there are no factors, if there are none.
-    unfactored: String,
+    /// Why there are no factors, if there are none, or why else a route is missing.
+    note: String,
 }
 
 impl Routes {
@@ -33,14 +33,14 @@ impl Routes {
             return Self {
                 routes: vec![(PlanKind::Htp, Engine::Float32)],
                 factors: None,
-                unfactored: "an HTP model has no integer products".into(),
+                note: "an HTP model has no integer products".into(),
             };
         }
         let kind = match multiplier.definition() {
             Definition::Exact => PlanKind::Exact,
             _ => PlanKind::Factored,
         };
-        let (factors, unfactored) = match multiplier.factors(codes) {
+        let (factors, note) = match multiplier.factors(codes) {
             Ok(factors) => (Some(factors), String::new()),
             Err(problem) => (None, problem),
         };
@@ -53,7 +53,30 @@ impl Routes {
         Self {
             routes,
             factors,
-            unfactored,
+            note,
+        }
+    }
+
+    /// Drops the routes for which a GPU's integers or indices are too small.
+    fn keep_what_a_gpu_computes(
+        &mut self,
+        grids: [CodeGrid; 2],
+        workload: &Workload,
+        target: Target,
+    ) {
+        let Some(factors) = &self.factors else {
+            return;
+        };
+        let sum = corrected_sum(factors.largest_product(), grids, workload);
+        if sum >= TWO_TO_31 && !factors_fit_in_32_bits(factors) {
+            self.routes.retain(|(_, engine)| *engine != Engine::Integer);
+            self.note =
+                "its factors have more than 32 bits, which GPUs do not multiply exactly".into();
+        }
+        let rows = float32::rows(factors, target) as f64;
+        if rows * workload.inputs().max(workload.weights()) as f64 >= TWO_TO_31 {
+            self.routes.retain(|(_, engine)| *engine != Engine::Float32);
+            self.note = "its factors of an operand would be more than 2^31 elements".into();
         }
     }
 
@@ -82,8 +105,8 @@ impl Routes {
         };
         let (activation, weight) = multiplier.formats();
         let mut problem = format!("it {definition}, with {activation} and {weight} operands");
-        if !self.unfactored.is_empty() {
-            problem += &format!("; {}", self.unfactored);
+        if !self.note.is_empty() {
+            problem += &format!("; {}", self.note);
         }
         Err(ApproxError::ImpossiblePlan {
             plan: choice,
@@ -118,6 +141,15 @@ pub(crate) struct Planned {
     pub(crate) factors: Option<Arc<Factors>>,
 }
 
+/// What a product's sums are wanted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sums {
+    /// Real values: any engine serves.
+    Real,
+    /// The integers themselves.
+    Integer,
+}
+
 /// The plan for a multiplier on the codes of two grids and a given shape.
 ///
 /// # Errors
@@ -127,27 +159,35 @@ pub(crate) fn plan(
     multiplier: &PreparedMultiplier,
     grids: [CodeGrid; 2],
     workload: &Workload,
+    target: Target,
+    sums: Sums,
 ) -> Result<Planned, ApproxError> {
     let codes = [grids[0].codes()?, grids[1].codes()?];
     let symmetric = grids[1].symmetric;
     let multiplier = multiplier.on_codes(codes)?;
-    let routes = Routes::of(&multiplier, codes);
+    let mut routes = Routes::of(&multiplier, codes);
+    if sums == Sums::Integer {
+        routes
+            .routes
+            .retain(|(_, engine)| *engine != Engine::Float32);
+        routes.note = "accumulators are integers, which float32 sums need not be".into();
+    }
+    if target != Target::Host {
+        routes.keep_what_a_gpu_computes(grids, workload, target);
+    }
     let chosen = routes.chosen(&multiplier)?;
-    let seconds = |engine: Engine| match (engine, &routes.factors) {
-        (Engine::Integer, Some(factors)) => cost::factored(&factors.integer, symmetric, workload),
-        (Engine::Lookup, _) => cost::lookup(multiplier.has_narrow_table(), symmetric, workload),
-        (Engine::Float32, factors) => {
-            let products = match (multiplier.definition(), factors) {
-                (Definition::Htp(model), _) => model.terms().len(),
-                (_, Some(factors)) => factors.terms.len(),
-                _ => 1,
-            };
-            cost::float32(products, workload)
-        }
-        (Engine::Integer, None) => f64::INFINITY,
+    let terms = match (multiplier.definition(), &routes.factors) {
+        (Definition::Htp(model), _) => model.terms().len(),
+        (_, Some(factors)) => factors.terms.len(),
+        _ => 1,
+    };
+    let seconds = |engine: Engine| {
+        let factors = routes.factors.as_deref();
+        let narrow_table = multiplier.has_narrow_table();
+        target.seconds(engine, factors, terms, narrow_table, symmetric, workload)
     };
     let exactness = |engine: Engine| match (engine, &routes.factors) {
-        (Engine::Float32, Some(factors)) => float32_exactness(factors, grids, workload),
+        (Engine::Float32, Some(factors)) => float32::exactness(factors, grids, workload, target),
         (Engine::Float32, None) => Exactness::Model,
         _ => Exactness::Integer,
     };
@@ -174,7 +214,16 @@ pub(crate) fn plan(
     };
     let exact = PreparedMultiplier::exact(codes)?;
     let exact_seconds = match exact.factors(codes) {
-        Ok(factors) => cost::factored(&factors.integer, symmetric, workload),
+        Ok(factors) => {
+            let seconds = |engine| {
+                let factors = Some(&*factors);
+                target.seconds(engine, factors, 1, true, symmetric, workload)
+            };
+            match target {
+                Target::Host => seconds(Engine::Integer),
+                Target::Gpu { .. } => seconds(Engine::Integer).min(seconds(Engine::Float32)),
+            }
+        }
         Err(_) => seconds,
     };
     let factors = routes.factors.filter(|_| kind != PlanKind::Gather);
@@ -211,6 +260,7 @@ fn check_sums(
         return Ok(());
     }
     Err(ApproxError::SumsTooLarge {
+        bits: 64,
         multiplier: multiplier.multiplier().name().to_string(),
         largest,
         products: workload.inner(),
@@ -229,41 +279,5 @@ fn summary(factors: &Factors) -> FactorSummary {
             certificate.coverage.pairs(),
             certificate.coverage.is_exhaustive(),
         ),
-    }
-}
-
-/// How exact the float32 product of factors is, by the largest values that they can have.
-///
-/// Integers and their partial sums are exact below 2^24; beyond it every one of n additions rounds by at most 2^-24 of the
-/// largest partial sum.
-fn float32_exactness(
-    factors: &Factors,
-    [activation, weight]: [CodeGrid; 2],
-    workload: &Workload,
-) -> Exactness {
-    let ends = |grid: CodeGrid| (i64::from(grid.low), i64::from(grid.high));
-    let mut sum = 0.0;
-    for (term, [values, weights]) in factors.terms.iter().zip(&factors.extremes) {
-        // The activation's factor enters less its value at the zero point, which counts in a product of its own.
-        let varying = (values.1 - values.0).max(0) as f64;
-        let parts = varying + largest(*values);
-        sum += term.scale.unsigned_abs() as f64 * parts * largest(*weights);
-    }
-    // The zero-point corrections.
-    if !activation.symmetric {
-        sum += largest(ends(activation)) * largest(ends(weight));
-    }
-    if !weight.symmetric {
-        sum += f64::from(activation.high - activation.low) * largest(ends(weight));
-    }
-    // Every product and sum, and what the factors and their constants go through before and after.
-    let roundings = (2 * workload.inner() * factors.terms.len().max(1) + 16) as f64;
-    let bound = workload.inner() as f64 * sum;
-    if bound < FLOAT32_EXACT {
-        Exactness::Integer
-    } else {
-        Exactness::Float32 {
-            error_bound: roundings * bound / FLOAT32_EXACT,
-        }
     }
 }

@@ -6,9 +6,9 @@ use burn::backend::tensor::IntTensor;
 use burn::backend::{Backend, TensorMetadata, read_sync};
 use burn::tensor::TensorData;
 
-use super::batched::BatchedMatmul;
 use super::patterns::Patterns;
 use super::{checked, lookup_table, output_shape};
+use crate::backends::batched::BatchedMatmul;
 use crate::ops::ProductOperation;
 use crate::plan::Engine;
 

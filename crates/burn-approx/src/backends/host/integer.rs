@@ -7,11 +7,10 @@ use approx_cpu::{Conv2dShape, KernelError};
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 
-use super::batched::BatchedMatmul;
 use super::weight::{Channels, Codes, rescale};
-use super::{
-    HostBackend, checked, float_tensor, kept, layout, output_shape, poisoned, quantizer_of,
-};
+use super::{HostBackend, checked, float_tensor, layout, output_shape, poisoned, quantizer_of};
+use crate::backends::batched::BatchedMatmul;
+use crate::backends::kept;
 use crate::ops::ProductOperation;
 
 /// A weight in the kernels' layout.

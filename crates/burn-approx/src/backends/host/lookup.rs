@@ -7,12 +7,12 @@ use approx_multiplier::OperandFormat;
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 
-use super::batched::BatchedMatmul;
 use super::weight::{Channels, needs_activation_sums, rescale};
 use super::{
-    HostBackend, checked, float_tensor, kept, layout, lookup_table, output_shape, poisoned,
-    quantizer_of,
+    HostBackend, checked, float_tensor, layout, lookup_table, output_shape, poisoned, quantizer_of,
 };
+use crate::backends::batched::BatchedMatmul;
+use crate::backends::kept;
 use crate::ops::ProductOperation;
 
 /// A weight's patterns, its quantisers, and the sums of the codes of each output channel; `None` if it cannot be quantised.

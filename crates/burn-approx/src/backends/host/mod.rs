@@ -3,14 +3,10 @@
 //! One file per engine that a plan may name; this one dispatches, and holds what is the same for all.
 
 mod accumulate;
-mod batched;
 mod integer;
 mod lookup;
 mod patterns;
 mod weight;
-
-use std::any::Any;
-use std::sync::Arc;
 
 use approx_cpu::observe::{self, histogram};
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
@@ -20,8 +16,9 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Shape, TensorData};
 
+use crate::backends::kept;
 use crate::ops::generic::{Contraction, WeightFactors};
-use crate::ops::{ApproxOps, CodeGrid, KeptWeight, ProductOperation, conv2d_shape};
+use crate::ops::{ApproxOps, CodeGrid, ProductOperation, conv2d_shape};
 use crate::plan::Engine;
 use crate::quantization::channel_quantizers;
 
@@ -223,12 +220,6 @@ fn output_shape(shape: Conv2dShape) -> Shape {
 /// The table of an operation; that there is one was checked when the operation was made.
 fn lookup_table(operation: &ProductOperation) -> &LookupTable {
     checked(operation.multiplier.lookup())
-}
-
-/// What was kept of an operation's weight, or is made of it now.
-fn kept<T: Any + Send + Sync>(operation: &ProductOperation, make: impl FnOnce() -> T) -> Arc<T> {
-    let route = (operation.plan.kind(), operation.plan.engine());
-    KeptWeight::get(operation.kept.as_ref(), &operation.multiplier, route, make)
 }
 
 /// What an operator returns when an operand holds a NaN: never a number that looks right.

@@ -74,21 +74,42 @@ impl BatchedMatmul {
     }
 
     /// Where a weight's matrix lies in it.
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
     pub(super) fn weight_matrix(&self, matrix: usize) -> Range<usize> {
         let size = self.shape.inner * self.shape.columns;
         matrix * size..(matrix + 1) * size
     }
 
-    /// How many matrices the weight has.
-    pub(super) fn weight_count(&self) -> usize {
+    /// How many matrices the operands have.
+    pub(super) fn matrix_counts(&self) -> [usize; 2] {
         self.pairs
             .iter()
-            .map(|(_, right)| right + 1)
-            .max()
-            .unwrap_or(0)
+            .fold([0; 2], |[lefts, rights], (left, right)| {
+                [lefts.max(left + 1), rights.max(right + 1)]
+            })
+    }
+
+    /// How many matrices the weight has.
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
+    pub(super) fn weight_count(&self) -> usize {
+        self.matrix_counts()[1]
+    }
+
+    /// The pairs as a device takes them; `None` for a single product of the first matrices.
+    #[cfg(feature = "gpu")]
+    pub(super) fn pair_indices(&self) -> Option<Vec<[u32; 2]>> {
+        match self.pairs[..] {
+            [(0, 0)] => None,
+            _ => Some(
+                self.pairs()
+                    .map(|(left, right)| [left as u32, right as u32])
+                    .collect(),
+            ),
+        }
     }
 
     /// Runs `product` on every activation matrix and the index of its weight matrix, and joins the results.
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
     pub(super) fn try_for_each<A, T, E>(
         &self,
         activation: &[A],

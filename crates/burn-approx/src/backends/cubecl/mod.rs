@@ -1,0 +1,159 @@
+//! The operators on Burn's CubeCL backend: every GPU that Burn reaches, from one source.
+//!
+//! The kernels themselves are `kernels_cubecl`'s; here tensors become buffers and back. One file per engine, as for the
+//! host: `product` for the kernels that compute with codes (integer, lookup and HTP plans), `float32` for plans through Burn's own
+//! matrix product and convolution. Burn's fusion wraps this backend and calls it when it comes to an operator in its queue,
+//! so nothing here may wait for the device.
+
+mod accumulate;
+mod buffers;
+mod float32;
+mod product;
+mod tables;
+
+use approx_cpu::observe::histogram;
+use burn::backend::TensorMetadata;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::tensor::Shape;
+use burn::tensor::ops::ConvOptions;
+use burn_cubecl::tensor::CubeTensor;
+use burn_cubecl::{Cube, CubeBackend};
+
+use self::buffers::{contiguous, float_tensor, length, quantization, quantizer_buffer};
+use crate::ops::{ApproxOps, CodeGrid, ProductOperation};
+use crate::plan::{Engine, PlanKind};
+
+/// Whether two tensors are the same value of Burn's fusion, which writes to no value that somebody else holds.
+pub(super) fn share_storage(left: &FloatTensor<Cube>, right: &FloatTensor<Cube>) -> bool {
+    left.id == right.id && left.client.device() == right.client.device()
+}
+
+/// Whether Burn's own products compute an operation. They need not take operands without elements, which cost nothing in
+/// integers.
+fn is_float32_product(operation: &ProductOperation, operands: [&CubeTensor; 2]) -> bool {
+    operation.plan.engine() == Engine::Float32
+        && operation.plan.kind() != PlanKind::Htp
+        && operands.iter().all(|operand| length(operand) > 0)
+}
+
+/// Kernels check what they are launched with; what can be wrong was checked by the operators' callers before.
+fn checked<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl ApproxOps for CubeBackend {
+    fn shifted_codes(
+        values: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self> {
+        let values = contiguous(values);
+        let quantizer = quantizer_buffer(quantizer, grid);
+        let map = quantization(&quantizer, grid, &values.shape());
+        let codes =
+            kernels_cubecl::shifted_codes(&values.client, &values.handle, length(&values), map);
+        float_tensor(&values, checked(codes), values.shape())
+    }
+
+    fn fake_quantize(
+        values: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self> {
+        let values = contiguous(values);
+        let quantizer = quantizer_buffer(quantizer, grid);
+        let map = quantization(&quantizer, grid, &values.shape());
+        let mapped =
+            kernels_cubecl::fake_quantize(&values.client, &values.handle, length(&values), map);
+        float_tensor(&values, checked(mapped), values.shape())
+    }
+
+    fn mask_clipped(
+        values: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self> {
+        let (values, gradient) = (contiguous(values), contiguous(gradient));
+        let quantizer = quantizer_buffer(quantizer, grid);
+        let map = quantization(&quantizer, grid, &values.shape());
+        let masked = kernels_cubecl::mask_clipped(
+            &values.client,
+            &values.handle,
+            &gradient.handle,
+            length(&values),
+            map,
+        );
+        float_tensor(&values, checked(masked), values.shape())
+    }
+
+    fn observe_ranges(values: FloatTensor<Self>, channel_axis: Option<usize>) -> FloatTensor<Self> {
+        let values = contiguous(values);
+        let shape = values.shape();
+        let (channels, inner) = match channel_axis {
+            Some(axis) => (shape[axis], shape.iter().skip(axis + 1).product()),
+            None => (1, 1),
+        };
+        let ranges = kernels_cubecl::ranges(
+            &values.client,
+            &values.handle,
+            length(&values),
+            channels,
+            inner,
+        );
+        float_tensor(&values, checked(ranges), Shape::from(vec![2, channels]))
+    }
+
+    fn observe_histogram(values: FloatTensor<Self>) -> FloatTensor<Self> {
+        let values = contiguous(values);
+        let counts = kernels_cubecl::histogram(&values.client, &values.handle, length(&values));
+        float_tensor(&values, checked(counts), Shape::from(vec![histogram::BINS]))
+    }
+
+    fn approx_matmul(
+        activation: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        activation_quantizer: FloatTensor<Self>,
+        weight_quantizer: FloatTensor<Self>,
+        operation: ProductOperation,
+    ) -> FloatTensor<Self> {
+        let quantizers = [activation_quantizer, weight_quantizer];
+        match is_float32_product(&operation, [&activation, &weight]) {
+            true => float32::matmul(activation, weight, quantizers, &operation),
+            false => product::matmul(activation, weight, quantizers, &operation),
+        }
+    }
+
+    fn approx_conv2d(
+        activation: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        activation_quantizer: FloatTensor<Self>,
+        weight_quantizer: FloatTensor<Self>,
+        operation: ProductOperation,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        let quantizers = [activation_quantizer, weight_quantizer];
+        match is_float32_product(&operation, [&activation, &weight]) {
+            true => float32::conv2d(activation, weight, quantizers, &operation, options),
+            false => product::conv2d(activation, weight, quantizers, &operation, &options),
+        }
+    }
+
+    fn accumulate_matmul(
+        activation: IntTensor<Self>,
+        weight: IntTensor<Self>,
+        operation: ProductOperation,
+    ) -> IntTensor<Self> {
+        accumulate::matmul(activation, weight, &operation)
+    }
+
+    fn accumulate_conv2d(
+        activation: IntTensor<Self>,
+        weight: IntTensor<Self>,
+        padding_code: i32,
+        operation: ProductOperation,
+        options: ConvOptions<2>,
+    ) -> IntTensor<Self> {
+        accumulate::conv2d(activation, weight, padding_code, &operation, &options)
+    }
+}

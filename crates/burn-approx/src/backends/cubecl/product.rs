@@ -1,0 +1,210 @@
+//! Plans of the kernels that compute with codes: products of integer factors, lookups, HTP models. Operands are encoded in one pass each,
+//! weights once where they are kept; the product's kernel corrects for zero points and scales.
+
+use std::sync::Arc;
+
+use approx_cpu::{Conv2dShape, MatmulShape};
+use burn::backend::TensorMetadata;
+use burn::tensor::Shape;
+use burn::tensor::ops::ConvOptions;
+use burn_cubecl::CubeDevice;
+use burn_cubecl::tensor::CubeTensor;
+use kernels_cubecl::{
+    Conv2dProblem, DeviceFactors, DeviceTable, EncodedCodes, MatmulProblem, MatrixPairs, Operand,
+    Output, QuantizerBuffer, ScalarProduct, Words,
+};
+
+use super::buffers::{encoded, float_tensor, operand, quantizer_buffer};
+use super::{checked, tables};
+use crate::backends::batched::BatchedMatmul;
+use crate::backends::kept;
+use crate::ops::{ProductOperation, conv2d_shape};
+use crate::plan::{Engine, PlanKind, TWO_TO_31};
+
+/// What one operand contributes to a product.
+struct Quantized {
+    encoded: EncodedCodes,
+    quantizer: QuantizerBuffer,
+}
+
+/// Both operands, the weight's as it was kept.
+struct Operands {
+    activation: Quantized,
+    weight: Arc<Quantized>,
+}
+
+impl Operands {
+    fn new(
+        activation: CubeTensor,
+        weight: CubeTensor,
+        [activation_quantizer, weight_quantizer]: [CubeTensor; 2],
+        operation: &ProductOperation,
+    ) -> Self {
+        let (activation_format, weight_format) = operation.multiplier.formats();
+        let quantized = |values, quantizer, grid, format| {
+            let quantizer = quantizer_buffer(quantizer, grid);
+            Quantized {
+                encoded: encoded(values, &quantizer, grid, format),
+                quantizer,
+            }
+        };
+        let weight = kept(operation, || {
+            quantized(weight, weight_quantizer, operation.weight, weight_format)
+        });
+        let grid = operation.activation;
+        let activation = quantized(activation, activation_quantizer, grid, activation_format);
+        Self { activation, weight }
+    }
+
+    fn output(&self) -> Output<'_> {
+        Output::Rescaled {
+            activation: &self.activation.quantizer,
+            weight: &self.weight.quantizer,
+        }
+    }
+
+    fn operands(&self) -> [Operand<'_>; 2] {
+        [&self.activation.encoded, &self.weight.encoded].map(operand)
+    }
+}
+
+/// The multiplier as the kernels take it.
+pub(super) enum Multiplication {
+    Lookup(Arc<DeviceTable>),
+    Integer(Arc<DeviceFactors<i32>>),
+    Model(Arc<DeviceFactors<f32>>),
+}
+
+impl Multiplication {
+    pub(super) fn of(operation: &ProductOperation, device: &CubeDevice) -> Self {
+        match (operation.plan.engine(), operation.plan.kind()) {
+            (Engine::Lookup, _) => Self::Lookup(tables::table(operation, device)),
+            (_, PlanKind::Htp) => Self::Model(tables::model_factors(operation, device)),
+            _ => Self::Integer(tables::integer_factors(operation, device)),
+        }
+    }
+
+    /// The product of two codes, and what its sums are accumulated in.
+    pub(super) fn product(&self, words: Words) -> ScalarProduct<'_> {
+        match self {
+            Self::Lookup(table) => ScalarProduct::Lookup { table, words },
+            Self::Integer(factors) => ScalarProduct::Integer { factors, words },
+            Self::Model(factors) => ScalarProduct::Real { factors },
+        }
+    }
+}
+
+/// The words of the accumulators of an operation's corrected sums.
+fn words(operation: &ProductOperation) -> Words {
+    match operation.plan.kind() {
+        PlanKind::Htp => Words::One,
+        _ if checked(operation.largest_sum()) < TWO_TO_31 => Words::One,
+        _ => Words::Two,
+    }
+}
+
+/// Launches the products of a batch.
+pub(super) fn launch_matmul(
+    beside: &CubeTensor,
+    batched: &BatchedMatmul,
+    operands: [Operand<'_>; 2],
+    product: ScalarProduct<'_>,
+    output: Output<'_>,
+) -> cubecl::server::Handle {
+    let pairs = batched.pair_indices();
+    let pairs = pairs.map(|pairs| MatrixPairs::new(&beside.client, &pairs));
+    let MatmulShape {
+        rows,
+        inner,
+        columns,
+    } = batched.shape;
+    let [activation_matrices, weight_matrices] = batched.matrix_counts();
+    let problem = MatmulProblem {
+        activation_matrices,
+        weight_matrices,
+        rows,
+        depth: inner,
+        columns,
+        pairs: pairs.as_ref(),
+    };
+    checked(kernels_cubecl::matmul(
+        &beside.client,
+        problem,
+        operands,
+        product,
+        output,
+    ))
+}
+
+/// A convolution as the kernels take it.
+pub(super) fn conv2d_problem(shape: Conv2dShape) -> Conv2dProblem {
+    Conv2dProblem {
+        batch: shape.batch,
+        in_channels: shape.in_channels,
+        out_channels: shape.out_channels,
+        groups: shape.groups,
+        input: shape.input,
+        kernel: shape.kernel,
+        output: shape.output(),
+        stride: shape.stride,
+        dilation: shape.dilation,
+        padding: [shape.padding.top, shape.padding.left],
+    }
+}
+
+/// The shape of a convolution's result.
+pub(super) fn output_shape(shape: Conv2dShape) -> Shape {
+    let [height, width] = shape.output();
+    Shape::from(vec![shape.batch, shape.out_channels, height, width])
+}
+
+pub(super) fn geometry(
+    activation: &CubeTensor,
+    weight: &CubeTensor,
+    options: &ConvOptions<2>,
+) -> Conv2dShape {
+    checked(conv2d_shape(
+        activation.shape().dims(),
+        weight.shape().dims(),
+        options,
+    ))
+}
+
+pub(super) fn matmul(
+    activation: CubeTensor,
+    weight: CubeTensor,
+    quantizers: [CubeTensor; 2],
+    operation: &ProductOperation,
+) -> CubeTensor {
+    let batched = BatchedMatmul::new(&activation.shape(), &weight.shape());
+    let beside = activation.clone();
+    let operands = Operands::new(activation, weight, quantizers, operation);
+    let values = launch_matmul(
+        &beside,
+        &batched,
+        operands.operands(),
+        Multiplication::of(operation, &beside.device).product(words(operation)),
+        operands.output(),
+    );
+    float_tensor(&beside, values, batched.output)
+}
+
+pub(super) fn conv2d(
+    activation: CubeTensor,
+    weight: CubeTensor,
+    quantizers: [CubeTensor; 2],
+    operation: &ProductOperation,
+    options: &ConvOptions<2>,
+) -> CubeTensor {
+    let shape = geometry(&activation, &weight, options);
+    let beside = activation.clone();
+    let operands = Operands::new(activation, weight, quantizers, operation);
+    let values = kernels_cubecl::conv2d(
+        &beside.client,
+        conv2d_problem(shape),
+        operands.operands(),
+        Multiplication::of(operation, &beside.device).product(words(operation)),
+        operands.output(),
+    );
+    float_tensor(&beside, checked(values), output_shape(shape))
+}

@@ -1,0 +1,157 @@
+//! How exact products of integer factors are in float32, which holds integers up to 2^24.
+
+use super::bounds::{TWO_TO_31, corrected_sum};
+use super::factors::largest;
+use super::{Exactness, Factors, Target, Workload};
+use crate::ops::{CodeGrid, FLOAT32_EXACT};
+
+/// The most partial sums that a sum is cut into to keep each exact: each is a pass over the result.
+const MOST_PARTS: usize = 16;
+
+/// How exact the float32 product of factors is on some device.
+pub(super) fn exactness(
+    factors: &Factors,
+    grids: [CodeGrid; 2],
+    workload: &Workload,
+    target: Target,
+) -> Exactness {
+    match target {
+        Target::Host => on_host(factors, grids, workload),
+        Target::Gpu { .. } => match exact_depth(factors, grids, workload, target) {
+            Some(_) => Exactness::Integer,
+            None => {
+                let product = workload.inner() as f64 * largest_term(factors, grids, target);
+                let corrected = corrected_sum(factors.largest_product(), grids, workload);
+                rounded(factors, workload, product + corrected)
+            }
+        },
+    }
+}
+
+/// How many products, taken one after the other, a float32 sum holds exactly on a GPU, where sums are cut into parts of so many
+/// input channels and the parts added as integers; `None` where that does not make all of a sum exact.
+///
+/// Constants per output channel are added as integers too, made from float32 sums of the weight's factors.
+pub(crate) fn exact_depth(
+    factors: &Factors,
+    grids: [CodeGrid; 2],
+    workload: &Workload,
+    target: Target,
+) -> Option<usize> {
+    let inner = workload.inner();
+    let corrected = corrected_sum(factors.largest_product(), grids, workload);
+    let weights = factors.terms.iter().zip(&factors.extremes);
+    let largest_weight = weights
+        .map(|(term, [_, weight])| term.scale.unsigned_abs() as f64 * largest(*weight))
+        .chain([largest(ends(grids[1]))])
+        .fold(0.0, f64::max);
+    if corrected >= TWO_TO_31 || inner as f64 * largest_weight > FLOAT32_EXACT {
+        return None;
+    }
+    let depth = FLOAT32_EXACT / largest_term(factors, grids, target);
+    if depth >= inner as f64 {
+        return Some(inner.max(1));
+    }
+    // Whole input channels, of one group.
+    let taps = match workload {
+        Workload::Matmul(_) => 1,
+        Workload::Conv2d(shape) if shape.groups == 1 => shape.kernel.iter().product(),
+        Workload::Conv2d(_) => return None,
+    };
+    let channels = depth as usize / taps;
+    let parts = (inner / taps).div_ceil(channels.max(1));
+    (channels > 0 && parts <= MOST_PARTS).then_some(channels * taps)
+}
+
+/// The most values that a GPU's float32 product makes of one value of an operand: one of each term, in digits where they are needed, and
+/// one for the zero points.
+pub(super) fn rows(factors: &Factors, target: Target) -> usize {
+    let digits = match target
+        == (Target::Gpu {
+            tensor_float32: true,
+        }) {
+        // Factors up to 2^24, of 10 bits each.
+        true => 9,
+        false => 1,
+    };
+    let in_digits = factors
+        .extremes
+        .iter()
+        .flatten()
+        .any(|ends| largest(*ends) > 1024.0);
+    factors.terms.len().max(1) * if in_digits { digits } else { 1 } + 1
+}
+
+fn ends(grid: CodeGrid) -> (i64, i64) {
+    (i64::from(grid.low), i64::from(grid.high))
+}
+
+/// A bound of what one product adds to a float32 sum on a GPU: all terms, the activation's factor less its value at the zero point.
+fn largest_term(factors: &Factors, [activation, weight]: [CodeGrid; 2], target: Target) -> f64 {
+    let tensor_float32 = target
+        == Target::Gpu {
+            tensor_float32: true,
+        };
+    // Of a value in digits, the digits' magnitudes add up to at most three times its own.
+    let digits = |largest: f64| match tensor_float32 && largest > f64::from(1 << 10) {
+        true => 3.0 * largest,
+        false => largest,
+    };
+    let mut sum = 0.0;
+    for (term, [values, weights]) in factors.terms.iter().zip(&factors.extremes) {
+        let varying = match activation.symmetric {
+            true => {
+                let at_zero = term.activation[0];
+                largest((values.0 - at_zero, values.1 - at_zero))
+            }
+            false => (values.1 - values.0).max(0) as f64,
+        };
+        let scale = term.scale.unsigned_abs() as f64;
+        sum += scale * digits(varying) * digits(largest(*weights));
+    }
+    if !weight.symmetric {
+        // The correction for the weight's zero point.
+        sum += digits(f64::from(activation.high - activation.low)) * digits(largest(ends(weight)));
+    }
+    sum.max(1.0)
+}
+
+/// What float32 makes of sums beyond 2^24.
+fn rounded(factors: &Factors, workload: &Workload, bound: f64) -> Exactness {
+    // Every product and sum, and what the factors and their constants go through before and after.
+    let roundings = (2 * workload.inner() * factors.terms.len().max(1) + 16) as f64;
+    Exactness::Float32 {
+        error_bound: roundings * bound / FLOAT32_EXACT,
+    }
+}
+
+/// How exact the float32 product of factors is in one sum, by the largest values that they can have.
+///
+/// Integers and their partial sums are exact below 2^24; beyond it every one of n additions rounds by at most 2^-24 of the
+/// largest partial sum.
+fn on_host(
+    factors: &Factors,
+    [activation, weight]: [CodeGrid; 2],
+    workload: &Workload,
+) -> Exactness {
+    let mut sum = 0.0;
+    for (term, [values, weights]) in factors.terms.iter().zip(&factors.extremes) {
+        // The activation's factor enters less its value at the zero point, which counts in a product of its own.
+        let varying = (values.1 - values.0).max(0) as f64;
+        let parts = varying + largest(*values);
+        sum += term.scale.unsigned_abs() as f64 * parts * largest(*weights);
+    }
+    // The zero-point corrections.
+    if !activation.symmetric {
+        sum += largest(ends(activation)) * largest(ends(weight));
+    }
+    if !weight.symmetric {
+        sum += f64::from(activation.high - activation.low) * largest(ends(weight));
+    }
+    let bound = workload.inner() as f64 * sum;
+    if bound < FLOAT32_EXACT {
+        Exactness::Integer
+    } else {
+        rounded(factors, workload, bound)
+    }
+}
