@@ -3,7 +3,7 @@
 use approx_multiplier::OperandFormat;
 use burn::prelude::*;
 use burn_approx::ops::{CodeGrid, ProductOperation};
-use burn_approx::plan::ExecutionPlan;
+use burn_approx::plan::{ExecutionPlan, Target};
 use burn_approx::quantization::{CodeRange, Quantizer};
 use burn_approx::{ApproxError, PreparedMultiplier, ops};
 
@@ -205,11 +205,15 @@ impl Layer {
             .expect("codes of at most 16 bits")
     }
 
-    /// The plan by which the library computes the layer.
+    /// The plan by which the library computes the layer on a device.
     ///
     /// # Errors
     /// The planner's.
-    pub fn plan(&self, multiplier: &PreparedMultiplier) -> Result<ExecutionPlan, ApproxError> {
+    pub fn plan(
+        &self,
+        multiplier: &PreparedMultiplier,
+        device: &Device,
+    ) -> Result<ExecutionPlan, ApproxError> {
         let grid = |operand: &Operand| CodeGrid {
             low: operand.range.low(),
             high: operand.range.high(),
@@ -221,6 +225,7 @@ impl Layer {
             grid(&self.activation),
             grid(&self.weight),
             self.geometry.workload(),
+            Target::of(device)?,
         )?;
         Ok(operation.plan().clone())
     }

@@ -14,7 +14,7 @@ fn linear(device: &Device) -> Linear {
 
 #[test]
 fn a_layer_refuses_inputs_that_do_not_fit() {
-    let device = Device::default();
+    let device = crate::device();
     let error = linear(&device)
         .try_forward(Tensor::<2>::zeros([1, 3], &device))
         .unwrap_err();
@@ -52,14 +52,14 @@ fn a_layer_refuses_inputs_that_do_not_fit() {
 #[test]
 #[should_panic(expected = "the layer is not calibrated")]
 fn forward_panics_with_the_errors_text() {
-    let device = Device::default();
+    let device = crate::device();
     let (layer, _) = convert(linear(&device), &ApproxConfig::bundled("mul8s_1L2J")).unwrap();
     layer.forward(Tensor::<2>::zeros([1, 4], &device));
 }
 
 #[test]
 fn groups_that_do_not_divide_and_zeros_are_refused() {
-    let device = Device::default();
+    let device = crate::device();
     for config in [
         Conv2dConfig::new([6, 8], [3, 3]).with_groups(4),
         Conv2dConfig::new([4, 6], [3, 3]).with_groups(4),
@@ -77,7 +77,7 @@ fn groups_that_do_not_divide_and_zeros_are_refused() {
 
 #[test]
 fn an_unknown_multiplier_names_its_neighbours() {
-    let device = Device::default();
+    let device = crate::device();
     let error = convert(linear(&device), &ApproxConfig::bundled("mul8s_1L2K")).unwrap_err();
     assert!(matches!(error, ApproxError::Multiplier(_)));
     assert!(error.to_string().contains("mul8s_1L2J"), "{error}");
@@ -85,7 +85,7 @@ fn an_unknown_multiplier_names_its_neighbours() {
 
 #[test]
 fn quantisation_must_fit_the_multiplier() {
-    let device = Device::default();
+    let device = crate::device();
     let signed = evoapprox::multiplier("mul8s_1L2J").unwrap();
     let with = |change: &dyn Fn(&mut QuantizationScheme)| {
         let mut scheme = QuantizationScheme::for_multiplier(&signed);
@@ -146,7 +146,7 @@ fn quantisation_must_fit_the_multiplier() {
 
 #[test]
 fn quantisers_need_positive_scales_and_zero_points_that_are_codes() {
-    let device = Device::default();
+    let device = crate::device();
     let codes = CodeRange::new(-8, 7).unwrap();
     for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         assert!(
@@ -161,7 +161,7 @@ fn quantisers_need_positive_scales_and_zero_points_that_are_codes() {
 
 #[test]
 fn an_htp_model_must_be_one() {
-    let device = Device::default();
+    let device = crate::device();
     let mut config = ApproxConfig::bundled("mul8s_1L2J");
     config.htp_model = Some("mul8s_1KVA".parse().unwrap());
     let error = convert(linear(&device), &config).unwrap_err();
@@ -170,7 +170,7 @@ fn an_htp_model_must_be_one() {
 
 #[test]
 fn a_nan_never_becomes_a_number() {
-    let device = Device::default();
+    let device = crate::device();
     let (layer, _) = convert(linear(&device), &ApproxConfig::bundled("mul8s_1L2J")).unwrap();
     let clean = Tensor::<2>::ones([2, 4], &device);
     calibrate(&layer, |layer| {
@@ -189,7 +189,7 @@ fn a_nan_never_becomes_a_number() {
 
 #[test]
 fn excluding_every_layer_leaves_nothing_to_save() {
-    let device = Device::default();
+    let device = crate::device();
     let config = ApproxConfig::bundled("mul8s_1L2J").with_rule(LayerRule::default().exclude());
     let (layer, report) = convert(linear(&device), &config).unwrap();
     assert!(report.converted.is_empty());

@@ -24,7 +24,7 @@ fn calibrated(model: Containers, config: &ApproxConfig) -> Containers {
 
 #[test]
 fn every_container_is_searched_and_plain_layers_are_reported() {
-    let device = Device::default();
+    let device = crate::device();
     let model = Containers::new(&device);
     let before = values(model.forward(images(&device)));
     let (model, report) = convert(model, &config()).unwrap();
@@ -46,7 +46,7 @@ fn every_container_is_searched_and_plain_layers_are_reported() {
 
 #[test]
 fn an_unconverted_drop_in_is_burns_layer_bit_for_bit() {
-    let device = Device::default();
+    let device = crate::device();
     let plain = crate::networks::PlainPerceptron::new(&device);
     let ours = Perceptron::new(&device);
     assert_eq!(
@@ -58,7 +58,7 @@ fn an_unconverted_drop_in_is_burns_layer_bit_for_bit() {
 
 #[test]
 fn approximation_changes_the_output_and_the_plain_layer_stays_float() {
-    let device = Device::default();
+    let device = crate::device();
     let model = Containers::new(&device);
     let float = values(model.forward(images(&device)));
     let model = calibrated(model, &config());
@@ -72,7 +72,7 @@ fn approximation_changes_the_output_and_the_plain_layer_stays_float() {
 
 #[test]
 fn rules_select_by_path_and_kind_and_the_last_one_wins() {
-    let device = Device::default();
+    let device = crate::device();
     let config = config()
         .with_rule(LayerRule::kind(LayerKind::Linear).mode(Mode::Quantized))
         .with_rule(LayerRule::path("blocks.*.conv").mode(Mode::Baseline))
@@ -103,7 +103,7 @@ fn rules_select_by_path_and_kind_and_the_last_one_wins() {
 
 #[test]
 fn first_and_last_layers_are_excluded_on_request() {
-    let device = Device::default();
+    let device = crate::device();
     let config = config().excluding_first().excluding_last();
     let (_, report) = convert(Containers::new(&device), &config).unwrap();
     assert_eq!(report.excluded, [PATHS[0], PATHS[7]]);
@@ -111,7 +111,7 @@ fn first_and_last_layers_are_excluded_on_request() {
 
 #[test]
 fn a_pattern_that_matches_nothing_is_an_error_and_changes_nothing() {
-    let device = Device::default();
+    let device = crate::device();
     let model = Containers::new(&device);
     let bad = config().with_rule(LayerRule::path("blocks.*.missing").exclude());
     let error = convert(model.clone(), &bad).unwrap_err();
@@ -138,7 +138,7 @@ fn a_pattern_that_matches_nothing_is_an_error_and_changes_nothing() {
 
 #[test]
 fn converting_a_clone_leaves_the_original_as_it_was() {
-    let device = Device::default();
+    let device = crate::device();
     let original = Containers::new(&device);
     let before = values(original.forward(images(&device)));
     let converted = calibrated(original.clone(), &config());
@@ -162,7 +162,7 @@ fn converting_a_clone_leaves_the_original_as_it_was() {
 
 #[test]
 fn a_second_pass_changes_settings_and_keeps_the_calibration() {
-    let device = Device::default();
+    let device = crate::device();
     let model = calibrated(Containers::new(&device), &config());
     let scale = |model: &Containers| {
         let layers = approx_layers(model);
@@ -209,7 +209,7 @@ fn a_second_pass_changes_settings_and_keeps_the_calibration() {
 
 #[test]
 fn a_layer_that_a_second_pass_excludes_is_float_again() {
-    let device = Device::default();
+    let device = crate::device();
     let model = Containers::new(&device);
     let before = values(model.forward(images(&device)));
     let model = calibrated(model, &config());
@@ -221,7 +221,7 @@ fn a_layer_that_a_second_pass_excludes_is_float_again() {
 
 #[test]
 fn a_model_without_drop_ins_cannot_be_converted() {
-    let plain = crate::networks::PlainPerceptron::new(&Device::default());
+    let plain = crate::networks::PlainPerceptron::new(&crate::device());
     let error = convert(plain, &config()).unwrap_err();
     assert!(
         matches!(&error, ApproxError::NothingToConvert { plain } if plain == &["hidden", "output"]),
@@ -248,7 +248,7 @@ fn the_configuration_is_written_by_hand_as_json() {
     let again: ApproxConfig =
         serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
     assert_eq!(again, config);
-    let (model, _) = convert(Containers::new(&Device::default()), &config).unwrap();
+    let (model, _) = convert(Containers::new(&crate::device()), &config).unwrap();
     let layers = approx_layers(&model);
     let conv = layers.get("blocks.0.conv").unwrap().settings().unwrap();
     assert_eq!(conv.quantization.activation.symmetry, Symmetry::Affine);
@@ -267,7 +267,7 @@ fn the_configuration_is_written_by_hand_as_json() {
 
 #[test]
 fn the_listing_counts_multiplications_after_a_forward_pass() {
-    let device = Device::default();
+    let device = crate::device();
     let model = Containers::new(&device);
     assert!(
         approx_layers(&model)
@@ -315,7 +315,7 @@ fn a_wide_exact_multiplier_on_narrow_codes() {
     use burn_approx::multipliers::{Multiplier, OperandFormat};
     use burn_approx::plan::{PlanChoice, PlanKind};
     use burn_approx::quantization::CodeRange;
-    let device = Device::default();
+    let device = crate::device();
     let wide = OperandFormat::signed(16).unwrap();
     let exact = Multiplier::exact(wide, wide);
     let mut scheme = burn_approx::quantization::QuantizationScheme::for_multiplier(&exact);

@@ -1,9 +1,5 @@
 //! What a layer keeps of its weight is never stale: after every way in which a weight can change, the layer computes as a copy of
 //! itself does, and copies keep nothing.
-#![allow(
-    deprecated,
-    reason = "burn-ndarray is deprecated, but was asked for and stays behind a feature"
-)]
 
 use burn::module::Param;
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -45,7 +41,7 @@ fn outputs(model: &Perceptron, device: &Device) -> Vec<f32> {
 fn an_edited_weight_is_seen() {
     for (plan, device) in PLANS
         .into_iter()
-        .flat_map(|plan| [(plan, Device::flex()), (plan, Device::ndarray())])
+        .flat_map(|plan| crate::two_devices().map(|device| (plan, device)))
     {
         let mut model = converted(plan, &device);
         let before = outputs(&model, &device);
@@ -66,7 +62,7 @@ fn an_edited_weight_is_seen() {
 #[test]
 fn an_optimisers_step_is_seen() {
     for plan in PLANS {
-        let device = Device::default().autodiff();
+        let device = crate::device().autodiff();
         let mut model = converted(plan, &device);
         let classes = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 0, 1, 2, 3], &device);
         let mut adam = AdamConfig::new().init();
@@ -100,7 +96,7 @@ fn an_optimisers_step_is_seen() {
 #[test]
 fn a_loaded_record_is_seen() {
     for plan in PLANS {
-        let device = Device::default();
+        let device = crate::device();
         let model = converted(plan, &device);
         let before = outputs(&model, &device);
         let mut other = model.clone();
@@ -115,20 +111,20 @@ fn a_loaded_record_is_seen() {
 #[test]
 fn moving_to_a_device_and_back_changes_nothing() {
     for plan in PLANS {
-        let [flex, ndarray] = [Device::flex(), Device::ndarray()];
-        let model = converted(plan, &flex);
-        let expected = outputs(&model, &flex);
-        let model = model.to_device(&ndarray);
-        assert_eq!(outputs(&model, &ndarray), expected);
-        let model = model.to_device(&flex);
-        assert_eq!(outputs(&model, &flex), expected);
+        let [first, second] = crate::two_devices();
+        let model = converted(plan, &first);
+        let expected = outputs(&model, &first);
+        let model = model.to_device(&second);
+        assert_eq!(outputs(&model, &second), expected);
+        let model = model.to_device(&first);
+        assert_eq!(outputs(&model, &first), expected);
     }
 }
 
 #[test]
 fn a_clone_that_is_edited_leaves_the_original_as_it_was() {
     for plan in PLANS {
-        let device = Device::default();
+        let device = crate::device();
         let model = converted(plan, &device);
         let before = outputs(&model, &device);
         let mut clone = model.clone();
@@ -141,7 +137,7 @@ fn a_clone_that_is_edited_leaves_the_original_as_it_was() {
 
 #[test]
 fn changed_settings_are_seen() {
-    let device = Device::default();
+    let device = crate::device();
     let model = converted(PlanChoice::Auto, &device);
     let layer = &approx_layers(&model)[0];
     let kva = outputs(&model, &device);
@@ -181,7 +177,7 @@ fn changed_settings_are_seen() {
 /// The same weight behind two inputs of different shapes, which may take different plans.
 #[rstest]
 fn shapes_may_alternate(#[values("mul8s_1L2J", "mul8u_17C8", "mul8u_2V0")] name: &str) {
-    let device = Device::default();
+    let device = crate::device();
     let config = ApproxConfig::bundled(name);
     let (model, _) = convert(Perceptron::new(&device), &config).unwrap();
     calibrate(&model, |model| drop(model.forward(rows(&device)))).unwrap();
@@ -198,7 +194,7 @@ fn shapes_may_alternate(#[values("mul8s_1L2J", "mul8u_17C8", "mul8u_2V0")] name:
 /// Evaluation keeps the weight as it is, without observing it: training observes it nonetheless.
 #[test]
 fn weights_that_training_observes_are_observed_after_evaluation() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let mut model = converted(PlanChoice::Auto, &device);
     let layer = approx_layers(&model)[0].clone();
     let mut scheme = layer.settings().unwrap().quantization;
@@ -224,7 +220,7 @@ fn weights_that_training_observes_are_observed_after_evaluation() {
 /// Threads of one pool that run the same layer while it observes and packs wait for each other's work, not for its lock.
 #[test]
 fn concurrent_forward_passes_of_one_layer() {
-    let device = Device::default();
+    let device = crate::device();
     let config = burn_approx::nn::LinearConfig::new(700, 600);
     let layer = config.init(&device);
     let input = Tensor::<2>::ones([300, 700], &device);
@@ -252,7 +248,7 @@ fn concurrent_forward_passes_of_one_layer() {
 /// A convolution's groups are a public field, as they are in Burn's layer.
 #[test]
 fn edited_groups_are_seen() {
-    let device = Device::default();
+    let device = crate::device();
     let input = Tensor::<4>::ones([1, 4, 5, 5], &device);
     for plan in PLANS {
         let layer = burn_approx::nn::conv::Conv2dConfig::new([4, 4], [3, 3])

@@ -1,4 +1,5 @@
-//! Tests of converted models: what the layers, the conversion pass, calibration and saving promise.
+//! Tests of converted models, on the CPU: what the layers, the conversion pass, calibration and saving promise. `models_gpu` is
+//! the same for a GPU.
 
 mod bad_input;
 mod conversion;
@@ -9,4 +10,21 @@ mod observers;
 mod records;
 mod storage;
 mod torchapprox_usage;
+mod traces;
 mod training;
+
+use burn::tensor::Device;
+
+/// The device that the tests run on.
+fn device() -> Device {
+    Device::flex()
+}
+
+/// Two devices for a model to move between.
+#[allow(
+    deprecated,
+    reason = "Burn deprecates its NdArray backend, which is supported behind a feature"
+)]
+fn two_devices() -> [Device; 2] {
+    [Device::flex(), Device::ndarray()]
+}

@@ -18,7 +18,7 @@ fn model(device: &Device, multiplier: &str) -> Perceptron {
 
 #[test]
 fn with_the_exact_circuit_approximate_is_quantized() {
-    let device = Device::default();
+    let device = crate::device();
     let model = model(&device, "mul8s_1KV6");
     let approximate = values(model.forward(rows(&device)));
     approx_layers(&model).set_mode(Mode::Quantized);
@@ -27,7 +27,7 @@ fn with_the_exact_circuit_approximate_is_quantized() {
 
 #[test]
 fn an_htp_model_wins_until_it_is_removed() {
-    let device = Device::default();
+    let device = crate::device();
     let model = model(&device, "mul8s_1KV6");
     let exact = values(model.forward(rows(&device)));
     for layer in &approx_layers(&model) {
@@ -57,7 +57,7 @@ fn an_htp_model_wins_until_it_is_removed() {
 
 #[test]
 fn noise_is_added_in_training_only_with_the_stated_moments() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     device.seed(1);
     let layer = burn_approx::nn::LinearConfig::new(8, 64).init(&device);
     let (layer, _) = convert(layer, &ApproxConfig::bundled("mul8s_1KV6")).unwrap();
@@ -114,7 +114,7 @@ fn noise_is_added_in_training_only_with_the_stated_moments() {
 
 #[test]
 fn settings_need_a_converted_layer_and_fitting_codes() {
-    let device = Device::default();
+    let device = crate::device();
     let model = Perceptron::new(&device);
     let layers = approx_layers(&model);
     assert!(matches!(
@@ -148,7 +148,7 @@ fn settings_need_a_converted_layer_and_fitting_codes() {
 #[test]
 fn a_quantiser_set_by_hand_is_used_and_frozen() {
     use burn_approx::quantization::{CodeRange, Quantizer};
-    let device = Device::default();
+    let device = crate::device();
     let (layer, _) = convert(
         burn_approx::nn::LinearConfig::new(8, 4).init(&device),
         &ApproxConfig::bundled("mul8s_1L2J"),

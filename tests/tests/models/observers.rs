@@ -36,7 +36,7 @@ fn scale(layer: &Linear) -> f32 {
 
 #[test]
 fn min_max_keeps_the_extremes_and_the_tighter_side_decides() {
-    let device = Device::default();
+    let device = crate::device();
     let layer = layer(&device, |scheme| {
         scheme.activation.observer = Observer::MinMax
     });
@@ -50,7 +50,7 @@ fn min_max_keeps_the_extremes_and_the_tighter_side_decides() {
 
 #[test]
 fn an_affine_range_always_contains_zero() {
-    let device = Device::default();
+    let device = crate::device();
     let layer = layer(&device, |scheme| {
         scheme.activation.observer = Observer::MinMax;
         scheme.activation.symmetry = Symmetry::Affine;
@@ -66,7 +66,7 @@ fn an_affine_range_always_contains_zero() {
 
 #[test]
 fn the_moving_average_weighs_the_newest_batch_with_its_momentum() {
-    let device = Device::default();
+    let device = crate::device();
     let layer = layer(&device, |scheme| {
         scheme.activation.observer = Observer::MovingAverage { momentum: 0.25 };
     });
@@ -80,7 +80,7 @@ fn the_moving_average_weighs_the_newest_batch_with_its_momentum() {
 
 #[test]
 fn least_squares_ignores_an_outlier_that_min_max_follows() {
-    let device = Device::default();
+    let device = crate::device();
     let run = |observer, codes: CodeRange| {
         let layer = layer(&device, |scheme| {
             scheme.activation.observer = observer;
@@ -116,7 +116,7 @@ fn least_squares_ignores_an_outlier_that_min_max_follows() {
 #[case(Observer::LeastSquares)]
 #[case(Observer::Percentile { percent: 99.9 })]
 fn a_nan_or_infinity_is_remembered_and_reported(#[case] observer: Observer) {
-    let device = Device::default();
+    let device = crate::device();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let layer = layer(&device, |scheme| scheme.activation.observer = observer);
         let error = calibrate(&layer, |layer| {
@@ -150,7 +150,7 @@ fn a_nan_or_infinity_is_remembered_and_reported(#[case] observer: Observer) {
 
 #[test]
 fn a_nan_in_the_weight_is_reported_as_such() {
-    let device = Device::default();
+    let device = crate::device();
     let mut layer = layer(&device, |_| {});
     layer.weight = layer.weight.map(|weight| weight * f32::NAN);
     let error = calibrate(&layer, |layer| {
@@ -171,7 +171,7 @@ fn a_nan_in_the_weight_is_reported_as_such() {
 
 #[test]
 fn a_calibration_without_batches_is_an_error() {
-    let layer = layer(&Device::default(), |_| {});
+    let layer = layer(&crate::device(), |_| {});
     assert!(matches!(
         calibrate(&layer, |_| {}),
         Err(ApproxError::NotCalibrated { .. })
@@ -185,7 +185,7 @@ fn weights_follow_their_current_values_unless_frozen(
     #[case] granularity: Granularity,
     #[case] scales: usize,
 ) {
-    let device = Device::default();
+    let device = crate::device();
     for observer in [Observer::MinMax, Observer::LeastSquares] {
         let mut layer = layer(&device, |scheme| {
             scheme.granularity = granularity;
@@ -214,7 +214,7 @@ fn weights_follow_their_current_values_unless_frozen(
 
 #[test]
 fn weight_scales_belong_to_their_channels() {
-    let device = Device::default();
+    let device = crate::device();
     for observer in [Observer::MinMax, Observer::Percentile { percent: 100.0 }] {
         let mut layer = layer(&device, |scheme| scheme.weight.observer = observer);
         let weight = Tensor::<2>::from_floats([[1.0, 0.25, -8.0], [0.5, -0.5, 4.0]], &device);
@@ -239,7 +239,7 @@ fn weight_scales_belong_to_their_channels() {
 
 #[test]
 fn observing_on_every_pass_needs_no_calibration() {
-    let device = Device::default();
+    let device = crate::device();
     let layer = layer(&device, |scheme| {
         scheme.activation.observer = Observer::MinMax;
         scheme.activation.observation = Observation::Always;
@@ -252,7 +252,7 @@ fn observing_on_every_pass_needs_no_calibration() {
 
 #[test]
 fn a_tensor_of_zeros_has_a_scale() {
-    let device = Device::default();
+    let device = crate::device();
     for observer in [Observer::MinMax, Observer::LeastSquares] {
         let layer = layer(&device, |scheme| scheme.activation.observer = observer);
         calibrate(&layer, |layer| {

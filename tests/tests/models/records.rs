@@ -34,7 +34,7 @@ fn other(device: &Device) -> Perceptron {
 
 #[test]
 fn records_of_burns_layers_load_into_unconverted_drop_ins_and_back() {
-    let device = Device::default();
+    let device = crate::device();
     let plain = PlainPerceptron::new(&device);
     let expected = values(plain.forward(rows(&device)));
     let ours = other(&device).load_record(plain.clone().into_record());
@@ -50,7 +50,7 @@ fn records_of_burns_layers_load_into_unconverted_drop_ins_and_back() {
 
 #[test]
 fn a_converted_models_record_restores_its_quantisation_state() {
-    let device = Device::default();
+    let device = crate::device();
     let model = converted(&device);
     let expected = values(model.forward(rows(&device)));
     let bytes = model.into_record().into_bytes().unwrap();
@@ -67,7 +67,7 @@ fn a_converted_models_record_restores_its_quantisation_state() {
 
 #[test]
 fn a_plain_record_loaded_into_a_converted_model_leaves_it_uncalibrated() {
-    let device = Device::default();
+    let device = crate::device();
     let plain = PlainPerceptron::new(&device).into_record();
     let strict = converted(&device).try_load_record(plain.clone());
     assert!(strict.is_err(), "the record lacks the quantisation state");
@@ -94,7 +94,7 @@ fn a_plain_record_loaded_into_a_converted_model_leaves_it_uncalibrated() {
 
 #[test]
 fn the_plain_record_of_a_converted_model_is_burns_own() {
-    let device = Device::default();
+    let device = crate::device();
     let model = converted(&device);
     let expected = values(PlainPerceptron::new(&device).forward(rows(&device)));
     let approximate = values(model.forward(rows(&device)));
@@ -114,7 +114,7 @@ fn the_plain_record_of_a_converted_model_is_burns_own() {
 
 #[test]
 fn the_state_survives_train_valid_devices_and_clones() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let model = converted(&device);
     let expected = values(model.forward(rows(&device)));
     let valid = model.valid();
@@ -137,7 +137,7 @@ fn the_state_survives_train_valid_devices_and_clones() {
 #[test]
 fn a_frozen_group_stops_observing() {
     use burn_approx::quantization::Observation;
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let model = converted(&device);
     for layer in &approx_layers(&model) {
         layer
@@ -166,7 +166,7 @@ fn a_frozen_group_stops_observing() {
 #[test]
 fn optimisers_leave_the_state_alone() {
     use burn::optim::{AdamWConfig, GradientsParams};
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let model = converted(&device);
     let scales = |model: &Perceptron| {
         approx_layers(model)[0]
@@ -188,7 +188,7 @@ fn optimisers_leave_the_state_alone() {
 
 #[test]
 fn states_of_all_containers_are_recorded() {
-    let device = Device::default();
+    let device = crate::device();
     let (model, _) = convert(
         Containers::new(&device),
         &ApproxConfig::bundled("mul8s_1KVP"),
@@ -217,7 +217,7 @@ fn states_of_all_containers_are_recorded() {
 /// Zero points that the settings do not have are refused, whatever the plan, instead of computed with by some and not by others.
 #[test]
 fn an_affine_record_does_not_fit_symmetric_settings() {
-    let device = Device::default();
+    let device = crate::device();
     let scheme = |symmetry| {
         let multiplier = evoapprox::multiplier("mul8s_1KVP").unwrap();
         let mut scheme = QuantizationScheme::for_multiplier(&multiplier);

@@ -43,7 +43,7 @@ fn varied(device: &Device) -> Containers {
 
 #[test]
 fn a_saved_model_comes_back_whole() {
-    let device = Device::default();
+    let device = crate::device();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new/model");
     let model = varied(&device);
@@ -83,7 +83,7 @@ fn a_saved_model_comes_back_whole() {
 
 #[test]
 fn a_table_whose_hash_differs_is_an_error() {
-    let device = Device::default();
+    let device = crate::device();
     let directory = tempfile::tempdir().unwrap();
     save(&varied(&device), directory.path()).unwrap();
     let manifest = directory.path().join("approximation.json");
@@ -105,7 +105,7 @@ fn a_table_whose_hash_differs_is_an_error() {
 
 #[test]
 fn damaged_and_foreign_directories_are_refused() {
-    let device = Device::default();
+    let device = crate::device();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let fresh = || Containers::new(&device);
@@ -159,7 +159,7 @@ fn damaged_and_foreign_directories_are_refused() {
 
 #[test]
 fn an_interrupted_save_leaves_the_old_model() {
-    let device = Device::default();
+    let device = crate::device();
     let directory = tempfile::tempdir().unwrap();
     let model = varied(&device);
     save(&model, directory.path()).unwrap();
@@ -178,6 +178,6 @@ fn an_interrupted_save_leaves_the_old_model() {
 #[test]
 fn an_unconverted_model_has_nothing_to_save() {
     let directory = tempfile::tempdir().unwrap();
-    let error = save(&Perceptron::new(&Device::default()), directory.path()).unwrap_err();
+    let error = save(&Perceptron::new(&crate::device()), directory.path()).unwrap_err();
     assert!(matches!(error, ApproxError::NothingToConvert { .. }));
 }

@@ -38,7 +38,7 @@ fn train(mut model: Perceptron, steps: usize, device: &Device) -> (Perceptron, V
 
 #[test]
 fn convert_train_exactly_switch_layer_by_layer_and_retrain() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let model = Perceptron::new(&device);
 
     // Quantisation-aware training with exact products, observers on.

@@ -148,7 +148,7 @@ fn converted(device: &Device) -> Perceptron {
 
 #[test]
 fn a_converted_model_trains_checkpoints_and_resumes() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let directory = tempfile::tempdir().unwrap();
     let model = converted(&device);
     let before = accuracy(&model.valid(), &device.clone().inner());

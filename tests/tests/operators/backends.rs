@@ -1,9 +1,5 @@
-//! Flex and NdArray give the same codes, ranges, histograms, accumulators and, in QUANTIZED and APPROXIMATE, the same
-//! outputs bit for bit.
-#![allow(
-    deprecated,
-    reason = "Burn deprecates its NdArray backend, which is supported behind a feature"
-)]
+//! Two backends give the same codes, ranges, histograms, accumulators and, in QUANTIZED and APPROXIMATE, the same outputs bit
+//! for bit. Which two says the test binary.
 
 use burn::backend::Dispatch;
 use burn::prelude::*;
@@ -18,7 +14,7 @@ use crate::properties::{all_equal, over_layers};
 
 /// Both backends. They are not the same device, else nothing would be compared.
 fn devices() -> [Device; 2] {
-    let devices = [Device::flex(), Device::ndarray()];
+    let devices = crate::two_devices();
     assert_ne!(devices[0], devices[1]);
     devices
 }
@@ -34,19 +30,19 @@ fn random_table(layer: &Layer) -> PreparedMultiplier {
 
 #[test]
 fn accumulators_and_outputs_are_the_same() {
-    let [flex, ndarray] = devices();
+    let [first, second] = devices();
     let coverage = over_layers(300, 7, layers(Size::MEDIUM), |layer| {
         let table = random_table(layer);
         all_equal(
             "accumulator",
-            &layer.accumulators(&table, &flex),
-            &layer.accumulators(&table, &ndarray),
+            &layer.accumulators(&table, &first),
+            &layer.accumulators(&table, &second),
         )?;
         for (mode, multiplier) in [("APPROXIMATE", table), ("QUANTIZED", layer.exact())] {
             all_equal(
                 mode,
-                &bits(&layer.outputs(&multiplier, &flex)),
-                &bits(&layer.outputs(&multiplier, &ndarray)),
+                &bits(&layer.outputs(&multiplier, &first)),
+                &bits(&layer.outputs(&multiplier, &second)),
             )?;
         }
         Ok(())
@@ -77,20 +73,20 @@ fn observed<const D: usize>(operand: &Operand, device: &Device) -> [Vec<u32>; 4]
 }
 
 fn same_observations(layer: &Layer) -> Result<(), TestCaseError> {
-    let [flex, ndarray] = devices();
+    let [first, second] = devices();
     for operand in [&layer.activation, &layer.weight] {
-        let [flex, ndarray] = [&flex, &ndarray].map(|device| match operand.shape.len() {
+        let [first, second] = [&first, &second].map(|device| match operand.shape.len() {
             2 => observed::<2>(operand, device),
             3 => observed::<3>(operand, device),
             _ => observed::<4>(operand, device),
         });
-        for (what, flex, ndarray) in [
-            ("code", &flex[0], &ndarray[0]),
-            ("fake-quantised value", &flex[1], &ndarray[1]),
-            ("end of a range", &flex[2], &ndarray[2]),
-            ("count", &flex[3], &ndarray[3]),
+        for (what, first, second) in [
+            ("code", &first[0], &second[0]),
+            ("fake-quantised value", &first[1], &second[1]),
+            ("end of a range", &first[2], &second[2]),
+            ("count", &first[3], &second[3]),
         ] {
-            all_equal(what, flex, ndarray)?;
+            all_equal(what, first, second)?;
         }
     }
     Ok(())
@@ -129,15 +125,15 @@ fn ranges_are_the_smallest_and_largest_values() {
 /// Gradients go through each backend's own float operators, so they agree within rounding.
 #[test]
 fn gradients_agree() {
-    let [flex, ndarray] = devices().map(Device::autodiff);
+    let [first, second] = devices().map(Device::autodiff);
     over_layers(150, 10, layers(Size::SMALL), |layer| {
         let gradient = Random::new(22).reals(layer.geometry.outputs(), -1.0, 1.0);
         let table = random_table(layer);
-        let flex = layer.gradients(&table, &gradient, &flex);
-        let ndarray = layer.gradients(&table, &gradient, &ndarray);
+        let first = layer.gradients(&table, &gradient, &first);
+        let second = layer.gradients(&table, &gradient, &second);
         for (found, expected) in [
-            (&flex.activation, &ndarray.activation),
-            (&flex.weight, &ndarray.weight),
+            (&first.activation, &second.activation),
+            (&first.weight, &second.weight),
         ] {
             let zero = found.iter().chain(expected).all(|value| *value == 0.0);
             let difference = relative_difference(found, expected);

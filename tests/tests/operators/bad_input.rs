@@ -9,11 +9,9 @@ use burn_approx::{ApproxError, PreparedMultiplier, ops};
 use burn_approx_tests::layer::{float_tensor, integers, values};
 use rstest::rstest;
 
-const INT8: OperandFormat = OperandFormat::INT8;
+use crate::device;
 
-fn device() -> Device {
-    Device::default()
-}
+const INT8: OperandFormat = OperandFormat::INT8;
 
 fn quantizer() -> Quantizer {
     Quantizer::per_tensor(0.1, 0, CodeRange::full(INT8), &device()).unwrap()
@@ -246,22 +244,19 @@ fn padding_codes_are_the_multipliers() {
     }
 }
 
-#[test]
-#[should_panic(
-    expected = "a code of the activation is outside the multiplier's 8-bit signed operand"
-)]
-fn accumulators_of_activation_codes_that_are_none() {
-    let x = Tensor::<2, Int>::from_ints([[128]], &device());
-    let w = Tensor::<2, Int>::from_ints([[1]], &device());
-    let _ = ops::matmul_accumulators(x, w, &table());
-}
-
-#[test]
-#[should_panic(expected = "a code of the weight is outside the multiplier's 8-bit signed operand")]
-fn accumulators_of_weight_codes_that_are_none() {
-    let x = Tensor::<2, Int>::from_ints([[1]], &device());
-    let w = Tensor::<2, Int>::from_ints([[-129]], &device());
-    let _ = ops::matmul_accumulators(x, w, &table());
+#[rstest]
+#[case("activation", 128, 1)]
+#[case("weight", 1, -129)]
+fn accumulators_of_codes_that_are_none(#[case] operand: &str, #[case] x: i32, #[case] w: i32) {
+    let [x, w] = [x, w].map(|code| Tensor::<2, Int>::from_ints([[code]], &device()));
+    let error = ops::matmul_accumulators(x, w, &table()).unwrap_err();
+    assert!(
+        matches!(error, ApproxError::CodeOutsideFormat { .. }),
+        "{error}"
+    );
+    for part in [operand, "8-bit signed", "-128..=127"] {
+        assert!(error.to_string().contains(part), "{part} in: {error}");
+    }
 }
 
 #[test]

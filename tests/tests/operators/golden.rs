@@ -1,7 +1,6 @@
 //! The reference vectors recorded from TorchApprox: accumulators bit for bit, outputs and gradients within rounding.
 
 use approx_multiplier::{Feature, Multiplier, OperandFormat, evoapprox};
-use burn::prelude::*;
 use burn_approx::PreparedMultiplier;
 use burn_approx::quantization::CodeRange;
 use burn_approx_tests::golden::{Archive, Vector, to_layout};
@@ -65,7 +64,7 @@ fn the_library_quantises_the_recorded_operands_to_the_recorded_codes() {
     for name in VECTORS {
         let vector = Vector::read(name);
         let layer = layer(&vector);
-        let device = Device::default();
+        let device = crate::device();
         for (operand, codes) in [
             (&layer.activation, &vector.activation_codes),
             (&layer.weight, &vector.weight_codes),
@@ -93,7 +92,7 @@ fn accumulators_of_every_vector_are_bit_exact() {
                 [&vector.activation_codes, &vector.weight_codes],
                 vector.activation_zero,
                 &multiplier,
-                &Device::default(),
+                &crate::device(),
             )
             .unwrap();
             let expected = if random {
@@ -111,7 +110,7 @@ fn outputs_of_every_vector_agree() {
     for name in VECTORS {
         let vector = Vector::read(name);
         for (table, multiplier, random) in multipliers(&vector) {
-            let found = layer(&vector).outputs(&multiplier, &Device::default());
+            let found = layer(&vector).outputs(&multiplier, &crate::device());
             let expected = if random {
                 &vector.random_outputs
             } else {
@@ -125,7 +124,7 @@ fn outputs_of_every_vector_agree() {
 
 #[test]
 fn gradients_of_every_vector_agree_whatever_the_table() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     for name in VECTORS {
         let vector = Vector::read(name);
         for (table, multiplier, _) in multipliers(&vector) {
@@ -181,7 +180,7 @@ fn htp_models_agree_with_the_recorded_ones() {
         let layer = htp_layer(&mut archive, kind, 0);
         for name in signed_multipliers() {
             let model = PreparedMultiplier::htp(evoapprox::htp(name).unwrap());
-            let found = layer.outputs(&model, &Device::default());
+            let found = layer.outputs(&model, &crate::device());
             let expected = archive.floats(&format!("{kind}_{name}")).values;
             let difference = relative_difference(&found, &expected);
             assert!(difference <= 1e-6, "{kind} {name}: {difference}");
@@ -210,7 +209,7 @@ fn htp_border_terms_that_the_source_drops_are_counted() {
                 .into_iter()
                 .map(|(value, _)| value as f32)
                 .collect();
-            let found = layer.outputs(&PreparedMultiplier::htp(model.clone()), &Device::default());
+            let found = layer.outputs(&PreparedMultiplier::htp(model.clone()), &crate::device());
             let difference = relative_difference(&found, &expected);
             assert!(difference <= 1e-6, "{recorded} {name}: {difference}");
             // With code 0 for the real value 0, only a term without the activation is not 0 in the padding.

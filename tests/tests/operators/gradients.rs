@@ -77,7 +77,7 @@ fn finite_differences(layer: &Layer, gradient: &[f32]) -> [Vec<f64>; 2] {
 
 #[test]
 fn agree_with_finite_differences_of_the_exact_operator() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let coverage = over_layers(250, 4, layers(Size::SMALL), |layer| {
         let gradient = random_gradient(layer, 1);
         let [activation, weight] = finite_differences(layer, &gradient);
@@ -150,7 +150,7 @@ fn float_gradients(layer: &Layer, gradient: &[f32], device: &Device) -> [Vec<f64
 
 #[test]
 fn agree_with_burns_gradients_on_the_fake_quantised_operands() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let coverage = over_layers(200, 5, layers(Size::MEDIUM), |layer| {
         let gradient = random_gradient(layer, 2);
         let [activation, weight] = float_gradients(layer, &gradient, &device);
@@ -172,7 +172,7 @@ fn agree_with_burns_gradients_on_the_fake_quantised_operands() {
 /// The output on an autodiff device is that of a plain device, and checkpointing changes neither it nor the gradients.
 #[test]
 fn checkpointing_changes_nothing() {
-    let plain = Device::default();
+    let plain = crate::device();
     let autodiff = plain.clone().autodiff();
     let checkpointing = autodiff.clone().gradient_checkpointing();
     assert_ne!(
@@ -225,7 +225,7 @@ fn checkpointing_changes_nothing_in_a_network() {
         let gradients = output.square().sum().backward();
         [x, first, second].map(|leaf| values(leaf.grad(&gradients).unwrap()))
     };
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let usual = run(&device);
     assert!(
         usual
@@ -238,7 +238,7 @@ fn checkpointing_changes_nothing_in_a_network() {
 /// The clip mask on its own: 1 from the value that rounds to the lowest code to the one that rounds to the highest.
 #[test]
 fn clip_mask() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let quantizer = Quantizer::per_tensor(0.5, 3, CodeRange::new(-8, 7).unwrap(), &device).unwrap();
     // Steps of the scale that stay: -11 to 4, and what rounds half to even to them.
     let steps = [
@@ -259,7 +259,7 @@ proptest! {
     /// Per channel too, and in proportion to the gradient that arrives.
     #[test]
     fn clip_mask_of_any_operand(layer in layers(Size::SMALL)) {
-        let device = Device::default().autodiff();
+        let device = crate::device().autodiff();
         let operand = &layer.weight;
         let gradient = Random::new(5).reals(operand.values.len(), -1.0, 1.0);
         let found = match operand.shape.len() {
@@ -286,7 +286,7 @@ fn mask_gradient<const D: usize>(operand: &Operand, gradient: &[f32], device: &D
 /// A bias takes the sum of what arrives at its channel, and moves the output by itself exactly.
 #[test]
 fn bias_gradient() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let int8 = OperandFormat::INT8;
     let multiplier = PreparedMultiplier::new(Random::new(6).multiplier(int8, int8, -99, 99));
     let quantizer = Quantizer::per_tensor(0.1, 0, CodeRange::full(int8), &device).unwrap();
@@ -350,7 +350,7 @@ fn bias_gradient() {
 /// Only the operand that asks for a gradient gets one, and it is the same as when both ask.
 #[test]
 fn one_operand_alone() {
-    let device = Device::default().autodiff();
+    let device = crate::device().autodiff();
     let int8 = OperandFormat::INT8;
     let multiplier = PreparedMultiplier::new(Multiplier::exact(int8, int8));
     let quantizer = Quantizer::per_tensor(0.1, 0, CodeRange::full(int8), &device).unwrap();

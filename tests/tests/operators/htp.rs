@@ -1,7 +1,6 @@
 //! HTP models against a float64 loop over their formulas. A padded tap is the code of 0 and counts in every term.
 
 use approx_multiplier::{Feature, HtpModel, HtpTerm, OperandFormat, evoapprox};
-use burn::prelude::*;
 use burn_approx::PreparedMultiplier;
 use burn_approx_tests::layer::{Layer, Operand, bits};
 use burn_approx_tests::random::{Random, Size, layers};
@@ -32,7 +31,7 @@ const FAITHFUL: [&str; 7] = [
 fn agrees_with_the_loop(layer: &Layer, model: &HtpModel) -> Result<(), TestCaseError> {
     let expected = layer.codes().htp(&layer.geometry, model);
     let prepared = PreparedMultiplier::htp(model.clone());
-    let found = layer.outputs(&prepared, &Device::default());
+    let found = layer.outputs(&prepared, &crate::device());
     prop_assert_eq!(found.len(), expected.len());
     for (index, (found, (expected, magnitude))) in found.iter().zip(&expected).enumerate() {
         // Rounding of float32 sums in proportion to what they sum up.
@@ -142,7 +141,7 @@ fn models_that_reproduce_their_table_give_its_outputs() {
         let name = FAITHFUL[seed.get() as usize % FAITHFUL.len()];
         let table = PreparedMultiplier::new(evoapprox::multiplier(name).unwrap());
         let model = PreparedMultiplier::htp(evoapprox::htp(name).unwrap());
-        let device = Device::default();
+        let device = crate::device();
         all_equal(
             name,
             &bits(&layer.outputs(&model, &device)),

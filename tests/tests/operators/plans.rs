@@ -2,7 +2,7 @@
 //! error; and what a plan says of itself holds.
 
 use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
-use burn::prelude::*;
+use burn::tensor::Device;
 use burn_approx::plan::{Engine, Exactness, PlanChoice, PlanKind};
 use burn_approx::quantization::CodeRange;
 use burn_approx::{ApproxError, PreparedMultiplier};
@@ -24,7 +24,7 @@ const FLOAT32_PLANS: [PlanChoice; 2] = [PlanChoice::ExactFloat32, PlanChoice::Fa
 
 /// The plan of a layer under a multiplier, or that there is none.
 fn is_possible(layer: &Layer, multiplier: &PreparedMultiplier) -> bool {
-    match layer.plan(multiplier) {
+    match layer.plan(multiplier, &crate::device()) {
         Ok(_) => true,
         Err(ApproxError::ImpossiblePlan { .. }) => false,
         Err(error) => panic!("{error}"),
@@ -33,7 +33,7 @@ fn is_possible(layer: &Layer, multiplier: &PreparedMultiplier) -> bool {
 
 /// All possible plans against the loop; returns how many there were.
 fn plans_equal_the_loop(layer: &Layer, multiplier: &Multiplier) -> Result<usize, TestCaseError> {
-    let device = Device::default();
+    let device = crate::device();
     let product = |a, b| multiplier.product(a, b).expect("integer products");
     let codes = layer.codes();
     let sums = reference::accumulators(
@@ -55,6 +55,8 @@ fn plans_equal_the_loop(layer: &Layer, multiplier: &Multiplier) -> Result<usize,
             Ok(found) => all_equal(&format!("{plan} accumulator"), &found, &sums)?,
             // Low rank on the layer's codes, but not on all.
             Err(ApproxError::ImpossiblePlan { .. }) => {}
+            // Accumulators have 32 bits on a GPU; outputs have what they need.
+            Err(ApproxError::SumsTooLarge { bits: 32, .. }) if device != Device::flex() => {}
             Err(error) => panic!("{error}"),
         }
         let found = bits(&layer.outputs(&prepared, &device));
@@ -75,8 +77,9 @@ fn float32_is_as_exact_as_it_says(
     prepared: &PreparedMultiplier,
     sums: &[i64],
 ) -> Result<(), TestCaseError> {
-    let plan = layer.plan(prepared).expect("it is possible");
-    let found = layer.outputs(prepared, &Device::default());
+    let device = crate::device();
+    let plan = layer.plan(prepared, &device).expect("it is possible");
+    let found = layer.outputs(prepared, &device);
     let codes = layer.codes();
     let corrected = codes.corrected(&layer.geometry, sums);
     for (output, (found, sum)) in found.iter().zip(&corrected).enumerate() {
@@ -110,17 +113,24 @@ fn all_tables_on_all_plans() {
         let multiplier = evoapprox::multiplier(name).unwrap();
         let format = Just(multiplier.activation()).boxed();
         let layers = layers_of(Size::MEDIUM, [format.clone(), format]);
-        let coverage = over_layers(12, 100 + index as u8, layers, |layer| {
-            let plans = plans_equal_the_loop(layer, &multiplier)
-                .map_err(|error| TestCaseError::fail(format!("{name}: {error}")))?;
-            factored.set(factored.get() + usize::from(plans > 1));
-            Ok(())
-        });
+        let coverage = over_layers(
+            crate::LAYERS_PER_TABLE,
+            100 + index as u8,
+            layers,
+            |layer| {
+                let plans = plans_equal_the_loop(layer, &multiplier)
+                    .map_err(|error| TestCaseError::fail(format!("{name}: {error}")))?;
+                factored.set(factored.get() + usize::from(plans > 1));
+                Ok(())
+            },
+        );
         deep += coverage.deep_layers;
     }
     let factored = factored.get();
+    // Of 50 tables, some are of too high a rank for factors.
+    let layers = crate::LAYERS_PER_TABLE as usize;
     assert!(
-        factored >= 250 && deep >= 15,
+        factored >= 20 * layers && deep > layers,
         "{factored} factored, {deep} deep"
     );
 }
@@ -245,7 +255,10 @@ fn a_plan_that_cannot_compute_the_multiplier_is_an_error(
         None => evoapprox::multiplier(name).unwrap(),
     };
     let error = small_layer()
-        .plan(&PreparedMultiplier::new(multiplier).with_plan(plan))
+        .plan(
+            &PreparedMultiplier::new(multiplier).with_plan(plan),
+            &crate::device(),
+        )
         .unwrap_err();
     assert!(
         matches!(error, ApproxError::ImpossiblePlan { .. }),
@@ -271,7 +284,7 @@ fn sums_that_might_not_fit_in_64_bits_are_refused() {
     for operand in [&mut layer.activation, &mut layer.weight] {
         operand.range = CodeRange::full(wide);
     }
-    match layer.plan(&PreparedMultiplier::new(huge)) {
+    match layer.plan(&PreparedMultiplier::new(huge), &crate::device()) {
         Err(error @ ApproxError::SumsTooLarge { .. }) => {
             assert!(error.to_string().contains("4000 products"), "{error}");
         }
@@ -287,8 +300,8 @@ fn plans_explain_themselves() {
         for operand in [&mut layer.activation, &mut layer.weight] {
             operand.range = CodeRange::full(multiplier.activation());
         }
-        let plan = layer.plan(&PreparedMultiplier::new(multiplier).with_plan(choice));
-        plan.unwrap()
+        let prepared = PreparedMultiplier::new(multiplier).with_plan(choice);
+        layer.plan(&prepared, &crate::device()).unwrap()
     };
     let plan = explain("mul8s_1L2J", PlanChoice::Factored);
     assert_eq!(
@@ -316,7 +329,8 @@ fn plans_explain_themselves() {
         "{}",
         plan.explain()
     );
-    assert_eq!(plan.to_string(), "factored x5");
+    // A CPU's integer kernels beat its float32 products, a GPU's matrix units anything.
+    assert!(plan.to_string().starts_with("factored x5"), "{plan}");
     assert!(plan.relative_cost() >= 1.0);
     let plan = explain("mul8s_1KVQ", PlanChoice::Gather);
     assert!(plan.explain().contains("looked up"), "{}", plan.explain());
@@ -327,7 +341,7 @@ fn plans_explain_themselves() {
         plan.explain()
     );
     let model = PreparedMultiplier::htp(evoapprox::htp("mul8s_1KVA").unwrap());
-    let plan = small_layer().plan(&model).unwrap();
+    let plan = small_layer().plan(&model, &crate::device()).unwrap();
     assert_eq!(
         (plan.kind(), plan.exactness()),
         (PlanKind::Htp, Exactness::Model)

@@ -4,6 +4,8 @@ use burn_approx_tests::layer::Layer;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
+use crate::{MAIN_LAYERS, MOST_LAYERS, WIDE};
+
 /// What a property was tried on.
 #[derive(Debug, Default, PartialEq)]
 pub struct Coverage {
@@ -17,21 +19,45 @@ pub struct Coverage {
 
 impl Coverage {
     /// Prints the coverage and asserts that it is what the library's promises are to be tried on.
-    pub fn assert_wide(&self) {
+    fn assert_wide(&self) {
         println!("{self:?}");
         let Self {
             layers,
             accumulators,
             deep_layers,
         } = self;
-        assert!(*layers >= 1_000, "{layers} layers");
-        assert!(*accumulators >= 10_000_000, "{accumulators} accumulators");
-        assert!(*deep_layers >= 50, "{deep_layers} layers deeper than 1024");
+        assert!(*layers >= WIDE.layers, "{layers} layers");
+        assert!(
+            *accumulators >= WIDE.accumulators,
+            "{accumulators} accumulators"
+        );
+        assert!(
+            *deep_layers >= WIDE.deep_layers,
+            "{deep_layers} layers deeper than 1024"
+        );
     }
 }
 
-/// Tries `property` on `count` layers. A layer for which it fails is made smaller before it is reported.
+/// Tries a main law of the library on as many and as large layers as the device allows, and asserts that they were.
+pub fn main_law(
+    seed: u8,
+    layers: impl Strategy<Value = Layer>,
+    property: impl Fn(&Layer) -> Result<(), TestCaseError>,
+) {
+    run(MAIN_LAYERS, seed, layers, property).assert_wide();
+}
+
+/// Tries `property` on `count` layers, or the most that the device allows. A layer for which it fails is made smaller before it is reported.
 pub fn over_layers(
+    count: u32,
+    seed: u8,
+    layers: impl Strategy<Value = Layer>,
+    property: impl Fn(&Layer) -> Result<(), TestCaseError>,
+) -> Coverage {
+    run(count.min(MOST_LAYERS), seed, layers, property)
+}
+
+fn run(
     count: u32,
     seed: u8,
     layers: impl Strategy<Value = Layer>,

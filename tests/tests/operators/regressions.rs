@@ -9,11 +9,9 @@ use burn_approx_tests::layer::{float_tensor, int_tensor, integers, values};
 use burn_approx_tests::random::Random;
 use rstest::rstest;
 
-const INT8: OperandFormat = OperandFormat::INT8;
+use crate::device;
 
-fn device() -> Device {
-    Device::default()
-}
+const INT8: OperandFormat = OperandFormat::INT8;
 
 fn per_tensor(scale: f32, zero_point: i32) -> Quantizer {
     Quantizer::per_tensor(scale, zero_point, CodeRange::full(INT8), &device()).unwrap()
@@ -280,7 +278,7 @@ fn linear_layers_take_any_rank(#[values(true, false)] with_bias: bool) {
         q: &Quantizer,
         m: &PreparedMultiplier,
     ) -> Vec<f32> {
-        let x = float_tensor::<D>(x, &shape, &Device::default());
+        let x = float_tensor::<D>(x, &shape, &device());
         let y = ops::linear(x, w.clone(), bias.clone(), q, q, m).unwrap();
         let mut expected = shape;
         expected[D - 1] = 3;
