@@ -5,6 +5,7 @@ pub mod approximate;
 pub mod args;
 pub mod checkpoint;
 pub mod data;
+pub mod device;
 pub mod files;
 pub mod loader;
 pub mod plot;

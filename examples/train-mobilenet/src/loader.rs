@@ -64,19 +64,32 @@ enum Order {
     },
 }
 
+impl Order {
+    /// The same order, counting epochs by itself.
+    fn separate(&self) -> Self {
+        let mut order = self.clone();
+        if let Self::Shuffled { next_epoch, .. } = &mut order {
+            *next_epoch = Arc::new(AtomicU64::new(next_epoch.load(Ordering::Relaxed)));
+        }
+        order
+    }
+}
+
 /// A loader of [`ImageBatch`]es.
 #[derive(Debug, Clone)]
 pub struct ImageLoader {
     images: Arc<Images>,
     normalisation: Arc<Normalisation>,
     order: Order,
-    batch_size: usize,
+    /// The number of batches of an epoch.
+    batches: usize,
+    /// Which part of an epoch's order is given out.
     range: Range<usize>,
     device: Device,
 }
 
 impl ImageLoader {
-    /// Every image once, in order.
+    /// Every image once, in order, in batches of at most `batch_size`.
     pub fn in_order(
         images: Arc<Images>,
         normalisation: Arc<Normalisation>,
@@ -85,10 +98,10 @@ impl ImageLoader {
     ) -> Self {
         Self {
             range: 0..images.len(),
+            batches: images.len().div_ceil(batch_size),
             images,
             normalisation,
             order: Order::Fixed,
-            batch_size,
             device: device.clone(),
         }
     }
@@ -106,7 +119,7 @@ impl ImageLoader {
 
     /// How many batches an epoch has.
     pub fn num_batches(&self) -> usize {
-        self.range.len().div_ceil(self.batch_size)
+        self.batches
     }
 }
 
@@ -117,7 +130,7 @@ fn epoch_generator(seed: u64, epoch: u64) -> StdRng {
 
 impl DataLoader<ImageBatch> for ImageLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ImageBatch> + 'a> {
-        let mut order: Vec<usize> = self.range.clone().collect();
+        let mut order: Vec<usize> = (0..self.images.len()).collect();
         let variation = match &self.order {
             Order::Fixed => None,
             Order::Shuffled {
@@ -127,14 +140,20 @@ impl DataLoader<ImageBatch> for ImageLoader {
             } => {
                 let epoch = next_epoch.fetch_add(1, Ordering::Relaxed);
                 let mut generator = epoch_generator(*seed, epoch);
-                self.device.seed(generator.random());
+                let device_seed: u64 = generator.random();
+                self.device
+                    .seed(device_seed.wrapping_add(self.range.start as u64));
                 order.shuffle(&mut generator);
+                // The slices of an epoch make up the whole one: what comes before this slice draws its variations, too.
+                for _ in 0..self.range.start {
+                    Placement::random(*augmentation, &mut generator);
+                }
                 Some((*augmentation, generator))
             }
         };
         Box::new(Batches {
             loader: self,
-            order,
+            order: order[self.range.clone()].to_vec(),
             variation,
             batch: 0,
             given: 0,
@@ -152,10 +171,15 @@ impl DataLoader<ImageBatch> for ImageLoader {
         })
     }
 
+    /// One device's share of every epoch, in as many batches as the whole has: devices that train together make the steps that
+    /// one would make.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<ImageBatch>> {
         let end = self.range.end.min(self.range.start + end);
+        let range = (self.range.start + start).min(end)..end;
         Arc::new(Self {
-            range: (self.range.start + start).min(end)..end,
+            batches: self.batches.min(range.len()),
+            range,
+            order: self.order.separate(),
             ..self.clone()
         })
     }
@@ -311,6 +335,37 @@ mod tests {
         iterator.next();
         assert_eq!(iterator.progress().items_processed, 3);
         assert_eq!(labels(&*whole.slice(2, 5)).concat(), [2, 3, 4]);
+    }
+
+    /// Two devices see in every epoch what one would see, half of it each, in as many steps.
+    #[test]
+    fn the_slices_of_an_epoch_make_up_the_whole() {
+        let varied = Augmentation {
+            shift: 1,
+            mirror: true,
+        };
+        let whole = loader(21, 4).shuffled(1, varied, 1);
+        let slices = [whole.slice(0, 10), whole.slice(10, 21)];
+        for _ in 0..3 {
+            let (expected, halves) = (epoch(&whole), slices.each_ref().map(|half| epoch(&**half)));
+            assert!(halves.iter().all(|half| half.len() == expected.len()));
+            assert_eq!(halves.concat().concat(), expected.concat());
+        }
+    }
+
+    /// The batches of an epoch, every image with its label.
+    fn epoch(loader: &dyn DataLoader<ImageBatch>) -> Vec<Vec<(Vec<f32>, i64)>> {
+        let batches = loader.iter().map(|batch| {
+            let batch = batch.unwrap();
+            let images = batch.images.into_data().try_into_vec::<f32>().unwrap();
+            let labels = batch.labels.into_data().convert::<i64>();
+            let labels = labels.try_into_vec::<i64>().unwrap();
+            let images = images
+                .chunks(images.len() / labels.len())
+                .map(<[f32]>::to_vec);
+            images.zip(labels).collect()
+        });
+        batches.collect()
     }
 
     #[test]

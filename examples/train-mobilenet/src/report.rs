@@ -7,8 +7,8 @@ use approx_multiplier::{HardwareFigures, Multiplier};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
-use crate::args::DeviceKind;
 use crate::data::Dataset;
+use crate::device::DeviceKind;
 use crate::files::write_atomically;
 use crate::settings::Settings;
 use crate::train::EpochMetrics;
@@ -20,6 +20,8 @@ pub struct Report {
     pub settings: Settings,
     /// Where it was computed.
     pub device: DeviceKind,
+    /// How many devices of that kind trained together.
+    pub devices: usize,
     /// The images.
     pub dataset: DatasetSummary,
     /// The multiplier.
@@ -176,6 +178,7 @@ pub(crate) mod tests {
         let settings = Settings::resolve(&Args::default()).unwrap();
         Report {
             device: DeviceKind::Cpu,
+            devices: 1,
             dataset: DatasetSummary {
                 name: "digits".into(),
                 classes: vec!["0".into(), "1".into()],

@@ -6,12 +6,14 @@ use std::time::Instant;
 use approx_models::{MobileNetV2, MobileNetV2Config, ModelError, Stem};
 use burn::module::Module;
 use burn::tensor::Device;
+use burn_approx::convert::trace;
 use burn_approx::ops::check_device;
 use burn_approx::{ApproxError, Mode, convert};
 
 use crate::approximate::{approximate, configuration, set_mode};
-use crate::args::{Args, DatasetKind, DeviceError};
+use crate::args::{Args, DatasetKind};
 use crate::data::{DataError, Dataset, cifar10, digits, idx, image_folder};
+use crate::device::DeviceError;
 use crate::plot::{self, PlotError};
 use crate::progress::Display;
 use crate::report::{Accuracy, DatasetSummary, MultiplierSummary, Report};
@@ -61,7 +63,7 @@ impl RunError {
     /// The exit code of a program that stops for this reason.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) => 2,
+            Self::Settings(_) | Self::Device(DeviceError::TooFew { .. }) => 2,
             Self::Data(_) => 3,
             Self::Approximation(
                 ApproxError::PatternMatchesNothing { .. } | ApproxError::InvalidPattern { .. },
@@ -88,14 +90,14 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     let display = Display::new(args.quiet);
     let settings = Settings::resolve(args)?;
     let dataset = read_dataset(&settings, display)?;
-    let device = args.device.open()?;
-    check_device(&device)?;
-    let model = build(&settings, &dataset, &device)?;
+    let devices = args.device.open(args.devices.unwrap_or(1))?;
+    check_device(&devices[0])?;
+    let model = build(&settings, &dataset, &devices[0])?;
     // A pattern that matches nothing should not be found out after an hour of training.
     convert(model.clone(), &configuration(&settings))?;
     begin(args, &settings)?;
 
-    let data = TrainingData::new(&dataset, settings.batch_size, settings.seed, &device);
+    let data = TrainingData::new(&dataset, settings.batch_size, settings.seed, &devices);
     let phase = |name, directory: &str, epochs, learning_rate| Phase {
         name,
         directory: args.output.join(directory),
@@ -141,9 +143,18 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
         (model, Vec::new(), None)
     };
     burn_approx::save(&model, args.output.join(APPROXIMATE_MODEL))?;
+    if let Some(path) = &args.trace {
+        let trace = trace(&model, |model| {
+            measure(model, "tracing");
+        })?;
+        trace
+            .save(path)
+            .map_err(|error| RunError::output(path, error))?;
+    }
 
     let report = Report {
         device: args.device,
+        devices: devices.len(),
         dataset: DatasetSummary::of(&dataset),
         multiplier: MultiplierSummary::of(
             &settings.multiplier.resolve().map_err(SettingsError::from)?,

@@ -265,11 +265,11 @@ impl Settings {
             )?,
             seed: chooser.choose("--seed", args.seed, |s| &s.seed, SEED)?,
         };
-        settings.check()?;
+        settings.check(args.devices.unwrap_or(1))?;
         Ok(settings)
     }
 
-    fn check(&self) -> Result<(), SettingsError> {
+    fn check(&self, devices: usize) -> Result<(), SettingsError> {
         let check = |option, fine: bool, value: String, expected| {
             if fine {
                 Ok(())
@@ -285,11 +285,12 @@ impl Settings {
             check(option, value >= least, value.to_string(), expected)
         };
         whole("--epochs", self.epochs, 1, "at least 1")?;
+        whole("--devices", devices, 1, "at least 1")?;
         whole(
             "--batch-size",
             self.batch_size,
-            2,
-            "at least 2, for batch normalisation",
+            devices.saturating_mul(2),
+            "at least 2 for every device, for batch normalisation",
         )?;
         whole("--image-size", self.image_size, 8, "at least 8")?;
         let fine = self.width.is_finite() && self.width > 0.0;
@@ -436,8 +437,10 @@ mod tests {
         };
         assert_eq!(
             wrong(|args| args.batch_size = Some(1)),
-            "--batch-size is 1; it must be at least 2, for batch normalisation"
+            "--batch-size is 1; it must be at least 2 for every device, for batch normalisation"
         );
+        assert!(wrong(|args| args.devices = Some(0)).starts_with("--devices is 0"));
+        assert!(wrong(|args| args.devices = Some(33)).starts_with("--batch-size is 64"));
         assert!(wrong(|args| args.epochs = Some(0)).contains("--epochs"));
         assert!(wrong(|args| args.width = Some(f64::NAN)).contains("--width"));
         assert!(wrong(|args| args.learning_rate = Some(1.5)).contains("--learning-rate"));

@@ -13,7 +13,7 @@ use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::logger::{FileMetricLogger, MetricLogger};
 use burn::train::metric::store::Split;
 use burn::train::metric::{AccuracyMetric, LossMetric, NumericEntry};
-use burn::train::{Learner, SupervisedTraining};
+use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, CheckpointError};
@@ -28,20 +28,29 @@ pub struct TrainingData {
     test: ImageLoader,
     augmentation: Augmentation,
     seed: u64,
+    /// Where training happens; the first also measures.
+    devices: Vec<Device>,
 }
 
 impl TrainingData {
-    /// Prepares a data set: batches of `batch_size` images on `device`, shuffled by `seed` for training.
-    pub fn new(dataset: &Dataset, batch_size: usize, seed: u64, device: &Device) -> Self {
+    /// Prepares a data set: batches of `batch_size` images, shuffled by `seed` for training. Each of the `devices` takes its share
+    /// of every batch in training, and the first one measures; there must be one.
+    pub fn new(dataset: &Dataset, batch_size: usize, seed: u64, devices: &[Device]) -> Self {
         let normalisation = Arc::new(Normalisation::of(&dataset.train));
         let loader = |images: &Arc<Images>| {
-            ImageLoader::in_order(images.clone(), normalisation.clone(), batch_size, device)
+            ImageLoader::in_order(
+                images.clone(),
+                normalisation.clone(),
+                batch_size,
+                &devices[0],
+            )
         };
         Self {
             train: loader(&dataset.train),
             test: loader(&dataset.test),
             augmentation: dataset.augmentation,
             seed,
+            devices: devices.to_vec(),
         }
     }
 
@@ -190,6 +199,12 @@ pub fn fit(
             .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
             .with_application_logger(None)
             .renderer(Box::new(EpochRenderer::new(display, phase.name)));
+    if data.devices.len() > 1 {
+        // Replicas compute gradients, the first device adds them up and steps: the strategy that every backend has.
+        let strategy =
+            ExecutionStrategy::multi(data.devices.clone(), MultiDeviceOptim::OptimMainDevice);
+        training = training.with_training_strategy(strategy.into());
+    }
     if let Some(epoch) = checkpoint {
         display.line(&format!("{}: going on after epoch {epoch}", phase.name));
         training = training.checkpoint(epoch);
@@ -212,7 +227,8 @@ pub fn fit(
             loss: last.train_loss,
         });
     }
-    Ok((result.model, history))
+    // Statistics of batch normalisation stay where they were last updated.
+    Ok((result.model.to_device(&data.devices[0]), history))
 }
 
 /// Reads the metrics that burn-train has logged. An epoch whose log did not survive is left out.

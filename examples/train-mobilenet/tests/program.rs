@@ -2,6 +2,7 @@
 
 mod common;
 
+use approx_multiplier::OperandTrace;
 use common::{Workplace, errors};
 use train_mobilenet::report::Report;
 
@@ -55,9 +56,12 @@ fn layers_and_retraining_can_be_chosen() {
         "--layers",
         "classifier",
     ];
+    let trace = workplace.path("trace.json");
+    let trace = trace.to_str().unwrap();
     let arguments = [
         &layers[..],
         &["--epochs", "1", "--retrain-epochs", "0", "--quiet"],
+        &["--trace", trace],
     ]
     .concat();
     let output = workplace.run("run", &arguments);
@@ -67,6 +71,9 @@ fn layers_and_retraining_can_be_chosen() {
     assert_eq!(report.layers.len(), 18);
     assert_eq!(report.accuracy.retrained, None);
     assert!(report.retraining.is_empty());
+    let trace = OperandTrace::load(trace).unwrap();
+    let names: Vec<&str> = trace.layers().iter().map(|layer| layer.name()).collect();
+    assert_eq!(names, report.layers);
 }
 
 #[test]

@@ -12,14 +12,19 @@ pub struct Workplace {
 }
 
 impl Workplace {
-    /// Writes 240 training and 60 test images, taken from the bundled digits.
+    /// 240 training and 60 test images.
     pub fn new() -> Self {
+        Self::with_images([240, 60])
+    }
+
+    /// Writes as many training and test images as asked for, taken from the bundled digits.
+    pub fn with_images([train, test]: [usize; 2]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let dataset = digits::read().unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        write_idx(&data, "train", &dataset.train, 240);
-        write_idx(&data, "t10k", &dataset.test, 60);
+        write_idx(&data, "train", &dataset.train, train);
+        write_idx(&data, "t10k", &dataset.test, test);
         Self { directory }
     }
 
