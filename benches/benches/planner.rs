@@ -166,7 +166,7 @@ fn time_plans(
 
 fn main() -> std::io::Result<()> {
     let arguments = Arguments::from_command_line();
-    let device = Device::default();
+    let device = Device::flex();
     let mut layers = workloads(&MobileNetV2Config::new(1000).init(&device), |model, x| {
         model.forward(x)
     });

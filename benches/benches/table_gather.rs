@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use approx_cpu::{Conv2dShape, LookupTable, MatmulShape, Padding2d, conv2d, matmul};
-use burn_approx_benches::{Arguments, measure};
+use burn_approx_benches::{Arguments, measure, random};
 use serde::Serialize;
 
 /// What one case does.
@@ -186,17 +186,6 @@ impl Work {
             }
         }
         sums
-    }
-}
-
-/// A generator of test data.
-fn random(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed;
-    move || {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
     }
 }
 

@@ -1,7 +1,7 @@
 //! Layers to measure: a shape of work as a drop-in layer with random weights, an input for it, and both ready to run.
 
 use burn::nn::PaddingConfig2d;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use burn_approx::convert::{ApproxConfig, ApproxLayer, approx_layers, calibrate, convert};
 use burn_approx::nn::conv::{Conv2d, Conv2dConfig};
 use burn_approx::nn::{Linear, LinearConfig};
@@ -16,6 +16,28 @@ pub enum Layer {
     Linear(Linear, Tensor<2>),
     /// A convolution.
     Conv2d(Conv2d, Tensor<4>),
+}
+
+/// What a layer computes.
+#[derive(Debug)]
+pub enum Output {
+    /// `[rows, columns]`.
+    Matrix(Tensor<2>),
+    /// `[batch, channels, height, width]`.
+    Images(Tensor<4>),
+}
+
+impl Output {
+    /// The values, once they are computed.
+    ///
+    /// # Panics
+    /// If they could not be.
+    pub fn into_data(self) -> TensorData {
+        match self {
+            Self::Matrix(values) => values.into_data(),
+            Self::Images(values) => values.into_data(),
+        }
+    }
 }
 
 impl Layer {
@@ -69,15 +91,11 @@ impl Layer {
     }
 
     /// One forward pass.
-    pub fn run(&self) {
-        match self {
-            Self::Linear(layer, input) => {
-                std::hint::black_box(layer.forward(input.clone()));
-            }
-            Self::Conv2d(layer, input) => {
-                std::hint::black_box(layer.forward(input.clone()));
-            }
-        }
+    pub fn run(&self) -> Output {
+        std::hint::black_box(match self {
+            Self::Linear(layer, input) => Output::Matrix(layer.forward(input.clone())),
+            Self::Conv2d(layer, input) => Output::Images(layer.forward(input.clone())),
+        })
     }
 
     /// The handle to the layer's approximation.

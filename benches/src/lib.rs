@@ -5,6 +5,7 @@
 //! do.
 
 pub mod layer;
+pub mod network;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -64,6 +65,57 @@ pub fn measure_in_turn(budget: Duration, works: &mut [Box<dyn FnMut() + '_>]) ->
         rounds += 1;
     }
     seconds.into_iter().map(Timing::of).collect()
+}
+
+/// Times work that a device does later than it is told to: `work` joins the device's queue, `wait` returns once the queue is
+/// empty.
+///
+/// A sample is several pieces of work between two waits, so that the wait itself hardly counts, and there are at least five
+/// samples, for about `budget`. What the work returns is held until the wait is over: a device need not compute what nobody
+/// holds. Before that, the work runs a few times uncounted, while kernels are compiled and the fastest of them found.
+pub fn measure_queued<R>(budget: Duration, mut work: impl FnMut() -> R, wait: impl Fn()) -> Timing {
+    const WARM_UP: usize = 3;
+    const SAMPLES: usize = 5;
+    /// As long as a sample should take at least, in seconds.
+    const SAMPLE: f64 = 0.02;
+    /// As many results as are held at a time.
+    const MOST_PIECES: f64 = 16.0;
+
+    let mut sample = |pieces: usize| {
+        wait();
+        let start = Instant::now();
+        let results: Vec<R> = (0..pieces).map(|_| work()).collect();
+        wait();
+        let seconds = start.elapsed().as_secs_f64();
+        drop(results);
+        seconds / pieces as f64
+    };
+    let warm = (0..WARM_UP)
+        .map(|_| sample(1))
+        .fold(f64::INFINITY, f64::min);
+    let pieces = (SAMPLE / warm).clamp(1.0, MOST_PIECES).ceil() as usize;
+    let begin = Instant::now();
+    let mut seconds = Vec::new();
+    while seconds.len() < SAMPLES || (begin.elapsed() < budget && seconds.len() < 1000) {
+        seconds.push(sample(pieces));
+    }
+    Timing::of(seconds)
+}
+
+/// A generator of test data, the same in every run.
+///
+/// ```
+/// let mut next = burn_approx_benches::random(1);
+/// assert_ne!(next(), next());
+/// ```
+pub fn random(seed: u64) -> impl FnMut() -> u64 {
+    let mut state = seed;
+    move || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
 }
 
 /// The arguments that every benchmark takes. Others, which `cargo bench` adds, are ignored.

@@ -66,7 +66,7 @@ fn case<'a>(name: impl Into<String>, run: impl FnMut() + 'a) -> Case<'a> {
 }
 
 fn layer<'a>(name: &str, workload: &Workload, config: ApproxConfig) -> Case<'a> {
-    let layer = Layer::converted(workload, &config, &Device::default());
+    let layer = Layer::converted(workload, &config, &Device::flex());
     layer.run();
     let plan = layer
         .handle()
@@ -75,13 +75,13 @@ fn layer<'a>(name: &str, workload: &Workload, config: ApproxConfig) -> Case<'a> 
         .expect("and has run");
     Case {
         rank: plan.products(),
-        ..case(format!("{name}, {plan}"), move || layer.run())
+        ..case(format!("{name}, {plan}"), move || drop(layer.run()))
     }
 }
 
 pub(crate) fn run(work: &'static str, workload: &Workload) -> Vec<Line> {
-    let float = Layer::float(workload, &Device::default());
-    let mut cases = vec![case("float32, by Burn", move || float.run())];
+    let float = Layer::float(workload, &Device::flex());
+    let mut cases = vec![case("float32, by Burn", move || drop(float.run()))];
     let bundled = |name, plan| ApproxConfig::bundled(name).with_plan(plan);
     for name in MULTIPLIERS {
         cases.push(layer(name, workload, bundled(name, PlanChoice::Factored)));

@@ -57,8 +57,8 @@ struct Case {
 pub(crate) fn run(work: &'static str, workload: &Workload) -> Sweep {
     let names = evoapprox::names().filter(|name| name.starts_with("mul8"));
     let cases: Vec<Case> = names.map(|name| Case::new(name, workload)).collect();
-    let float = Layer::float(workload, &Device::default());
-    let mut runs: Vec<Box<dyn FnMut() + '_>> = vec![Box::new(|| float.run())];
+    let float = Layer::float(workload, &Device::flex());
+    let mut runs: Vec<Box<dyn FnMut() + '_>> = vec![Box::new(|| drop(float.run()))];
     for case in &cases {
         let layers = [
             Some(&case.planned),
@@ -66,7 +66,7 @@ pub(crate) fn run(work: &'static str, workload: &Workload) -> Sweep {
             case.factored.as_ref(),
         ];
         for layer in layers.into_iter().flatten() {
-            runs.push(Box::new(|| layer.run()));
+            runs.push(Box::new(|| drop(layer.run())));
         }
     }
     let mut speeds = measure_in_turn(BUDGET, &mut runs)
@@ -105,7 +105,7 @@ impl Case {
         let products = products.into_iter().flatten().min();
         let by = |choice| {
             let config = ApproxConfig::bundled(name).with_plan(choice);
-            Layer::converted(workload, &config, &Device::default())
+            Layer::converted(workload, &config, &Device::flex())
         };
         Self {
             multiplier: name,
