@@ -1,0 +1,13 @@
+//! The commands, one file each: its arguments, and `run`.
+
+pub mod compare;
+pub mod export;
+pub mod factor;
+pub mod fit_htp;
+pub mod import;
+pub mod info;
+pub mod layer;
+pub mod list;
+pub mod metrics;
+pub mod plot;
+pub mod trace;

@@ -1,0 +1,69 @@
+//! Why a command did not end well, and the exit code for it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use approx_multiplier::MultiplierError;
+use approx_multiplier::import::ImportError;
+use burn_approx::ApproxError;
+
+/// Why a command did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Arguments that do not fit each other or name nothing.
+    #[error("{0}")]
+    Usage(String),
+    /// What was to be checked is not so.
+    #[error("{0}")]
+    Check(String),
+    /// A multiplier that cannot be had, or does not have what is asked of it.
+    #[error(transparent)]
+    Multiplier(#[from] MultiplierError),
+    /// A file that holds no multiplier.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A layer that cannot be computed.
+    #[error(transparent)]
+    Layer(#[from] ApproxError),
+    /// A file that cannot be read or written.
+    #[error("{path}: {problem}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Standard output cannot be written to.
+    #[error("the result cannot be printed: {0}")]
+    Print(std::io::Error),
+    /// A device that cannot be used.
+    #[error("device {device} cannot be used here: {reason}")]
+    Device {
+        /// Its name.
+        device: String,
+        /// What its driver says.
+        reason: String,
+    },
+    /// A plot that cannot be drawn.
+    #[error("the plot cannot be drawn: {0}")]
+    Plot(String),
+}
+
+impl CliError {
+    /// An error at a file.
+    pub fn file(path: &Path, problem: impl ToString) -> Self {
+        Self::File {
+            path: path.into(),
+            problem: problem.to_string(),
+        }
+    }
+
+    /// The exit code of the program.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Usage(_) => 2,
+            Self::Check(_) => 3,
+            _ => 1,
+        })
+    }
+}

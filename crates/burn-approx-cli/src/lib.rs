@@ -1,0 +1,41 @@
+//! The command `burn-approx`: a workbench for approximate multipliers.
+//!
+//! One file per command in `commands`; `layer` computes single layers, `plot` draws. Results go to standard output, as text or as
+//! JSON; notes, progress and errors to standard error.
+
+mod args;
+mod commands;
+mod device;
+mod error;
+mod files;
+mod layer;
+mod output;
+mod plot;
+mod progress;
+mod spec;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Args;
+use crate::output::Output;
+
+/// Does what the command line says. The exit code is 0 if that worked, 1 if not, 2 for a wrong command line, and 3 if what was to be
+/// checked is not so.
+///
+/// ```no_run
+/// // All that the program does.
+/// let code = burn_approx_cli::run();
+/// ```
+pub fn run() -> ExitCode {
+    let Args { json, command } = Args::parse();
+    let result = command.run(Output::new(json));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            Output::error(&error);
+            error.exit_code()
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! SPEC: how the command line names a multiplier.
+
+use std::path::Path;
+
+use approx_multiplier::import::{self, ImportOptions};
+use approx_multiplier::{Family, FamilySpecification, Multiplier, MultiplierSource, Signedness};
+use clap::Args;
+
+use crate::error::CliError;
+use crate::output::Output;
+
+/// What a file does not say about its multiplier.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct FileOptions {
+    /// Take the codes of a file as signed
+    #[arg(long, conflicts_with = "unsigned")]
+    pub signed: bool,
+
+    /// Take the codes of a file as unsigned
+    #[arg(long)]
+    pub unsigned: bool,
+
+    /// The first operand is the weight, not the activation
+    #[arg(long)]
+    pub swap_operands: bool,
+}
+
+impl FileOptions {
+    /// As the importers take them.
+    pub fn import_options(self) -> ImportOptions {
+        let signedness = match (self.signed, self.unsigned) {
+            (true, _) => Some(Signedness::Signed),
+            (_, true) => Some(Signedness::Unsigned),
+            _ => None,
+        };
+        ImportOptions {
+            signedness: signedness.map(|signedness| [signedness; 2]),
+            swap_operands: self.swap_operands,
+            ..ImportOptions::default()
+        }
+    }
+}
+
+/// The multiplier that a SPEC names. What had to be assumed is printed.
+pub fn resolve(spec: &str, options: FileOptions, output: Output) -> Result<Multiplier, CliError> {
+    if Path::new(spec).is_file() {
+        let imported = import::read(spec, &options.import_options())?;
+        for note in imported.notes {
+            output.note(format!("{spec}: {note}"));
+        }
+        return Ok(imported.multiplier);
+    }
+    if options.signed || options.unsigned {
+        return Err(CliError::Usage(format!(
+            "--signed and --unsigned belong to a file, and there is no file `{spec}`"
+        )));
+    }
+    let multiplier = named(spec)?;
+    Ok(match options.swap_operands {
+        true => multiplier.swapped(),
+        false => multiplier,
+    })
+}
+
+/// The multiplier of a SPEC that names no file.
+fn named(spec: &str) -> Result<Multiplier, CliError> {
+    let unknown = |error: &dyn std::fmt::Display| CliError::Usage(format!("`{spec}`: {error}"));
+    let family = spec.split(':').next().unwrap_or_default();
+    if family != "exact" && Family::NAMES.contains(&family) {
+        let specification: FamilySpecification = spec.parse().map_err(|error| unknown(&error))?;
+        return Ok(specification.multiplier()?);
+    }
+    match spec.parse::<MultiplierSource>() {
+        Ok(source) => Ok(source.resolve()?),
+        Err(_) if spec.contains(['/', '\\']) || Path::new(spec).extension().is_some() => {
+            Err(CliError::Usage(format!("there is no file `{spec}`")))
+        }
+        Err(error) => Err(unknown(&error)),
+    }
+}
+
+/// A range of codes, `LOW..=HIGH`.
+pub fn code_range(text: &str) -> Result<std::ops::RangeInclusive<i32>, String> {
+    let problem = || format!("`{text}` is not a range of codes such as -127..=127");
+    let (low, high) = text.split_once("..=").ok_or_else(problem)?;
+    let bound = |text: &str| text.trim().parse::<i32>().map_err(|_| problem());
+    let (low, high) = (bound(low)?, bound(high)?);
+    match low <= high {
+        true => Ok(low..=high),
+        false => Err(format!("the range {low}..={high} has no code")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_name_is_resolved() {
+        let output = Output::new(false);
+        for spec in [
+            "mul8s_1L2J",
+            "mul8u_17C8:sign-magnitude",
+            "htp:mul8s_1L2J",
+            "exact",
+            "exact:uint8,int8",
+            "drum:k=6,bits=8,unsigned",
+        ] {
+            resolve(spec, FileOptions::default(), output).unwrap();
+        }
+        let swapped = FileOptions {
+            swap_operands: true,
+            ..FileOptions::default()
+        };
+        let exact = resolve("exact:uint8,int4", swapped, output).unwrap();
+        assert_eq!((exact.activation().bits(), exact.weight().bits()), (4, 8));
+    }
+
+    #[test]
+    fn other_names_are_usage_errors_that_help() {
+        for (spec, expected) in [
+            ("mul8s_1L2", "mul8s_1L2J"),
+            ("missing.csv", "missing.csv"),
+            ("folder/missing", "no file"),
+            ("drum:k=99", "drum"),
+            ("", "nearest"),
+        ] {
+            let error = resolve(spec, FileOptions::default(), Output::new(false)).unwrap_err();
+            assert!(error.to_string().contains(expected), "{spec}: {error}");
+        }
+        let unsigned = FileOptions {
+            unsigned: true,
+            ..FileOptions::default()
+        };
+        assert!(resolve("exact", unsigned, Output::new(false)).is_err());
+    }
+
+    #[test]
+    fn ranges_of_codes() {
+        assert_eq!(code_range("-127..=127"), Ok(-127..=127));
+        for wrong in ["", "1", "1..2", "a..=b", "5..=4", "..=4", "99999999999..=4"] {
+            assert!(code_range(wrong).is_err(), "{wrong}");
+        }
+    }
+}

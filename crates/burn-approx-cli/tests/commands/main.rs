@@ -1,0 +1,8 @@
+//! Every command, run as the program that a user runs.
+
+mod bad_input;
+mod golden;
+mod layer;
+mod multipliers;
+mod plots;
+mod support;
