@@ -15,7 +15,7 @@ use crate::spec::FileOptions;
 /// Reads a multiplier from a file and writes it in this project's own format, which says everything about it.
 ///
 /// The file may be an array (.npy), a matrix as text (.csv, .txt, ..), raw little-endian integers (.bin), a C header with an
-/// array, C source or Verilog or BLIF of a circuit, or a file of this project (.json). Rows are the activation's codes.
+/// array, or a file of this project (.json). Rows are the activation's codes.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  burn-approx import mine.csv --unsigned --output mine.json\n\n\
