@@ -150,9 +150,8 @@ impl Codes {
     /// The bit pattern at a position of the tensor.
     pub(crate) fn pattern(&self, position: u32) -> u32 {
         let width = comptime!(32 / self.per_word);
-        let mask = comptime!(u32::MAX >> (32 - width));
         let word = self.words[(position / comptime!(self.per_word)) as usize];
-        (word >> ((position % comptime!(self.per_word)) * width)) & mask
+        (word >> ((position % comptime!(self.per_word)) * width)) & self.mask
     }
 
     /// The value of a bit pattern.

@@ -28,7 +28,7 @@ pub(crate) struct Limits {
 }
 
 /// Cubes for a device that does not say how many multiprocessors it has.
-const ASSUMED_MULTIPROCESSORS: usize = 32;
+const ASSUMED_MULTIPROCESSORS: usize = 128;
 
 impl Limits {
     /// The limits of a client's device.

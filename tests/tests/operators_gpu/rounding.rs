@@ -140,7 +140,11 @@ fn factors_around_two_to_the_eleventh(
         (shifted.unwrap(), PlanChoice::FactoredFloat32),
     ] {
         let (found, is_exact) = outputs(&layer, &multiplier, plan, target);
-        assert!(is_exact, "27 products of at most 4095 * 4 stay below 2^24");
+        // The correction for a weight's zero point is not split into digits; such plans do not call themselves exact.
+        assert_eq!(is_exact, !(tensor_float32 && wide_weight && zero != 0));
+        if !is_exact {
+            continue;
+        }
         let product = |a, b| multiplier.product(a, b).unwrap();
         let expected = layer.codes().outputs(&layer.geometry, product);
         assert_eq!(bits(&found), bits(&expected), "{}", multiplier.name());

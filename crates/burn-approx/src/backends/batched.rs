@@ -11,6 +11,8 @@ pub(super) struct BatchedMatmul {
     pub(super) output: Shape,
     /// The shape of each product.
     pub(super) shape: MatmulShape,
+    /// How many matrices the operands have.
+    counts: [usize; 2],
     /// The matrices of both operands that each product of the batch takes.
     pairs: Vec<(usize, usize)>,
 }
@@ -39,6 +41,7 @@ impl BatchedMatmul {
             return Self {
                 output,
                 shape,
+                counts: [1, 1],
                 pairs: vec![(0, 0)],
             };
         }
@@ -64,6 +67,7 @@ impl BatchedMatmul {
         Self {
             output,
             shape,
+            counts: [0, 1].map(|operand| leading.iter().map(|sizes| sizes[operand]).product()),
             pairs,
         }
     }
@@ -81,18 +85,15 @@ impl BatchedMatmul {
     }
 
     /// How many matrices the operands have.
+    #[cfg(feature = "gpu")]
     pub(super) fn matrix_counts(&self) -> [usize; 2] {
-        self.pairs
-            .iter()
-            .fold([0; 2], |[lefts, rights], (left, right)| {
-                [lefts.max(left + 1), rights.max(right + 1)]
-            })
+        self.counts
     }
 
     /// How many matrices the weight has.
     #[cfg(any(feature = "flex", feature = "ndarray"))]
     pub(super) fn weight_count(&self) -> usize {
-        self.matrix_counts()[1]
+        self.counts[1]
     }
 
     /// The pairs as a device takes them; `None` for a single product of the first matrices.

@@ -29,7 +29,8 @@ use crate::nn::LayerState;
 /// let x = Tensor::<2>::ones([2, 8], &device);
 /// calibrate(&layer, |layer| drop(layer.forward(x.clone())))?;
 /// let trace = trace(&layer, |layer| drop(layer.forward(x)))?;
-/// assert_eq!(trace.layers()[0].activation_counts(), [(127, 16)]);
+/// let (_code, times) = trace.layers()[0].activation_counts()[0];
+/// assert_eq!(times, 16); // all values were the same
 /// // trace.save("trace.json")?; and then: burn-approx metrics mul8s_1L2J --distribution trace.json
 /// # Ok::<(), burn_approx::ApproxError>(())
 /// ```

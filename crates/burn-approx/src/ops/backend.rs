@@ -20,7 +20,7 @@ use crate::ops::KeptWeight;
 #[cfg(feature = "gpu")]
 use crate::ops::conv2d_shape;
 use crate::plan::{
-    Engine, ExecutionPlan, Factors, Planned, Sums, TWO_TO_31, Target, Workload, plan,
+    Engine, ExecutionPlan, Factors, PlanKind, Planned, Sums, TWO_TO_31, Target, Workload, plan,
 };
 #[cfg(feature = "gpu")]
 use crate::plan::{corrected_sum, exact_depth};
@@ -177,7 +177,9 @@ impl ProductOperation {
             (Target::Gpu { .. }, Engine::Lookup) => drop(operation.multiplier.largest_entry()?),
             _ => {}
         }
-        if matches!(target, Target::Gpu { .. }) && operation.plan.engine() != Engine::Float32 {
+        let by_codes =
+            operation.plan.engine() != Engine::Float32 || operation.plan.kind() == PlanKind::Htp;
+        if sums == Sums::Real && target != Target::Host && by_codes {
             operation.check_code_sums()?;
         }
         Ok(operation)
@@ -214,14 +216,14 @@ impl ProductOperation {
         exact_depth(self.factors(), grids, &self.workload, self.target)
     }
 
-    /// Refuses sums of codes, which zero points are multiplied with, that might not fit in 32 bits.
+    /// Refuses sums of codes, which zero points are multiplied with, that a GPU's kernels cannot hold in 32 bits.
     fn check_code_sums(&self) -> Result<(), ApproxError> {
-        let largest = [self.activation, self.weight]
-            .map(|grid| f64::from(grid.high.max(-grid.low)))
-            .into_iter()
-            .fold(0.0, f64::max);
-        let products = self.workload.inner();
-        match products as f64 * largest < TWO_TO_31 {
+        if self.activation.symmetric && self.weight.symmetric {
+            return Ok(());
+        }
+        let (activation, weight) = self.multiplier.formats();
+        let largest = f64::from(activation.mask().max(weight.mask()));
+        match self.workload.inner() as f64 * largest < TWO_TO_31 {
             true => Ok(()),
             false => Err(self.sums_too_large(largest)),
         }

@@ -8,6 +8,19 @@ use crate::ops::{CodeGrid, FLOAT32_EXACT};
 /// The most partial sums that a sum is cut into to keep each exact: each is a pass over the result.
 const MOST_PARTS: usize = 16;
 
+/// The largest magnitude of a digit that values are split into for matrix units that round to TF32.
+const LARGEST_DIGIT: f64 = 1024.0;
+/// The largest integer up to which TF32 holds all.
+const TF32_EXACT: f64 = 2048.0;
+
+/// Whether a device's matrix units round to TF32.
+fn rounds_to_tf32(target: Target) -> bool {
+    target
+        == Target::Gpu {
+            tensor_float32: true,
+        }
+}
+
 /// How exact the float32 product of factors is on some device.
 pub(super) fn exactness(
     factors: &Factors,
@@ -48,6 +61,19 @@ pub(crate) fn exact_depth(
     if corrected >= TWO_TO_31 || inner as f64 * largest_weight > FLOAT32_EXACT {
         return None;
     }
+    let activations = factors
+        .extremes
+        .iter()
+        .map(|[activation, _]| largest(*activation));
+    if activations.fold(0.0, f64::max) > FLOAT32_EXACT {
+        return None;
+    }
+    // The correction for the weight's zero point is not split into digits.
+    let [activation, weight] = grids;
+    let correction = f64::from(activation.high - activation.low).max(largest(ends(weight)));
+    if rounds_to_tf32(target) && !weight.symmetric && correction > TF32_EXACT {
+        return None;
+    }
     let depth = FLOAT32_EXACT / largest_term(factors, grids, target);
     if depth >= inner as f64 {
         return Some(inner.max(1));
@@ -60,16 +86,14 @@ pub(crate) fn exact_depth(
     };
     let channels = depth as usize / taps;
     let parts = (inner / taps).div_ceil(channels.max(1));
-    (channels > 0 && parts <= MOST_PARTS).then_some(channels * taps)
+    let fits = ((parts * workload.outputs()) as f64) < TWO_TO_31;
+    (channels > 0 && parts <= MOST_PARTS && fits).then_some(channels * taps)
 }
 
 /// The most values that a GPU's float32 product makes of one value of an operand: one of each term, in digits where they are needed, and
 /// one for the zero points.
 pub(super) fn rows(factors: &Factors, target: Target) -> usize {
-    let digits = match target
-        == (Target::Gpu {
-            tensor_float32: true,
-        }) {
+    let digits = match rounds_to_tf32(target) {
         // Factors up to 2^24, of 10 bits each.
         true => 9,
         false => 1,
@@ -78,7 +102,7 @@ pub(super) fn rows(factors: &Factors, target: Target) -> usize {
         .extremes
         .iter()
         .flatten()
-        .any(|ends| largest(*ends) > 1024.0);
+        .any(|ends| largest(*ends) > LARGEST_DIGIT);
     factors.terms.len().max(1) * if in_digits { digits } else { 1 } + 1
 }
 
@@ -88,14 +112,11 @@ fn ends(grid: CodeGrid) -> (i64, i64) {
 
 /// A bound of what one product adds to a float32 sum on a GPU: all terms, the activation's factor less its value at the zero point.
 fn largest_term(factors: &Factors, [activation, weight]: [CodeGrid; 2], target: Target) -> f64 {
-    let tensor_float32 = target
-        == Target::Gpu {
-            tensor_float32: true,
-        };
-    // Of a value in digits, the digits' magnitudes add up to at most three times its own.
-    let digits = |largest: f64| match tensor_float32 && largest > f64::from(1 << 10) {
+    // Of a value in digits, the digits' magnitudes add up to at most three times the largest value's, and those of a
+    // difference to so much more than itself: two neighbours can have quite different digits.
+    let in_digits = |largest: f64| match rounds_to_tf32(target) && largest > LARGEST_DIGIT {
         true => 3.0 * largest,
-        false => largest,
+        false => 0.0,
     };
     let mut sum = 0.0;
     for (term, [values, weights]) in factors.terms.iter().zip(&factors.extremes) {
@@ -106,12 +127,12 @@ fn largest_term(factors: &Factors, [activation, weight]: [CodeGrid; 2], target: 
             }
             false => (values.1 - values.0).max(0) as f64,
         };
-        let scale = term.scale.unsigned_abs() as f64;
-        sum += scale * digits(varying) * digits(largest(*weights));
+        let scaled = term.scale.unsigned_abs() as f64 * largest(*weights);
+        sum += (varying + in_digits(largest(*values))) * scaled.max(in_digits(scaled));
     }
     if !weight.symmetric {
         // The correction for the weight's zero point.
-        sum += digits(f64::from(activation.high - activation.low)) * digits(largest(ends(weight)));
+        sum += f64::from(activation.high - activation.low) * largest(ends(weight));
     }
     sum.max(1.0)
 }

@@ -80,6 +80,19 @@ impl Routes {
         }
     }
 
+    /// The choices that can be forced.
+    fn choices(&self) -> Vec<String> {
+        PlanChoice::ALL
+            .into_iter()
+            .filter(|choice| {
+                choice
+                    .route()
+                    .is_some_and(|route| self.routes.contains(&route))
+            })
+            .map(|choice| choice.to_string())
+            .collect()
+    }
+
     /// The routes that are left by the user's choice.
     fn chosen(
         &self,
@@ -112,15 +125,7 @@ impl Routes {
             plan: choice,
             multiplier: multiplier.multiplier().name().to_string(),
             problem,
-            possible: PlanChoice::ALL
-                .into_iter()
-                .filter(|choice| {
-                    choice
-                        .route()
-                        .is_some_and(|route| self.routes.contains(&route))
-                })
-                .map(|choice| choice.to_string())
-                .collect(),
+            possible: self.choices(),
         })
     }
 }
@@ -226,9 +231,18 @@ pub(crate) fn plan(
         }
         Err(_) => seconds,
     };
+    let (choices, note) = (routes.choices(), routes.note);
     let factors = routes.factors.filter(|_| kind != PlanKind::Gather);
     if let Some(factors) = &factors {
         check_sums(&multiplier, factors, workload)?;
+    }
+    if multiplier.plan() == PlanChoice::Auto && matches!(exactness, Exactness::Float32 { .. }) {
+        return Err(ApproxError::ImpossiblePlan {
+            plan: PlanChoice::Auto,
+            multiplier: multiplier.multiplier().name().to_string(),
+            problem: format!("{}; what is left is not exact", note),
+            possible: choices,
+        });
     }
     let factored = factors.as_ref().filter(|_| kind == PlanKind::Factored);
     let plan = ExecutionPlan {

@@ -19,7 +19,7 @@
 
 use std::convert::Infallible;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use approx_multiplier::OperandFormat;
 use burn::backend::TensorMetadata;
@@ -70,32 +70,46 @@ struct Tables {
     vanish_at_zero: bool,
 }
 
+/// The tables of factors on a device, whole and in digits.
+type Made = Mutex<[Option<Arc<Tables>>; 2]>;
+
 fn tables(operation: &ProductOperation, device: &CubeDevice) -> Arc<Tables> {
     let factors = operation.factors();
-    let (activation_format, weight_format) = operation.multiplier.formats();
-    let tensor_float32 = operation.target
+    let in_digits = operation.target
         == Target::Gpu {
             tensor_float32: true,
         };
-    let made = factors.on_devices.get(device, || {
+    let made = checked(
+        factors
+            .on_devices
+            .get(device, || Ok::<Made, Infallible>(Made::default())),
+    );
+    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+    made[usize::from(in_digits)]
+        .get_or_insert_with(|| Arc::new(Tables::new(operation, device, in_digits)))
+        .clone()
+}
+
+impl Tables {
+    fn new(operation: &ProductOperation, device: &CubeDevice, in_digits: bool) -> Self {
+        let (activation_format, weight_format) = operation.multiplier.formats();
         let formats = [activation_format, weight_format];
         let FloatFactors {
             mut activation,
             mut weight,
-        } = FloatFactors::new(&factors.terms, formats, tensor_float32);
+        } = FloatFactors::new(&operation.factors().terms, formats, in_digits);
         let terms = activation.len();
         let vanish_at_zero = activation.iter().all(|values| values[0] == 0.0);
         activation.push(activation_format.codes().map(|code| code as f32).collect());
         weight.push(weight_format.codes().map(|code| -code as f32).collect());
         let client = device.client();
-        Ok::<_, Infallible>(Tables {
+        Self {
             activation: Table::new(&client, &activation, activation_format),
             weight: Table::new(&client, &weight, weight_format),
             terms,
             vanish_at_zero,
-        })
-    });
-    checked(made)
+        }
+    }
 }
 
 /// The rows of functions that an operation multiplies, and those that its constants need.

@@ -135,11 +135,13 @@ impl FloatFactors {
             weight: Vec::new(),
         };
         for term in terms {
+            // With the term's scale, which need not be a power of two.
+            let scaled: Vec<i64> = term.weight.iter().map(|value| term.scale * value).collect();
             for (activation_scale, activation) in digits(&term.activation, tensor_float32) {
-                for (weight_scale, weight) in digits(&term.weight, tensor_float32) {
-                    let scale = activation_scale * weight_scale * term.scale;
-                    let scaled = weight.iter().map(|value| (scale * value) as f32);
-                    factors.weight.push(scaled.collect());
+                for (weight_scale, weight) in digits(&scaled, tensor_float32) {
+                    let scale = activation_scale * weight_scale;
+                    let weight = weight.iter().map(|value| (scale * value) as f32);
+                    factors.weight.push(weight.collect());
                     factors
                         .activation
                         .push(activation.iter().map(|value| *value as f32).collect());
@@ -222,23 +224,49 @@ mod tests {
         assert_eq!(digits(&[2049], false), [(1, vec![2049])]);
     }
 
+    /// Whether TF32 holds a number: it has 10 bits of mantissa beside the leading one.
+    fn is_exact_in_tf32(value: f32) -> bool {
+        value.to_bits().trailing_zeros() >= 13
+    }
+
     #[test]
     fn float_factors_are_the_terms_whatever_the_digits() {
-        let term = FactorTerm {
-            scale: 3,
-            activation: vec![0, 2049, -4095, 2047],
-            weight: vec![4095, -2049, 0, 1],
-        };
         let formats = [OperandFormat::unsigned(2).unwrap(); 2];
-        for tensor_float32 in [false, true] {
-            let factors = FloatFactors::new(std::slice::from_ref(&term), formats, tensor_float32);
-            for (a, left) in term.activation.iter().enumerate() {
-                for (b, right) in term.weight.iter().enumerate() {
-                    let products = factors.activation.iter().zip(&factors.weight);
-                    let sum: f64 = products
-                        .map(|(u, v)| f64::from(u[a]) * f64::from(v[b]))
-                        .sum();
-                    assert_eq!(sum, (3 * left * right) as f64);
+        for (scale, activation, weight) in [
+            (3, vec![0, 2049, -4095, 2047], vec![4095, -2049, 0, 1]),
+            (17, vec![0, 1, -127, 5], vec![121, -121, 127, 2]),
+            (1, vec![1535, 1536, 1537, 0], vec![-127, 127, 3, 0]),
+        ] {
+            let term = FactorTerm {
+                scale,
+                activation,
+                weight,
+            };
+            for tensor_float32 in [false, true] {
+                let factors =
+                    FloatFactors::new(std::slice::from_ref(&term), formats, tensor_float32);
+                for (a, left) in term.activation.iter().enumerate() {
+                    for (b, right) in term.weight.iter().enumerate() {
+                        let products = factors.activation.iter().zip(&factors.weight);
+                        let sum: f64 = products
+                            .map(|(u, v)| f64::from(u[a]) * f64::from(v[b]))
+                            .sum();
+                        assert_eq!(sum, (scale * left * right) as f64);
+                    }
+                }
+                if tensor_float32 {
+                    assert!(
+                        factors
+                            .weight
+                            .iter()
+                            .flatten()
+                            .all(|value| is_exact_in_tf32(*value))
+                    );
+                    for values in &factors.activation {
+                        for zero in values {
+                            assert!(values.iter().all(|value| is_exact_in_tf32(value - zero)));
+                        }
+                    }
                 }
             }
         }
