@@ -231,8 +231,7 @@ pub(crate) fn plan(
         }
         Err(_) => seconds,
     };
-    let (choices, note) = (routes.choices(), routes.note);
-    let factors = routes.factors.filter(|_| kind != PlanKind::Gather);
+    let factors = routes.factors.clone().filter(|_| kind != PlanKind::Gather);
     if let Some(factors) = &factors {
         check_sums(&multiplier, factors, workload)?;
     }
@@ -240,8 +239,8 @@ pub(crate) fn plan(
         return Err(ApproxError::ImpossiblePlan {
             plan: PlanChoice::Auto,
             multiplier: multiplier.multiplier().name().to_string(),
-            problem: format!("{}; what is left is not exact", note),
-            possible: choices,
+            problem: format!("{}; what is left is not exact", routes.note),
+            possible: routes.choices(),
         });
     }
     let factored = factors.as_ref().filter(|_| kind == PlanKind::Factored);
