@@ -46,7 +46,7 @@ impl PackedCodes {
             bits,
             signed,
         };
-        crate::error::check_buffer("codes", codes.words(), &codes.handle)?;
+        crate::error::check_buffer::<u32>("codes", codes.words(), &codes.handle)?;
         Ok(codes)
     }
 

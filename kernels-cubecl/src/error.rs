@@ -153,13 +153,13 @@ pub(crate) fn check_length(
     }
 }
 
-/// Checks that a buffer holds as many 32-bit words as described.
-pub(crate) fn check_buffer(
+/// Checks that a buffer holds as many elements of type `T` as described.
+pub(crate) fn check_buffer<T>(
     operand: &'static str,
-    words: usize,
+    length: usize,
     handle: &Handle,
 ) -> Result<(), KernelError> {
-    let (expected, actual) = (4 * words as u64, handle.size_in_used());
+    let (expected, actual) = ((length * size_of::<T>()) as u64, handle.size_in_used());
     if actual < expected {
         return Err(KernelError::Buffer {
             operand,

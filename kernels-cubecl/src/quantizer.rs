@@ -4,6 +4,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use crate::error::{KernelError, check_buffer};
+use crate::kernels::float_bits::is_finite;
 
 /// The quantisers of a tensor: float32 `[3, channels]`, the scales, their reciprocals and the zero points (integers).
 ///
@@ -33,7 +34,7 @@ impl QuantizerBuffer {
                 parameter: "number of quantisers",
             });
         }
-        check_buffer("quantisers", 3 * channels, &parameters)?;
+        check_buffer::<f32>("quantisers", 3 * channels, &parameters)?;
         Ok(Self {
             parameters,
             channels,
@@ -139,12 +140,7 @@ impl Quantizers {
     /// Whether the scale and the zero point of a channel are finite.
     pub(crate) fn is_finite(&self, channel: u32) -> bool {
         let zero_point = self.parameters[(2u32 * self.channels + channel) as usize];
-        is_finite_number(self.parameters[channel as usize]) && is_finite_number(zero_point)
+        is_finite(u32::reinterpret(self.parameters[channel as usize]))
+            && is_finite(u32::reinterpret(zero_point))
     }
-}
-
-/// Whether a value is neither infinite nor a NaN, told by its bits: what comparisons make of a NaN differs between devices.
-#[cube]
-pub(crate) fn is_finite_number(value: f32) -> bool {
-    (u32::reinterpret(value) & 0x7f80_0000u32) != 0x7f80_0000u32
 }

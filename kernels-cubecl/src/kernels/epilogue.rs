@@ -11,12 +11,10 @@
 use cubecl::prelude::*;
 
 use crate::codes::Codes;
+use crate::kernels::float_bits::bits_unless;
 use crate::kernels::sums::{Sums, Total, TotalExpand};
 use crate::quantizer::Quantizers;
 use crate::wide::Wide;
-
-/// The bits of the NaN that is written where no number can be.
-const NAN_BITS: u32 = 0x7fc0_0000;
 
 /// What is done with sums.
 #[derive(CubeType, CubeLaunch)]
@@ -115,11 +113,7 @@ impl Epilogue {
                     Total::Real(total) => total.value - correction.to_f32(),
                 };
                 let scale = rescale.activation.scale(0u32) * rescale.weight.scale(channel);
-                select(
-                    poison == 0,
-                    u32::reinterpret(scale * value),
-                    NAN_BITS.runtime(),
-                )
+                bits_unless(poison != 0, scale * value)
             }
         }
     }

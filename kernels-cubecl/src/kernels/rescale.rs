@@ -9,8 +9,8 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{SIGN, bits_unless, is_nan};
-use crate::quantizer::{Quantizers, is_finite_number};
+use crate::kernels::float_bits::{SIGN, bits_unless, is_finite, is_nan};
+use crate::quantizer::Quantizers;
 use crate::wide::Wide;
 
 /// What the parts of a sum are.
@@ -66,8 +66,9 @@ pub(crate) fn rescale(
         };
         let activation_scale = activation.scale(0u32);
         let weight_scale = weight.scale(channel as u32);
-        let no_number =
-            not_a_number || !is_finite_number(activation_scale) || !is_finite_number(weight_scale);
+        let no_number = not_a_number
+            || !is_finite(u32::reinterpret(activation_scale))
+            || !is_finite(u32::reinterpret(weight_scale));
         output[ABSOLUTE_POS] = bits_unless(no_number, (activation_scale * weight_scale) * bracket);
     }
 }

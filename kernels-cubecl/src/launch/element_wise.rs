@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use super::check_count;
-use crate::error::KernelError;
+use crate::error::{KernelError, check_buffer};
 
 /// The units of a cube: what every device has.
 pub(super) const UNITS: usize = 256;
@@ -23,14 +23,7 @@ pub(super) fn buffer<T>(
     length: usize,
 ) -> Result<BufferArg, KernelError> {
     check_count(operand, length as u128)?;
-    let (expected, actual) = ((length * size_of::<T>()) as u64, handle.size_in_used());
-    if actual < expected {
-        return Err(KernelError::Buffer {
-            operand,
-            expected,
-            actual,
-        });
-    }
+    check_buffer::<T>(operand, length, handle)?;
     // SAFETY: the buffer holds the elements.
     Ok(unsafe { BufferArg::from_raw_parts(handle.clone(), length) })
 }

@@ -53,7 +53,7 @@ impl<'a> Prepared<'a> {
                 });
             }
             if let Some(poison) = operand.poison {
-                check_buffer("a poison flag", 1, poison)?;
+                check_buffer::<u32>("a poison flag", 1, poison)?;
             }
         }
         match output {

@@ -5,6 +5,8 @@ use std::ops::Range;
 use approx_cpu::MatmulShape;
 use burn::tensor::Shape;
 
+use crate::ops::shapes::matmul_shape;
+
 /// The plain products of a batched one.
 pub(super) struct BatchedMatmul {
     /// The shape of the whole result.
@@ -28,13 +30,8 @@ impl BatchedMatmul {
             inner: activation[rank - 1],
             columns: weight[rank - 1],
         };
-        let mut output: Vec<usize> = leading
-            .iter()
-            .map(|[left, right]| if *left == 1 { *right } else { *left })
-            .collect();
-        let batch: usize = output.iter().product();
-        output.extend([shape.rows, shape.columns]);
-        let output = Shape::from(output);
+        let output = matmul_shape(activation, weight);
+        let batch: usize = output.iter().take(rank - 2).product();
         if leading.iter().all(|[_, right]| *right == 1) {
             // One weight for the whole batch: a single product of all rows.
             shape.rows *= batch;

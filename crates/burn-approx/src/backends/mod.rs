@@ -21,6 +21,12 @@ use burn::tensor::Tensor;
 
 use crate::ops::{KeptWeight, ProductOperation};
 
+/// What the operators' callers have checked before: a failure here is a backend used directly with bad operands.
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
+fn checked<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// What was kept of an operation's weight, or is made of it now.
 fn kept<T: Any + Send + Sync>(operation: &ProductOperation, make: impl FnOnce() -> T) -> Arc<T> {
     let route = (operation.plan.kind(), operation.plan.engine());

@@ -18,7 +18,7 @@ use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::ops::KeptWeight;
 #[cfg(feature = "gpu")]
-use crate::ops::conv2d_shape;
+use crate::ops::shapes::{channels_along, conv2d_geometry, conv2d_output, matmul_shape};
 use crate::plan::{
     Engine, ExecutionPlan, Factors, PlanKind, Planned, Sums, TWO_TO_31, Target, Workload, plan,
 };
@@ -260,33 +260,6 @@ impl ProductOperation {
     }
 }
 
-/// The shape of a range per channel.
-#[cfg(feature = "gpu")]
-fn ranges_shape(values: &Shape, channel_axis: &Option<usize>) -> Shape {
-    Shape::from(vec![2, channel_axis.map_or(1, |axis| values[axis])])
-}
-
-/// The shape of a matrix product whose leading dimensions broadcast.
-#[cfg(feature = "gpu")]
-pub(crate) fn matmul_shape(activation: &Shape, weight: &Shape) -> Shape {
-    let rank = activation.num_dims();
-    let leading = activation.iter().zip(weight.iter()).take(rank - 2);
-    let mut shape: Vec<usize> = leading
-        .map(|(left, right)| if *left == 1 { *right } else { *left })
-        .collect();
-    shape.extend([activation[rank - 2], weight[rank - 1]]);
-    Shape::from(shape)
-}
-
-/// The shape of a convolution's result.
-#[cfg(feature = "gpu")]
-fn conv2d_output_shape(activation: &Shape, weight: &Shape, options: &ConvOptions<2>) -> Shape {
-    let shape = conv2d_shape(activation.dims(), weight.dims(), options)
-        .unwrap_or_else(|error| panic!("{error}"));
-    let [height, width] = shape.output();
-    Shape::from(vec![shape.batch, shape.out_channels, height, width])
-}
-
 /// The approximate operators of a backend.
 ///
 /// Users call the functions of [`ops`](crate::ops) or the layers of [`nn`](crate::nn); this trait is for who adds a
@@ -326,7 +299,7 @@ pub trait ApproxOps: Backend {
     ) -> FloatTensor<Self>;
 
     /// The smallest and largest value per channel, `[2, channels]`; NaN where a value is not finite.
-    #[fusion(dtype = values, shape = ranges_shape(values, channel_axis))]
+    #[fusion(dtype = values, shape = Shape::from(vec![2, channels_along(values, *channel_axis).0]))]
     fn observe_ranges(values: FloatTensor<Self>, channel_axis: Option<usize>) -> FloatTensor<Self>;
 
     /// The counts of `values` in the bins of [`approx_cpu::observe::histogram`], `[bins]`; NaN if any is not finite.
@@ -346,7 +319,7 @@ pub trait ApproxOps: Backend {
 
     /// The same for a convolution of `[batch, in, height, width]` with `[out, in / groups, height, width]`. A padded tap
     /// holds the code of the real value 0 and is multiplied like any other.
-    #[fusion(dtype = activation, shape = conv2d_output_shape(activation, weight, options))]
+    #[fusion(dtype = activation, shape = conv2d_output(conv2d_geometry(activation, weight, options)))]
     fn approx_conv2d(
         activation: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -365,7 +338,7 @@ pub trait ApproxOps: Backend {
     ) -> IntTensor<Self>;
 
     /// The same for a convolution; padded taps hold the code `padding_code`.
-    #[fusion(dtype = DType::I32, shape = conv2d_output_shape(activation, weight, options))]
+    #[fusion(dtype = DType::I32, shape = conv2d_output(conv2d_geometry(activation, weight, options)))]
     fn accumulate_conv2d(
         activation: IntTensor<Self>,
         weight: IntTensor<Self>,

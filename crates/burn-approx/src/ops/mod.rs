@@ -11,6 +11,8 @@ mod backend;
 mod functions;
 pub(crate) mod generic;
 mod kept;
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
+pub(crate) mod shapes;
 
 pub use backend::{ApproxOps, CodeGrid, ProductOperation};
 pub(crate) use functions::{

@@ -2,20 +2,21 @@
 
 use approx_multiplier::OperandFormat;
 use burn::backend::TensorMetadata;
+use burn::tensor::DType;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::cast;
 use burn_cubecl::tensor::CubeTensor;
-use kernels_cubecl::{Operand, Output, Words};
+use kernels_cubecl::{Operand, Output, PackedCodes, Words};
 
-use super::buffers::{contiguous, length};
-use super::checked;
-use super::product::{Multiplication, conv2d_problem, geometry, launch_matmul, output_shape};
+use super::buffers::{contiguous, length, tensor};
+use super::product::{Multiplication, conv2d_problem, launch_matmul};
 use crate::backends::batched::BatchedMatmul;
+use crate::backends::checked;
 use crate::ops::ProductOperation;
+use crate::ops::shapes::{conv2d_geometry, conv2d_output};
 
 /// Codes in 32 bits, as patterns of a format.
-fn packed(codes: CubeTensor, format: OperandFormat) -> kernels_cubecl::PackedCodes {
+fn packed(codes: CubeTensor, format: OperandFormat) -> PackedCodes {
     let codes = contiguous(cast(codes, DType::I32));
     let (bits, signed) = (format.bits().into(), format.is_signed());
     checked(kernels_cubecl::pack(
@@ -27,9 +28,17 @@ fn packed(codes: CubeTensor, format: OperandFormat) -> kernels_cubecl::PackedCod
     ))
 }
 
-fn int_tensor(beside: &CubeTensor, handle: cubecl::server::Handle, shape: Shape) -> CubeTensor {
-    let (client, device) = (beside.client.clone(), beside.device.clone());
-    CubeTensor::new_contiguous(client, device, shape, handle, DType::I32)
+/// The codes of both operands of a product.
+fn packed_operands(
+    activation: CubeTensor,
+    weight: CubeTensor,
+    operation: &ProductOperation,
+) -> [PackedCodes; 2] {
+    let (activation_format, weight_format) = operation.multiplier.formats();
+    [
+        packed(activation, activation_format),
+        packed(weight, weight_format),
+    ]
 }
 
 pub(super) fn matmul(
@@ -39,11 +48,7 @@ pub(super) fn matmul(
 ) -> CubeTensor {
     let batched = BatchedMatmul::new(&activation.shape(), &weight.shape());
     let beside = activation.clone();
-    let (activation_format, weight_format) = operation.multiplier.formats();
-    let codes = [
-        packed(activation, activation_format),
-        packed(weight, weight_format),
-    ];
+    let codes = packed_operands(activation, weight, operation);
     let sums = launch_matmul(
         &beside,
         &batched,
@@ -51,7 +56,7 @@ pub(super) fn matmul(
         Multiplication::of(operation, &beside.device).product(Words::One),
         Output::Accumulators { padding_code: 0 },
     );
-    int_tensor(&beside, sums, batched.output)
+    tensor(&beside, sums, batched.output, DType::I32)
 }
 
 pub(super) fn conv2d(
@@ -61,13 +66,9 @@ pub(super) fn conv2d(
     operation: &ProductOperation,
     options: &ConvOptions<2>,
 ) -> CubeTensor {
-    let shape = geometry(&activation, &weight, options);
+    let shape = conv2d_geometry(&activation.shape(), &weight.shape(), options);
     let beside = activation.clone();
-    let (activation_format, weight_format) = operation.multiplier.formats();
-    let codes = [
-        packed(activation, activation_format),
-        packed(weight, weight_format),
-    ];
+    let codes = packed_operands(activation, weight, operation);
     let sums = kernels_cubecl::conv2d(
         &beside.client,
         conv2d_problem(shape),
@@ -75,5 +76,5 @@ pub(super) fn conv2d(
         Multiplication::of(operation, &beside.device).product(Words::One),
         Output::Accumulators { padding_code },
     );
-    int_tensor(&beside, checked(sums), output_shape(shape))
+    tensor(&beside, checked(sums), conv2d_output(shape), DType::I32)
 }

@@ -5,10 +5,12 @@ use burn::backend::TensorMetadata;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
+use cubecl::server::Handle;
 use kernels_cubecl::{EncodedCodes, Operand, Quantization, QuantizerBuffer};
 
-use super::checked;
+use crate::backends::checked;
 use crate::ops::CodeGrid;
+use crate::ops::shapes::channels_along;
 
 /// A tensor whose elements lie in memory row by row, as kernels take them.
 pub(super) fn contiguous(tensor: CubeTensor) -> CubeTensor {
@@ -20,14 +22,20 @@ pub(super) fn length(tensor: &CubeTensor) -> usize {
     tensor.shape().num_elements()
 }
 
-/// A buffer on the device of another tensor as a float32 tensor.
-pub(super) fn float_tensor(
+/// A buffer on the device of another tensor as a tensor.
+pub(super) fn tensor(
     beside: &CubeTensor,
-    handle: cubecl::server::Handle,
+    handle: Handle,
     shape: Shape,
+    dtype: DType,
 ) -> CubeTensor {
     let (client, device) = (beside.client.clone(), beside.device.clone());
-    CubeTensor::new_contiguous(client, device, shape, handle, DType::F32)
+    CubeTensor::new_contiguous(client, device, shape, handle, dtype)
+}
+
+/// The same as a float32 tensor.
+pub(super) fn float_tensor(beside: &CubeTensor, handle: Handle, shape: Shape) -> CubeTensor {
+    tensor(beside, handle, shape, DType::F32)
 }
 
 /// A quantiser's parameters, `[3, channels]`.
@@ -49,10 +57,7 @@ pub(super) fn quantization<'a>(
 ) -> Quantization<'a> {
     Quantization {
         quantizer,
-        inner: match grid.channel_axis {
-            Some(axis) => shape.iter().skip(axis + 1).product(),
-            None => 1,
-        },
+        inner: channels_along(shape, grid.channel_axis).1,
         low: grid.low,
         high: grid.high,
     }

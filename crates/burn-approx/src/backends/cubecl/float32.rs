@@ -37,8 +37,8 @@ use kernels_cubecl::{
 };
 
 use super::buffers::{contiguous, float_tensor, length, quantization, quantizer_buffer};
-use super::checked;
 use super::tables::FloatFactors;
+use crate::backends::checked;
 use crate::backends::kept;
 use crate::ops::generic::{along, row};
 use crate::ops::{CodeGrid, ProductOperation};

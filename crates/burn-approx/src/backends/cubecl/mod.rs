@@ -18,8 +18,12 @@ use burn::tensor::Shape;
 use burn::tensor::ops::ConvOptions;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{Cube, CubeBackend};
+use cubecl::server::Handle;
+use kernels_cubecl::{KernelError, Quantization};
 
 use self::buffers::{contiguous, float_tensor, length, quantization, quantizer_buffer};
+use crate::backends::checked;
+use crate::ops::shapes::channels_along;
 use crate::ops::{ApproxOps, CodeGrid, ProductOperation};
 use crate::plan::{Engine, PlanKind};
 
@@ -36,9 +40,17 @@ fn is_float32_product(operation: &ProductOperation, operands: [&CubeTensor; 2]) 
         && operands.iter().all(|operand| length(operand) > 0)
 }
 
-/// Kernels check what they are launched with; what can be wrong was checked by the operators' callers before.
-fn checked<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}"))
+/// Applies a quantiser's map to every value.
+fn map_values(
+    values: CubeTensor,
+    quantizer: CubeTensor,
+    grid: CodeGrid,
+    map: impl FnOnce(&CubeTensor, Quantization<'_>) -> Result<Handle, KernelError>,
+) -> CubeTensor {
+    let values = contiguous(values);
+    let quantizer = quantizer_buffer(quantizer, grid);
+    let mapped = map(&values, quantization(&quantizer, grid, &values.shape()));
+    float_tensor(&values, checked(mapped), values.shape())
 }
 
 impl ApproxOps for CubeBackend {
@@ -47,12 +59,9 @@ impl ApproxOps for CubeBackend {
         quantizer: FloatTensor<Self>,
         grid: CodeGrid,
     ) -> FloatTensor<Self> {
-        let values = contiguous(values);
-        let quantizer = quantizer_buffer(quantizer, grid);
-        let map = quantization(&quantizer, grid, &values.shape());
-        let codes =
-            kernels_cubecl::shifted_codes(&values.client, &values.handle, length(&values), map);
-        float_tensor(&values, checked(codes), values.shape())
+        map_values(values, quantizer, grid, |values, map| {
+            kernels_cubecl::shifted_codes(&values.client, &values.handle, length(values), map)
+        })
     }
 
     fn fake_quantize(
@@ -60,12 +69,9 @@ impl ApproxOps for CubeBackend {
         quantizer: FloatTensor<Self>,
         grid: CodeGrid,
     ) -> FloatTensor<Self> {
-        let values = contiguous(values);
-        let quantizer = quantizer_buffer(quantizer, grid);
-        let map = quantization(&quantizer, grid, &values.shape());
-        let mapped =
-            kernels_cubecl::fake_quantize(&values.client, &values.handle, length(&values), map);
-        float_tensor(&values, checked(mapped), values.shape())
+        map_values(values, quantizer, grid, |values, map| {
+            kernels_cubecl::fake_quantize(&values.client, &values.handle, length(values), map)
+        })
     }
 
     fn mask_clipped(
@@ -74,26 +80,17 @@ impl ApproxOps for CubeBackend {
         quantizer: FloatTensor<Self>,
         grid: CodeGrid,
     ) -> FloatTensor<Self> {
-        let (values, gradient) = (contiguous(values), contiguous(gradient));
-        let quantizer = quantizer_buffer(quantizer, grid);
-        let map = quantization(&quantizer, grid, &values.shape());
-        let masked = kernels_cubecl::mask_clipped(
-            &values.client,
-            &values.handle,
-            &gradient.handle,
-            length(&values),
-            map,
-        );
-        float_tensor(&values, checked(masked), values.shape())
+        let gradient = contiguous(gradient).handle;
+        map_values(values, quantizer, grid, |values, map| {
+            let (client, length) = (&values.client, length(values));
+            kernels_cubecl::mask_clipped(client, &values.handle, &gradient, length, map)
+        })
     }
 
     fn observe_ranges(values: FloatTensor<Self>, channel_axis: Option<usize>) -> FloatTensor<Self> {
         let values = contiguous(values);
         let shape = values.shape();
-        let (channels, inner) = match channel_axis {
-            Some(axis) => (shape[axis], shape.iter().skip(axis + 1).product()),
-            None => (1, 1),
-        };
+        let (channels, inner) = channels_along(&shape, channel_axis);
         let ranges = kernels_cubecl::ranges(
             &values.client,
             &values.handle,

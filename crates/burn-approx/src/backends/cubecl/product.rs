@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use approx_cpu::{Conv2dShape, MatmulShape};
 use burn::backend::TensorMetadata;
-use burn::tensor::Shape;
 use burn::tensor::ops::ConvOptions;
 use burn_cubecl::CubeDevice;
 use burn_cubecl::tensor::CubeTensor;
@@ -15,10 +14,11 @@ use kernels_cubecl::{
 };
 
 use super::buffers::{encoded, float_tensor, operand, quantizer_buffer};
-use super::{checked, tables};
+use super::tables;
 use crate::backends::batched::BatchedMatmul;
-use crate::backends::kept;
-use crate::ops::{ProductOperation, conv2d_shape};
+use crate::backends::{checked, kept};
+use crate::ops::ProductOperation;
+use crate::ops::shapes::{conv2d_geometry, conv2d_output};
 use crate::plan::{Engine, PlanKind, TWO_TO_31};
 
 /// What one operand contributes to a product.
@@ -152,24 +152,6 @@ pub(super) fn conv2d_problem(shape: Conv2dShape) -> Conv2dProblem {
     }
 }
 
-/// The shape of a convolution's result.
-pub(super) fn output_shape(shape: Conv2dShape) -> Shape {
-    let [height, width] = shape.output();
-    Shape::from(vec![shape.batch, shape.out_channels, height, width])
-}
-
-pub(super) fn geometry(
-    activation: &CubeTensor,
-    weight: &CubeTensor,
-    options: &ConvOptions<2>,
-) -> Conv2dShape {
-    checked(conv2d_shape(
-        activation.shape().dims(),
-        weight.shape().dims(),
-        options,
-    ))
-}
-
 pub(super) fn matmul(
     activation: CubeTensor,
     weight: CubeTensor,
@@ -196,7 +178,7 @@ pub(super) fn conv2d(
     operation: &ProductOperation,
     options: &ConvOptions<2>,
 ) -> CubeTensor {
-    let shape = geometry(&activation, &weight, options);
+    let shape = conv2d_geometry(&activation.shape(), &weight.shape(), options);
     let beside = activation.clone();
     let operands = Operands::new(activation, weight, quantizers, operation);
     let values = kernels_cubecl::conv2d(
@@ -206,5 +188,5 @@ pub(super) fn conv2d(
         Multiplication::of(operation, &beside.device).product(words(operation)),
         operands.output(),
     );
-    float_tensor(&beside, checked(values), output_shape(shape))
+    float_tensor(&beside, checked(values), conv2d_output(shape))
 }

@@ -8,7 +8,7 @@ use approx_multiplier::{Definition, Feature, HtpModel, OperandFormat};
 use burn_cubecl::CubeDevice;
 use kernels_cubecl::{DeviceFactors, DeviceTable};
 
-use super::checked;
+use crate::backends::checked;
 use crate::ops::ProductOperation;
 
 /// The table of products of a lookup plan.

@@ -6,10 +6,12 @@ use burn::backend::tensor::IntTensor;
 use burn::backend::{Backend, TensorMetadata, read_sync};
 use burn::tensor::TensorData;
 
+use super::lookup_table;
 use super::patterns::Patterns;
-use super::{checked, lookup_table, output_shape};
 use crate::backends::batched::BatchedMatmul;
+use crate::backends::checked;
 use crate::ops::ProductOperation;
+use crate::ops::shapes::conv2d_output;
 use crate::plan::Engine;
 
 fn integers(sums: Accumulators) -> Vec<i64> {
@@ -119,7 +121,7 @@ pub(super) fn conv2d<B: Backend>(
         }
     });
     B::int_from_data(
-        TensorData::new(integers(sums), output_shape(shape)),
+        TensorData::new(integers(sums), conv2d_output(shape)),
         &device,
     )
 }

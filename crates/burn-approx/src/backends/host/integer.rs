@@ -8,10 +8,11 @@ use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 
 use super::weight::{Channels, Codes, rescale};
-use super::{HostBackend, checked, float_tensor, layout, output_shape, poisoned, quantizer_of};
+use super::{HostBackend, float_tensor, layout, poisoned, quantizer_of};
 use crate::backends::batched::BatchedMatmul;
-use crate::backends::kept;
+use crate::backends::{checked, kept};
 use crate::ops::ProductOperation;
+use crate::ops::shapes::conv2d_output;
 
 /// A weight in the kernels' layout.
 struct Packed<W> {
@@ -79,7 +80,7 @@ pub(super) fn conv2d<B: HostBackend>(
     shape: Conv2dShape,
 ) -> FloatTensor<B> {
     let device = activation.device();
-    let output = output_shape(shape);
+    let output = conv2d_output(shape);
     let factors = operation.factors();
     let kernels = kept(operation, || {
         let layout = layout::<B>(weight_quantizer, operation.weight, &weight.shape())?;

@@ -8,12 +8,11 @@ use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 
 use super::weight::{Channels, needs_activation_sums, rescale};
-use super::{
-    HostBackend, checked, float_tensor, layout, lookup_table, output_shape, poisoned, quantizer_of,
-};
+use super::{HostBackend, float_tensor, layout, lookup_table, poisoned, quantizer_of};
 use crate::backends::batched::BatchedMatmul;
-use crate::backends::kept;
+use crate::backends::{checked, kept};
 use crate::ops::ProductOperation;
+use crate::ops::shapes::conv2d_output;
 
 /// A weight's patterns, its quantisers, and the sums of the codes of each output channel; `None` if it cannot be quantised.
 type Weight = Option<(Vec<u8>, Vec<ChannelQuantizer>, Vec<i64>)>;
@@ -98,7 +97,7 @@ pub(super) fn conv2d<B: HostBackend>(
     shape: Conv2dShape,
 ) -> FloatTensor<B> {
     let device = activation.device();
-    let output = output_shape(shape);
+    let output = conv2d_output(shape);
     let (format, weight_format) = operation.multiplier.formats();
     let weight = kept(operation, || {
         let (patterns, channels) = weight_patterns::<B>(weight, weight_quantizer, operation)?;

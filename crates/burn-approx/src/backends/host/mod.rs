@@ -8,17 +8,18 @@ mod lookup;
 mod patterns;
 mod weight;
 
+use approx_cpu::LookupTable;
 use approx_cpu::observe::{self, histogram};
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
-use approx_cpu::{Conv2dShape, LookupTable};
 use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Shape, TensorData};
 
-use crate::backends::kept;
+use crate::backends::{checked, kept};
 use crate::ops::generic::{Contraction, WeightFactors};
-use crate::ops::{ApproxOps, CodeGrid, ProductOperation, conv2d_shape};
+use crate::ops::shapes::{channels_along, conv2d_geometry};
+use crate::ops::{ApproxOps, CodeGrid, ProductOperation};
 use crate::plan::Engine;
 use crate::quantization::channel_quantizers;
 
@@ -121,10 +122,7 @@ impl<B: HostBackend> ApproxOps for B {
 
     fn observe_ranges(values: FloatTensor<B>, channel_axis: Option<usize>) -> FloatTensor<B> {
         let (shape, device) = (values.shape(), values.device());
-        let (channels, inner) = match channel_axis {
-            Some(axis) => (shape[axis], shape.iter().skip(axis + 1).product()),
-            None => (1, 1),
-        };
+        let (channels, inner) = channels_along(&shape, channel_axis);
         let ranges = B::read(values, |values| observe::ranges(values, channels, inner));
         let rows = ranges
             .iter()
@@ -166,7 +164,7 @@ impl<B: HostBackend> ApproxOps for B {
         operation: ProductOperation,
         options: ConvOptions<2>,
     ) -> FloatTensor<B> {
-        let shape = geometry(&activation.shape(), &weight.shape(), &options);
+        let shape = conv2d_geometry(&activation.shape(), &weight.shape(), &options);
         let quantizers = [activation_quantizer, weight_quantizer];
         match operation.plan.engine() {
             Engine::Integer => {
@@ -197,24 +195,9 @@ impl<B: HostBackend> ApproxOps for B {
         operation: ProductOperation,
         options: ConvOptions<2>,
     ) -> IntTensor<B> {
-        let shape = geometry(&activation.shape(), &weight.shape(), &options);
+        let shape = conv2d_geometry(&activation.shape(), &weight.shape(), &options);
         accumulate::conv2d::<B>(activation, weight, padding_code, &operation, shape)
     }
-}
-
-/// What the operators' callers have checked before: a failure here is a backend used directly with bad shapes.
-fn checked<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn geometry(activation: &Shape, weight: &Shape, options: &ConvOptions<2>) -> Conv2dShape {
-    checked(conv2d_shape(activation.dims(), weight.dims(), options))
-}
-
-/// The shape of a convolution's result.
-fn output_shape(shape: Conv2dShape) -> Shape {
-    let [height, width] = shape.output();
-    Shape::from(vec![shape.batch, shape.out_channels, height, width])
 }
 
 /// The table of an operation; that there is one was checked when the operation was made.
