@@ -3,6 +3,8 @@
 use cubecl::prelude::*;
 
 use crate::error::KernelError;
+use crate::kernels::epilogue::FLAG_BYTES;
+use crate::kernels::tile::{TileSize, UNITS};
 
 /// Whether a device has matrix units for TF32, which CubeCL's products of float32 matrices then use: they round operands to 11
 /// significant bits.
@@ -13,6 +15,24 @@ use crate::error::KernelError;
 /// ```
 pub fn has_tensor_float32(client: &Client) -> bool {
     client.properties().supports_type(tf32::elem_type_native())
+}
+
+/// The most buffers that a kernel here is given: two operands, a table, two quantisers, two flags, pairs, a result and the scalars.
+pub(crate) const MOST_BUFFERS: usize = 10;
+
+/// Checks that every kernel here runs on a device. (What WebGPU promises, 8 buffers, is too little; most adapters have more.)
+///
+/// ```no_run
+/// let client = cubecl::Device::default().client();
+/// kernels_cubecl::check_device(&client)?;
+/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// ```
+///
+/// # Errors
+/// [`KernelError::Device`] with what there is too little of.
+pub fn check_device(client: &Client) -> Result<(), KernelError> {
+    let largest_tiles = TileSize::Large.bytes() + FLAG_BYTES;
+    Limits::of(client).check(UNITS * UNITS, largest_tiles, MOST_BUFFERS)
 }
 
 /// The limits of a device that kernels are fitted to.
@@ -79,5 +99,31 @@ impl Limits {
         let per_multiprocessor = (self.shared_memory / shared_memory.max(1)).clamp(1, 8);
         let multiprocessors = self.multiprocessors.unwrap_or(ASSUMED_MULTIPROCESSORS);
         self.grid(count.min(multiprocessors * per_multiprocessor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_device_lacks_is_named() {
+        let webgpu = Limits {
+            shared_memory: 16 << 10,
+            multiprocessors: None,
+            cubes: 65_535,
+            units: 256,
+            buffers: 8,
+        };
+        let needed = TileSize::Large.bytes() + FLAG_BYTES;
+        assert_eq!(webgpu.check(UNITS * UNITS, needed, 8), Ok(()));
+        assert_eq!(
+            webgpu.check(UNITS * UNITS, needed, MOST_BUFFERS),
+            Err(KernelError::Device {
+                resource: "buffers per kernel",
+                needed: MOST_BUFFERS,
+                available: 8,
+            })
+        );
     }
 }

@@ -20,7 +20,7 @@ mod quantizer;
 pub mod wide;
 
 pub use codes::PackedCodes;
-pub use device::has_tensor_float32;
+pub use device::{check_device, has_tensor_float32};
 pub use error::KernelError;
 pub use launch::{
     Conv2dProblem, EncodedCodes, EncodedFactors, FactorElement, FactorLayout, FactorTables,

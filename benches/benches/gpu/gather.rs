@@ -1,18 +1,23 @@
 //! Products looked up in a table of no structure, on uniformly random codes: the library's kernels beside a plain one.
 
 use approx_cpu::Conv2dShape;
-use approx_multiplier::{Multiplier, OperandFormat};
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Int, Tensor, TensorData};
-use burn_approx::PreparedMultiplier;
-use burn_approx::ops::{conv2d_accumulators, matmul_accumulators};
-use burn_approx::plan::{PlanChoice, Workload};
+use burn_approx::plan::Workload;
 use burn_approx_benches::random;
+use cubecl::client::Client;
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+use kernels_cubecl::{
+    Conv2dProblem, DeviceTable, MatmulProblem, Operand, Output, PackedCodes, ScalarProduct, Words,
+    conv2d, matmul,
+};
 
 use crate::plain_gather::PlainGather;
 use crate::report::{Goal, Operation};
 use crate::session::{Session, Work};
 use crate::works::describe;
+
+/// The width of codes.
+const BITS: u32 = 8;
 
 const GOAL: Goal = Goal {
     operations_per_second: Some(3e12),
@@ -25,10 +30,18 @@ struct Codes {
     weight: Vec<i32>,
 }
 
-/// A product by the library.
-enum Library {
-    Matmul([Tensor<2, Int>; 2]),
-    Conv2d(Conv2dShape, [Tensor<4, Int>; 2]),
+/// A product by the library's kernels. Codes are packed beforehand, as those of a layer's weight are.
+struct Library {
+    client: Client,
+    problem: Problem,
+    activation: PackedCodes,
+    weight: PackedCodes,
+    results: usize,
+}
+
+enum Problem {
+    Matmul(MatmulProblem<'static>),
+    Conv2d(Conv2dProblem),
 }
 
 /// The shape of a product of matrices, its patterns, and where its sums are among those of the layer.
@@ -64,7 +77,7 @@ pub(crate) fn run(session: &mut Session) {
         }
         let codes = Codes::random(&workload, &mut next);
         let unfolded = Unfolded::new(&workload, &codes);
-        let library = Library::new(&workload, codes, session);
+        let library = Library::new(session.client(), &workload, &codes);
         let mut measured_plain = false;
         for (name, entries) in &tables {
             let plain = PlainGather::new(
@@ -80,13 +93,13 @@ pub(crate) fn run(session: &mut Session) {
                 session.measure(&work, "plain 16x16 tiles", None, || plain.launch());
                 measured_plain = true;
             }
-            let format = OperandFormat::INT8;
-            let multiplier = Multiplier::from_slice("random", format, format, entries)
-                .expect("one entry for each pair of 8-bit codes");
-            let multiplier = PreparedMultiplier::new(multiplier).with_plan(PlanChoice::Gather);
-            let sums: Vec<i32> = library.sums(&multiplier).into_data().iter().collect();
-            assert!(sums == expected, "both kernels give the same sums");
-            session.measure(&work, name, Some(GOAL), || library.sums(&multiplier));
+            let table = DeviceTable::new(session.client(), entries, BITS, BITS)
+                .expect("one entry for each pair of codes");
+            assert!(
+                library.read(library.launch(&table)) == expected,
+                "both kernels give the same sums"
+            );
+            session.measure(&work, name, Some(GOAL), || library.launch(&table));
         }
     }
 }
@@ -102,52 +115,56 @@ impl Codes {
 }
 
 impl Library {
-    fn new(workload: &Workload, codes: Codes, session: &Session) -> Self {
-        let Codes { activation, weight } = codes;
-        let device = session.device();
-        match *workload {
-            Workload::Matmul(shape) => {
-                let matrix = |codes, dims: [usize; 2]| {
-                    Tensor::<2, Int>::from_data(TensorData::new(codes, dims), device)
-                };
-                Self::Matmul([
-                    matrix(activation, [shape.rows, shape.inner]),
-                    matrix(weight, [shape.inner, shape.columns]),
-                ])
-            }
-            Workload::Conv2d(shape) => {
-                let images = |codes, channels: [usize; 2], [height, width]: [usize; 2]| {
-                    let dims = [channels[0], channels[1], height, width];
-                    Tensor::<4, Int>::from_data(TensorData::new(codes, dims), device)
-                };
-                let operands = [
-                    images(activation, [shape.batch, shape.in_channels], shape.input),
-                    images(
-                        weight,
-                        [shape.out_channels, shape.in_channels],
-                        shape.kernel,
-                    ),
-                ];
-                Self::Conv2d(shape, operands)
-            }
+    fn new(client: &Client, workload: &Workload, codes: &Codes) -> Self {
+        let packed = |codes: &[i32]| {
+            PackedCodes::from_codes(client, codes, BITS, true).expect("codes of 8 bits")
+        };
+        let problem = match *workload {
+            Workload::Matmul(shape) => Problem::Matmul(MatmulProblem::single(
+                shape.rows,
+                shape.inner,
+                shape.columns,
+            )),
+            Workload::Conv2d(shape) => Problem::Conv2d(Conv2dProblem {
+                batch: shape.batch,
+                in_channels: shape.in_channels,
+                out_channels: shape.out_channels,
+                groups: shape.groups,
+                input: shape.input,
+                kernel: shape.kernel,
+                stride: shape.stride,
+                dilation: shape.dilation,
+                padding: [shape.padding.top, shape.padding.left],
+                output: shape.output(),
+            }),
+        };
+        Self {
+            client: client.clone(),
+            problem,
+            activation: packed(&codes.activation),
+            weight: packed(&codes.weight),
+            results: workload.outputs(),
         }
     }
 
-    /// The accumulators, in the order in which the layer has them.
-    fn sums(&self, multiplier: &PreparedMultiplier) -> Tensor<1, Int> {
-        match self {
-            Self::Matmul([activation, weight]) => {
-                let sums = matmul_accumulators(activation.clone(), weight.clone(), multiplier);
-                sums.expect("the shapes fit").flatten(0, 1)
-            }
-            Self::Conv2d(shape, [activation, weight]) => {
-                let padding = [shape.padding.top, shape.padding.left];
-                let options = ConvOptions::new(shape.stride, padding, shape.dilation, shape.groups);
-                let operands = (activation.clone(), weight.clone());
-                let sums = conv2d_accumulators(operands.0, operands.1, 0, multiplier, options);
-                sums.expect("the shapes fit").flatten(0, 3)
-            }
+    /// Queues the product; its sums are in the order in which the layer has them.
+    fn launch(&self, table: &DeviceTable) -> Handle {
+        let operands = [&self.activation, &self.weight].map(Operand::new);
+        let product = ScalarProduct::Lookup {
+            table,
+            words: Words::One,
+        };
+        let output = Output::Accumulators { padding_code: 0 };
+        match self.problem {
+            Problem::Matmul(problem) => matmul(&self.client, problem, operands, product, output),
+            Problem::Conv2d(problem) => conv2d(&self.client, problem, operands, product, output),
         }
+        .expect("the lengths follow from the shape")
+    }
+
+    /// The sums of a launch, once they are computed.
+    fn read(&self, sums: Handle) -> Vec<i32> {
+        i32::from_bytes(&self.client.read_one_unchecked(sums))[..self.results].to_vec()
     }
 }
 

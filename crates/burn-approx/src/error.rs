@@ -139,6 +139,17 @@ pub enum ApproxError {
         device: String,
     },
 
+    /// A GPU that is too small for the kernels of approximate operators.
+    #[error(
+        "approximate operators do not run on {device}: {problem}. Use another GPU, or a CPU (`Device::flex()`)"
+    )]
+    DeviceLimits {
+        /// The device.
+        device: String,
+        /// What there is too little of.
+        problem: String,
+    },
+
     /// Operands that do not lie on one device.
     #[error(
         "{operator}: the activation lies on {}, but the {operand} on {}: move both to one device", .devices[0], .devices[1]

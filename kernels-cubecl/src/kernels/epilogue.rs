@@ -16,6 +16,9 @@ use crate::kernels::sums::{Sums, Total, TotalExpand};
 use crate::quantizer::Quantizers;
 use crate::wide::Wide;
 
+/// The bytes of shared memory that [`Epilogue::poison`] takes.
+pub(crate) const FLAG_BYTES: usize = 4;
+
 /// What is done with sums.
 #[derive(CubeType, CubeLaunch)]
 #[expect(dead_code, reason = "kernels construct what the macro makes of it")]

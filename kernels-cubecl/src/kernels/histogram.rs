@@ -3,12 +3,13 @@
 //! ```text
 //! distance(x) = clamp((|x|'s bits >> 18) - (95 << 5) + 1, 0, SIDE)
 //! bin(x)      = SIDE - distance(x) of a negative x, SIDE + distance(x) of another
-//! counts[bin] = how many x[i] have bin(x[i]) = bin        all NaN if any x[i] is not finite
+//! counts[bin] = how many x[i] have bin(x[i]) = bin
+//! counts[BINS] = 1 if any x[i] is not finite
 //! ```
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{MAGNITUDE, NAN, is_finite};
+use crate::kernels::float_bits::{MAGNITUDE, is_finite};
 
 /// The bins of one sign: 64 powers of two from 2^-32 on, of 32 bins each.
 const SIDE: u32 = 64 * 32;
@@ -71,14 +72,5 @@ pub(crate) fn histogram(values: &[u32], counts: &mut [Atomic<u32>]) {
     }
     if is_poisoned {
         counts[BINS].store(1u32);
-    }
-}
-
-/// The counts as floats, or NaNs.
-#[cube(launch)]
-pub(crate) fn finish_counts(counts: &[u32], output: &mut [u32]) {
-    if ABSOLUTE_POS < output.len() {
-        let count = u32::reinterpret(f32::cast_from(counts[ABSOLUTE_POS]));
-        output[ABSOLUTE_POS] = select(counts[BINS] != 0, NAN.runtime(), count);
     }
 }

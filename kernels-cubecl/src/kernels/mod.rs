@@ -6,6 +6,7 @@ pub(crate) mod encode;
 pub(crate) mod encode_factors;
 pub(crate) mod epilogue;
 pub(crate) mod fake_quantize;
+pub(crate) mod finish_counts;
 pub(crate) mod float_bits;
 pub(crate) mod geometry;
 pub(crate) mod histogram;

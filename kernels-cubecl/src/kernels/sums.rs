@@ -1,4 +1,10 @@
-//! The sums that a unit accumulates, in registers.
+//! The sums that a unit accumulates, in registers:
+//!
+//! ```text
+//! one word:   s <- s + p  mod 2^32
+//! two words:  s <- s + p  mod 2^64        s = 2^32 high + low
+//! real:       s <- round(s + a b)         to float32
+//! ```
 
 use cubecl::prelude::*;
 

@@ -1,5 +1,12 @@
 //! The product of two matrices, tile by tile: what the kernels of matrix products and of convolutions have in common.
 //!
+//! ```text
+//! acc[i, o] = sum over chunks C of the depth, over terms t, over k in C of f_t(x[i, k]) . g_t(w[k, o])
+//! sum a [i] = sum over chunks C, over k in C of code(x[i, k])            sum b [o] likewise
+//! ```
+//!
+//! with `f_t`, `g_t` what the scalar product maps operands to, and `.` what it makes of two mapped operands.
+//!
 //! A cube of 16 x 16 units computes a square tile of the result; each unit computes the sums of 1, 4 or 16 of its elements. It
 //! steps through the depth: 16 positions of the operands are mapped into shared memory, then multiplied out, once for every
 //! term of the scalar product and once more for the sums of the codes themselves where those are needed. Cubes are

@@ -52,7 +52,7 @@ pub fn histogram(client: &Client, values: &Handle, length: usize) -> Result<Hand
     );
     let output = empty::<f32>(client, BINS);
     let (count, dim) = grid(client, BINS);
-    kernels::histogram::finish_counts::launch(
+    kernels::finish_counts::finish_counts::launch(
         client,
         count,
         dim,

@@ -6,7 +6,7 @@ use cubecl::server::Handle;
 use crate::codes::PackedCodes;
 use crate::device::Limits;
 use crate::error::{KernelError, check_buffer, check_length};
-use crate::kernels::epilogue::{EpilogueArgs, RawSumsLaunch, RescaleLaunch};
+use crate::kernels::epilogue::{EpilogueArgs, FLAG_BYTES, RawSumsLaunch, RescaleLaunch};
 use crate::kernels::sums::SumKind;
 use crate::kernels::tile::UNITS;
 use crate::product::{Operand, Output, ScalarProduct};
@@ -115,8 +115,7 @@ impl<'a> Prepared<'a> {
         tiles: usize,
         count: usize,
     ) -> Result<(bool, CubeCount), KernelError> {
-        // A word more: the flag of the epilogue.
-        let needed = tiles + 4;
+        let needed = tiles + FLAG_BYTES;
         self.limits.check(UNITS * UNITS, needed, self.buffers())?;
         let used = self.product.table_bytes().map(|table| table + needed);
         Ok(

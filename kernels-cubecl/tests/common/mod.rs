@@ -6,15 +6,23 @@ use cubecl::Device;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-/// The machine's device, a software one if need be.
+/// The machine's device: CUDA's with that feature, else any, a software one if need be.
 pub fn client() -> Client {
-    static CLIENT: LazyLock<Client> = LazyLock::new(|| {
-        let device = Device::wgpu(Default::default()).expect(
-            "the kernels' tests need a Vulkan driver; one in software will do (Debian: mesa-vulkan-drivers)",
-        );
-        device.client()
-    });
+    static CLIENT: LazyLock<Client> = LazyLock::new(|| open().client());
     CLIENT.clone()
+}
+
+#[cfg(feature = "cuda")]
+fn open() -> Device {
+    Device::cuda(0)
+        .expect("with the feature `cuda` the kernels' tests need an NVIDIA GPU with its driver")
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open() -> Device {
+    Device::wgpu(Default::default()).expect(
+        "the kernels' tests need a Vulkan driver; one in software will do (Debian: mesa-vulkan-drivers)",
+    )
 }
 
 /// Values in a buffer.

@@ -90,20 +90,39 @@ pub(crate) fn exact_depth(
     (channels > 0 && parts <= MOST_PARTS && fits).then_some(channels * taps)
 }
 
-/// The most values that a GPU's float32 product makes of one value of an operand: one of each term, in digits where they are needed, and
-/// one for the zero points.
-pub(super) fn rows(factors: &Factors, target: Target) -> usize {
-    let digits = match rounds_to_tf32(target) {
-        // Factors up to 2^24, of 10 bits each.
-        true => 9,
-        false => 1,
+/// The most one-operand products that a GPU's float32 product makes of the terms: of a term in digits, one for each pair of them.
+pub(super) fn products(factors: &Factors, target: Target) -> usize {
+    let digits = |mut largest: f64| {
+        let mut count = 1;
+        while rounds_to_tf32(target) && largest > LARGEST_DIGIT {
+            // What is left when the lowest digit, at most half of the base, is taken off.
+            largest = (largest + LARGEST_DIGIT / 2.0) / LARGEST_DIGIT;
+            count += 1;
+        }
+        count
     };
-    let in_digits = factors
-        .extremes
-        .iter()
-        .flatten()
-        .any(|ends| largest(*ends) > LARGEST_DIGIT);
-    factors.terms.len().max(1) * if in_digits { digits } else { 1 } + 1
+    let terms = factors.terms.iter().zip(&factors.extremes);
+    let products = terms.map(|(term, [activation, weight])| {
+        let scaled = term.scale.unsigned_abs() as f64 * largest(*weight);
+        digits(largest(*activation)) * digits(scaled)
+    });
+    products.sum::<usize>().max(1)
+}
+
+/// The most values that a GPU's float32 product makes of one value of an operand: one for each product, and one for the zero points.
+pub(super) fn rows(factors: &Factors, target: Target) -> usize {
+    products(factors, target) + 1
+}
+
+/// The parts that a GPU's float32 sums are cut into.
+pub(super) fn parts(
+    factors: &Factors,
+    grids: [CodeGrid; 2],
+    workload: &Workload,
+    target: Target,
+) -> usize {
+    exact_depth(factors, grids, workload, target)
+        .map_or(1, |depth| workload.inner().div_ceil(depth))
 }
 
 fn ends(grid: CodeGrid) -> (i64, i64) {
@@ -174,5 +193,27 @@ fn on_host(
         Exactness::Integer
     } else {
         rounded(factors, workload, bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::factors::RankLimit;
+    use crate::quantization::CodeRange;
+    use approx_multiplier::{Multiplier, OperandFormat};
+
+    #[test]
+    fn digits_multiply_the_products_where_matrix_units_round() {
+        for (bits, in_digits) in [(8, 1), (12, 4)] {
+            let format = OperandFormat::signed(bits).unwrap();
+            let multiplier = Multiplier::exact(format, format);
+            let codes = CodeRange::new(format.min_code(), format.max_code()).unwrap();
+            let factors = Factors::of(&multiplier, [codes; 2], RankLimit::Worthwhile).unwrap();
+            for (tensor_float32, expected) in [(false, 1), (true, in_digits)] {
+                let target = Target::Gpu { tensor_float32 };
+                assert_eq!(products(&factors, target), expected, "{bits} bits");
+            }
+        }
     }
 }

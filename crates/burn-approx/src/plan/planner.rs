@@ -168,7 +168,6 @@ pub(crate) fn plan(
     sums: Sums,
 ) -> Result<Planned, ApproxError> {
     let codes = [grids[0].codes()?, grids[1].codes()?];
-    let symmetric = grids[1].symmetric;
     let multiplier = multiplier.on_codes(codes)?;
     let mut routes = Routes::of(&multiplier, codes);
     if sums == Sums::Integer {
@@ -189,7 +188,7 @@ pub(crate) fn plan(
     let seconds = |engine: Engine| {
         let factors = routes.factors.as_deref();
         let narrow_table = multiplier.has_narrow_table();
-        target.seconds(engine, factors, terms, narrow_table, symmetric, workload)
+        target.seconds(engine, factors, terms, narrow_table, grids, workload)
     };
     let exactness = |engine: Engine| match (engine, &routes.factors) {
         (Engine::Float32, Some(factors)) => float32::exactness(factors, grids, workload, target),
@@ -222,7 +221,7 @@ pub(crate) fn plan(
         Ok(factors) => {
             let seconds = |engine| {
                 let factors = Some(&*factors);
-                target.seconds(engine, factors, 1, true, symmetric, workload)
+                target.seconds(engine, factors, 1, true, grids, workload)
             };
             match target {
                 Target::Host => seconds(Engine::Integer),

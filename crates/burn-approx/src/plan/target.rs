@@ -5,8 +5,9 @@ use approx_cpu::cost;
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
-use super::{Engine, Factors, Workload};
+use super::{Engine, Factors, Workload, float32};
 use crate::error::ApproxError;
+use crate::ops::CodeGrid;
 
 /// The kind of device that computes a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +38,8 @@ impl Target {
     /// The kind of a device of Burn's.
     ///
     /// # Errors
-    /// [`ApproxError::UnsupportedDevice`] where its backend has no approximate operators.
+    /// [`ApproxError::UnsupportedDevice`] where its backend has no approximate operators, [`ApproxError::DeviceLimits`] where a GPU is too
+    /// small for their kernels.
     ///
     /// ```
     /// use burn::tensor::Device;
@@ -54,9 +56,18 @@ impl Target {
             #[cfg(feature = "ndarray")]
             DispatchDevice::NdArray(_) => Ok(Self::Host),
             #[cfg(feature = "gpu")]
-            DispatchDevice::Cube(device) => Ok(Self::Gpu {
-                tensor_float32: kernels_cubecl::has_tensor_float32(&device.client()),
-            }),
+            DispatchDevice::Cube(device) => {
+                let client = device.client();
+                kernels_cubecl::check_device(&client).map_err(|problem| {
+                    ApproxError::DeviceLimits {
+                        device: format!("{device:?}"),
+                        problem: problem.to_string(),
+                    }
+                })?;
+                Ok(Self::Gpu {
+                    tensor_float32: kernels_cubecl::has_tensor_float32(&client),
+                })
+            }
             #[allow(
                 unreachable_patterns,
                 reason = "which backends Burn has depends on features"
@@ -76,9 +87,10 @@ impl Target {
         factors: Option<&Factors>,
         terms: usize,
         narrow_table: bool,
-        symmetric_weight: bool,
+        grids: [CodeGrid; 2],
         workload: &Workload,
     ) -> f64 {
+        let symmetric_weight = grids[1].symmetric;
         match self {
             Self::Host => match (engine, factors) {
                 (Engine::Integer, Some(factors)) => {
@@ -88,21 +100,29 @@ impl Target {
                 (Engine::Lookup, _) => cost::lookup(narrow_table, symmetric_weight, workload),
                 (Engine::Float32, _) => cost::float32(terms, workload),
             },
-            Self::Gpu { .. } => gpu_seconds(engine, terms, workload),
+            Self::Gpu { .. } => match (engine, factors) {
+                (Engine::Float32, Some(factors)) => {
+                    let products = float32::products(factors, self);
+                    let parts = float32::parts(factors, grids, workload, self);
+                    gpu_seconds(engine, products, parts, workload)
+                }
+                _ => gpu_seconds(engine, terms, 1, workload),
+            },
         }
     }
 }
 
-fn gpu_seconds(engine: Engine, terms: usize, workload: &Workload) -> f64 {
+/// The seconds of `terms` one-operand products per product, whose sums are computed in `parts`.
+fn gpu_seconds(engine: Engine, terms: usize, parts: usize, workload: &Workload) -> f64 {
     let products = workload.products() as f64;
-    let terms = terms.max(1) as f64;
+    let [terms, parts] = [terms, parts].map(|count| count.max(1) as f64);
     let (inputs, outputs) = (workload.inputs() as f64, workload.outputs() as f64);
     let (arithmetic, bytes, launches) = match engine {
-        // Factors are written to memory and read again, and so is the product.
+        // Factors are written to memory and read again, and so is the product of each part.
         Engine::Float32 => (
             terms * products / gpu_rates::FLOAT32,
-            4.0 * ((1.0 + 2.0 * terms) * inputs + 3.0 * outputs),
-            3.0,
+            4.0 * ((1.0 + 2.0 * terms) * inputs + (2.0 * parts + 1.0) * outputs),
+            2.0 * parts + 1.0,
         ),
         Engine::Integer => (
             terms * products / gpu_rates::INTEGER,
@@ -130,10 +150,20 @@ mod tests {
             inner: 4096,
             columns: 4096,
         });
-        let lookup = gpu_seconds(Engine::Lookup, 1, &workload);
-        assert!(gpu_seconds(Engine::Float32, 4, &workload) < lookup);
-        assert!(gpu_seconds(Engine::Integer, 2, &workload) < lookup);
-        assert!(gpu_seconds(Engine::Integer, 16, &workload) > lookup);
-        assert!(gpu_seconds(Engine::Float32, 64, &workload) > lookup);
+        let lookup = gpu_seconds(Engine::Lookup, 1, 1, &workload);
+        assert!(gpu_seconds(Engine::Float32, 4, 1, &workload) < lookup);
+        assert!(gpu_seconds(Engine::Integer, 2, 1, &workload) < lookup);
+        assert!(gpu_seconds(Engine::Integer, 16, 1, &workload) > lookup);
+        assert!(gpu_seconds(Engine::Float32, 64, 1, &workload) > lookup);
+    }
+    #[test]
+    fn parts_of_a_sum_cost_passes_over_the_result() {
+        let workload = Workload::Matmul(MatmulShape {
+            rows: 64,
+            inner: 4096,
+            columns: 4096,
+        });
+        let seconds = |parts| gpu_seconds(Engine::Float32, 1, parts, &workload);
+        assert!(seconds(8) > seconds(1));
     }
 }
