@@ -49,7 +49,12 @@ fn train_together(dataset: &Dataset, devices: &[Device]) -> Vec<EpochMetrics> {
 fn two_replicas_train_together() {
     let dataset = digits::read().unwrap();
     let epochs = train_together(&dataset, &[Device::flex(), Device::flex()]);
-    assert!(epochs[1].train_accuracy > 50.0, "{epochs:?}");
+    // Which replica is ahead decides the order of the gradients' sums, so no two runs are alike; chance is at 10 %.
+    assert!(epochs[1].train_accuracy > 30.0, "{epochs:?}");
+    assert!(
+        epochs[1].train_loss < 0.8 * epochs[0].train_loss,
+        "{epochs:?}"
+    );
 }
 
 #[test]
