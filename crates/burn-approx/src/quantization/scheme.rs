@@ -179,6 +179,9 @@ impl Observer {
 }
 
 /// When an operand's range follows what passes through the layer.
+///
+/// Training on several devices gives each its own copy of the model, and what such a copy observes of its activations serves its own
+/// passes alone: calibrate before, and leave activations frozen, as they are by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Observation {
