@@ -1,0 +1,675 @@
+//! From the tokens of a Verilog text to its modules.
+
+use super::syntax::{
+    Connections, Declaration, Expression, ExpressionId, ExpressionKind, Gate, GateFunction,
+    Instance, Item, Module, Name, NetKind, Operator, Parameter, PartRange, Syntax, Unary,
+};
+use crate::import::error::ImportError;
+use crate::import::lexer::{Dialect, Lexer, TokenKind, locate, quoted};
+
+/// How deep expressions may be nested.
+const MAX_DEPTH: usize = 128;
+
+/// Keywords that can start no name; those of what a combinational netlist does not have are refused by name.
+const KEYWORDS: [&str; 58] = [
+    "always",
+    "always_comb",
+    "always_ff",
+    "always_latch",
+    "and",
+    "assign",
+    "begin",
+    "buf",
+    "bufif0",
+    "bufif1",
+    "case",
+    "casex",
+    "casez",
+    "defparam",
+    "else",
+    "end",
+    "endcase",
+    "endfunction",
+    "endgenerate",
+    "endmodule",
+    "event",
+    "for",
+    "forever",
+    "fork",
+    "function",
+    "generate",
+    "genvar",
+    "if",
+    "initial",
+    "inout",
+    "input",
+    "integer",
+    "localparam",
+    "logic",
+    "module",
+    "nand",
+    "nor",
+    "not",
+    "notif0",
+    "notif1",
+    "or",
+    "output",
+    "parameter",
+    "primitive",
+    "real",
+    "reg",
+    "signed",
+    "specify",
+    "supply0",
+    "supply1",
+    "table",
+    "task",
+    "time",
+    "tri",
+    "wire",
+    "while",
+    "xnor",
+    "xor",
+];
+
+pub(super) struct Parser<'a> {
+    text: &'a str,
+    lexer: Lexer<'a>,
+    syntax: Syntax<'a>,
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            lexer: Lexer::new(text, Dialect::Verilog),
+            syntax: Syntax::default(),
+            depth: 0,
+        }
+    }
+
+    pub fn modules(mut self) -> Result<Syntax<'a>, ImportError> {
+        while self.lexer.token().kind != TokenKind::End {
+            self.lexer.expect("module")?;
+            let module = self.module()?;
+            self.syntax.modules.push(module);
+        }
+        Ok(self.syntax)
+    }
+
+    fn name(&mut self, expected: &str) -> Result<Name<'a>, ImportError> {
+        let token = self.lexer.token();
+        // An escaped identifier is one even if it looks like a keyword.
+        let escaped = self.text[token.offset..].starts_with('\\');
+        let plain = !token.text.starts_with('$') && !KEYWORDS.contains(&token.text);
+        if token.kind == TokenKind::Identifier && (escaped || plain) {
+            self.lexer.advance();
+            Ok(Name {
+                text: token.text,
+                offset: token.offset,
+            })
+        } else {
+            Err(self.lexer.unexpected(expected))
+        }
+    }
+
+    fn module(&mut self) -> Result<Module<'a>, ImportError> {
+        let name = self.name("the name of a module")?;
+        let mut module = Module {
+            name,
+            ports: Vec::new(),
+            items: Vec::new(),
+        };
+        if self.lexer.accept("#") {
+            self.lexer.expect("(")?;
+            loop {
+                self.lexer.accept("parameter");
+                self.parameter(&mut module, false)?;
+                if !self.lexer.accept(",") {
+                    break;
+                }
+            }
+            self.lexer.expect(")")?;
+        }
+        if self.lexer.accept("(") && !self.lexer.accept(")") {
+            self.ports(&mut module)?;
+            self.lexer.expect(")")?;
+        }
+        self.lexer.expect(";")?;
+        while !self.lexer.accept("endmodule") {
+            self.item(&mut module)?;
+        }
+        Ok(module)
+    }
+
+    /// The ports of a module: their names, or declarations.
+    fn ports(&mut self, module: &mut Module<'a>) -> Result<(), ImportError> {
+        loop {
+            if let Some(kind) = self.direction() {
+                let mut declaration = self.declaration_head(kind)?;
+                loop {
+                    let name = self.name("the name of a port")?;
+                    module.ports.push(name);
+                    declaration.nets.push((name, None));
+                    if !self.lexer.accept(",") {
+                        module.items.push(Item::Declaration(declaration));
+                        return Ok(());
+                    }
+                    if self.lexer.token().is("input") || self.lexer.token().is("output") {
+                        module.items.push(Item::Declaration(declaration));
+                        break;
+                    }
+                }
+            } else {
+                module
+                    .ports
+                    .push(self.name("the name of a port, \"input\" or \"output\"")?);
+                if !self.lexer.accept(",") {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn direction(&mut self) -> Option<NetKind> {
+        if self.lexer.accept("input") {
+            Some(NetKind::Input)
+        } else if self.lexer.accept("output") {
+            Some(NetKind::Output)
+        } else {
+            None
+        }
+    }
+
+    /// What precedes the names in a declaration.
+    fn declaration_head(&mut self, kind: NetKind) -> Result<Declaration<'a>, ImportError> {
+        if matches!(kind, NetKind::Input | NetKind::Output) {
+            let _ = ["wire", "tri", "logic"]
+                .iter()
+                .any(|net| self.lexer.accept(net));
+        }
+        let signed = self.lexer.accept("signed");
+        let range = self.optional_range()?;
+        Ok(Declaration {
+            kind,
+            signed,
+            range,
+            nets: Vec::new(),
+        })
+    }
+
+    fn optional_range(&mut self) -> Result<Option<(ExpressionId, ExpressionId)>, ImportError> {
+        if !self.lexer.accept("[") {
+            return Ok(None);
+        }
+        let first = self.expression()?;
+        self.lexer.expect(":")?;
+        let last = self.expression()?;
+        self.lexer.expect("]")?;
+        Ok(Some((first, last)))
+    }
+
+    fn item(&mut self, module: &mut Module<'a>) -> Result<(), ImportError> {
+        if self.lexer.accept(";") {
+            return Ok(());
+        }
+        let token = self.lexer.token();
+        let kind = match token.text {
+            _ if token.kind != TokenKind::Identifier => None,
+            "wire" | "tri" | "logic" => Some(NetKind::Wire),
+            "input" => Some(NetKind::Input),
+            "output" => Some(NetKind::Output),
+            "supply0" => Some(NetKind::Supply(false)),
+            "supply1" => Some(NetKind::Supply(true)),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            self.lexer.advance();
+            return self.declaration(module, kind);
+        }
+        if self.lexer.accept("assign") {
+            self.skip_delay()?;
+            loop {
+                let target = self.expression()?;
+                self.lexer.expect("=")?;
+                let value = self.expression()?;
+                module.items.push(Item::Assignment { target, value });
+                if !self.lexer.accept(",") {
+                    break;
+                }
+            }
+            self.lexer.expect(";")?;
+            return Ok(());
+        }
+        for (keyword, is_local) in [("parameter", false), ("localparam", true)] {
+            if self.lexer.accept(keyword) {
+                loop {
+                    self.parameter(module, is_local)?;
+                    if !self.lexer.accept(",") {
+                        break;
+                    }
+                }
+                self.lexer.expect(";")?;
+                return Ok(());
+            }
+        }
+        if token.kind == TokenKind::Identifier
+            && let Some(function) = gate_function(token.text)
+        {
+            self.lexer.advance();
+            return self.gates(module, function);
+        }
+        self.instances(module)
+    }
+
+    fn declaration(&mut self, module: &mut Module<'a>, kind: NetKind) -> Result<(), ImportError> {
+        let mut declaration = self.declaration_head(kind)?;
+        self.skip_delay()?;
+        loop {
+            let name = self.name("the name of a net")?;
+            let value = if kind == NetKind::Wire && self.lexer.accept("=") {
+                Some(self.expression()?)
+            } else {
+                None
+            };
+            declaration.nets.push((name, value));
+            if !self.lexer.accept(",") {
+                break;
+            }
+        }
+        if !self.lexer.accept(";") {
+            return Err(self.lexer.unexpected("\",\" or \";\""));
+        }
+        module.items.push(Item::Declaration(declaration));
+        Ok(())
+    }
+
+    /// A parameter with its value; a type before its name changes nothing, as the value has its own.
+    fn parameter(&mut self, module: &mut Module<'a>, is_local: bool) -> Result<(), ImportError> {
+        let _ = self.lexer.accept("integer") || self.lexer.accept("signed");
+        self.optional_range()?;
+        let name = self.name("the name of a parameter")?;
+        self.lexer.expect("=")?;
+        let value = self.expression()?;
+        module.items.push(Item::Parameter(Parameter {
+            name,
+            is_local,
+            value,
+        }));
+        Ok(())
+    }
+
+    /// Goes past a delay, which changes no function: `#2`, `#1.5` or `#(1, 2)`.
+    fn skip_delay(&mut self) -> Result<(), ImportError> {
+        if !self.lexer.accept("#") {
+            return Ok(());
+        }
+        if !self.lexer.accept("(") {
+            self.lexer.expect_kind(TokenKind::Number, "a delay")?;
+            if self.lexer.accept(".") {
+                self.lexer.expect_kind(TokenKind::Number, "a delay")?;
+            }
+            return Ok(());
+        }
+        while !self.lexer.accept(")") {
+            let token = self.lexer.token();
+            if token.kind != TokenKind::Number && ![",", ":", "."].contains(&token.text) {
+                return Err(self.lexer.unexpected("a delay"));
+            }
+            self.lexer.advance();
+        }
+        Ok(())
+    }
+
+    fn gates(
+        &mut self,
+        module: &mut Module<'a>,
+        function: GateFunction,
+    ) -> Result<(), ImportError> {
+        self.skip_delay()?;
+        loop {
+            let offset = self.lexer.token().offset;
+            if !self.lexer.token().is("(") {
+                self.name("the name of a gate or \"(\"")?;
+            }
+            self.lexer.expect("(")?;
+            let terminals = self.list(")")?;
+            if terminals.len() < 2 {
+                return Err(self.lexer.error(
+                    offset,
+                    format!("a gate with {} terminals", terminals.len()),
+                    "an output and at least one input",
+                ));
+            }
+            module.items.push(Item::Gate(Gate {
+                function,
+                offset,
+                terminals,
+            }));
+            if !self.lexer.accept(",") {
+                break;
+            }
+        }
+        self.lexer.expect(";")?;
+        Ok(())
+    }
+
+    /// Expressions with commas between them, and the bracket that ends them.
+    fn list(&mut self, end: &str) -> Result<Vec<ExpressionId>, ImportError> {
+        let mut expressions = vec![self.expression()?];
+        while self.lexer.accept(",") {
+            expressions.push(self.expression()?);
+        }
+        self.lexer.expect(end)?;
+        Ok(expressions)
+    }
+
+    fn instances(&mut self, module: &mut Module<'a>) -> Result<(), ImportError> {
+        let cell = self.name(
+            "a declaration, \"assign\", a gate, an instance or \"endmodule\": only combinational netlists can be read",
+        )?;
+        let parameters = || -> Connections<'a> { Connections::Positional(Vec::new()) };
+        let mut given = parameters();
+        if self.lexer.accept("#") {
+            self.lexer.expect("(")?;
+            given = self.connections()?;
+        }
+        loop {
+            if !self.lexer.token().is("(") {
+                self.name("the name of an instance")?;
+            }
+            self.lexer.expect("(")?;
+            let connections = self.connections()?;
+            let last = !self.lexer.accept(",");
+            if !last && !matches!(&given, Connections::Positional(none) if none.is_empty()) {
+                // Their expressions would have to be there twice.
+                return Err(self
+                    .lexer
+                    .unexpected("\";\": several instances with parameters need a statement each"));
+            }
+            module.items.push(Item::Instance(Instance {
+                module: cell,
+                parameters: std::mem::replace(&mut given, parameters()),
+                connections,
+            }));
+            if last {
+                break;
+            }
+        }
+        self.lexer.expect(";")?;
+        Ok(())
+    }
+
+    /// What is between the brackets of an instance, and the closing one.
+    fn connections(&mut self) -> Result<Connections<'a>, ImportError> {
+        if self.lexer.accept(")") {
+            return Ok(Connections::Positional(Vec::new()));
+        }
+        if !self.lexer.token().is(".") {
+            let mut positional = Vec::new();
+            loop {
+                let token = self.lexer.token();
+                positional.push(match token.is(",") || token.is(")") {
+                    true => None,
+                    false => Some(self.expression()?),
+                });
+                if !self.lexer.accept(",") {
+                    break;
+                }
+            }
+            self.lexer.expect(")")?;
+            return Ok(Connections::Positional(positional));
+        }
+        let mut named = Vec::new();
+        loop {
+            self.lexer.expect(".")?;
+            let name = self.name("the name of a port or parameter")?;
+            self.lexer.expect("(")?;
+            if self.lexer.accept(")") {
+                named.push((name, None));
+            } else {
+                named.push((name, Some(self.expression()?)));
+                self.lexer.expect(")")?;
+            }
+            if !self.lexer.accept(",") {
+                break;
+            }
+        }
+        self.lexer.expect(")")?;
+        Ok(Connections::Named(named))
+    }
+
+    /// Adds an expression of these parts.
+    fn node(
+        &mut self,
+        offset: usize,
+        kind: ExpressionKind<'a>,
+        parts: &[ExpressionId],
+    ) -> Result<ExpressionId, ImportError> {
+        let depth = parts
+            .iter()
+            .map(|part| self.syntax.expressions[part.0 as usize].depth)
+            .max()
+            .map_or(0, |depth| depth + 1);
+        if depth > MAX_DEPTH {
+            return Err(self.too_deep(offset));
+        }
+        self.syntax.expressions.push(Expression {
+            offset,
+            depth,
+            kind,
+        });
+        // A text of less than 2^32 bytes has fewer expressions.
+        Ok(ExpressionId((self.syntax.expressions.len() - 1) as u32))
+    }
+
+    fn too_deep(&self, offset: usize) -> ImportError {
+        ImportError::TooLarge {
+            location: locate(self.text, offset),
+            what: "levels of expressions within each other",
+            found: MAX_DEPTH as u64 + 1,
+            limit: MAX_DEPTH as u64,
+        }
+    }
+
+    fn expression(&mut self) -> Result<ExpressionId, ImportError> {
+        let offset = self.lexer.token().offset;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.too_deep(offset));
+        }
+        let mut parts = Vec::new();
+        let mut cases = Vec::new();
+        let last = loop {
+            let value = self.binary(0)?;
+            parts.push(value);
+            if !self.lexer.accept("?") {
+                break value;
+            }
+            let chosen = self.expression()?;
+            self.lexer.expect(":")?;
+            parts.push(chosen);
+            cases.push((value, chosen));
+        };
+        self.depth -= 1;
+        if cases.is_empty() {
+            return Ok(last);
+        }
+        self.node(offset, ExpressionKind::Conditional(cases, last), &parts)
+    }
+
+    /// Operators that bind at least as tightly as `least`, and their operands.
+    fn binary(&mut self, least: u8) -> Result<ExpressionId, ImportError> {
+        let offset = self.lexer.token().offset;
+        let mut left = self.unary()?;
+        while let Some((first, level)) = self.operator().filter(|&(_, level)| level >= least) {
+            if !first.has_common_width() {
+                self.lexer.advance();
+                let right = self.binary(level + 1)?;
+                left = self.node(
+                    offset,
+                    ExpressionKind::Binary(first, left, right),
+                    &[left, right],
+                )?;
+                continue;
+            }
+            let mut parts = vec![left];
+            let mut operands = Vec::new();
+            while let Some((operator, _)) = self.operator().filter(|&(_, next)| next == level) {
+                self.lexer.advance();
+                let right = self.binary(level + 1)?;
+                parts.push(right);
+                operands.push((operator, right));
+            }
+            left = self.node(offset, ExpressionKind::Chain(left, operands), &parts)?;
+        }
+        Ok(left)
+    }
+
+    fn operator(&self) -> Option<(Operator, u8)> {
+        let token = self.lexer.token();
+        (token.kind == TokenKind::Symbol)
+            .then(|| Operator::of(token.text))
+            .flatten()
+    }
+
+    fn unary(&mut self) -> Result<ExpressionId, ImportError> {
+        let token = self.lexer.token();
+        let operator = match token.text {
+            _ if token.kind != TokenKind::Symbol => return self.primary(),
+            "+" => Unary::Plus,
+            "-" => Unary::Minus,
+            "~" => Unary::Not,
+            "!" => Unary::LogicalNot,
+            "&" => Unary::All { inverted: false },
+            "~&" => Unary::All { inverted: true },
+            "|" => Unary::Any { inverted: false },
+            "~|" => Unary::Any { inverted: true },
+            "^" => Unary::Parity { inverted: false },
+            "~^" | "^~" => Unary::Parity { inverted: true },
+            _ => return self.primary(),
+        };
+        self.lexer.advance();
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.too_deep(token.offset));
+        }
+        let operand = self.unary()?;
+        self.depth -= 1;
+        self.node(
+            token.offset,
+            ExpressionKind::Unary(operator, operand),
+            &[operand],
+        )
+    }
+
+    fn primary(&mut self) -> Result<ExpressionId, ImportError> {
+        let token = self.lexer.token();
+        let offset = token.offset;
+        if self.lexer.accept("(") {
+            let inner = self.expression()?;
+            self.lexer.expect(")")?;
+            return Ok(inner);
+        }
+        if self.lexer.accept("{") {
+            return self.braces(offset);
+        }
+        match token.kind {
+            TokenKind::Number => {
+                self.lexer.advance();
+                self.node(offset, ExpressionKind::Literal(token.text), &[])
+            }
+            TokenKind::Identifier if matches!(token.text, "$signed" | "$unsigned") => {
+                self.lexer.advance();
+                self.lexer.expect("(")?;
+                let operand = self.expression()?;
+                self.lexer.expect(")")?;
+                let signed = token.text == "$signed";
+                self.node(offset, ExpressionKind::Cast { signed, operand }, &[operand])
+            }
+            TokenKind::Identifier if token.text.starts_with('$') => Err(self.lexer.error(
+                offset,
+                format!("the function {}", quoted(token.text)),
+                "no function but $signed and $unsigned",
+            )),
+            _ => self.selection(),
+        }
+    }
+
+    /// What follows an opening brace: a concatenation, or one that is repeated.
+    fn braces(&mut self, offset: usize) -> Result<ExpressionId, ImportError> {
+        let first = self.expression()?;
+        if self.lexer.accept("{") {
+            let parts = self.list("}")?;
+            self.lexer.expect("}")?;
+            let all = [&[first], parts.as_slice()].concat();
+            return self.node(
+                offset,
+                ExpressionKind::Repetition {
+                    count: first,
+                    parts,
+                },
+                &all,
+            );
+        }
+        let mut parts = vec![first];
+        while self.lexer.accept(",") {
+            parts.push(self.expression()?);
+        }
+        self.lexer.expect("}")?;
+        let all = parts.clone();
+        self.node(offset, ExpressionKind::Concatenation(parts), &all)
+    }
+
+    /// A name, or one or several bits of what it stands for.
+    fn selection(&mut self) -> Result<ExpressionId, ImportError> {
+        let Name { text: name, offset } = self.name("an expression")?;
+        if self.lexer.token().is("(") {
+            return Err(self.lexer.error(
+                offset,
+                format!("the function {}", quoted(name)),
+                "no function but $signed and $unsigned",
+            ));
+        }
+        if !self.lexer.accept("[") {
+            return self.node(offset, ExpressionKind::Name(name), &[]);
+        }
+        let first = self.expression()?;
+        let part: Option<fn(ExpressionId, ExpressionId) -> PartRange> = if self.lexer.accept(":") {
+            Some(PartRange::Fixed)
+        } else if self.lexer.accept("+:") {
+            Some(PartRange::Up)
+        } else if self.lexer.accept("-:") {
+            Some(PartRange::Down)
+        } else {
+            None
+        };
+        let Some(part) = part else {
+            self.lexer.expect("]")?;
+            return self.node(offset, ExpressionKind::Bit(name, first), &[first]);
+        };
+        let second = self.expression()?;
+        self.lexer.expect("]")?;
+        let range = part(first, second);
+        self.node(
+            offset,
+            ExpressionKind::Part { name, range },
+            &[first, second],
+        )
+    }
+}
+
+fn gate_function(keyword: &str) -> Option<GateFunction> {
+    Some(match keyword {
+        "and" => GateFunction::And { inverted: false },
+        "nand" => GateFunction::And { inverted: true },
+        "or" => GateFunction::Or { inverted: false },
+        "nor" => GateFunction::Or { inverted: true },
+        "xor" => GateFunction::Xor { inverted: false },
+        "xnor" => GateFunction::Xor { inverted: true },
+        "buf" => GateFunction::Buffer { inverted: false },
+        "not" => GateFunction::Buffer { inverted: true },
+        _ => return None,
+    })
+}
