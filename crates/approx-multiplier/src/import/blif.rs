@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::ImportError;
-use super::lexer::{locate, quoted};
+use super::lexer::{MAX_NAME, locate, quoted};
 use super::netlist::graph::{Declaration, GraphBuilder, Signal};
 use super::netlist::{Netlist, NetlistOptions, Port, Reader};
 
@@ -40,6 +40,8 @@ struct Word<'a> {
 
 struct Model<'a> {
     name: Word<'a>,
+    /// The length of its text.
+    bytes: usize,
     inputs: Vec<Word<'a>>,
     outputs: Vec<Word<'a>>,
     commands: Vec<Command<'a>>,
@@ -202,6 +204,10 @@ impl<'a> Parser<'a> {
         while let [command, arguments @ ..] = words.as_slice() {
             let command = *command;
             let mut next = None;
+            if let Some(word) = words.iter().find(|word| word.text.len() > MAX_NAME) {
+                let found = format!("a name of {} bytes", word.text.len());
+                return Err(self.error(*word, found, format!("at most {MAX_NAME}")));
+            }
             if command.text == ".model" {
                 let [name] = arguments else {
                     return Err(self.error(
@@ -212,6 +218,7 @@ impl<'a> Parser<'a> {
                 };
                 models.push(Model {
                     name: *name,
+                    bytes: 0,
                     inputs: Vec::new(),
                     outputs: Vec::new(),
                     commands: Vec::new(),
@@ -261,6 +268,11 @@ impl<'a> Parser<'a> {
                 Some(next) => next,
                 None => self.line(),
             };
+        }
+        let mut end = self.text.len();
+        for model in models.iter_mut().rev() {
+            model.bytes = end - model.name.offset;
+            end = model.name.offset;
         }
         Ok(models)
     }
@@ -458,8 +470,8 @@ impl<'a> Elaboration<'a, '_> {
             .chain(&model.outputs)
             .map(|port| port.text)
             .collect();
-        let steps = 1 + connections.len() + ports.len() + model.commands.len();
-        self.reader.spend(steps, &self.graph, name.offset)?;
+        self.reader
+            .spend(connections.len() + model.bytes, &self.graph, name.offset)?;
         let mut actual: HashMap<&str, Word> = HashMap::new();
         for (formal, connected) in connections {
             if !ports.contains(formal.text) || actual.insert(formal.text, *connected).is_some() {

@@ -71,31 +71,35 @@ impl FileKind {
         }
         let kind = match Self::of_name(path) {
             // Either may hold what the other one is for.
-            Some(Self::CHeader | Self::CSource) if has_function(content) => Some(Self::CSource),
-            Some(Self::CSource) => Some(Self::CHeader),
+            Some(named @ (Self::CHeader | Self::CSource)) => {
+                Some(kind_of_c(content).unwrap_or(named))
+            }
             kind => kind,
         };
         kind.ok_or_else(|| ImportError::Undetermined {
             location: Location::default(),
             missing: "its kind is not known".into(),
-            remedy: "name the kind, or give the file one of the extensions .npy, .csv, .tsv, .txt, .dat, .bin, .h, .c, .v, \
-                     .blif and .json"
+            remedy: "give the file one of the extensions .npy, .csv, .tsv, .txt, .dat, .bin, .h, .c, .v, .blif and .json"
                 .into(),
         })
     }
 }
 
-/// Whether the first braces of a C text are those of a function: an array's follow a `=`.
-fn has_function(content: &[u8]) -> bool {
+/// Whether a C text has a function or an array, by what is before its first brace.
+fn kind_of_c(content: &[u8]) -> Option<FileKind> {
     let text = String::from_utf8_lossy(content);
     let mut lexer = Lexer::new(&text, Dialect::C);
     loop {
         let token = lexer.advance();
         if token.kind == TokenKind::End {
-            return false;
+            return None;
         }
         if lexer.token().is("{") {
-            return token.is(")");
+            return match token.text {
+                ")" => Some(FileKind::CSource),
+                "=" => Some(FileKind::CHeader),
+                _ => None,
+            };
         }
     }
 }
@@ -115,6 +119,7 @@ mod tests {
     )]
     #[case("a.c", "// f() {\nint lut[4][4] = {{0", FileKind::CHeader)]
     #[case("a.h", "", FileKind::CHeader)]
+    #[case("a.c", "", FileKind::CSource)]
     #[case("a.V", "", FileKind::Verilog)]
     #[case("a.blif", "", FileKind::Blif)]
     #[case("a.csv", "", FileKind::Text)]

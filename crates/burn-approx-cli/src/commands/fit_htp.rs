@@ -61,7 +61,7 @@ struct Report<'a> {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
-    let multiplier = spec::resolve(&args.multiplier, args.file, output)?;
+    let multiplier = spec::resolve(&args.multiplier, &args.file, output)?;
     if args.modulus.len() * args.power as usize > MOST_REMAINDERS {
         return Err(CliError::Usage(format!(
             "{} moduli to the power of up to {} are too many: {MOST_REMAINDERS} features of remainders can be fitted",

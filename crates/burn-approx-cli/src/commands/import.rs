@@ -14,11 +14,18 @@ use crate::spec::FileOptions;
 
 /// Reads a multiplier from a file and writes it in this project's own format, which says everything about it.
 ///
-/// The file may be an array (.npy), a matrix as text (.csv, .txt, ..), raw little-endian integers (.bin), a C header with an
-/// array, or a file of this project (.json). Rows are the activation's codes.
+/// The file may be a table: an array (.npy), a matrix as text (.csv, .txt, ..), raw little-endian integers (.bin), an array in C
+/// (.h, .c), or a Verilog `case` over all operands as `export` writes it. Rows are the activation's codes. It may be a circuit: a
+/// C function without branches and loops (.c), structural Verilog (.v), or BLIF (.blif), whose products are computed, up to 24 bits
+/// of both operands together; larger ones become exact factors, verified on millions of operand pairs, or an error. Or it is a
+/// file of this project (.json).
+///
+/// Bits, order of the operands and signedness are taken from the file where it tells them; what is assumed is printed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  burn-approx import mine.csv --unsigned --output mine.json\n\n\
+    after_help = "Examples:\n  burn-approx import mine.csv --unsigned --output mine.json\n  \
+        burn-approx import mine.v --top multiplier --swap-operands --output mine.json\n  \
+        burn-approx import mul8s_1KV8.c --output mul8s_1KV8.json\n\n\
         A wrong guess of signedness or of the operands' order shows in the error figures that are printed."
 )]
 pub struct Args {

@@ -382,7 +382,7 @@ impl Common {
                 "the layer is too large: {outputs} outputs and {products} products, of {MOST_OUTPUTS} and {MOST_PRODUCTS} at most"
             )));
         }
-        let multiplier = spec::resolve(&self.multiplier, self.file, output)?;
+        let multiplier = spec::resolve(&self.multiplier, &self.file, output)?;
         let channels = geometry.outputs();
         let bias = match &self.bias {
             Some(path) => {

@@ -16,8 +16,11 @@ const MAX_DEPTH: usize = 128;
 /// The most elements of an array.
 const MAX_ELEMENTS: usize = 1 << 16;
 
-/// The steps that a call counts for, besides those of what is in it.
+/// The steps that a call counts for, besides one for each byte of the function and those of what is in it.
 const CALL_STEPS: usize = 64;
+
+/// The least that an element of an array counts for: it takes memory before it has a value.
+const ELEMENT_STEPS: usize = 32;
 
 /// What is said where conditional compilation is met.
 pub(super) fn not_run() -> &'static str {
@@ -58,6 +61,8 @@ pub(super) struct Interpreter<'a, 'f> {
     pub reader: Reader<'a>,
     pub graph: GraphBuilder<'a>,
     functions: HashMap<&'a str, &'f Function<'a>>,
+    /// What should be looked at.
+    pub notes: Vec<String>,
     blocks: Vec<HashMap<&'a str, Variable>>,
     depth: usize,
 }
@@ -69,6 +74,7 @@ impl<'a, 'f> Interpreter<'a, 'f> {
             reader,
             graph,
             functions,
+            notes: Vec::new(),
             blocks: Vec::new(),
             depth: 0,
         }
@@ -80,7 +86,7 @@ impl<'a, 'f> Interpreter<'a, 'f> {
         function: &Function<'a>,
         arguments: Vec<Argument>,
     ) -> Result<(Option<Value>, Vec<Value>), ImportError> {
-        self.spend(CALL_STEPS, function.offset)?;
+        self.spend(CALL_STEPS + function.bytes, function.offset)?;
         let mut variables = HashMap::new();
         for (parameter, argument) in function.parameters.iter().zip(arguments) {
             let variable = match argument {
@@ -248,7 +254,11 @@ impl<'a, 'f> Interpreter<'a, 'f> {
                     ));
                 }
             }
-            self.spend(count, name.offset)?;
+            let steps = match dimensions.is_empty() {
+                true => r#type.width(),
+                false => count * r#type.width().max(ELEMENT_STEPS),
+            };
+            self.spend(steps, name.offset)?;
             let mut elements = vec![None; count];
             if lexer.accept("=") {
                 self.initialise(lexer, r#type, &dimensions, &mut elements)?;
@@ -616,9 +626,11 @@ impl<'a, 'f> Interpreter<'a, 'f> {
         right: &Value,
     ) -> Result<Value, ImportError> {
         let Value { bits, r#type } = self.promoted(left);
-        let amount = self.promoted(right).bits;
+        let right = self.promoted(right);
+        let amount = right.bits;
         let width = r#type.width();
-        if let Some(distance) = vector::constant_value(&amount)
+        let extended = vector::resized(&amount, 64, right.r#type.is_signed());
+        if let Some(distance) = vector::constant_value(&extended)
             && distance >= width as u64
         {
             return Err(self.error(
@@ -628,6 +640,18 @@ impl<'a, 'f> Interpreter<'a, 'f> {
             ));
         }
         self.spend(8 * width, offset)?;
+        let may_be_too_far = amount[width.ilog2() as usize..]
+            .iter()
+            .any(|&bit| bit != Signal::FALSE);
+        // One note is enough.
+        if may_be_too_far && self.notes.is_empty() {
+            self.notes.push(format!(
+                "{}: C does not say what a shift of {width} bits by fewer than 0 or more than {} bits is: here it leaves \
+                 nothing but the sign of a number that is shifted to the right.",
+                locate(self.reader.text, offset),
+                width - 1
+            ));
+        }
         let direction = match operator {
             Operator::ShiftLeft => Shift::Left,
             _ if r#type.is_signed() => Shift::RightSigned,
@@ -730,7 +754,7 @@ impl<'a, 'f> Interpreter<'a, 'f> {
             return Err(self.error(
                 name.offset,
                 format!("the function {}", quoted(name.text)),
-                "a function of this file",
+                "a function of this file; if it is a macro, run the preprocessor first",
             ));
         };
         let mut arguments = Vec::new();

@@ -27,6 +27,8 @@ struct Function<'a> {
     parameters: Vec<Parameter<'a>>,
     /// At the opening brace.
     body: Lexer<'a>,
+    /// The length of the body's text.
+    bytes: usize,
 }
 
 struct Parameter<'a> {
@@ -86,8 +88,13 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Imp
     for (parameter, value) in pointers.zip(written) {
         outputs.push((parameter.port(), value.bits));
     }
-    let Interpreter { reader, graph, .. } = interpreter;
-    reader.netlist(top.name, top.offset, &graph, inputs, outputs, Vec::new())
+    let Interpreter {
+        reader,
+        graph,
+        notes,
+        ..
+    } = interpreter;
+    reader.netlist(top.name, top.offset, &graph, inputs, outputs, notes)
 }
 
 impl Parameter<'_> {
@@ -107,6 +114,7 @@ fn functions<'a>(
     called: &mut HashSet<&'a str>,
 ) -> Result<Vec<Function<'a>>, ImportError> {
     let mut functions: Vec<Function> = Vec::new();
+    let mut names = HashSet::new();
     while lexer.token().kind != TokenKind::End {
         if lexer.accept(";") {
             continue;
@@ -133,10 +141,11 @@ fn functions<'a>(
         }
         let body = lexer.clone();
         let calls = skip_body(lexer)?;
+        let bytes = lexer.token().offset - body.token().offset;
         if name.text == "main" {
             continue;
         }
-        if functions.iter().any(|function| function.name == name.text) {
+        if !names.insert(name.text) {
             return Err(lexer.error(
                 name.offset,
                 format!("a second function {}", quoted(name.text)),
@@ -150,6 +159,7 @@ fn functions<'a>(
             result,
             parameters,
             body,
+            bytes,
         });
     }
     Ok(functions)

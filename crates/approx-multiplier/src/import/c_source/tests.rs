@@ -131,12 +131,23 @@ fn signs_are_in_values_or_in_patterns(#[case] text: &str) {
     }
 }
 
+#[rstest]
+#[case("return a << b;", true)]
+#[case("return a >> (b & 31);", false)]
+#[case("return (int64_t)a >> (b & 63);", false)]
+#[case("return a << (b & 32);", true)]
+fn shifts_that_may_be_too_far_are_noted(#[case] body: &str, #[case] noted: bool) {
+    let (_, notes) = read(&format!("int64_t f(int8_t a, int8_t b) {{ {body} }}")).unwrap();
+    let found = notes.iter().any(|note| note.contains("C does not say"));
+    assert_eq!(found, noted, "{notes:?}");
+}
+
 #[test]
 fn widths_that_are_not_known_are_asked_for() {
     let text = "uint64_t f(uint64_t a, uint64_t b) { return a * b; }";
     let error = read(text).unwrap_err();
     assert!(matches!(error, ImportError::Undetermined { .. }), "{error}");
-    assert!(error.to_string().contains("give the widths"), "{error}");
+    assert!(error.to_string().contains("give the bits"), "{error}");
     let options = NetlistOptions {
         bits: Some([5, 6]),
         ..NetlistOptions::default()
@@ -157,7 +168,7 @@ fn widths_that_are_not_known_are_asked_for() {
 #[case("int f(int a, int b) {\n  return c;\n}", (2, 10), "\"c\"")]
 #[case("int f(int a, int b) {\n  return 08;\n}", (2, 10), "an integer")]
 #[case("int f(int a, int b) {\n  return a << 32;\n}", (2, 12), "a shift by 0 to 31")]
-#[case("int f(int a, int b) {\n  return a << -1;\n}", (2, 12), "32 bits by")]
+#[case("int f(int a, int b) {\n  return a << -1;\n}", (2, 12), "32 bits by -1,")]
 #[case("int f(int a, int b) {\n  int x[4]; x[4] = 1;\n}", (2, 15), "0 to 3")]
 #[case("int f(int a, int b) {\n  int x[4]; x[a] = 1;\n}", (2, 15), "not constant")]
 #[case("int f(int a, int b) {\n  int x[4]; x = 1;\n}", (2, 13), "as a whole")]

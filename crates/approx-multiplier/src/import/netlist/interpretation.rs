@@ -211,7 +211,7 @@ fn split(
                     "it is not known which of the {} are which operand",
                     described(&both)
                 ),
-                remedy: format!("give two widths that add up to {total}"),
+                remedy: format!("give the bits of both operands, {total} together"),
             });
         }
     };
@@ -279,7 +279,7 @@ fn operand_bits(
                 "it is not known how many bits the operand {} has",
                 described(group)
             ),
-            remedy: "give the widths of both operands".into(),
+            remedy: "give the bits of both operands".into(),
         }),
     }
 }

@@ -209,7 +209,7 @@ pub(crate) fn choose_top(
         },
         remedy: match names {
             [] => format!("there must be at least one {what}"),
-            _ => format!("name one of {}", listed.join(", ")),
+            _ => format!("give the top: one of {}", listed.join(", ")),
         },
     })
 }

@@ -78,16 +78,13 @@ fn table(
     lexer: &mut Lexer,
     [first, second, product]: &[Port; 3],
 ) -> Result<([OperandFormat; 2], Vec<i64>), ImportError> {
-    for token in ["always", "@"] {
-        lexer.expect(token)?;
-    }
+    expect_table(lexer, &["always", "@"])?;
     if lexer.accept("(") {
-        lexer.expect("*")?;
-        lexer.expect(")")?;
+        expect_table(lexer, &["*", ")"])?;
     } else {
-        lexer.expect("*")?;
+        expect_table(lexer, &["*"])?;
     }
-    for token in [
+    let case = [
         "begin",
         "case",
         "(",
@@ -97,9 +94,8 @@ fn table(
         second.name.text,
         "}",
         ")",
-    ] {
-        lexer.expect(token)?;
-    }
+    ];
+    expect_table(lexer, &case)?;
     let format = |port: &Port| {
         let signedness = match port.signed {
             true => Signedness::Signed,
@@ -171,6 +167,16 @@ fn table(
         return Err(lexer.unexpected("nothing after the table"));
     }
     Ok((formats, entries))
+}
+
+/// Goes past tokens that a table has before its first case.
+fn expect_table(lexer: &mut Lexer, tokens: &[&str]) -> Result<(), ImportError> {
+    tokens.iter().try_for_each(|token| match lexer.accept(token) {
+        true => Ok(()),
+        false => Err(lexer.unexpected(format!(
+            "{token:?} of \"always @* begin case ({{a, b}})\", as no \"reg\" can be read but that of a table of all products"
+        ))),
+    })
 }
 
 fn number(lexer: &mut Lexer) -> Result<u64, ImportError> {

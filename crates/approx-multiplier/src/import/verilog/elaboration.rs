@@ -17,7 +17,7 @@ use crate::import::netlist::{Netlist, NetlistOptions, Port, Reader, choose_top};
 /// How deep modules may be nested.
 const MAX_DEPTH: usize = 64;
 
-/// The steps that an instance counts for, besides those of what is in it.
+/// The steps that an instance counts for, besides one for each byte of its module and those of what is in it.
 const INSTANCE_STEPS: usize = 64;
 
 /// What a name stands for in a module.
@@ -469,8 +469,7 @@ impl<'a, 's> Elaboration<'a, 's> {
                 }
             },
         };
-        let steps = INSTANCE_STEPS + module.items.len() + module.ports.len();
-        self.spend(scope, steps, name.offset)?;
+        self.spend(scope, INSTANCE_STEPS + module.bytes, name.offset)?;
         let parameters = self.parameters(scope, instance, module)?;
         let mut inner = self.declared(syntax, module, parameters, place)?;
         let connections = self.connections(scope, instance, module)?;

@@ -100,10 +100,8 @@ impl<'a> Parser<'a> {
 
     fn name(&mut self, expected: &str) -> Result<Name<'a>, ImportError> {
         let token = self.lexer.token();
-        // An escaped identifier is one even if it looks like a keyword.
-        let escaped = self.text[token.offset..].starts_with('\\');
         let plain = !token.text.starts_with('$') && !KEYWORDS.contains(&token.text);
-        if token.kind == TokenKind::Identifier && (escaped || plain) {
+        if token.kind == TokenKind::Identifier && (token.escaped || plain) {
             self.lexer.advance();
             Ok(Name {
                 text: token.text,
@@ -118,6 +116,7 @@ impl<'a> Parser<'a> {
         let name = self.name("the name of a module")?;
         let mut module = Module {
             name,
+            bytes: 0,
             ports: Vec::new(),
             items: Vec::new(),
         };
@@ -137,9 +136,10 @@ impl<'a> Parser<'a> {
             self.lexer.expect(")")?;
         }
         self.lexer.expect(";")?;
-        while !self.lexer.accept("endmodule") {
+        while !self.lexer.token().is("endmodule") {
             self.item(&mut module)?;
         }
+        module.bytes = self.lexer.advance().offset - module.name.offset;
         Ok(module)
     }
 
@@ -216,7 +216,7 @@ impl<'a> Parser<'a> {
         }
         let token = self.lexer.token();
         let kind = match token.text {
-            _ if token.kind != TokenKind::Identifier => None,
+            _ if token.kind != TokenKind::Identifier || token.escaped => None,
             "wire" | "tri" | "logic" => Some(NetKind::Wire),
             "input" => Some(NetKind::Input),
             "output" => Some(NetKind::Output),
@@ -255,6 +255,7 @@ impl<'a> Parser<'a> {
             }
         }
         if token.kind == TokenKind::Identifier
+            && !token.escaped
             && let Some(function) = gate_function(token.text)
         {
             self.lexer.advance();
@@ -580,6 +581,7 @@ impl<'a> Parser<'a> {
                 self.lexer.advance();
                 self.node(offset, ExpressionKind::Literal(token.text), &[])
             }
+            TokenKind::Identifier if token.escaped => self.selection(),
             TokenKind::Identifier if matches!(token.text, "$signed" | "$unsigned") => {
                 self.lexer.advance();
                 self.lexer.expect("(")?;

@@ -22,6 +22,8 @@ pub(super) struct ExpressionId(pub u32);
 #[derive(Debug)]
 pub(super) struct Module<'a> {
     pub name: Name<'a>,
+    /// The length of its text.
+    pub bytes: usize,
     pub ports: Vec<Name<'a>>,
     pub items: Vec<Item<'a>>,
 }

@@ -246,7 +246,7 @@ fn an_undivided_input_is_split() {
     assert!(
         error
             .to_string()
-            .contains("give two widths that add up to 5"),
+            .contains("give the bits of both operands, 5 together"),
         "{error}"
     );
     let options = NetlistOptions {
