@@ -1,4 +1,4 @@
-(* top *) module m #(parameter W = 2, localparam signed D = 2*W)
+(* top *) module m #(parameter W = 2, signed D = 2*W)
   (input signed [W-1:0] a, input wire [0:1] \b! , output [D-1:0] o);
   wire [3:0] x = {{2{a[1]}}, a} * {2'b0, \b! }, y;
   supply1 one;

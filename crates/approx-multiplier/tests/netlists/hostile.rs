@@ -291,6 +291,27 @@ fn long_texts_that_are_read_again_and_again_are_refused() {
     }
 }
 
+/// Few lines, and more gates than can be evaluated for as many operands.
+#[rstest]
+#[case(12)]
+#[case(16)]
+fn circuits_that_take_too_long_are_refused(#[case] bits: usize) {
+    let highest = bits - 1;
+    let squares: String = (1..60)
+        .map(|step| {
+            let before = step - 1;
+            format!("wire [31:0] x{step} = x{before} * x{before} + {step};\n")
+        })
+        .collect();
+    let text = format!(
+        "module m(input [{highest}:0] a, b, output [23:0] o); wire [31:0] x0 = a * b;\n{squares} assign o = x59; endmodule"
+    );
+    let start = Instant::now();
+    let error = read_plainly(&text, NetlistFormat::Verilog).unwrap_err();
+    assert!(error.to_string().contains("operand pairs"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
 #[test]
 fn large_netlists_are_refused_quickly() {
     // Ten million gates are more bytes than are read at all.

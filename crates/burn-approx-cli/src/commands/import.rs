@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use approx_multiplier::export::{self, ExportFormat};
 use approx_multiplier::import;
-use approx_multiplier::{ContentHash, ErrorMetrics, OperandFormat};
+use approx_multiplier::{
+    ContentHash, Coverage, ErrorMetrics, MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat,
+};
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -51,10 +53,22 @@ struct Summary<'a> {
     activation: OperandFormat,
     weight: OperandFormat,
     hash: ContentHash,
-    mae_percent: Option<f64>,
-    wce_percent: Option<f64>,
+    mae_percent: f64,
+    wce_percent: f64,
+    coverage: Coverage,
     notes: &'a [String],
     output: &'a PathBuf,
+}
+
+/// How many random pairs are measured where all are too many to be gone through on the side, and what they are drawn from.
+const SAMPLES: u64 = 1 << 20;
+const SEED: u64 = 0;
+
+fn measured(multiplier: &Multiplier) -> Result<ErrorMetrics, MultiplierError> {
+    match u32::from(multiplier.activation().bits() + multiplier.weight().bits()) {
+        ..=MAX_INDEX_BITS => ErrorMetrics::measure(multiplier),
+        _ => ErrorMetrics::measure_sampled(multiplier, SAMPLES, SEED),
+    }
 }
 
 /// Runs the command.
@@ -70,32 +84,31 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         None => imported.multiplier,
     };
     export::write(&multiplier, &args.output, ExportFormat::Own)?;
-    // An HTP model of many bits has too many pairs to be measured on the side.
-    let metrics = progress::during("measuring", || ErrorMetrics::measure(&multiplier)).ok();
+    let metrics = progress::during("measuring", || measured(&multiplier))?;
     let summary = Summary {
         name: multiplier.name(),
         activation: multiplier.activation(),
         weight: multiplier.weight(),
         hash: multiplier.hash(),
-        mae_percent: metrics.map(|metrics| metrics.mae_percent),
-        wce_percent: metrics.map(|metrics| metrics.wce_percent),
+        mae_percent: metrics.mae_percent,
+        wce_percent: metrics.wce_percent,
+        coverage: metrics.coverage,
         notes: &imported.notes,
         output: &args.output,
     };
-    let errors = metrics.map_or(String::new(), |metrics| {
-        format!(
-            ", mean absolute error {} %, worst {} %",
-            number(metrics.mae_percent),
-            number(metrics.wce_percent)
-        )
-    });
+    let pairs = match metrics.coverage {
+        Coverage::Exhaustive { .. } => String::new(),
+        coverage => format!(" on {} random operand pairs", coverage.pairs()),
+    };
     output.result(
         &summary,
         format!(
-            "{}: {} x {}{errors}\nwritten to {}",
+            "{}: {} x {}, mean absolute error {} %, worst {} %{pairs}\nwritten to {}",
             summary.name,
             summary.activation,
             summary.weight,
+            number(summary.mae_percent),
+            number(summary.wce_percent),
             args.output.display()
         ),
     )

@@ -39,10 +39,13 @@ impl Interpretation {
         } else {
             let (factorization, verified) = self.factorization()?;
             notes.push(format!(
-                "The circuit is too large for a table and was factorised into {} products. These were compared with the \
-                 circuit on {verified} operand pairs: {VERIFIED_PAIRS} random ones, and all pairs of codes at the ends of the \
-                 ranges and around powers of two.",
-                factorization.products()
+                "The circuit is too large for a table: it was factorised, into a sum of {} of one-operand functions, and \
+                 compared with it on {verified} operand pairs: {VERIFIED_PAIRS} random ones, and all pairs of codes at the \
+                 ends of the ranges and around powers of two.",
+                match factorization.products() {
+                    1 => "1 product".into(),
+                    products => format!("{products} products"),
+                }
             ));
             Multiplier::from_factorization(name, factorization)
         }

@@ -21,7 +21,7 @@ pub(crate) use self::ports::Port;
 use super::error::{ImportError, Location};
 use super::lexer::{locate, quoted};
 use super::{blif, c_source, verilog};
-use crate::{HardwareFigures, Multiplier, Signedness};
+use crate::{HardwareFigures, MAX_INDEX_BITS, Multiplier, Signedness};
 
 /// The languages of netlists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +45,9 @@ pub struct NetlistLimits {
     /// Steps of putting the circuit together, about one for each bit of an operation: 2^26 unless told otherwise. It bounds
     /// what a short text with many instances or calls of each other can ask for.
     pub steps: u64,
+    /// Evaluations of the circuit, one for each gate and each pair of operands: 2^40 unless told otherwise, some seconds. It
+    /// bounds the gates of a multiplier of 12 x 12 bits, or of more, to 2^16.
+    pub evaluations: u64,
 }
 
 impl Default for NetlistLimits {
@@ -53,6 +56,7 @@ impl Default for NetlistLimits {
             bytes: 16 << 20,
             nodes: 1 << 20,
             steps: 1 << 26,
+            evaluations: 1 << 40,
         }
     }
 }
@@ -149,14 +153,25 @@ impl Netlist {
     /// # Errors
     ///
     /// [`ImportError::NotAMultiplier`] if the circuit does not have two operands of 2 to 16 bits and a product,
-    /// [`ImportError::Undetermined`] if their widths are not known, and [`ImportError::Multiplier`] if a product does not fit
-    /// in 32 bits or a circuit that is too large for a table has no factors.
+    /// [`ImportError::Undetermined`] if their widths are not known, [`ImportError::TooLarge`] if there are too many gates for
+    /// as many operand pairs, and [`ImportError::Multiplier`] if a product does not fit in 32 bits or a circuit that is too
+    /// large for a table has no factors.
     pub fn multiplier(
         &self,
         options: &NetlistOptions,
     ) -> Result<(Multiplier, Vec<String>), ImportError> {
         let mut notes = self.notes.clone();
         let interpretation = interpretation::interpret(self, options, &mut notes)?;
+        let gates = interpretation.circuit.gates() as u64;
+        let most = options.limits.evaluations >> interpretation.index_bits().min(MAX_INDEX_BITS);
+        if gates > most {
+            return Err(ImportError::TooLarge {
+                location: self.location.clone(),
+                what: "gates of a multiplier with as many operand pairs",
+                found: gates,
+                limit: most,
+            });
+        }
         let multiplier = interpretation
             .multiplier(&self.name, &mut notes)
             .map_err(|source| ImportError::Multiplier {

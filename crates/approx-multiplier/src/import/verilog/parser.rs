@@ -189,6 +189,11 @@ impl<'a> Parser<'a> {
                 .iter()
                 .any(|net| self.lexer.accept(net));
         }
+        if self.lexer.token().is("reg") {
+            return Err(self.lexer.unexpected(
+                "a net: what is assigned step by step cannot be read, but for a table of all products in one `case`",
+            ));
+        }
         let signed = self.lexer.accept("signed");
         let range = self.optional_range()?;
         Ok(Declaration {
