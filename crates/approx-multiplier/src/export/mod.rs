@@ -15,7 +15,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::{Multiplier, MultiplierError, OperandFormat, ProductTable, file, import, npy};
+pub use crate::file::replace as replace_file;
+use crate::{Multiplier, MultiplierError, OperandFormat, ProductTable, import, npy};
 
 /// The kinds of files that can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,7 +123,7 @@ pub fn write(
     format: ExportFormat,
 ) -> Result<(), MultiplierError> {
     let content = Content::new(multiplier, format)?;
-    file::replace(path.as_ref(), |writer| content.write(writer))
+    replace_file(path.as_ref(), |writer| content.write(writer))
 }
 
 /// The bytes of the file that [`write()`] writes.

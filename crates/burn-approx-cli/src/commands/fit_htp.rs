@@ -9,6 +9,7 @@ use approx_multiplier::{
 use serde::Serialize;
 
 use crate::error::CliError;
+use crate::files::expect_own;
 use crate::output::{Output, number, table};
 use crate::progress;
 use crate::spec::{self, FileOptions};
@@ -61,6 +62,7 @@ struct Report<'a> {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
+    args.output.as_deref().map_or(Ok(()), expect_own)?;
     let multiplier = spec::resolve(&args.multiplier, &args.file, output)?;
     if args.modulus.len() * args.power as usize > MOST_REMAINDERS {
         return Err(CliError::Usage(format!(

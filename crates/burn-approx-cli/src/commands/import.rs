@@ -10,6 +10,7 @@ use approx_multiplier::{
 use serde::Serialize;
 
 use crate::error::CliError;
+use crate::files::expect_own;
 use crate::output::{Output, number};
 use crate::progress;
 use crate::spec::FileOptions;
@@ -73,6 +74,7 @@ fn measured(multiplier: &Multiplier) -> Result<ErrorMetrics, MultiplierError> {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
+    expect_own(&args.output)?;
     let imported = progress::during("reading", || {
         import::read(&args.input, &args.file.import_options())
     })?;
