@@ -297,14 +297,14 @@ fn long_texts_that_are_read_again_and_again_are_refused() {
 #[case(16)]
 fn circuits_that_take_too_long_are_refused(#[case] bits: usize) {
     let highest = bits - 1;
-    let squares: String = (1..60)
+    let squares: String = (1..=150)
         .map(|step| {
             let before = step - 1;
             format!("wire [31:0] x{step} = x{before} * x{before} + {step};\n")
         })
         .collect();
     let text = format!(
-        "module m(input [{highest}:0] a, b, output [23:0] o); wire [31:0] x0 = a * b;\n{squares} assign o = x59; endmodule"
+        "module m(input [{highest}:0] a, b, output [23:0] o); wire [31:0] x0 = a * b;\n{squares} assign o = x150; endmodule"
     );
     let start = Instant::now();
     let error = read_plainly(&text, NetlistFormat::Verilog).unwrap_err();
