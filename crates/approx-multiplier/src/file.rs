@@ -1,12 +1,27 @@
 //! Files that are replaced in one step: another process sees the old content or the new one, never half of either.
 
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::MultiplierError;
 
-/// Writes a file under a temporary name beside its own, and renames it when all of it is on the disk.
-pub(crate) fn replace(
+/// Writes a file under a temporary name beside its own, and renames it when all of it is on the disk. A link stays a link, to the
+/// new content; what is no file, a pipe for instance, is written to as it is.
+///
+/// ```
+/// use approx_multiplier::export;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("notes.txt");
+/// export::replace_file(&path, |writer| writer.write_all(b"all of it, or nothing"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`MultiplierError::Io`] if the file cannot be written, or `write` fails: then the old file is still there.
+pub fn replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), MultiplierError> {
@@ -21,11 +36,25 @@ fn try_replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
+    // A rename would put a file in the place of a device.
+    if path
+        .metadata()
+        .is_ok_and(|found| !found.is_file() && !found.is_dir())
+    {
+        let mut writer = BufWriter::new(File::options().write(true).open(path)?);
+        write(&mut writer)?;
+        return writer.flush();
+    }
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.into());
     // A rename is atomic only inside one file system, so the temporary file stands beside the final one.
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    if !folder.is_dir() {
+        let missing = format!("there is no folder {}", folder.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, missing));
+    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".multiplier-").suffix(".tmp");
     #[cfg(unix)]
@@ -61,5 +90,34 @@ mod tests {
         assert!(error.to_string().contains("interrupted"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_neither_made_nor_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let error = replace(&missing.join("content"), |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("there is no folder"), "{error}");
+        fs::create_dir(&missing).unwrap();
+        replace(&missing, |_| Ok(())).unwrap_err();
+        assert!(missing.is_dir());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_what_is_no_file_stay_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        replace(&link, |writer| writer.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(link.is_symlink());
+
+        // Nothing can be written to a socket by its name, but it could be renamed over.
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        replace(&socket, |writer| writer.write_all(b"new")).unwrap_err();
+        assert!(!socket.metadata().unwrap().is_file());
     }
 }

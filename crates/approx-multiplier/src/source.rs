@@ -50,7 +50,7 @@ use crate::{
 /// | `tables/mine.npy` | a table in a file, 8 x 8-bit signed |
 /// | `tables/mine.npy:uint8` | a table with other formats, written as for `exact` |
 /// | `tables/mine.npy:uint8:sign-magnitude` | an unsigned table with sign-magnitude operands |
-/// | `mine.csv`, `mine.bin`, `mine.h`, `mine.json` | a file of any [kind](FileKind) that can be imported, by its extension |
+/// | `mine.csv`, `mine.h`, `mine.c`, `mine.v`, `mine.json` | a file of any [kind](FileKind) that can be imported, by its extension |
 /// | `mine.csv:uint8,int8:swapped` | the same with operand formats, and with the weight as the file's first operand |
 /// | `drum:k=6,bits=8,signed` | a member of a [family](FamilySpecification) |
 ///

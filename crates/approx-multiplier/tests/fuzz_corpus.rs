@@ -7,12 +7,15 @@ use approx_multiplier::import::{FileKind, ImportOptions, parse};
 use proptest::prelude::*;
 
 /// Every kind with the name of its fuzz target, which is that of its folder in the corpus.
-const KINDS: [(&str, FileKind); 5] = [
+const KINDS: [(&str, FileKind); 8] = [
     ("npy", FileKind::Npy),
     ("text", FileKind::Text),
     ("binary", FileKind::Binary),
     ("c_header", FileKind::CHeader),
     ("own", FileKind::Own),
+    ("c_source", FileKind::CSource),
+    ("verilog", FileKind::Verilog),
+    ("blif", FileKind::Blif),
 ];
 
 /// The files of the corpus, each with its kind.
@@ -83,7 +86,14 @@ fn change() -> impl Strategy<Value = Change> {
                 "#",
                 "1e308",
                 "0x",
-                "/*"
+                "/*",
+                "(",
+                "~",
+                ";",
+                "\\",
+                "=",
+                " << ",
+                "65535"
             ])
         )
             .prop_map(|(at, text)| Change::Insert(at, text.into())),

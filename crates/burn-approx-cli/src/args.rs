@@ -10,8 +10,8 @@ use crate::output::Output;
 
 /// A workbench for approximate multipliers: bring one, look at it, trust it.
 ///
-/// A multiplier is named by a SPEC: a bundled circuit (mul8s_1L2J, mul8u_17C8:sign-magnitude), a file of any kind that `import` reads,
-/// a bundled High-Throughput model (htp:mul8s_1L2J), `exact` (exact:uint8, exact:uint8,int4), or a family with its parameters
+/// A multiplier is named by a SPEC: a bundled circuit (mul8s_1L2J, mul8u_17C8:sign-magnitude), a file of any kind that `import` reads
+/// (mine.csv, mine.v), a bundled High-Throughput model (htp:mul8s_1L2J), `exact` (exact:uint8, exact:uint8,int4), or a family with its parameters
 /// (drum:k=6,bits=8,unsigned, truncated:columns=4).
 #[derive(Debug, Parser)]
 #[command(
@@ -21,7 +21,9 @@ use crate::output::Output;
         Example, with a table of one's own:\n  \
         burn-approx import mine.csv --unsigned --output mine.json\n  \
         burn-approx metrics mine.json\n  \
-        burn-approx plot heat-map mine.json --output errors.svg"
+        burn-approx plot heat-map mine.json --output errors.svg\n\n\
+        And with a circuit in C, Verilog or BLIF, to be compared with that table:\n  \
+        burn-approx compare mine.v mine.json --require-equal"
 )]
 pub struct Args {
     /// Print the result as JSON

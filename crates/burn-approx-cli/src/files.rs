@@ -1,9 +1,11 @@
-//! Files: NumPy arrays in and out, and writing that replaces a file in one step.
+//! Files: NumPy arrays in and out, and the names of this project's own.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Cursor, Read, Write};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
+use approx_multiplier::export::replace_file;
+use approx_multiplier::import::FileKind;
 use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
 
 use crate::error::CliError;
@@ -197,7 +199,7 @@ pub fn write_array<T: npyz::AutoSerialize + Copy>(
     values: &[T],
 ) -> Result<(), CliError> {
     let shape: Vec<u64> = shape.iter().map(|size| *size as u64).collect();
-    replace(path, |writer| {
+    replace_file(path, |writer| {
         let mut writer = npyz::WriteOptions::new()
             .default_dtype()
             .shape(&shape)
@@ -205,36 +207,19 @@ pub fn write_array<T: npyz::AutoSerialize + Copy>(
             .begin_nd()?;
         writer.extend(values.iter().copied())?;
         writer.finish()
-    })
+    })?;
+    Ok(())
 }
 
-/// Writes a file under a temporary name beside its own, and renames it when all of it is there.
-pub fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<(), CliError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let written = || {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".burn-approx-").suffix(".tmp");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // As for any new file: the process's umask takes its part away.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(folder)?;
-        let mut writer = BufWriter::new(&mut file);
-        write(&mut writer)?;
-        writer.flush()?;
-        drop(writer);
-        file.persist(path)?;
-        Ok(())
-    };
-    written().map_err(|error: std::io::Error| CliError::file(path, error))
+/// An error unless a file has the extension by which this project's own files are known.
+pub fn expect_own(path: &Path) -> Result<(), CliError> {
+    match FileKind::of_name(path) {
+        Some(FileKind::Own) => Ok(()),
+        _ => Err(CliError::Usage(format!(
+            "`{}` does not end in .json, by which files of this project are known",
+            path.display()
+        ))),
+    }
 }
 
 #[cfg(test)]

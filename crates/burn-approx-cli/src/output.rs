@@ -75,7 +75,10 @@ pub fn number(value: f64) -> String {
     }
     let magnitude = value.abs().log10().floor();
     if !(-4.0..9.0).contains(&magnitude) {
-        return format!("{value:.3e}");
+        let text = format!("{value:.3e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let digits = digits.trim_end_matches('0').trim_end_matches('.');
+        return format!("{digits}e{exponent}");
     }
     let decimals = (5.0 - magnitude).max(0.0) as usize;
     let text = format!("{value:.decimals$}");
@@ -97,7 +100,7 @@ mod tests {
             (0.081234567, "0.0812346"),
             (-1.5, "-1.5"),
             (123456.7, "123457"),
-            (1e-7, "1.000e-7"),
+            (1e-7, "1e-7"),
             (1073741824.0, "1.074e9"),
         ] {
             assert_eq!(number(value), text);

@@ -3,31 +3,45 @@
 use std::path::Path;
 
 use approx_multiplier::import::{self, ImportOptions};
-use approx_multiplier::{Family, FamilySpecification, Multiplier, MultiplierSource, Signedness};
+use approx_multiplier::{
+    Family, FamilySpecification, Multiplier, MultiplierSource, OperandFormat, Signedness,
+};
 use clap::Args;
 
 use crate::error::CliError;
 use crate::output::Output;
+use crate::progress;
 
 /// What a file does not say about its multiplier.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct FileOptions {
     /// Take the codes of a file as signed
-    #[arg(long, conflicts_with = "unsigned")]
+    #[arg(long, conflicts_with = "unsigned", help_heading = HEADING)]
     pub signed: bool,
 
     /// Take the codes of a file as unsigned
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub unsigned: bool,
 
     /// The first operand is the weight, not the activation
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub swap_operands: bool,
+
+    /// Bits of both operands, or of activation and weight
+    #[arg(long, value_name = "N|N,N", value_parser = bits, help_heading = HEADING)]
+    pub bits: Option<[u8; 2]>,
+
+    /// The module, model or function of a netlist that is the multiplier
+    #[arg(long, value_name = "NAME", help_heading = HEADING)]
+    pub top: Option<String>,
 }
+
+/// What `--help` lists these options under.
+const HEADING: &str = "What a file does not say";
 
 impl FileOptions {
     /// As the importers take them.
-    pub fn import_options(self) -> ImportOptions {
+    pub fn import_options(&self) -> ImportOptions {
         let signedness = match (self.signed, self.unsigned) {
             (true, _) => Some(Signedness::Signed),
             (_, true) => Some(Signedness::Unsigned),
@@ -35,28 +49,38 @@ impl FileOptions {
         };
         ImportOptions {
             signedness: signedness.map(|signedness| [signedness; 2]),
+            bits: self.bits,
             swap_operands: self.swap_operands,
+            top: self.top.clone(),
             ..ImportOptions::default()
         }
     }
 }
 
 /// The multiplier that a SPEC names. What had to be assumed is printed.
-pub fn resolve(spec: &str, options: FileOptions, output: Output) -> Result<Multiplier, CliError> {
+pub fn resolve(spec: &str, options: &FileOptions, output: Output) -> Result<Multiplier, CliError> {
     if Path::new(spec).is_file() {
-        let imported = import::read(spec, &options.import_options())?;
+        let imported =
+            progress::during("reading", || import::read(spec, &options.import_options()))?;
         for note in imported.notes {
             output.note(format!("{spec}: {note}"));
         }
         return Ok(imported.multiplier);
     }
-    if options.signed || options.unsigned {
+    let FileOptions {
+        signed,
+        unsigned,
+        swap_operands,
+        bits,
+        top,
+    } = options;
+    if *signed || *unsigned || bits.is_some() || top.is_some() {
         return Err(CliError::Usage(format!(
-            "--signed and --unsigned belong to a file, and there is no file `{spec}`"
+            "--signed, --unsigned, --bits and --top belong to a file, and there is no file `{spec}`"
         )));
     }
     let multiplier = named(spec)?;
-    Ok(match options.swap_operands {
+    Ok(match swap_operands {
         true => multiplier.swapped(),
         false => multiplier,
     })
@@ -77,6 +101,20 @@ fn named(spec: &str) -> Result<Multiplier, CliError> {
         }
         Err(error) => Err(unknown(&error)),
     }
+}
+
+/// The bits of activation and weight: one number for both, or two.
+fn bits(text: &str) -> Result<[u8; 2], String> {
+    let (activation, weight) = text.split_once(',').unwrap_or((text, text));
+    let possible = OperandFormat::MIN_BITS..=OperandFormat::MAX_BITS;
+    let number = |text: &str| {
+        let bits = text.trim().parse().ok();
+        bits.filter(|bits| possible.contains(bits)).ok_or_else(|| {
+            let (least, most) = (possible.start(), possible.end());
+            format!("`{text}` is no number of bits from {least} to {most}")
+        })
+    };
+    Ok([number(activation)?, number(weight)?])
 }
 
 /// A range of codes, `LOW..=HIGH`.
@@ -106,13 +144,13 @@ mod tests {
             "exact:uint8,int8",
             "drum:k=6,bits=8,unsigned",
         ] {
-            resolve(spec, FileOptions::default(), output).unwrap();
+            resolve(spec, &FileOptions::default(), output).unwrap();
         }
         let swapped = FileOptions {
             swap_operands: true,
             ..FileOptions::default()
         };
-        let exact = resolve("exact:uint8,int4", swapped, output).unwrap();
+        let exact = resolve("exact:uint8,int4", &swapped, output).unwrap();
         assert_eq!((exact.activation().bits(), exact.weight().bits()), (4, 8));
     }
 
@@ -125,14 +163,23 @@ mod tests {
             ("drum:k=99", "drum"),
             ("", "nearest"),
         ] {
-            let error = resolve(spec, FileOptions::default(), Output::new(false)).unwrap_err();
+            let error = resolve(spec, &FileOptions::default(), Output::new(false)).unwrap_err();
             assert!(error.to_string().contains(expected), "{spec}: {error}");
         }
         let unsigned = FileOptions {
             unsigned: true,
             ..FileOptions::default()
         };
-        assert!(resolve("exact", unsigned, Output::new(false)).is_err());
+        assert!(resolve("exact", &unsigned, Output::new(false)).is_err());
+    }
+
+    #[test]
+    fn bits_are_one_number_or_two() {
+        assert_eq!(bits("8"), Ok([8, 8]));
+        assert_eq!(bits("12, 4"), Ok([12, 4]));
+        for wrong in ["", "1", "17", "8,", "8,8,8", "-8", "300"] {
+            assert!(bits(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -31,9 +31,9 @@ pub struct Args {
     #[arg(long, value_name = "PIXELS")]
     pub image_size: Option<usize>,
 
-    /// The multiplier: a name from EvoApproxLib (mul8s_1L2J), "exact", "htp:NAME", or a table in a .npy file [default:
-    /// mul8s_1L2L]
-    #[arg(long, value_name = "NAME|FILE.npy")]
+    /// The multiplier: a name from EvoApproxLib (mul8s_1L2J), "exact", "htp:NAME", or a file of any kind that `burn-approx
+    /// import` reads, a table (mine.csv, mine.npy:uint8:sign-magnitude) or a circuit (mine.v) [default: mul8s_1L2L]
+    #[arg(long, value_name = "NAME|FILE")]
     pub multiplier: Option<MultiplierSource>,
 
     /// The layers that become approximate, by path: "blocks.*.depthwise.conv", "head.**"; may be given several times

@@ -1,8 +1,7 @@
 //! Multipliers as files for other tools, and as this project's own.
 //!
-//! Every file that is written can be [imported](crate::import) again as the same multiplier, except [Verilog](ExportFormat::Verilog),
-//! which is for simulators. Kinds that hold tables have the content hash of
-//! [`to_table`](Multiplier::to_table), which is another than that of the exact multiplier's definition;
+//! Every file that is written can be [imported](crate::import) again as the same multiplier. Kinds that hold tables have the
+//! content hash of [`to_table`](Multiplier::to_table), which is another than that of the exact multiplier's definition;
 //! [`ExportFormat::Own`] keeps every definition.
 
 mod binary;
@@ -16,7 +15,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::{Multiplier, MultiplierError, OperandFormat, ProductTable, file, import, npy};
+pub use crate::file::replace as replace_file;
+use crate::{Multiplier, MultiplierError, OperandFormat, ProductTable, import, npy};
 
 /// The kinds of files that can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ pub enum ExportFormat {
     /// A C header (`c`) with an array `lut` in two dimensions, as AdaPT includes it for 8 x 8-bit signed multipliers.
     CHeader,
     /// A Verilog module (`verilog`) with a `case` over all pairs of operands, as the reference of a test bench: not for
-    /// synthesis, and not imported again.
+    /// synthesis.
     Verilog,
     /// A file of this project (`own`): versioned, with the name, the hardware figures and the content hash.
     Own,
@@ -123,7 +123,7 @@ pub fn write(
     format: ExportFormat,
 ) -> Result<(), MultiplierError> {
     let content = Content::new(multiplier, format)?;
-    file::replace(path.as_ref(), |writer| content.write(writer))
+    replace_file(path.as_ref(), |writer| content.write(writer))
 }
 
 /// The bytes of the file that [`write()`] writes.

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use super::lexer::{Dialect, Lexer, TokenKind};
 use super::{ImportError, Location};
 
 /// What a `.npy` file starts with.
@@ -22,6 +23,12 @@ pub enum FileKind {
     /// A raw little-endian table of 16- or 32-bit integers (`.bin`), row by row, as TFApprox reads it. Which of the two is
     /// told from the size; 16-bit entries are signed if an operand is.
     Binary,
+    /// A function in C (`.c`) without branches and loops, such as those of EvoApproxLib; see [`Netlist`](super::Netlist).
+    CSource,
+    /// A combinational netlist in Verilog (`.v`), or a table of all products in a `case` statement.
+    Verilog,
+    /// A combinational netlist in the Berkeley Logic Interchange Format (`.blif`).
+    Blif,
     /// An array in C (`.h`, `.c`): `const int16_t lut[256][256] = {...};`, with or without braces around the rows, as AdaPT
     /// and TransAxx use it.
     CHeader,
@@ -48,7 +55,10 @@ impl FileKind {
             "npy" => Some(Self::Npy),
             "csv" | "tsv" | "txt" | "dat" => Some(Self::Text),
             "bin" => Some(Self::Binary),
-            "h" | "c" => Some(Self::CHeader),
+            "h" => Some(Self::CHeader),
+            "c" => Some(Self::CSource),
+            "v" => Some(Self::Verilog),
+            "blif" => Some(Self::Blif),
             "json" => Some(Self::Own),
             _ => None,
         }
@@ -59,12 +69,63 @@ impl FileKind {
         if content.starts_with(NPY_MAGIC) {
             return Ok(Self::Npy);
         }
-        Self::of_name(path).ok_or_else(|| ImportError::Undetermined {
+        let kind = match Self::of_name(path) {
+            // Either may hold what the other one is for.
+            Some(named @ (Self::CHeader | Self::CSource)) => {
+                Some(kind_of_c(content).unwrap_or(named))
+            }
+            kind => kind,
+        };
+        kind.ok_or_else(|| ImportError::Undetermined {
             location: Location::default(),
             missing: "its kind is not known".into(),
-            remedy: "name the kind, or give the file one of the extensions .npy, .csv, .tsv, .txt, .dat, .bin, .h, .c \
-                     and .json"
+            remedy: "give the file one of the extensions .npy, .csv, .tsv, .txt, .dat, .bin, .h, .c, .v, .blif and .json"
                 .into(),
         })
+    }
+}
+
+/// Whether a C text has a function or an array, by what is before its first brace.
+fn kind_of_c(content: &[u8]) -> Option<FileKind> {
+    let text = String::from_utf8_lossy(content);
+    let mut lexer = Lexer::new(&text, Dialect::C);
+    loop {
+        let token = lexer.advance();
+        if token.kind == TokenKind::End {
+            return None;
+        }
+        if lexer.token().is("{") {
+            return match token.text {
+                ")" => Some(FileKind::CSource),
+                "=" => Some(FileKind::CHeader),
+                _ => None,
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("a.c", "int f(int a, int b) { return a; }", FileKind::CSource)]
+    #[case(
+        "a.h",
+        "static int f(int a, int b)\n{ int x[2] = {0, 1};",
+        FileKind::CSource
+    )]
+    #[case("a.c", "// f() {\nint lut[4][4] = {{0", FileKind::CHeader)]
+    #[case("a.h", "", FileKind::CHeader)]
+    #[case("a.c", "", FileKind::CSource)]
+    #[case("a.V", "", FileKind::Verilog)]
+    #[case("a.blif", "", FileKind::Blif)]
+    #[case("a.csv", "", FileKind::Text)]
+    #[case("a.csv", "\u{93}NUMPY", FileKind::Text)]
+    fn kinds_are_told_apart(#[case] path: &str, #[case] content: &str, #[case] kind: FileKind) {
+        let found = FileKind::detect(Path::new(path), content.as_bytes()).unwrap();
+        assert_eq!(found, kind);
     }
 }

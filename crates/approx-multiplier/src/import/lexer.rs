@@ -1,12 +1,16 @@
 //! The tokens of C and Verilog, which share most of their lexical grammar, read one at a time: a text never takes more
 //! memory than it has itself. Comments, attributes and directives that change no circuit are left out.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::error::{ImportError, Location, Position};
 
 /// The longest excerpt of a text in an error message.
 const EXCERPT: usize = 40;
+
+/// The longest name, in bytes: names are looked up far more often than they are written.
+pub(crate) const MAX_NAME: usize = 1024;
 
 /// The language of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +44,16 @@ pub(crate) struct Token<'a> {
     pub kind: TokenKind,
     pub text: &'a str,
     pub offset: usize,
+    /// Whether it is an escaped Verilog identifier, which is a name even if it looks like a keyword.
+    pub escaped: bool,
 }
 
 impl Token<'_> {
-    /// Whether it is this operator, bracket or keyword. An escaped identifier is no keyword.
+    /// Whether it is this operator, bracket or keyword.
     pub fn is(&self, text: &str) -> bool {
-        self.text == text && matches!(self.kind, TokenKind::Identifier | TokenKind::Symbol)
+        self.text == text
+            && !self.escaped
+            && matches!(self.kind, TokenKind::Identifier | TokenKind::Symbol)
     }
 
     /// How error messages say what was found.
@@ -57,6 +65,9 @@ impl Token<'_> {
                 "an attribute without an end".into()
             }
             TokenKind::Invalid if self.text.starts_with('"') => "a text without an end".into(),
+            TokenKind::Invalid if self.text.len() > MAX_NAME => {
+                format!("a name of more than {MAX_NAME} bytes")
+            }
             _ => quoted(self.text),
         }
     }
@@ -80,6 +91,7 @@ const VERILOG_SYMBOLS: [&str; 11] = [
 ];
 
 /// Directives of C that change nothing here: what they define is not declared for a netlist, and is an error where it is used.
+/// So do the lines that a preprocessor leaves, `# 1 "file.c"`.
 const IGNORED_C_DIRECTIVES: [&str; 6] = ["include", "define", "undef", "pragma", "ifndef", "endif"];
 
 /// Directives of Verilog that change no function, with all that follows in their line.
@@ -111,6 +123,7 @@ impl<'a> Lexer<'a> {
                 kind: TokenKind::End,
                 text: "",
                 offset: 0,
+                escaped: false,
             },
         };
         lexer.advance();
@@ -184,9 +197,16 @@ impl<'a> Lexer<'a> {
             self.next = self.text.len();
             return token;
         }
-        let rest = &self.text[self.next..];
         let offset = self.next;
+        let escaped = self.dialect == Dialect::Verilog && self.text[offset..].starts_with('\\');
+        let rest = &self.text[offset + usize::from(escaped)..];
         let (kind, length) = match rest.chars().next() {
+            _ if escaped => {
+                let length = rest
+                    .find(|c: char| c.is_ascii_whitespace())
+                    .unwrap_or(rest.len());
+                (name_kind(1..=MAX_NAME, length), length)
+            }
             None => (TokenKind::End, 0),
             Some('"') => match text_length(rest) {
                 Some(length) => (TokenKind::Text, length),
@@ -198,33 +218,22 @@ impl<'a> Lexer<'a> {
             Some('`') if self.dialect == Dialect::Verilog => {
                 (TokenKind::Directive, 1 + word_length(&rest[1..]))
             }
-            Some('\\') if self.dialect == Dialect::Verilog => {
-                let length = rest
-                    .find(|c: char| c.is_ascii_whitespace())
-                    .unwrap_or(rest.len());
-                self.next = offset + length;
-                return Token {
-                    kind: if length > 1 {
-                        TokenKind::Identifier
-                    } else {
-                        TokenKind::Invalid
-                    },
-                    text: &rest[1..length],
-                    offset,
-                };
+            Some(c) if is_word_start(c, self.dialect) => {
+                let length = word_length(rest);
+                (name_kind(0..=MAX_NAME, length), length)
             }
-            Some(c) if is_word_start(c, self.dialect) => (TokenKind::Identifier, word_length(rest)),
             Some(c) if c.is_ascii_digit() || (c == '\'' && self.dialect == Dialect::Verilog) => {
                 (TokenKind::Number, number_length(rest, self.dialect))
             }
             Some(c) if c.is_ascii_punctuation() => (TokenKind::Symbol, self.symbol_length(rest)),
             Some(c) => (TokenKind::Invalid, c.len_utf8()),
         };
-        self.next = offset + length;
+        self.next = offset + usize::from(escaped) + length;
         Token {
             kind,
             text: &rest[..length],
             offset,
+            escaped,
         }
     }
 
@@ -262,7 +271,8 @@ impl<'a> Lexer<'a> {
             } else if !verilog
                 && let Some(directive) = rest.strip_prefix('#')
                 && let directive = directive.trim_start_matches([' ', '\t'])
-                && IGNORED_C_DIRECTIVES.contains(&&directive[..word_length(directive)])
+                && (IGNORED_C_DIRECTIVES.contains(&&directive[..word_length(directive)])
+                    || directive.starts_with(|c: char| c.is_ascii_digit()))
             {
                 directive_length(rest)
             } else {
@@ -280,6 +290,7 @@ impl<'a> Lexer<'a> {
                 kind: TokenKind::Invalid,
                 text: rest,
                 offset: self.next,
+                escaped: false,
             }),
         }
     }
@@ -290,6 +301,14 @@ pub(crate) fn locate(text: &str, offset: usize) -> Location {
     Location {
         file: None::<PathBuf>,
         position: Some(Position::of(text, offset)),
+    }
+}
+
+/// The kind of a name of so many bytes.
+fn name_kind(possible: RangeInclusive<usize>, length: usize) -> TokenKind {
+    match possible.contains(&length) {
+        true => TokenKind::Identifier,
+        false => TokenKind::Invalid,
     }
 }
 
@@ -387,6 +406,13 @@ mod tests {
     }
 
     #[test]
+    fn an_escaped_identifier_is_no_keyword() {
+        let lexer = Lexer::new("\\wire x", Dialect::Verilog);
+        assert_eq!(lexer.token().text, "wire");
+        assert!(!lexer.token().is("wire"));
+    }
+
+    #[test]
     fn directives_without_effect_are_left_out() {
         assert_eq!(
             texts("# include <a.h>\n#define A \\\n 1\nint x;", Dialect::C),
@@ -397,6 +423,7 @@ mod tests {
             ["wire", "x", ";", "`WIDTH"]
         );
         assert_eq!(texts("#if A\nint", Dialect::C), ["#if A", "int"]);
+        assert_eq!(texts("# 1 \"a.c\" 2\nint", Dialect::C), ["int"]);
     }
 
     #[test]
@@ -405,6 +432,16 @@ mod tests {
             ("a /* b", Dialect::C, "a comment without an end"),
             ("a \"b\n\"", Dialect::C, "a text without an end"),
             ("a (* b", Dialect::Verilog, "an attribute without an end"),
+            (
+                &format!("a {}", "n".repeat(MAX_NAME + 1)),
+                Dialect::C,
+                "a name of more than 1024 bytes",
+            ),
+            (
+                &format!("a \\{}", "n".repeat(MAX_NAME + 1)),
+                Dialect::Verilog,
+                "a name of more than 1024 bytes",
+            ),
         ] {
             let mut lexer = Lexer::new(text, dialect);
             lexer.advance();

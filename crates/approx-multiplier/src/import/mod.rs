@@ -3,6 +3,8 @@
 //! [`read`] takes a file of any kind that [`FileKind`] lists, and [`parse`] its content. Files come from strangers: their size
 //! and that of what they describe is bounded before memory is taken, and what is wrong with one is said with the place.
 //!
+//! Circuits, in C, Verilog or BLIF, are evaluated for all operands, or factorised where these are too many; see [`Netlist`].
+//!
 //! The kinds that hold nothing but numbers do not say everything about a multiplier. What had to be assumed is among the
 //! [notes](Imported::notes), to be shown to whoever asked for the file; [`ImportOptions`] say it.
 //!
@@ -23,14 +25,18 @@
 //! ```
 
 mod binary;
+mod blif;
 mod c_header;
+mod c_source;
 mod error;
 mod kind;
 mod lexer;
+mod netlist;
 mod npy;
 mod own;
 mod table;
 mod text;
+mod verilog;
 
 use std::fs::File;
 use std::io::Read;
@@ -38,6 +44,7 @@ use std::path::Path;
 
 pub use error::{ImportError, Location, Position};
 pub use kind::FileKind;
+pub use netlist::{Netlist, NetlistFormat, NetlistLimits, NetlistOptions};
 pub(crate) use own::write as write_own;
 pub(crate) use table::formats_comment;
 
@@ -56,6 +63,8 @@ pub struct ImportOptions {
     pub swap_operands: bool,
     /// The kind of the input. If not given, [`read`] goes by the file's name and content.
     pub kind: Option<FileKind>,
+    /// The module, model or function of a netlist that is meant. If not given: the only one that no other one uses.
+    pub top: Option<String>,
     /// The most bytes to read, 2^28 by default: enough for a 12 x 12-bit table of any kind.
     pub max_bytes: u64,
 }
@@ -67,6 +76,7 @@ impl Default for ImportOptions {
             bits: None,
             swap_operands: false,
             kind: None,
+            top: None,
             max_bytes: 1 << 28,
         }
     }
@@ -145,7 +155,7 @@ fn bytes(path: &Path, options: &ImportOptions) -> Result<Vec<u8>, ImportError> {
 }
 
 /// Reads a multiplier from the content of a file, of the kind that is given here whatever the options say. `name` becomes the
-/// multiplier's unless the content has one.
+/// multiplier's unless the content has one, as netlists and files of this project do.
 ///
 /// # Errors
 ///
@@ -163,7 +173,32 @@ pub fn parse(
         FileKind::Binary => binary::parse(bytes, name, options),
         FileKind::CHeader => c_header::parse(text_of(bytes)?, name, options),
         FileKind::Own => own::parse(text_of(bytes)?, options),
+        FileKind::CSource => netlist(text_of(bytes)?, NetlistFormat::C, options),
+        FileKind::Verilog => {
+            let text = text_of(bytes)?;
+            match verilog::case_table(text, name, options) {
+                Some(imported) => imported,
+                None => netlist(text, NetlistFormat::Verilog, options),
+            }
+        }
+        FileKind::Blif => netlist(text_of(bytes)?, NetlistFormat::Blif, options),
     }
+}
+
+fn netlist(
+    text: &str,
+    format: NetlistFormat,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let options = NetlistOptions {
+        signedness: options.signedness,
+        swap_operands: options.swap_operands,
+        bits: options.bits,
+        top: options.top.clone(),
+        limits: NetlistLimits::default(),
+    };
+    let (multiplier, notes) = Netlist::parse(text, format, &options)?.multiplier(&options)?;
+    Ok(Imported { multiplier, notes })
 }
 
 fn check_size(bytes: u64, options: &ImportOptions) -> Result<(), ImportError> {

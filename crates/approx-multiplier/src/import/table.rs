@@ -1,5 +1,6 @@
 //! What all kinds of table files share: from rows of numbers, and what is known about them, to a multiplier.
 
+use super::netlist::library::LibraryName;
 use super::{ImportError, ImportOptions, Imported, Location};
 use crate::{MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat, ProductTable, Signedness};
 
@@ -107,7 +108,7 @@ pub(super) fn formats_of_bits(
             "The operands were taken as {signedness}, as {reason}."
         ));
         [signedness; 2]
-    } else if let Some(signedness) = signedness_of_name(name) {
+    } else if let Some(LibraryName { signedness, .. }) = LibraryName::parse(name) {
         notes.push(format!(
             "The operands were taken as {signedness}, as the name {name:?} says."
         ));
@@ -179,21 +180,6 @@ pub(super) fn exact_bits(codes: usize) -> Option<u8> {
     (codes.is_power_of_two() && possible.contains(&bits)).then_some(bits)
 }
 
-/// The signedness by the names of EvoApproxLib: `mul8u_...` and `mul8s_...`, also `mul8x4u_...`.
-pub(super) fn signedness_of_name(name: &str) -> Option<Signedness> {
-    let rest = name.strip_prefix("mul")?;
-    let letter = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == 'x');
-    if letter.len() == rest.len() {
-        return None;
-    }
-    let end = |rest: &str| rest.is_empty() || rest.starts_with('_');
-    match (letter.strip_prefix('u'), letter.strip_prefix('s')) {
-        (Some(rest), _) if end(rest) => Some(Signedness::Unsigned),
-        (_, Some(rest)) if end(rest) => Some(Signedness::Signed),
-        _ => None,
-    }
-}
-
 /// Whether the sum of the errors' magnitudes is smaller if both operands are unsigned.
 fn closer_if_unsigned(table: &ProductTable) -> bool {
     let error = |signed: bool| -> f64 {
@@ -245,24 +231,7 @@ pub(super) fn check_index_bits(formats: [OperandFormat; 2]) -> Result<(), Multip
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
-
-    #[rstest]
-    #[case("mul8u_17C8", Some(Signedness::Unsigned))]
-    #[case("mul8s", Some(Signedness::Signed))]
-    #[case("mul8x4u_3AB", Some(Signedness::Unsigned))]
-    #[case("mul8_x", None)]
-    #[case("mulu_x", None)]
-    #[case("mul8under", None)]
-    #[case("table", None)]
-    fn names_of_evoapproxlib_tell_the_signedness(
-        #[case] name: &str,
-        #[case] expected: Option<Signedness>,
-    ) {
-        assert_eq!(signedness_of_name(name), expected);
-    }
 
     #[test]
     fn a_comment_gives_the_formats() {

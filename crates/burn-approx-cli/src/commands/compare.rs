@@ -64,12 +64,12 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let is_file = specs.map(|spec| Path::new(spec).is_file());
     // What is said of files is not said of a bundled circuit that a file is compared with.
     let options = |index: usize| match is_file[index] || !is_file.contains(&true) {
-        true => args.file,
+        true => args.file.clone(),
         false => FileOptions::default(),
     };
     let multipliers = [
-        spec::resolve(specs[0], options(0), output)?,
-        spec::resolve(specs[1], options(1), output)?,
+        spec::resolve(specs[0], &options(0), output)?,
+        spec::resolve(specs[1], &options(1), output)?,
     ];
     let comparison = progress::during("comparing", || Comparison::of(&multipliers))?;
     output.result(&comparison, comparison.text())?;

@@ -53,7 +53,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
                 args.output.display()
             ))
         })?;
-    let multiplier = spec::resolve(&args.multiplier, args.file, output)?;
+    let multiplier = spec::resolve(&args.multiplier, &args.file, output)?;
     progress::during("writing", || {
         export::write(&multiplier, &args.output, format)
     })?;

@@ -84,7 +84,7 @@ struct Codes {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
-    let multiplier = spec::resolve(&args.multiplier, args.file, output)?;
+    let multiplier = spec::resolve(&args.multiplier, &args.file, output)?;
     let mut found = Vec::new();
     let mut text = Vec::new();
     for codes in args.codes()? {

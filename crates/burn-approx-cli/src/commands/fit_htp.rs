@@ -9,6 +9,7 @@ use approx_multiplier::{
 use serde::Serialize;
 
 use crate::error::CliError;
+use crate::files::expect_own;
 use crate::output::{Output, number, table};
 use crate::progress;
 use crate::spec::{self, FileOptions};
@@ -61,7 +62,8 @@ struct Report<'a> {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
-    let multiplier = spec::resolve(&args.multiplier, args.file, output)?;
+    args.output.as_deref().map_or(Ok(()), expect_own)?;
+    let multiplier = spec::resolve(&args.multiplier, &args.file, output)?;
     if args.modulus.len() * args.power as usize > MOST_REMAINDERS {
         return Err(CliError::Usage(format!(
             "{} moduli to the power of up to {} are too many: {MOST_REMAINDERS} features of remainders can be fitted",

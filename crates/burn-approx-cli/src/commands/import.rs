@@ -4,21 +4,31 @@ use std::path::PathBuf;
 
 use approx_multiplier::export::{self, ExportFormat};
 use approx_multiplier::import;
-use approx_multiplier::{ContentHash, ErrorMetrics, OperandFormat};
+use approx_multiplier::{
+    ContentHash, Coverage, ErrorMetrics, MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat,
+};
 use serde::Serialize;
 
 use crate::error::CliError;
+use crate::files::expect_own;
 use crate::output::{Output, number};
 use crate::progress;
 use crate::spec::FileOptions;
 
 /// Reads a multiplier from a file and writes it in this project's own format, which says everything about it.
 ///
-/// The file may be an array (.npy), a matrix as text (.csv, .txt, ..), raw little-endian integers (.bin), a C header with an
-/// array, or a file of this project (.json). Rows are the activation's codes.
+/// The file may be a table: an array (.npy), a matrix as text (.csv, .txt, ..), raw little-endian integers (.bin), an array in C
+/// (.h, .c), or a Verilog `case` over all operands as `export` writes it. Rows are the activation's codes. It may be a circuit: a
+/// C function without branches and loops (.c), structural Verilog (.v), or BLIF (.blif), whose products are computed, up to 24 bits
+/// of both operands together; larger ones become exact factors, verified on millions of operand pairs, or an error. Or it is a
+/// file of this project (.json).
+///
+/// Bits, order of the operands and signedness are taken from the file where it tells them; what is assumed is printed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  burn-approx import mine.csv --unsigned --output mine.json\n\n\
+    after_help = "Examples:\n  burn-approx import mine.csv --unsigned --output mine.json\n  \
+        burn-approx import mine.v --top multiplier --swap-operands --output mine.json\n  \
+        burn-approx import mul8s_1KV8.c --output mul8s_1KV8.json\n\n\
         A wrong guess of signedness or of the operands' order shows in the error figures that are printed."
 )]
 pub struct Args {
@@ -44,14 +54,27 @@ struct Summary<'a> {
     activation: OperandFormat,
     weight: OperandFormat,
     hash: ContentHash,
-    mae_percent: Option<f64>,
-    wce_percent: Option<f64>,
+    mae_percent: f64,
+    wce_percent: f64,
+    coverage: Coverage,
     notes: &'a [String],
     output: &'a PathBuf,
 }
 
+/// How many random pairs are measured where all are too many to be gone through on the side, and what they are drawn from.
+const SAMPLES: u64 = 1 << 20;
+const SEED: u64 = 0;
+
+fn measured(multiplier: &Multiplier) -> Result<ErrorMetrics, MultiplierError> {
+    match u32::from(multiplier.activation().bits() + multiplier.weight().bits()) {
+        ..=MAX_INDEX_BITS => ErrorMetrics::measure(multiplier),
+        _ => ErrorMetrics::measure_sampled(multiplier, SAMPLES, SEED),
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
+    expect_own(&args.output)?;
     let imported = progress::during("reading", || {
         import::read(&args.input, &args.file.import_options())
     })?;
@@ -63,32 +86,31 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         None => imported.multiplier,
     };
     export::write(&multiplier, &args.output, ExportFormat::Own)?;
-    // An HTP model of many bits has too many pairs to be measured on the side.
-    let metrics = progress::during("measuring", || ErrorMetrics::measure(&multiplier)).ok();
+    let metrics = progress::during("measuring", || measured(&multiplier))?;
     let summary = Summary {
         name: multiplier.name(),
         activation: multiplier.activation(),
         weight: multiplier.weight(),
         hash: multiplier.hash(),
-        mae_percent: metrics.map(|metrics| metrics.mae_percent),
-        wce_percent: metrics.map(|metrics| metrics.wce_percent),
+        mae_percent: metrics.mae_percent,
+        wce_percent: metrics.wce_percent,
+        coverage: metrics.coverage,
         notes: &imported.notes,
         output: &args.output,
     };
-    let errors = metrics.map_or(String::new(), |metrics| {
-        format!(
-            ", mean absolute error {} %, worst {} %",
-            number(metrics.mae_percent),
-            number(metrics.wce_percent)
-        )
-    });
+    let pairs = match metrics.coverage {
+        Coverage::Exhaustive { .. } => String::new(),
+        coverage => format!(" on {} random operand pairs", coverage.pairs()),
+    };
     output.result(
         &summary,
         format!(
-            "{}: {} x {}{errors}\nwritten to {}",
+            "{}: {} x {}, mean absolute error {} %, worst {} %{pairs}\nwritten to {}",
             summary.name,
             summary.activation,
             summary.weight,
+            number(summary.mae_percent),
+            number(summary.wce_percent),
             args.output.display()
         ),
     )

@@ -42,7 +42,7 @@ struct Info {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
-    let multiplier = spec::resolve(&args.multiplier, args.file, output)?;
+    let multiplier = spec::resolve(&args.multiplier, &args.file, output)?;
     let info = progress::during("factorising", || Info::of(&multiplier));
     let mut rows = Table::new();
     rows.load_style(comfy_table::presets::NOTHING);

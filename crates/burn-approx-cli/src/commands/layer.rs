@@ -180,6 +180,8 @@ fn pair(text: &str) -> Result<[usize; 2], String> {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
+    let (Kind::Conv2d { common, .. } | Kind::Linear { common }) = &args.kind;
+    common.check_files()?;
     let (common, layer) = match &args.kind {
         Kind::Conv2d {
             common,
@@ -266,6 +268,52 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
 }
 
 impl Common {
+    /// An error if a file would be written twice, or in the place of one that is read.
+    fn check_files(&self) -> Result<(), CliError> {
+        // What is not there yet has no other name than its path.
+        let place = |path: &Path| {
+            std::fs::canonicalize(path)
+                .or_else(|_| std::path::absolute(path))
+                .unwrap_or_else(|_| path.into())
+        };
+        let same = |one: &Path, other: &Path| place(one) == place(other);
+        let read = [Some(&self.input), Some(&self.weight)]
+            .into_iter()
+            .chain([self.bias.as_ref(), self.grad_output.as_ref()])
+            .flatten();
+        let mut taken: Vec<&Path> = read.map(PathBuf::as_path).collect();
+        taken.extend(
+            [
+                Some(&self.multiplier),
+                self.input_scale.as_ref(),
+                self.input_zero_point.as_ref(),
+                self.weight_scale.as_ref(),
+                self.weight_zero_point.as_ref(),
+            ]
+            .into_iter()
+            .flatten()
+            .map(Path::new),
+        );
+        for path in [
+            &self.accumulator,
+            &self.output,
+            &self.grad_input,
+            &self.grad_weight,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            if taken.iter().any(|taken| same(taken, path)) {
+                return Err(CliError::Usage(format!(
+                    "`{}` would be written over: it is named twice",
+                    path.display()
+                )));
+            }
+            taken.push(path);
+        }
+        Ok(())
+    }
+
     fn conv2d(
         &self,
         [stride, padding, dilation]: [[usize; 2]; 3],
@@ -382,7 +430,7 @@ impl Common {
                 "the layer is too large: {outputs} outputs and {products} products, of {MOST_OUTPUTS} and {MOST_PRODUCTS} at most"
             )));
         }
-        let multiplier = spec::resolve(&self.multiplier, self.file, output)?;
+        let multiplier = spec::resolve(&self.multiplier, &self.file, output)?;
         let channels = geometry.outputs();
         let bias = match &self.bias {
             Some(path) => {

@@ -125,7 +125,7 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
-    let multiplier = spec::resolve(&args.multiplier, args.file, output)?;
+    let multiplier = spec::resolve(&args.multiplier, &args.file, output)?;
     if let Some(path) = &args.distribution {
         return by_layer(&multiplier, path, output);
     }

@@ -74,13 +74,13 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let kind = plot::Kind::of(path)?;
     match &args.picture {
         Picture::HeatMap(one) => {
-            let multiplier = spec::resolve(&one.multiplier, one.file, output)?;
+            let multiplier = spec::resolve(&one.multiplier, &one.file, output)?;
             progress::during("drawing", || {
                 plot::save(&HeatMap::of(&multiplier), kind, path)
             })?;
         }
         Picture::Histogram(one) => {
-            let multiplier = spec::resolve(&one.multiplier, one.file, output)?;
+            let multiplier = spec::resolve(&one.multiplier, &one.file, output)?;
             progress::during("drawing", || {
                 plot::save(&Histogram::of(&multiplier), kind, path)
             })?;

@@ -149,31 +149,24 @@ impl Drawing for HeatMap {
 
         let small = |h, v| (FONT, 16).into_font().color(&BLACK).pos(Pos::new(h, v));
         for part in 0..=4 {
-            let place = SIDE * part / 4;
-            let (x, y) = (LEFT + place, TOP + SIDE - place);
+            // A mark is in the middle of its code.
+            let mark = |format: OperandFormat| {
+                let count = format.cardinality() as i32;
+                let code = (count / 4 * part).min(count - 1);
+                let place = SIDE * code / count + SIDE / count / 2;
+                (place, (format.min_code() + code).to_string())
+            };
+            let (right, weight) = mark(self.weight);
+            let (up, activation) = mark(self.activation);
+            let (x, y) = (LEFT + right, TOP + SIDE - up);
             area.draw(&PathElement::new(
                 [(x, TOP + SIDE), (x, TOP + SIDE + 5)],
                 BLACK,
             ))?;
             area.draw(&PathElement::new([(LEFT - 5, y), (LEFT, y)], BLACK))?;
-            // A mark is where its code's cell begins; the last one is where the last cell ends.
-            let code = |format: OperandFormat| {
-                let step = (format.cardinality() / 4) as i32;
-                (format.min_code() + step * part)
-                    .min(format.max_code())
-                    .to_string()
-            };
-            let below = Text::new(
-                code(self.weight),
-                (x, TOP + SIDE + 9),
-                small(HPos::Center, VPos::Top),
-            );
+            let below = Text::new(weight, (x, TOP + SIDE + 9), small(HPos::Center, VPos::Top));
             area.draw(&below)?;
-            let beside = Text::new(
-                code(self.activation),
-                (LEFT - 9, y),
-                small(HPos::Right, VPos::Center),
-            );
+            let beside = Text::new(activation, (LEFT - 9, y), small(HPos::Right, VPos::Center));
             area.draw(&beside)?;
         }
         let below = (middle, TOP + SIDE + 48);

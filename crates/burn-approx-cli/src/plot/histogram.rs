@@ -3,6 +3,7 @@
 use approx_multiplier::{Multiplier, OperandFormat};
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{BLUE, Drawing, Drawn, FONT, RED, mark};
 
@@ -12,6 +13,8 @@ const BARS: usize = 81;
 const LOOKED_AT: usize = 2048;
 /// The errors that are on the axis in any case, to both sides.
 const NARROWEST: f64 = 5.5;
+/// The height of the title and what is below it.
+const TOP: u32 = 72;
 /// The lowest share that is drawn, in percent.
 const LOWEST: f64 = 1e-4;
 
@@ -89,9 +92,27 @@ impl Drawing for Histogram {
         let margin = (high - low) * 0.03;
         let smallest = ends(|bar| bar.2).fold(1.0, f64::min);
         let bottom = 10f64.powf((smallest.max(LOWEST) / 2.0).log10().floor());
+        // What a legend would say is above the bars: there is no place among them that is always free.
+        let mean = mark((self.bias * 1000.0).round() / 1000.0);
+        let wrong = mark((self.wrong * 100.0).round() / 100.0);
+        let middle = Self::SIZE.0 as i32 / 2;
+        for (text, height, size) in [
+            (format!("Errors of {}", self.name), 24, 23),
+            (
+                format!("{wrong} % of the pairs have an error; the mean, {mean}, is the red line"),
+                50,
+                16,
+            ),
+        ] {
+            let style = (FONT, size)
+                .into_font()
+                .color(&BLACK)
+                .pos(Pos::new(HPos::Center, VPos::Center));
+            area.draw(&Text::new(text, (middle, height), style))?;
+        }
         let mut chart = ChartBuilder::on(area)
-            .caption(format!("Errors of {}", self.name), (FONT, 23))
             .margin(16)
+            .margin_top(TOP)
             .margin_right(28)
             .x_label_area_size(48)
             .y_label_area_size(68)
@@ -112,34 +133,16 @@ impl Drawing for Histogram {
             .label_style((FONT, 16))
             .axis_desc_style((FONT, 18))
             .draw()?;
-        let wrong = mark((self.wrong * 100.0).round() / 100.0);
-        chart
-            .draw_series(self.bars.iter().map(|(left, right, share)| {
-                Rectangle::new(
-                    [(*left, bottom), (*right, share.max(bottom))],
-                    BLUE.mix(0.75).filled(),
-                )
-            }))?
-            .label(format!("errors: {wrong} % of the pairs have one"))
-            .legend(|(x, y)| {
-                Rectangle::new([(x, y - 5), (x + 18, y + 5)], BLUE.mix(0.75).filled())
-            });
-        chart
-            .draw_series([PathElement::new(
-                [(self.bias, bottom), (self.bias, 100.0)],
-                RED.stroke_width(1),
-            )])?
-            .label(format!(
-                "mean error: {}",
-                mark((self.bias * 1000.0).round() / 1000.0)
-            ))
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RED.stroke_width(1)));
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .background_style(WHITE.mix(0.9))
-            .border_style(BLACK.mix(0.4))
-            .label_font((FONT, 16))
-            .draw()
+        chart.draw_series(self.bars.iter().map(|(left, right, share)| {
+            Rectangle::new(
+                [(*left, bottom), (*right, share.max(bottom))],
+                BLUE.mix(0.75).filled(),
+            )
+        }))?;
+        chart.draw_series([PathElement::new(
+            [(self.bias, bottom), (self.bias, 100.0)],
+            RED.stroke_width(1),
+        )])?;
+        Ok(())
     }
 }

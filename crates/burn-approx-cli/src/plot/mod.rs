@@ -8,11 +8,11 @@ pub mod pareto;
 use std::io::Cursor;
 use std::path::Path;
 
+use approx_multiplier::export::replace_file;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::error::CliError;
-use crate::files::replace;
 use canvas::Canvas;
 
 /// The font of all text.
@@ -62,7 +62,8 @@ pub fn save<D: Drawing>(drawing: &D, kind: Kind, path: &Path) -> Result<(), CliE
         Kind::Svg => svg(drawing)?.into_bytes(),
         Kind::Png => png(drawing)?,
     };
-    replace(path, |writer| writer.write_all(&content))
+    replace_file(path, |writer| writer.write_all(&content))?;
+    Ok(())
 }
 
 fn failed(error: impl ToString) -> CliError {

@@ -99,6 +99,34 @@ fn files_that_hold_no_multiplier_are_refused_with_the_place() {
 }
 
 #[test]
+fn nothing_that_is_read_is_written_over() {
+    let place = Workplace::new();
+    place.write("t.csv", "0,0,0,0\n0,1,2,3\n0,2,4,6\n0,3,6,9\n");
+    place.fail("import t.csv --unsigned --output t.csv", 2, ".json");
+    place.fail("fit-htp t.csv --unsigned --output t.csv", 2, ".json");
+    assert!(place.read("t.csv").starts_with(b"0,0,0,0"));
+    // The same in another kind of file, or in the same one, is what was asked for.
+    place.succeed("import t.csv --unsigned --output t.json");
+    place.succeed("import t.json --output t.json");
+    place.succeed("export t.json --output t.json");
+    place.succeed("compare t.json t.csv --unsigned --require-equal");
+
+    place.array("x.npy", &[1, 2], &[1u8, 2]);
+    place.array("w.npy", &[1, 2], &[3u8, 3]);
+    let layer = "layer linear --input x.npy --weight w.npy --multiplier t.json";
+    for outputs in [
+        "--accumulator x.npy",
+        "--output ./w.npy",
+        "--output t.json",
+        "--accumulator y.npy --output ./y.npy",
+    ] {
+        place.fail(&format!("{layer} {outputs}"), 2, "named twice");
+    }
+    place.succeed(&format!("{layer} --accumulator y.npy"));
+    assert_eq!(place.values::<i64>("y.npy").1, [9]);
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_said() {
     let place = Workplace::new();
     place.fail("export mul8s_1L2J --output nowhere/table.csv", 1, "nowhere");

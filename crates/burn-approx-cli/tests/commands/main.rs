@@ -1,8 +1,15 @@
 //! Every command, run as the program that a user runs.
 
 mod bad_input;
+#[allow(
+    dead_code,
+    reason = "the tests of the importers write all kinds of gates"
+)]
+#[path = "../../../approx-multiplier/tests/netlists/generator.rs"]
+mod generator;
 mod golden;
 mod layer;
 mod multipliers;
+mod netlists;
 mod plots;
 mod support;

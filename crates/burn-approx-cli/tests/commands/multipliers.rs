@@ -109,40 +109,49 @@ fn comparisons() {
 #[test]
 fn files_go_out_and_come_back_as_the_same_multiplier() {
     let place = Workplace::new();
-    let expected = evoapprox::multiplier("mul8u_17C8")
-        .unwrap()
-        .hash()
-        .to_string();
-    for (format, file) in [
-        ("npy", "t.npy"),
-        ("csv", "t.csv"),
-        ("bin", "t.bin"),
-        ("c", "t.h"),
-        ("own", "t.json"),
+    for (spec, said) in [
+        ("mul8u_17C8", "--unsigned"),
+        ("mul8s_1KVQ", "--signed"),
+        ("drum:k=3,bits=6,unsigned", "--unsigned"),
+        ("truncated:columns=2,bits=5", "--signed"),
     ] {
-        place.succeed(&format!(
-            "export mul8u_17C8 --format {format} --output {file}"
-        ));
-        let unsigned = if format == "own" { "" } else { "--unsigned" };
-        let imported = place.json(&format!(
-            "import {file} {unsigned} --name mine --output mine-{format}.json"
-        ));
-        assert_eq!(imported["hash"], expected, "{format}");
-        assert_eq!(imported["name"], "mine");
-        // A file of any kind stands for its multiplier everywhere.
-        place.succeed(&format!(
-            "compare {file} mul8u_17C8 --require-equal {unsigned}"
-        ));
-        place.succeed(&format!(
-            "compare mine-{format}.json mul8u_17C8 --require-equal"
-        ));
+        // As a table: the exact multiplier, and a family that is given by factors, have another hash.
+        place.succeed(&format!("export {spec} --output table.npy"));
+        let table = place.json(&format!("import table.npy {said} --output table.json"));
+        // The other kinds say everything about the operands themselves.
+        let missing = |format| match format {
+            "npy" | "bin" => said,
+            _ => "",
+        };
+        for (format, file) in [
+            ("npy", "t.npy"),
+            ("csv", "t.csv"),
+            ("bin", "t.bin"),
+            ("c", "t.h"),
+            ("verilog", "t.v"),
+            ("own", "t.json"),
+        ] {
+            place.succeed(&format!("export {spec} --format {format} --output {file}"));
+            let said = missing(format);
+            let imported = place.json(&format!(
+                "import {file} {said} --name mine --output mine-{format}.json"
+            ));
+            assert_eq!(imported["name"], "mine");
+            // A file of any kind stands for its multiplier everywhere.
+            place.succeed(&format!("compare {file} {spec} --require-equal {said}"));
+            place.succeed(&format!(
+                "compare mine-{format}.json {spec} --require-equal"
+            ));
+            if format != "own" {
+                assert_eq!(imported["hash"], table["hash"], "{spec} as {format}");
+            }
+        }
     }
+    let expected = evoapprox::multiplier("mul8u_17C8").unwrap().hash();
     place.succeed("export mul8u_17C8 --output table.v");
-    assert!(
-        String::from_utf8(place.read("table.v"))
-            .unwrap()
-            .contains("case")
-    );
+    let imported = place.json("import table.v --output table.json");
+    assert_eq!(imported["hash"], expected.to_string());
+    assert_eq!(imported["notes"], serde_json::json!([]));
     assert!(place.files().iter().all(|name| !name.ends_with(".tmp")));
 }
 

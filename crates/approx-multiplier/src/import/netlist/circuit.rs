@@ -1,0 +1,325 @@
+//! Circuits and their evaluation: 64 operand pairs in the bits of a word, some words of a net next to each other, so that
+//! vector instructions apply and the nets of a multiplier fit into the cache.
+
+use super::graph::{GraphBuilder, Signal};
+
+/// The words of a block, with which many operand pairs are evaluated the fastest.
+pub(crate) const WORDS: usize = 8;
+
+/// How many operand pairs such a block has.
+pub(crate) const LANES: usize = 64 * WORDS;
+
+/// The lowest six bits of the numbers 0 to 63, one word each.
+const COUNTING: [u64; 6] = [
+    0xAAAA_AAAA_AAAA_AAAA,
+    0xCCCC_CCCC_CCCC_CCCC,
+    0xF0F0_F0F0_F0F0_F0F0,
+    0xFF00_FF00_FF00_FF00,
+    0xFFFF_0000_FFFF_0000,
+    0xFFFF_FFFF_0000_0000,
+];
+
+/// A gate of two inputs, each of which is a constant (node 0), an input (the nodes that follow) or an earlier gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    And(Signal, Signal),
+    Xor(Signal, Signal),
+}
+
+/// A combinational circuit: gates in an order in which each follows what it depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Circuit {
+    inputs: usize,
+    gates: Vec<Gate>,
+    outputs: Vec<Signal>,
+}
+
+impl Circuit {
+    pub fn new(inputs: usize, gates: Vec<Gate>, outputs: Vec<Signal>) -> Self {
+        Self {
+            inputs,
+            gates,
+            outputs,
+        }
+    }
+
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// How many gates there are.
+    pub fn gates(&self) -> usize {
+        self.gates.len()
+    }
+
+    pub fn outputs(&self) -> &[Signal] {
+        &self.outputs
+    }
+
+    /// Which inputs the outputs depend on.
+    pub fn used_inputs(&self) -> Vec<bool> {
+        let mut used = vec![false; self.inputs];
+        let signals = self.gates.iter().flat_map(|gate| match *gate {
+            Gate::And(a, b) | Gate::Xor(a, b) => [a, b],
+        });
+        for signal in signals.chain(self.outputs.iter().copied()) {
+            if (1..=self.inputs).contains(&signal.node()) {
+                used[signal.node() - 1] = true;
+            }
+        }
+        used
+    }
+
+    /// The circuit of `inputs` inputs that connects them, or constants, to this one's inputs as `connection` says, and has
+    /// as outputs what `select` chooses.
+    pub fn rewired(
+        &self,
+        inputs: usize,
+        connection: impl Fn(usize) -> Connection,
+        select: impl Fn(&[Signal]) -> Vec<Signal>,
+    ) -> Self {
+        let mut graph = GraphBuilder::new(Signal::MAX_NODES);
+        let inputs: Vec<Signal> = (0..inputs).map(|_| graph.input()).collect();
+        let mut found = vec![Signal::FALSE];
+        found.extend((0..self.inputs).map(|input| match connection(input) {
+            Connection::Zero => Signal::FALSE,
+            Connection::Input(input) => inputs[input],
+        }));
+        for gate in &self.gates {
+            let get = |signal: Signal| found[signal.node()].inverted_if(signal.is_inverted());
+            let signal = match *gate {
+                Gate::And(a, b) => graph.and(get(a), get(b)),
+                Gate::Xor(a, b) => graph.xor(get(a), get(b)),
+            };
+            found.push(signal);
+        }
+        let outputs: Vec<Signal> = self
+            .outputs
+            .iter()
+            .map(|output| found[output.node()].inverted_if(output.is_inverted()))
+            .collect();
+        graph
+            .finish(&select(&outputs))
+            .expect("a graph without nets has neither loops nor undriven nets")
+    }
+
+    /// An evaluator with room for the values of the nets, 64 for each word of a block.
+    pub fn evaluator<const WORDS: usize>(&self) -> Evaluator<'_, WORDS> {
+        assert!(
+            self.inputs <= 64 && self.outputs.len() <= 64,
+            "inputs and outputs fit into words"
+        );
+        Evaluator {
+            circuit: self,
+            values: vec![[0; WORDS]; 1 + self.inputs + self.gates.len()],
+        }
+    }
+
+    /// The outputs for one combination of inputs, the first of each in the lowest bit.
+    #[cfg(test)]
+    pub fn evaluate_one(&self, index: u64) -> u64 {
+        let mut output = [0];
+        self.evaluator::<1>().evaluate(&[index], &mut output);
+        output[0]
+    }
+}
+
+/// What is connected to an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connection {
+    Zero,
+    Input(usize),
+}
+
+/// Evaluates a circuit for many combinations of its inputs. A combination and its outputs are numbers, with the first
+/// input or output in the lowest bit.
+pub(crate) struct Evaluator<'a, const WORDS: usize> {
+    circuit: &'a Circuit,
+    values: Vec<[u64; WORDS]>,
+}
+
+impl<const WORDS: usize> Evaluator<'_, WORDS> {
+    /// The outputs for up to `64 * WORDS` consecutive combinations, from a first one that is divisible by that.
+    pub fn evaluate_range(&mut self, first: u64, outputs: &mut [u64]) {
+        debug_assert!(first.is_multiple_of(64 * WORDS as u64));
+        for input in 0..self.circuit.inputs {
+            let value = &mut self.values[1 + input];
+            for (word, bits) in value.iter_mut().enumerate() {
+                *bits = match COUNTING.get(input) {
+                    Some(&counting) => counting,
+                    None => {
+                        let position = first + 64 * word as u64;
+                        0u64.wrapping_sub((position >> input) & 1)
+                    }
+                };
+            }
+        }
+        self.run(outputs);
+    }
+
+    /// The outputs for up to `64 * WORDS` combinations.
+    pub fn evaluate(&mut self, combinations: &[u64], outputs: &mut [u64]) {
+        debug_assert!(combinations.len() == outputs.len());
+        for (word, lanes) in combinations.chunks(64).enumerate() {
+            let mut matrix = [0; 64];
+            matrix[..lanes.len()].copy_from_slice(lanes);
+            transpose(&mut matrix);
+            let inputs = &mut self.values[1..=self.circuit.inputs];
+            for (value, bits) in inputs.iter_mut().zip(matrix) {
+                value[word] = bits;
+            }
+        }
+        self.run(outputs);
+    }
+
+    /// Computes all gates and writes the outputs of as many lanes as asked for.
+    fn run(&mut self, outputs: &mut [u64]) {
+        debug_assert!(outputs.len() <= 64 * WORDS);
+        let first_gate = 1 + self.circuit.inputs;
+        for (gate, node) in self.circuit.gates.iter().zip(first_gate..) {
+            // Both are earlier nodes; the split lets the compiler see that the result overlaps neither.
+            let (known, rest) = self.values.split_at_mut(node);
+            let result = &mut rest[0];
+            match *gate {
+                Gate::And(a, b) => {
+                    let (x, y) = (&known[a.node()], &known[b.node()]);
+                    let (invert_x, invert_y) = (inversion(a), inversion(b));
+                    for word in 0..WORDS {
+                        result[word] = (x[word] ^ invert_x) & (y[word] ^ invert_y);
+                    }
+                }
+                Gate::Xor(a, b) => {
+                    let (x, y) = (&known[a.node()], &known[b.node()]);
+                    let invert = inversion(a) ^ inversion(b);
+                    for word in 0..WORDS {
+                        result[word] = x[word] ^ y[word] ^ invert;
+                    }
+                }
+            }
+        }
+        for (word, lanes) in outputs.chunks_mut(64).enumerate() {
+            let mut matrix = [0; 64];
+            for (row, output) in matrix.iter_mut().zip(&self.circuit.outputs) {
+                *row = self.values[output.node()][word] ^ inversion(*output);
+            }
+            transpose(&mut matrix);
+            lanes.copy_from_slice(&matrix[..lanes.len()]);
+        }
+    }
+}
+
+/// All bits set if the signal is inverted.
+fn inversion(signal: Signal) -> u64 {
+    0u64.wrapping_sub(signal.is_inverted().into())
+}
+
+/// Exchanges rows and columns of a matrix of 64 x 64 bits: quadrants are exchanged, then theirs, down to single bits.
+fn transpose(matrix: &mut [u64; 64]) {
+    let mut size = 32;
+    let mut mask = 0x0000_0000_FFFF_FFFF_u64;
+    while size > 0 {
+        for row in (0..64).filter(|row| row & size == 0) {
+            let exchanged = ((matrix[row] >> size) ^ matrix[row + size]) & mask;
+            matrix[row] ^= exchanged << size;
+            matrix[row + size] ^= exchanged;
+        }
+        size /= 2;
+        mask ^= mask << size;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same gates one combination at a time.
+    fn reference(circuit: &Circuit, combination: u64) -> u64 {
+        let mut values = vec![false];
+        values.extend((0..circuit.inputs).map(|input| combination >> input & 1 == 1));
+        let get = |values: &[bool], signal: Signal| values[signal.node()] != signal.is_inverted();
+        for gate in &circuit.gates {
+            let value = match *gate {
+                Gate::And(a, b) => get(&values, a) && get(&values, b),
+                Gate::Xor(a, b) => get(&values, a) != get(&values, b),
+            };
+            values.push(value);
+        }
+        circuit
+            .outputs
+            .iter()
+            .enumerate()
+            .map(|(bit, &output)| u64::from(get(&values, output)) << bit)
+            .sum()
+    }
+
+    fn circuits() -> impl Strategy<Value = Circuit> {
+        let gate = (any::<bool>(), any::<u32>(), any::<u32>());
+        (
+            1usize..12,
+            prop::collection::vec(gate, 0..40),
+            prop::collection::vec(any::<u32>(), 1..64),
+        )
+            .prop_map(|(inputs, gates, outputs)| {
+                let signal = |number: u32, nodes: usize| {
+                    Signal::of_node((number / 2) as usize % nodes).inverted_if(number % 2 == 1)
+                };
+                let nodes = 1 + inputs;
+                let gates: Vec<Gate> = gates
+                    .iter()
+                    .enumerate()
+                    .map(|(earlier, &(and, a, b))| {
+                        let (a, b) = (signal(a, nodes + earlier), signal(b, nodes + earlier));
+                        if and {
+                            Gate::And(a, b)
+                        } else {
+                            Gate::Xor(a, b)
+                        }
+                    })
+                    .collect();
+                let nodes = nodes + gates.len();
+                let outputs = outputs.iter().map(|&output| signal(output, nodes));
+                Circuit::new(inputs, gates, outputs.collect())
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn lanes_are_independent(circuit in circuits(), combinations in prop::collection::vec(any::<u64>(), 1..=LANES)) {
+            let mut outputs = vec![0; combinations.len()];
+            circuit.evaluator::<WORDS>().evaluate(&combinations, &mut outputs);
+            for (&combination, output) in combinations.iter().zip(outputs) {
+                prop_assert_eq!(output, reference(&circuit, combination));
+            }
+        }
+
+        #[test]
+        fn a_range_counts(circuit in circuits(), block in 0u64..9, count in 0..=LANES) {
+            let first = block * LANES as u64;
+            let mut outputs = vec![0; count];
+            circuit.evaluator::<WORDS>().evaluate_range(first, &mut outputs);
+            for (combination, output) in (first..).zip(outputs) {
+                prop_assert_eq!(output, reference(&circuit, combination));
+            }
+        }
+
+        #[test]
+        fn rewiring_connects_inputs(circuit in circuits(), shift in 0usize..5, combination: u64) {
+            let rewired = circuit.rewired(
+                3,
+                |input| if (input + shift).is_multiple_of(4) {
+                    Connection::Zero
+                } else {
+                    Connection::Input((input + shift) % 4 - 1)
+                },
+                <[Signal]>::to_vec,
+            );
+            let connected: u64 = (0..circuit.inputs)
+                .filter(|input| !(input + shift).is_multiple_of(4))
+                .map(|input| (combination >> ((input + shift) % 4 - 1) & 1) << input)
+                .sum();
+            prop_assert_eq!(rewired.evaluate_one(combination & 7), reference(&circuit, connected));
+        }
+    }
+}
