@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::import::{self, FileKind, ImportOptions};
+use crate::import::{self, FileKind, ImportOptions, Imported};
 use crate::multiplier::{SIGN_MAGNITUDE_SUFFIX, SWAPPED_SUFFIX};
 use crate::{
     ContentHash, Definition, Family, FamilySpecification, Multiplier, MultiplierError,
@@ -157,6 +157,27 @@ impl MultiplierSource {
         &self,
         folder: impl AsRef<Path>,
     ) -> Result<Multiplier, MultiplierError> {
+        Ok(self.import_relative_to(folder)?.multiplier)
+    }
+
+    /// Gets the multiplier, with what was assumed where its file leaves something open.
+    ///
+    /// # Errors
+    ///
+    /// As for [`resolve`](Self::resolve).
+    ///
+    /// ```
+    /// use approx_multiplier::MultiplierSource;
+    ///
+    /// let imported = "mul8s_1L2J".parse::<MultiplierSource>()?.import_relative_to("")?;
+    /// assert!(imported.notes.is_empty());
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    pub fn import_relative_to(
+        &self,
+        folder: impl AsRef<Path>,
+    ) -> Result<Imported, MultiplierError> {
+        let mut notes = Vec::new();
         let (multiplier, sign_magnitude, hash) = match self {
             Self::Bundled {
                 name,
@@ -193,6 +214,7 @@ impl MultiplierSource {
                     None => options,
                 };
                 let imported = import::read(folder.as_ref().join(path), &options)?;
+                notes = imported.notes;
                 (imported.multiplier, *sign_magnitude, *hash)
             }
             Self::Family {
@@ -210,7 +232,10 @@ impl MultiplierSource {
         } else {
             multiplier
         };
-        multiplier.verified(hash)
+        Ok(Imported {
+            multiplier: multiplier.verified(hash)?,
+            notes,
+        })
     }
 
     /// The shortest source that gives this very multiplier, without reference to any file: its bundled name with the hash

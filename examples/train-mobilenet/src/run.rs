@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use approx_models::{MobileNetV2, MobileNetV2Config, ModelError, Stem};
+use approx_multiplier::import::Imported;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_approx::convert::trace;
@@ -89,6 +90,11 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     let started = Instant::now();
     let display = Display::new(args.quiet);
     let settings = Settings::resolve(args)?;
+    let imported = settings.multiplier.import_relative_to("");
+    let Imported { multiplier, notes } = imported.map_err(SettingsError::from)?;
+    for note in notes {
+        display.line(&note);
+    }
     let dataset = read_dataset(&settings, display)?;
     let devices = args.device.open(args.devices.unwrap_or(1))?;
     check_device(&devices[0])?;
@@ -156,9 +162,7 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
         device: args.device,
         devices: devices.len(),
         dataset: DatasetSummary::of(&dataset),
-        multiplier: MultiplierSummary::of(
-            &settings.multiplier.resolve().map_err(SettingsError::from)?,
-        ),
+        multiplier: MultiplierSummary::of(&multiplier),
         settings,
         layers,
         accuracy: Accuracy {

@@ -76,6 +76,32 @@ fn layers_and_retraining_can_be_chosen() {
     assert_eq!(names, report.layers);
 }
 
+/// A table of one's own, and what its file does not say.
+#[test]
+fn an_own_table_is_run_and_what_was_assumed_of_it_said() {
+    let workplace = Workplace::new();
+    let table = workplace.path("odd.csv");
+    let rows = (-128..128).map(|a| {
+        let products = (-128..128).map(|b| (a * b - 1).to_string());
+        products.collect::<Vec<_>>().join(",")
+    });
+    std::fs::write(&table, rows.collect::<Vec<_>>().join("\n")).unwrap();
+    let table = table.to_str().unwrap();
+    let arguments = [
+        "--multiplier",
+        table,
+        "--epochs",
+        "1",
+        "--retrain-epochs",
+        "0",
+    ];
+    let output = workplace.run("run", &arguments);
+    let said = errors(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("they were taken as signed"), "{said}");
+    assert_eq!(workplace.report("run").multiplier.name, "odd");
+}
+
 #[test]
 fn a_finished_run_is_replaced_and_an_unfinished_one_kept() {
     let workplace = Workplace::new();

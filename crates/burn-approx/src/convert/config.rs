@@ -1,5 +1,6 @@
 //! The configuration of a conversion, made to be written by hand and to be saved beside a model.
 
+use approx_multiplier::import::Imported;
 use approx_multiplier::{Multiplier, MultiplierSource};
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
@@ -332,7 +333,11 @@ impl Prepared {
         if let Some((_, prepared)) = self.multipliers.iter().find(|(known, _)| known == source) {
             return Ok(prepared.clone());
         }
-        let prepared = PreparedMultiplier::new(source.resolve()?);
+        let Imported { multiplier, notes } = source.import_relative_to("")?;
+        for note in notes {
+            tracing::info!("multiplier `{}`: {note}", multiplier.name());
+        }
+        let prepared = PreparedMultiplier::new(multiplier);
         self.multipliers.push((source.clone(), prepared.clone()));
         Ok(prepared)
     }
