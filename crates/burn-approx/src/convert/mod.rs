@@ -12,3 +12,5 @@ pub use calibrate::calibrate;
 pub use config::{ApproxConfig, LayerRule};
 pub use layers::{ApproxLayer, LayerTable, approx_layers};
 pub use trace::trace;
+#[cfg(feature = "capture")]
+pub use crate::graph::{GraphModel, GraphTensors, capture};

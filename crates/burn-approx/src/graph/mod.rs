@@ -1,0 +1,113 @@
+//! Conversion of any Burn model, its source untouched: the forward pass is recorded and run again by this library.
+//!
+//! Burn's capture device records what a model does to its tensors; [`capture`] records the forward pass at three batch sizes,
+//! shows that only sizes differ, and makes a program of it. The program calls the very backend operations that Burn's tensors
+//! call, in the same order, so the captured model gives the original's numbers bit for bit, on every device and through autodiff.
+//! Convolutions and linear products of an activation with a weight become layers like the drop-ins in [`nn`](crate::nn): same
+//! code, same settings, same states.
+//!
+//! Design: the captured model keeps the original as the place of its parameters and walks it for them. So paths, records,
+//! optimisers, running statistics, weight layouts and low-rank adapters stay Burn's own business, and the original comes back
+//! with its weights retrained. A tree of parameters of our own, the alternative, would have had to imitate all of that.
+
+mod batch;
+mod capture;
+mod layers;
+mod lower;
+mod model;
+mod name;
+mod operations;
+mod parameters;
+mod program;
+mod restore;
+mod tensors;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+pub use model::GraphModel;
+pub use tensors::GraphTensors;
+
+use crate::error::ApproxError;
+
+/// Captures the forward pass of any Burn model as a model whose layers can be converted.
+///
+/// `forward` is called several times, with the first rows of `inputs` (one tensor or a tuple, the batch along the first axis of
+/// each) in other numbers, on a device that records and computes nothing. The original is not changed, and its tensors are shared
+/// until one of the two is trained.
+///
+/// What is captured is the forward pass in evaluation mode: no dropout, and batch normalisation with its running statistics, whose
+/// scale and shift stay trainable. Until it is converted, the captured model gives the original's outputs bit for bit.
+///
+/// Every convolution and every linear product (`Linear`, or a matrix product with an optional bias added) of an activation with a
+/// weight becomes a layer, under the path of the module that holds the weight; a weight that is not called `weight` is a layer
+/// under its own path, and a second, different product with the weights of one module gets a number, as in `head.2`. Products of
+/// two activations, one-dimensional and transposed convolutions stay in float.
+///
+/// # Errors
+/// A forward pass that cannot be recorded, because it panics, reads values or uses tensors that do not move with the model; an
+/// operation that is not supported, such as drawing random numbers; an operation that depends on the batch size otherwise than by
+/// sizes that grow evenly with it.
+///
+/// ```
+/// use burn::{nn, prelude::*, tensor::activation::relu};
+/// use burn_approx::{ApproxConfig, calibrate, convert};
+///
+/// #[derive(Module, Debug)]
+/// struct Model {
+///     hidden: nn::Linear, // Burn's own: nothing in the model knows of this library
+///     output: nn::Linear,
+/// }
+///
+/// impl Model {
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         self.output.forward(relu(self.hidden.forward(x)))
+///     }
+/// }
+///
+/// let device = Device::default();
+/// let model = Model { hidden: nn::LinearConfig::new(16, 8).init(&device), output: nn::LinearConfig::new(8, 3).init(&device) };
+/// let x = Tensor::<2>::random([4, 16], burn::tensor::Distribution::Default, &device);
+///
+/// let captured = convert::capture(&model, x.clone(), Model::forward)?;
+/// let (captured, report) = convert::convert(captured, &ApproxConfig::bundled("mul8s_1L2J"))?;
+/// assert_eq!(report.converted, ["hidden", "output"]);
+/// calibrate(&captured, |captured| drop(captured.forward(x.clone())))?;
+/// let y = captured.forward(x); // every product is mul8s_1L2J's
+/// # Ok::<(), burn_approx::ApproxError>(())
+/// ```
+pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
+    model: &M,
+    inputs: I,
+    forward: impl Fn(&M, I) -> O,
+) -> Result<GraphModel<M, I, O>, ApproxError> {
+    use burn::backend::TensorMetadata;
+    let tensors = inputs.clone().without_autodiff().into_dispatch();
+    let rows = tensors[0].shape()[0];
+    if rows == 0 {
+        return Err(ApproxError::GraphInput {
+            problem: "an example with a batch of 0 shows nothing: give one row at least".to_string(),
+        });
+    }
+    let device = Device::new(tensors[0].device());
+    // A single row is no example of a batch: Burn broadcasts it, and some models drop its axis.
+    let rows = rows.max(2);
+    let recordings = [rows, rows + 1, rows + 3]
+        .map(|batch| capture::record(model, inputs.clone(), batch, &device, &forward));
+    let [first, second, third] = recordings;
+    let recordings = [first?, second?, third?];
+    let lowered = lower::lower(&recordings, &parameters::paths(model), &device)?;
+    Ok(GraphModel::new(separate(model), lowered))
+}
+
+/// A copy of a model that shares no running statistics with it: Burn's clones do.
+fn separate<M: Module>(model: &M) -> M {
+    let separate = model.valid();
+    let trained = parameters::values(model)
+        .iter()
+        .any(|tensor| burn::backend::DispatchAutodiffContext::Disabled != tensor.autodiff);
+    match trained {
+        true => separate.train(),
+        false => separate,
+    }
+}

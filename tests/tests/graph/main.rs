@@ -1,0 +1,19 @@
+//! Tests of captured models: what `convert::capture` promises for models that know nothing of this library.
+//!
+//! The laws hold for every model of `models`, of which three come from other crates' kits and one is Burn's own encoder.
+
+mod batch;
+mod bad_input;
+mod containers;
+mod drop_in;
+mod equality;
+mod models;
+mod records;
+mod simulation;
+
+use burn::tensor::Device;
+
+/// The device that the tests run on.
+fn device() -> Device {
+    Device::flex()
+}
