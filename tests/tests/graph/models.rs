@@ -7,7 +7,6 @@ use bunsen::kits::images::swin::v2::{
     LayerConfig, SwinTransformerV2, SwinTransformerV2ContractConfig,
 };
 use burn::module::{ModuleMapper, Param};
-use burn::nn;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
@@ -203,8 +202,8 @@ pub fn convolutional() -> Subject<Convolutional, Tensor<4>> {
             dilated: Conv2dConfig::new([12, 16], [2, 2])
                 .with_dilation([2, 2])
                 .init(device),
-            average: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
-            classifier: LinearConfig::new(16, 5).init(device),
+            average: AdaptiveAvgPool2dConfig::new([2, 2]).init(),
+            classifier: LinearConfig::new(64, 5).init(device),
         },
         input: |rows, device| tensor([rows, 3, 16, 16], 2, device),
         forward: |model, x| {
@@ -245,9 +244,9 @@ pub fn transformer_encoder() -> Subject<TransformerEncoder, Tensor<3>> {
 
 pub fn resnet() -> Subject<ResNet, Tensor<4>> {
     let block = |stage: usize| {
-        let shortcut = (stage > 0).then(|| format!("layers.{stage}.blocks.0.downsample.conv"));
+        let shortcut = (stage > 0).then(|| format!("layers.{stage}.blocks.0.Basic.downsample.conv"));
         shortcut.into_iter().chain(
-            ["cb1.conv", "cb2.conv"].map(|name| format!("layers.{stage}.blocks.0.{name}")),
+            ["cb1.conv", "cb2.conv"].map(|name| format!("layers.{stage}.blocks.0.Basic.{name}")),
         )
     };
     Subject {
@@ -268,6 +267,16 @@ pub fn resnet() -> Subject<ResNet, Tensor<4>> {
 }
 
 pub fn swin() -> Subject<SwinTransformerV2, Tensor<4>> {
+    let block = |sequence: usize, block: usize| {
+        ["q_linear", "k_linear", "v_linear", "proj"]
+            .into_iter()
+            .chain(["rpb_module.cbp.l1", "rpb_module.cbp.l2"])
+            .map(|name| format!("win_attn.{name}"))
+            .chain(["fc1", "fc2"].map(|name| format!("block_mlp.{name}")))
+            .map(move |name| {
+                format!("grid_transformer_block_sequences.{sequence}.blocks.{block}.{name}")
+            })
+    };
     Subject {
         build: |device| {
             let layer = |num_heads| LayerConfig {
@@ -276,15 +285,31 @@ pub fn swin() -> Subject<SwinTransformerV2, Tensor<4>> {
             };
             SwinTransformerV2ContractConfig::new([32, 32], 2, 3, 5, 16, vec![layer(2), layer(4)])
                 .with_window_size(4)
+                // Its dropping of paths follows the device, not a flag.
+                .with_drop_path_rate(0.0)
                 .init(device)
         },
         input: |rows, device| tensor([rows, 3, 32, 32], 5, device),
         forward: |model, x| model.forward(x),
-        layers: Vec::new(),
+        layers: paths(
+            ["patch_embed.projection".to_string()]
+                .into_iter()
+                .chain(block(0, 0))
+                .chain(block(0, 1))
+                .chain(block(1, 0))
+                .chain(block(1, 1))
+                .chain(["grid_merge_layers.0.reduction", "head"].map(String::from)),
+        ),
     }
 }
 
 pub fn gpt() -> Subject<NanoChatGpt, Tensor<2, Int>> {
+    let block = |index: usize| {
+        ["attn.c_q", "attn.c_k", "attn.c_v", "attn.c_proj"]
+            .into_iter()
+            .chain(["mlp.Mlp.linear1", "mlp.Mlp.linear2"])
+            .map(move |name| format!("h.{index}.{name}"))
+    };
     Subject {
         build: |device| {
             NanoChatGptContractConfig::new()
@@ -304,13 +329,6 @@ pub fn gpt() -> Subject<NanoChatGpt, Tensor<2, Int>> {
             Tensor::from_data(TensorData::new(tokens, [rows, 8]), device)
         },
         forward: |model, x| model.forward(x, &mut None).mean_dim(1).squeeze_dim(1),
-        layers: Vec::new(),
+        layers: paths(block(0).chain(block(1)).chain(["lm_head".to_string()])),
     }
-}
-
-/// A product of an activation with a parameter of the model's own, and one with the transposed weights of an embedding.
-#[derive(Module, Debug)]
-pub struct Bare {
-    pub embedding: nn::Embedding,
-    pub projection: Param<Tensor<2>>,
 }

@@ -1,7 +1,7 @@
 //! Recording one forward pass: which operations on which tensors, with parameters and inputs known by their slots.
 //!
-//! Burn's capture device gives every tensor an identifier of its own. They become slots here, numbered alike in every recording of
-//! one model: the parameters as Burn visits them, the inputs, then tensors in the order of their first use.
+//! Burn's capture device gives every tensor an identifier of its own. They become slots, numbered alike in every recording of one
+//! model: the parameters as Burn visits them, the inputs, then tensors in the order of their first use.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -14,10 +14,18 @@ use burn::backend::{BackendTensor, DispatchKindConversion, DispatchTensor};
 use burn::module::Module;
 use burn::tensor::{Device, DeviceConfig, Shape, TensorData};
 
-use super::restore::restore_linear;
 use super::tensors::GraphTensors;
 use super::{name, parameters};
 use crate::error::ApproxError;
+
+/// One forward pass as Burn recorded it.
+pub(super) struct Capture {
+    /// The size of the batch that it was recorded with.
+    pub(super) batch: usize,
+    pub(super) operations: Vec<OperationIr>,
+    boundary: Boundary,
+    values: BTreeMap<TensorId, TensorData>,
+}
 
 /// One recorded forward pass; the identifiers of its tensors are slots.
 pub(super) struct Recording {
@@ -40,7 +48,7 @@ pub(super) fn record<M: Module, I: GraphTensors, O: GraphTensors>(
     batch: usize,
     device: &Device,
     forward: &impl Fn(&M, I) -> O,
-) -> Result<Recording, ApproxError> {
+) -> Result<Capture, ApproxError> {
     let inputs = inputs.without_autodiff().with_batch(batch);
     // Without the training flags, and with running statistics of its own, which moving would otherwise take along.
     let model = model.valid();
@@ -73,10 +81,21 @@ pub(super) fn record<M: Module, I: GraphTensors, O: GraphTensors>(
         })
     }));
     let problem = |problem: String| ApproxError::Capture { problem };
-    let captured = captured
-        .map_err(|panic| problem(format!("its forward pass panicked: {}", message(&*panic))))?
+    let CapturedGraph { graph, values } = captured
+        .map_err(|panic| {
+            let said = message(&*panic);
+            problem(format!("with {batch} inputs its forward pass panics: {said}"))
+        })?
         .map_err(|error| problem(error.to_string()))?;
-    boundary.into_inner().number(captured, batch)
+    let operations = (graph.operations.into_iter())
+        .filter(|operation| !matches!(operation, OperationIr::Init(_)))
+        .collect();
+    Ok(Capture {
+        batch,
+        operations,
+        boundary: boundary.into_inner(),
+        values,
+    })
 }
 
 /// Gives a capture device the default types of the device that the graph is to run on.
@@ -121,53 +140,50 @@ struct Boundary {
     outputs: Vec<Option<TensorId>>,
 }
 
-impl Boundary {
-    /// Numbers the tensors of a recorded graph.
-    fn number(self, captured: CapturedGraph, batch: usize) -> Result<Recording, ApproxError> {
+impl Capture {
+    /// The tensors that the forward pass gives.
+    pub(super) fn outputs(&self) -> impl Iterator<Item = TensorId> {
+        self.boundary.outputs.iter().flatten().copied()
+    }
+
+    /// Numbers the tensors.
+    pub(super) fn number(self) -> Result<Recording, ApproxError> {
         let elsewhere = |what: &str| ApproxError::Capture {
-            problem: format!("{what} does not depend on the model's input"),
+            problem: format!("{what} is not a tensor of the capture device"),
         };
-        let CapturedGraph { graph, mut values } = captured;
+        let Self {
+            batch,
+            mut operations,
+            boundary,
+            mut values,
+        } = self;
         let mut slots = Slots::default();
-        for id in &self.parameters {
+        for id in &boundary.parameters {
             slots.add(*id);
         }
         let first_input = slots.next;
         let mut inputs = Vec::new();
-        for id in &self.inputs {
+        for id in &boundary.inputs {
             let id = id.ok_or_else(|| elsewhere("an input"))?;
             let data = values.get(&id).ok_or_else(|| elsewhere("an input"))?;
-            let shape: Shape = data.shape().clone();
-            let slot = slots.add(Some(id));
-            inputs.push(TensorIr::uninit(
-                TensorId::new(slot as u64),
-                shape,
-                data.dtype(),
-            ));
+            let (shape, dtype): (Shape, _) = (data.shape().clone(), data.dtype());
+            let slot = TensorId::new(slots.add(Some(id)) as u64);
+            inputs.push(TensorIr::uninit(slot, shape, dtype));
         }
-        let given = slots.next;
-        let declared: Vec<_> = self.outputs.iter().flatten().copied().collect();
-        let operations = (graph.operations.into_iter())
-            .filter(|operation| !matches!(operation, OperationIr::Init(_)))
-            .collect();
-        let mut operations = restore_linear(operations, &declared);
+        let first_other = slots.next;
         for operation in &mut operations {
             operation.visit_mut(&mut slots);
         }
-        let outputs = (self.outputs.iter())
+        let outputs = (boundary.outputs.iter())
             .map(|id| {
                 let slot = id.and_then(|id| slots.known.get(&id).copied());
                 slot.ok_or_else(|| elsewhere("an output"))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let mut constants = BTreeMap::new();
-        for (id, slot) in &slots.known {
-            if *slot >= given
-                && let Some(data) = values.remove(id)
-            {
-                constants.insert(*slot, data);
-            }
-        }
+        let others = slots.known.iter().filter(|(_, slot)| **slot >= first_other);
+        let constants = others
+            .filter_map(|(id, slot)| Some((*slot, values.remove(id)?)))
+            .collect();
         let recording = Recording {
             batch,
             operations,

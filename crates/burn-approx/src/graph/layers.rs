@@ -1,9 +1,10 @@
 //! Products with a weight: which operations are layers, and how one runs.
 //!
-//! A convolution or linear operation whose activation depends on the input and whose weight depends on parameters alone is a layer.
-//! It computes by the same functions as the drop-in layers, so its modes, plans, states and numbers are theirs.
+//! A convolution or linear operation whose weight is made of parameters alone is a layer, as it would be if the model had the drop-in
+//! in that place; so is a matrix product, written by hand, of what depends on the input with one such matrix. A layer computes by
+//! the same functions as the drop-ins, so its modes, plans, states and numbers are theirs.
 
-use burn::backend::ir::{ModuleOperationIr, OperationIr, TensorIr};
+use burn::backend::ir::{FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr};
 use burn::backend::{DispatchTensor, TensorMetadata};
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
@@ -11,17 +12,28 @@ use burn::tensor::ops::ConvOptions;
 use super::capture::slot;
 use super::parameters::GraphLayer;
 use super::program::{Frame, Kernel};
+use super::sources::{Source, Sources};
 use crate::error::ApproxError;
 use crate::nn::{Approximation, LayerKind, LayerShape, conv, linear};
 
-/// A product of a recording that may become a layer.
+/// An operation that is a layer.
 pub(super) struct Product<'a> {
-    pub(super) input: &'a TensorIr,
-    pub(super) weight: &'a TensorIr,
-    pub(super) bias: Option<&'a TensorIr>,
-    pub(super) out: &'a TensorIr,
-    /// The options of a convolution; absent for a linear layer.
-    convolution: Option<ConvOptions<2>>,
+    input: &'a TensorIr,
+    weight: &'a TensorIr,
+    bias: Option<&'a TensorIr>,
+    out: &'a TensorIr,
+    form: Form,
+    /// The first parameter that the weight is made of.
+    parameter: usize,
+}
+
+/// What the operation is.
+#[derive(Clone)]
+enum Form {
+    Linear,
+    /// A product with a matrix that has further axes of size 1 before its own two.
+    Matmul,
+    Conv2d(ConvOptions<2>),
 }
 
 /// What makes two products the same layer.
@@ -32,51 +44,83 @@ pub(super) struct Identity {
 }
 
 impl<'a> Product<'a> {
-    pub(super) fn of(operation: &'a OperationIr) -> Option<Self> {
-        let OperationIr::Module(operation) = operation else {
+    /// The layer that an operation is, if it is one.
+    pub(super) fn of(operation: &'a OperationIr, sources: &Sources) -> Option<Self> {
+        let (input, weight, bias, out, form) = match operation {
+            OperationIr::Module(ModuleOperationIr::Linear(op)) => {
+                (&op.x, &op.weight, op.bias.as_ref(), &op.out, Form::Linear)
+            }
+            OperationIr::Module(ModuleOperationIr::Conv2d(op)) => {
+                let form = Form::Conv2d(op.options.clone().into());
+                (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
+            }
+            OperationIr::Float(_, FloatOperationIr::Matmul(op)) => {
+                (&op.lhs, &op.rhs, None, &op.out, Form::Matmul)
+            }
+            _ => return None,
+        };
+        let Source::Parameters(parameter) = sources.of(weight) else {
             return None;
         };
-        match operation {
-            ModuleOperationIr::Linear(op) => Some(Self {
-                input: &op.x,
-                weight: &op.weight,
-                bias: op.bias.as_ref(),
-                out: &op.out,
-                convolution: None,
-            }),
-            ModuleOperationIr::Conv2d(op) => Some(Self {
-                input: &op.x,
-                weight: &op.weight,
-                bias: op.bias.as_ref(),
-                out: &op.out,
-                convolution: Some(op.options.clone().into()),
-            }),
-            _ => None,
-        }
+        let from_input = sources.of(input) == Source::Inputs;
+        let fits = match form {
+            // The rank that a layer's input may have, beside the convolution's own.
+            Form::Linear => (2..=6).contains(&input.shape.len()),
+            Form::Conv2d(_) => true,
+            Form::Matmul => {
+                let rank = weight.shape.len();
+                let single = weight.shape[..rank - 2].iter().all(|size| *size == 1);
+                single && rank == input.shape.len() && (2..=6).contains(&rank) && from_input
+            }
+        };
+        let is_activation = from_input || sources.of(input) == Source::Constants;
+        let bias_varies = bias.is_some_and(|bias| sources.of(bias) == Source::Inputs);
+        (fits && is_activation && !bias_varies).then_some(Self {
+            input,
+            weight,
+            bias,
+            out,
+            form,
+            parameter,
+        })
     }
 
     fn shape(&self) -> LayerShape {
-        LayerShape {
-            kind: match self.convolution {
-                Some(_) => LayerKind::Conv2d,
-                None => LayerKind::Linear,
+        let weight = self.weight.shape.to_vec();
+        match &self.form {
+            Form::Conv2d(options) => LayerShape {
+                kind: LayerKind::Conv2d,
+                weight,
+                groups: options.groups,
             },
-            weight: self.weight.shape.to_vec(),
-            groups: self.convolution.as_ref().map_or(1, |options| options.groups),
+            Form::Linear | Form::Matmul => LayerShape {
+                kind: LayerKind::Linear,
+                weight: weight[weight.len() - 2..].to_vec(),
+                groups: 1,
+            },
         }
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(super) fn identity(&self, sources: &Sources) -> Identity {
         Identity {
-            weight: slot(self.weight),
+            weight: sources.origin(self.weight),
             shape: self.shape(),
         }
     }
 
-    /// A layer that belongs to a module.
-    pub(super) fn layer(&self, module: String, ordinal: usize) -> GraphLayer {
+    /// The module that the layer belongs to: the one that holds its weight, or a bare parameter itself.
+    pub(super) fn module<'p>(&self, parameters: &'p [String]) -> &'p str {
+        let path = parameters[self.parameter].as_str();
+        match path.rsplit_once('.') {
+            Some((module, "weight")) => module,
+            None if path == "weight" => "",
+            _ => path,
+        }
+    }
+
+    pub(super) fn layer(&self, module: &str, ordinal: usize) -> GraphLayer {
         GraphLayer {
-            module,
+            module: module.to_string(),
             ordinal,
             approximation: Approximation::new(self.shape()),
         }
@@ -85,8 +129,7 @@ impl<'a> Product<'a> {
     /// The step that computes it as a layer.
     pub(super) fn kernel(&self, layer: usize) -> Kernel {
         let [input, weight, out] = [self.input, self.weight, self.out].map(slot);
-        let bias = self.bias.map(slot);
-        let options = self.convolution.clone();
+        let (bias, form) = (self.bias.map(slot), self.form.clone());
         Box::new(move |frame| {
             let operands = Operands {
                 input: operand(frame, input),
@@ -94,9 +137,10 @@ impl<'a> Product<'a> {
                 bias: bias.map(|bias| Tensor::from_dispatch(operand(frame, bias))),
             };
             let approximation = &frame.layers[layer].approximation;
-            let output = match &options {
-                Some(options) => operands.conv2d(approximation, options.clone())?,
-                None => operands.linear(approximation)?,
+            let output = match &form {
+                Form::Conv2d(options) => operands.conv2d(approximation, options.clone())?,
+                Form::Linear => operands.linear(approximation)?,
+                Form::Matmul => operands.matmul(approximation)?,
             };
             frame.put(out, output);
             Ok(())
@@ -118,6 +162,24 @@ struct Operands {
     bias: Option<Tensor<1>>,
 }
 
+/// Evaluates an expression with the constant `D` standing for the rank of a layer's input.
+macro_rules! with_rank {
+    ($tensor:expr, $D:ident => $body:expr) => {
+        match $tensor.shape().len() {
+            2 => with_rank!(@ 2, $D => $body),
+            3 => with_rank!(@ 3, $D => $body),
+            4 => with_rank!(@ 4, $D => $body),
+            5 => with_rank!(@ 5, $D => $body),
+            6 => with_rank!(@ 6, $D => $body),
+            rank => unreachable!("an operation on rank {rank} is no layer"),
+        }
+    };
+    (@ $rank:literal, $D:ident => $body:expr) => {{
+        const $D: usize = $rank;
+        $body
+    }};
+}
+
 impl Operands {
     fn conv2d(
         self,
@@ -130,21 +192,29 @@ impl Operands {
     }
 
     fn linear(self, approximation: &Approximation) -> Result<DispatchTensor, ApproxError> {
-        macro_rules! of_rank {
-            ($($rank:literal)+) => {
-                match self.input.shape().len() {
-                    $($rank => {
-                        let input = Tensor::<$rank>::from_dispatch(self.input);
-                        let weight = Tensor::from_dispatch(self.weight);
-                        linear::apply(approximation, input, weight, self.bias)?.into_dispatch()
-                    })+
-                    rank => unreachable!("inputs of rank {rank} are no layers"),
-                }
+        with_rank!(self.input, D => {
+            let input = Tensor::<D>::from_dispatch(self.input);
+            let weight = Tensor::from_dispatch(self.weight);
+            let float = burn::tensor::module::linear;
+            let output = linear::apply(approximation, input, weight, self.bias, float)?;
+            Ok(output.into_dispatch())
+        })
+    }
+
+    /// In float, the product as it is written: another form of it might add in another order.
+    fn matmul(self, approximation: &Approximation) -> Result<DispatchTensor, ApproxError> {
+        with_rank!(self.input, D => {
+            let input = Tensor::<D>::from_dispatch(self.input);
+            let written = Tensor::<D>::from_dispatch(self.weight);
+            let dims = written.dims();
+            let weight = written.clone().reshape([dims[D - 2], dims[D - 1]]);
+            let float = |input: Tensor<D>, _: Tensor<2>, _: Option<Tensor<1>>| {
+                let [input, weight] = [input, written].map(Tensor::into_dispatch);
+                use burn::backend::{Dispatch, ops::FloatTensorOps};
+                Tensor::from_dispatch(Dispatch::float_matmul(input, weight))
             };
-        }
-        Ok(of_rank!(2 3 4 5 6))
+            let output = linear::apply(approximation, input, weight, None, float)?;
+            Ok(output.into_dispatch())
+        })
     }
 }
-
-/// The ranks that the input of a linear layer may have.
-pub(super) const LINEAR_RANKS: std::ops::RangeInclusive<usize> = 2..=6;

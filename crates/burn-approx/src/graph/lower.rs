@@ -7,22 +7,14 @@ use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchDevice, DispatchTensor};
 use burn::tensor::{Device, DeviceSettings, TensorData};
 
-use super::batch::{self, Sizes};
+use super::batch;
 use super::capture::{Recording, slot};
-use super::layers::{Identity, LINEAR_RANKS, Product};
+use super::layers::{Identity, Product};
 use super::parameters::GraphLayer;
 use super::program::{Frame, Kernel, Program, Step};
+use super::sources::Sources;
 use super::{name, operations};
 use crate::error::ApproxError;
-
-/// What the values of a tensor depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Source {
-    Constants,
-    /// The parameter that a weight is made of: the first, if it is made of several.
-    Parameters(usize),
-    Inputs,
-}
 
 /// A program with what belongs to the model that runs it.
 pub(super) struct Lowered {
@@ -39,10 +31,10 @@ pub(super) fn lower(
 ) -> Result<Lowered, ApproxError> {
     let (inputs, sizes) = batch::compare(recordings, parameters)?;
     let recording = &recordings[0];
-    let sources = sources(recording, &sizes);
+    let sources = Sources::new(recording, &sizes);
     let mut operations = recording.operations.clone();
-    let folded: Vec<bool> = (operations.iter().zip(&sizes))
-        .map(|(operation, sizes)| is_constant(operation, sizes, &sources))
+    let folded: Vec<bool> = (operations.iter())
+        .map(|operation| sources.is_constant(operation))
         .collect();
     let frees = mark_last_uses(&mut operations, recording, &folded);
     let mut layers = Layers::default();
@@ -91,41 +83,6 @@ pub(super) fn lower(
         layers: layers.layers,
         constants: values,
     })
-}
-
-/// What each slot depends on.
-fn sources(recording: &Recording, sizes: &[Sizes]) -> Vec<Source> {
-    let mut sources = vec![Source::Constants; recording.slots];
-    for (parameter, source) in sources[..recording.first_input].iter_mut().enumerate() {
-        *source = Source::Parameters(parameter);
-    }
-    for input in &recording.inputs {
-        sources[slot(input)] = Source::Inputs;
-    }
-    for (operation, sizes) in recording.operations.iter().zip(sizes) {
-        // What only follows the batch has to be made anew for every input.
-        let own = if sizes.is_fixed() {
-            Source::Constants
-        } else {
-            Source::Inputs
-        };
-        let of_inputs = operation.inputs().map(|input| sources[slot(input)]);
-        // The first parameter names what is made of several.
-        let combined = of_inputs.fold(own, |all, source| match (all, source) {
-            (Source::Parameters(first), Source::Parameters(_)) => Source::Parameters(first),
-            (all, source) => all.max(source),
-        });
-        for output in operation.outputs() {
-            sources[slot(output)] = combined;
-        }
-    }
-    sources
-}
-
-/// Whether an operation gives the same in every forward pass.
-fn is_constant(operation: &OperationIr, sizes: &Sizes, sources: &[Source]) -> bool {
-    let constant = |tensor: &TensorIr| sources[slot(tensor)] == Source::Constants;
-    sizes.is_fixed() && operation.nodes().into_iter().all(constant)
 }
 
 /// Marks the last use of every slot in the operations that run, and gives the slots that each may empty.
@@ -221,27 +178,17 @@ impl Layers {
     fn find(
         &mut self,
         operation: &OperationIr,
-        sources: &[Source],
+        sources: &Sources,
         parameters: &[String],
     ) -> Option<Kernel> {
-        let product = Product::of(operation)?;
-        let source = |tensor: &TensorIr| sources[slot(tensor)];
-        let Source::Parameters(weight) = source(product.weight) else {
-            return None;
-        };
-        let rank = product.input.shape.len();
-        let bias_varies = product.bias.is_some_and(|bias| source(bias) == Source::Inputs);
-        if source(product.input) != Source::Inputs || bias_varies || !LINEAR_RANKS.contains(&rank) {
-            return None;
-        }
-        let identity = product.identity();
+        let product = Product::of(operation, sources)?;
+        let identity = product.identity(sources);
         let known = self.identities.iter().position(|other| *other == identity);
         let index = known.unwrap_or_else(|| {
-            let path = &parameters[weight];
-            let module = path.strip_suffix("weight").map(|path| path.strip_suffix('.').unwrap_or(path));
-            let module = module.filter(|module| module.is_empty() || path.ends_with(".weight"));
-            let module = module.unwrap_or(path).to_string();
-            let ordinal = (self.layers.iter()).filter(|layer| layer.module == module).count();
+            let module = product.module(parameters);
+            let ordinal = (self.layers.iter())
+                .filter(|layer| layer.module == module)
+                .count();
             self.layers.push(product.layer(module, ordinal));
             self.identities.push(identity);
             self.layers.len() - 1

@@ -20,6 +20,7 @@ mod operations;
 mod parameters;
 mod program;
 mod restore;
+mod sources;
 mod tensors;
 
 use burn::module::Module;
@@ -90,15 +91,29 @@ pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
         });
     }
     let device = Device::new(tensors[0].device());
+    let record = |batch| capture::record(model, inputs.clone(), batch, &device, &forward);
     // A single row is no example of a batch: Burn broadcasts it, and some models drop its axis.
     let rows = rows.max(2);
-    let recordings = [rows, rows + 1, rows + 3]
-        .map(|batch| capture::record(model, inputs.clone(), batch, &device, &forward));
-    let [first, second, third] = recordings;
-    let recordings = [first?, second?, third?];
+    let another = if rows > 2 { 2 } else { rows + 3 };
+    let mut captures = vec![record(rows)?, record(rows + 1)?, record(another)?];
+    if let Some(decisive) = restore::decisive_batch(&captures) {
+        let elements: usize = (tensors.iter())
+            .map(|tensor| tensor.shape().num_elements() / tensor.shape()[0])
+            .sum();
+        if decisive.saturating_mul(elements) <= LARGEST_EXAMPLE {
+            captures.push(record(decisive)?);
+        }
+    }
+    restore::restore_linear(&mut captures);
+    let recordings = (captures.into_iter())
+        .map(capture::Capture::number)
+        .collect::<Result<Vec<_>, _>>()?;
     let lowered = lower::lower(&recordings, &parameters::paths(model), &device)?;
     Ok(GraphModel::new(separate(model), lowered))
 }
+
+/// The most elements of an example that is made to see how Burn writes a layer at a large batch size.
+const LARGEST_EXAMPLE: usize = 1 << 24;
 
 /// A copy of a model that shares no running statistics with it: Burn's clones do.
 fn separate<M: Module>(model: &M) -> M {

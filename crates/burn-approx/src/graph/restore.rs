@@ -2,6 +2,10 @@
 //!
 //! Burn folds the batch into the rows of the product, or keeps it, as suits the shapes: the same layer is written in either form
 //! from one batch size to the next. As one operation it is the same at every size, and Burn decides anew in every forward pass.
+//!
+//! A model may write the same products itself, in a form that does not follow the batch. Only what has the form that Burn chooses,
+//! at every recorded size, is a linear layer; the rest stays as it is written, so that its sums keep their order. One form is told
+//! from the other for sure by a batch size at which Burn changes its mind: [`decisive_batch`].
 
 use std::collections::HashMap;
 
@@ -9,40 +13,105 @@ use burn::backend::ir::{
     BaseOperationIr, FloatOperationIr, LinearOpIr, MatmulOpIr, ModuleOperationIr,
     NumericOperationIr, OperationIr, ShapeOpIr, TensorId, TensorIr,
 };
+use burn::tensor::Shape;
+use burn_std::{MatmulTransformAction, MatmulTransformAnalysis, MatmulTransformPolicy};
 
-/// Replaces every product of rows with one matrix, and the bias that is added to it, by a linear operation.
-pub(super) fn restore_linear(
-    operations: Vec<OperationIr>,
-    outputs: &[TensorId],
-) -> Vec<OperationIr> {
-    let mut uses: HashMap<TensorId, usize> = HashMap::new();
-    for id in (operations.iter())
-        .flat_map(|operation| operation.inputs().map(|tensor| tensor.id).collect::<Vec<_>>())
-        .chain(outputs.iter().copied())
-    {
-        *uses.entry(id).or_default() += 1;
+use super::capture::Capture;
+
+/// Replaces what is a linear layer in all captures of one model by a linear operation.
+pub(super) fn restore_linear(captures: &mut [Capture]) {
+    let restored = walk(captures).restored;
+    for (capture, operations) in captures.iter_mut().zip(restored) {
+        capture.operations = operations;
     }
-    let mut restored = Vec::with_capacity(operations.len());
-    let mut rest = operations.as_slice();
-    while let Some(first) = rest.first() {
-        match Match::at(rest, &uses) {
+}
+
+/// A batch size at which Burn no longer folds the layers that it folds at all sizes so far; `None` if there is no such layer.
+pub(super) fn decisive_batch(captures: &[Capture]) -> Option<usize> {
+    walk(captures).decisive
+}
+
+/// What a walk through all captures at once finds.
+struct Walk {
+    restored: Vec<Vec<OperationIr>>,
+    decisive: Option<usize>,
+}
+
+fn walk(captures: &[Capture]) -> Walk {
+    let uses: Vec<_> = captures.iter().map(count_uses).collect();
+    let mut rest: Vec<&[OperationIr]> = (captures.iter())
+        .map(|capture| capture.operations.as_slice())
+        .collect();
+    let mut walk = Walk {
+        restored: vec![Vec::new(); captures.len()],
+        decisive: None,
+    };
+    while rest.iter().any(|rest| !rest.is_empty()) {
+        let found: Option<Vec<Match>> = (rest.iter().zip(&uses))
+            .map(|(rest, uses)| Match::at(rest, uses))
+            .collect();
+        match found {
             Some(found) => {
-                restored.push(OperationIr::Module(ModuleOperationIr::Linear(found.linear)));
-                rest = &rest[found.length..];
+                if found.iter().all(|found| found.folded) {
+                    let decisive = unfolding_batch(captures[0].batch, &found[0].linear);
+                    walk.decisive = walk.decisive.max(decisive);
+                }
+                for ((rest, restored), found) in rest.iter_mut().zip(&mut walk.restored).zip(found) {
+                    *rest = &rest[found.length..];
+                    let linear = ModuleOperationIr::Linear(found.linear);
+                    restored.push(OperationIr::Module(linear));
+                }
             }
             None => {
-                restored.push(first.clone());
-                rest = &rest[1..];
+                for (rest, restored) in rest.iter_mut().zip(&mut walk.restored) {
+                    if let Some((first, others)) = rest.split_first() {
+                        restored.push(first.clone());
+                        *rest = others;
+                    }
+                }
             }
         }
     }
-    restored
+    walk
+}
+
+/// How often each tensor is read.
+fn count_uses(capture: &Capture) -> HashMap<TensorId, usize> {
+    let mut uses = HashMap::new();
+    let read = (capture.operations.iter())
+        .flat_map(|operation| operation.inputs().map(|tensor| tensor.id).collect::<Vec<_>>());
+    for id in read.chain(capture.outputs()) {
+        *uses.entry(id).or_default() += 1;
+    }
+    uses
+}
+
+/// Whether Burn folds the batch of a linear layer into its rows.
+fn folds(input: &Shape, weight: &Shape) -> bool {
+    let analysis = MatmulTransformAnalysis::from_shapes(input, weight);
+    let action = MatmulTransformPolicy::default().action(&analysis);
+    matches!(action, MatmulTransformAction::MergeBatches { .. })
+}
+
+/// The smallest batch that Burn no longer folds, for a layer that is folded at this batch size.
+fn unfolding_batch(batch: usize, linear: &LinearOpIr) -> Option<usize> {
+    /// Beyond, nobody runs it.
+    const LARGEST: usize = 1 << 16;
+    let with_batch = |size: usize| {
+        let mut dims = linear.x.shape.to_vec();
+        // The batch is the first size or a factor of it.
+        dims[0] = (dims[0] / batch).max(1) * size;
+        Shape::from(dims)
+    };
+    (batch + 1..LARGEST).find(|size| !folds(&with_batch(*size), &linear.weight.shape))
 }
 
 /// A linear layer at the start of some operations, and how many of them it takes.
 struct Match {
     linear: LinearOpIr,
     length: usize,
+    /// Whether the batch is folded into the rows.
+    folded: bool,
 }
 
 impl Match {
@@ -61,7 +130,8 @@ impl Match {
             && fold.out.shape.len() == 2
             && fold.out.shape[1] == input.shape[outer]
             && weight.shape.len() == 2
-            && uses.get(&fold.out.id) == Some(&1);
+            && uses.get(&fold.out.id) == Some(&1)
+            && folds(&input.shape, &weight.shape);
         if !fits {
             return None;
         }
@@ -77,6 +147,7 @@ impl Match {
                 ..found.linear
             },
             length: found.length + 1,
+            folded: true,
         })
     }
 
@@ -90,7 +161,8 @@ impl Match {
                 && weight.shape.len() == 2
                 && rank > 2
                 && broadcast.out.shape[rank - 2..] == weight.shape[..]
-                && uses.get(&broadcast.out.id) == Some(&1);
+                && uses.get(&broadcast.out.id) == Some(&1)
+                && !folds(&product.lhs.shape, &weight.shape);
             return fits.then(|| {
                 Self::with_bias(&product.lhs, weight, &product.out, operations, 2, uses)
             });
@@ -139,7 +211,11 @@ impl Match {
             bias,
             out,
         };
-        Self { linear, length }
+        Self {
+            linear,
+            length,
+            folded: false,
+        }
     }
 }
 
