@@ -268,9 +268,9 @@ pub fn resnet() -> Subject<ResNet, Tensor<4>> {
 
 pub fn swin() -> Subject<SwinTransformerV2, Tensor<4>> {
     let block = |sequence: usize, block: usize| {
-        ["q_linear", "k_linear", "v_linear", "proj"]
+        ["q_linear", "k_linear", "v_linear"]
             .into_iter()
-            .chain(["rpb_module.cbp.l1", "rpb_module.cbp.l2"])
+            .chain(["rpb_module.cbp.l1", "rpb_module.cbp.l2", "proj"])
             .map(|name| format!("win_attn.{name}"))
             .chain(["fc1", "fc2"].map(|name| format!("block_mlp.{name}")))
             .map(move |name| {
