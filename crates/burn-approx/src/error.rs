@@ -239,6 +239,15 @@ pub enum ApproxError {
         problem: String,
     },
 
+    /// A model to be captured has layers that can be converted as it is.
+    #[error(
+        "the model has `burn_approx::nn` layers already ({}): pass it through `convert` as it is", list(.layers)
+    )]
+    DropInsToCapture {
+        /// The paths of the layers.
+        layers: Vec<String>,
+    },
+
     /// A captured forward pass has an operation that a captured model cannot compute.
     #[error("the model cannot be captured: operation `{operation}` ({place}) is not supported")]
     UnsupportedOperation {

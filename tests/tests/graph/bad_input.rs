@@ -72,6 +72,19 @@ fn tensors_that_stay_behind_are_refused() {
 }
 
 #[test]
+fn a_model_of_drop_in_layers_needs_no_capturing() {
+    let model = burn_approx::nn::LinearConfig::new(6, 6).init(&crate::device());
+    let error = capture(&model, example(), |model: &burn_approx::nn::Linear, x| {
+        model.forward(x)
+    });
+    let error = error.unwrap_err();
+    assert!(
+        matches!(error, ApproxError::DropInsToCapture { .. }),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_empty_example_shows_nothing() {
     let empty = Tensor::<2>::zeros([0, 6], &crate::device());
     let error = capture(&model(), empty, |model: &Layer, x| model.layer.forward(x)).unwrap_err();
@@ -98,12 +111,15 @@ fn inputs_of_other_sizes_types_and_devices_are_refused() {
 fn several_inputs_must_have_the_same_batch() {
     let device = crate::device();
     type Two = (Tensor<2>, Tensor<2>);
-    let captured: GraphModel<_, Two, (Tensor<2>, Tensor<1>)> =
-        capture(&model(), (example(), example()), |model: &Layer, (a, b): Two| {
+    let captured: GraphModel<_, Two, (Tensor<2>, Tensor<1>)> = capture(
+        &model(),
+        (example(), example()),
+        |model: &Layer, (a, b): Two| {
             let y = model.layer.forward(a * b);
             (y.clone(), y.sum_dim(1).squeeze_dim(1))
-        })
-        .unwrap();
+        },
+    )
+    .unwrap();
     let (a, b) = (tensor([3, 6], 1, &device), tensor([3, 6], 2, &device));
     let (y, sums) = captured.forward((a.clone(), b.clone()));
     assert_eq!((y.dims(), sums.dims()), ([3, 6], [3]));

@@ -97,7 +97,10 @@ fn refused<I: GraphTensors>(
     result: Result<GraphModel<Layer, I, Tensor<2>>, ApproxError>,
 ) -> String {
     let error = result.unwrap_err();
-    assert!(matches!(error, ApproxError::BatchDependent { .. }), "{error}");
+    assert!(
+        matches!(error, ApproxError::BatchDependent { .. }),
+        "{error}"
+    );
     error.to_string()
 }
 

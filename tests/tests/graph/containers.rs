@@ -68,7 +68,10 @@ impl Everything {
 
 fn paths<M: Module>(model: &M) -> Vec<String> {
     let layers = approx_layers(model);
-    layers.iter().map(|layer| layer.path().to_string()).collect()
+    layers
+        .iter()
+        .map(|layer| layer.path().to_string())
+        .collect()
 }
 
 #[test]
@@ -77,7 +80,10 @@ fn every_container_is_searched() {
     let model = Everything::new(&device);
     let x = tensor([3, 6], 1, &device);
     let captured = capture(&model, x.clone(), Everything::forward).unwrap();
-    assert_eq!(values(captured.forward(x.clone())), values(model.forward(x)));
+    assert_eq!(
+        values(captured.forward(x.clone())),
+        values(model.forward(x))
+    );
     let (_, report) = convert(captured, &ApproxConfig::bundled("mul8s_1L2J")).unwrap();
     let expected = [
         "list.0.layer",
@@ -102,7 +108,10 @@ fn a_layer_that_is_the_model_has_no_path() {
     assert_eq!(paths(&captured), [""]);
     let (captured, _) = convert(captured, &ApproxConfig::bundled("mul8s_1L2J")).unwrap();
     calibrate(&captured, |captured| drop(captured.forward(x.clone()))).unwrap();
-    assert_ne!(values(captured.forward(x.clone())), values(model.forward(x)));
+    assert_ne!(
+        values(captured.forward(x.clone())),
+        values(model.forward(x))
+    );
 }
 
 #[derive(Module, Debug)]
@@ -162,7 +171,10 @@ fn bare_parameters_are_layers_of_their_own_name() {
     // The record holds the original's parameters under their own names, and loads into it.
     let record = burn_approx::plain_record(&captured);
     let reloaded = Bare::new(&device).load_record(record);
-    assert_eq!(values(reloaded.projection.val()), values(model.projection.val()));
+    assert_eq!(
+        values(reloaded.projection.val()),
+        values(model.projection.val())
+    );
 }
 
 #[derive(Module, Debug)]
@@ -186,7 +198,10 @@ fn tied_and_reused_weights_are_listed_as_the_model_holds_them() {
     };
     let captured = capture(&model, x.clone(), twice).unwrap();
     assert_eq!(paths(&captured), ["first", "second"]);
-    assert_eq!(values(captured.forward(x.clone())), values(twice(&model, x)));
+    assert_eq!(
+        values(captured.forward(x.clone())),
+        values(twice(&model, x))
+    );
     let ids = burn::module::list_param_ids(&captured);
     assert_eq!(ids, burn::module::list_param_ids(&model));
 }
@@ -216,7 +231,10 @@ fn weights_stored_transposed_stay_so_and_one_dimensional_convolutions_stay_float
         model.image.forward(image).flatten::<2>(1, 3)
     };
     let captured = capture(&model, x.clone(), forward).unwrap();
-    assert_eq!(values(captured.forward(x.clone())), values(forward(&model, x)));
+    assert_eq!(
+        values(captured.forward(x.clone())),
+        values(forward(&model, x))
+    );
     assert_eq!(paths(&captured), ["layer", "image"]);
     let weight = |record: burn::store::ModuleRecord| format!("{record:?}");
     assert_eq!(weight(captured.into_record()), weight(model.into_record()));

@@ -101,7 +101,10 @@ fn numbers_and_settings_are_the_same() {
         let plan = |layer: &burn_approx::convert::ApproxLayer| format!("{:?}", layer.plan());
         assert_eq!(plan(captured), plan(ours));
     }
-    assert_eq!(configuration(&captured).unwrap(), configuration(&ours).unwrap());
+    assert_eq!(
+        configuration(&captured).unwrap(),
+        configuration(&ours).unwrap()
+    );
 }
 
 #[test]

@@ -73,10 +73,15 @@ fn gradients_agree<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
         assert_eq!(found.len(), expected.len());
         for ((path, expected), (other, found)) in expected.iter().zip(&found) {
             assert_eq!(path, other);
-            let largest = expected.iter().fold(0.0f32, |all, value| all.max(value.abs()));
+            let largest = expected
+                .iter()
+                .fold(0.0f32, |all, value| all.max(value.abs()));
             for (expected, found) in expected.iter().zip(found) {
                 let difference = (expected - found).abs();
-                assert!(difference <= 1e-6 * largest, "{path}: {found} for {expected}");
+                assert!(
+                    difference <= 1e-6 * largest,
+                    "{path}: {found} for {expected}"
+                );
             }
         }
     }

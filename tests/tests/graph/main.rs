@@ -2,8 +2,8 @@
 //!
 //! The laws hold for every model of `models`, of which three come from other crates' kits and one is Burn's own encoder.
 
-mod batch;
 mod bad_input;
+mod batch;
 mod containers;
 mod drop_in;
 mod equality;

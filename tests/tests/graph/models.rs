@@ -9,7 +9,9 @@ use bunsen::kits::images::swin::v2::{
 use burn::module::{ModuleMapper, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
-use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
+use burn::nn::transformer::{
+    TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput,
+};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::prelude::*;
 use burn::tensor::activation::{gelu, relu};
@@ -244,7 +246,8 @@ pub fn transformer_encoder() -> Subject<TransformerEncoder, Tensor<3>> {
 
 pub fn resnet() -> Subject<ResNet, Tensor<4>> {
     let block = |stage: usize| {
-        let shortcut = (stage > 0).then(|| format!("layers.{stage}.blocks.0.Basic.downsample.conv"));
+        let shortcut =
+            (stage > 0).then(|| format!("layers.{stage}.blocks.0.Basic.downsample.conv"));
         shortcut.into_iter().chain(
             ["cb1.conv", "cb2.conv"].map(|name| format!("layers.{stage}.blocks.0.Basic.{name}")),
         )

@@ -2,9 +2,7 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use burn_approx::convert::{
-    ApproxConfig, GraphTensors, approx_layers, calibrate, convert,
-};
+use burn_approx::convert::{ApproxConfig, GraphTensors, approx_layers, calibrate, convert};
 use burn_approx::{load_plain_record, plain_record};
 
 use crate::models::{Subject, convolutional, transformer_encoder, values};

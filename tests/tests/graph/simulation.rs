@@ -40,7 +40,12 @@ fn layers_have_the_original_paths<M: Module, I: GraphTensors>(subject: Subject<M
     assert_eq!(report.converted, subject.layers);
     assert!(report.plain.is_empty(), "{:?}", report.plain);
     let listing = approx_layers(&captured).to_string();
-    assert!(subject.layers.iter().all(|path| listing.contains(path.as_str())));
+    assert!(
+        subject
+            .layers
+            .iter()
+            .all(|path| listing.contains(path.as_str()))
+    );
 }
 
 on_every_model!(layers_have_the_original_paths);
@@ -51,7 +56,11 @@ fn table_and_factors_agree<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
     let input = || (subject.input)(5, &device);
     let float = values(subject.capture(&subject.model(&device)).forward(input()));
     let plan = |plan| {
-        let captured = simulated(&subject, &ApproxConfig::bundled(FACTORS).with_plan(plan), &device);
+        let captured = simulated(
+            &subject,
+            &ApproxConfig::bundled(FACTORS).with_plan(plan),
+            &device,
+        );
         let output = values(captured.forward(input()));
         approx_layers(&captured).set_mode(Mode::Baseline);
         assert_eq!(values(captured.forward(input())), float);
@@ -70,8 +79,13 @@ fn calibration_is_needed<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
     let device = crate::device();
     let captured = subject.capture(&subject.model(&device));
     let (captured, _) = convert(captured, &ApproxConfig::bundled(FACTORS)).unwrap();
-    let error = captured.try_forward((subject.input)(2, &device)).unwrap_err();
-    assert!(matches!(error, ApproxError::NotCalibrated { .. }), "{error}");
+    let error = captured
+        .try_forward((subject.input)(2, &device))
+        .unwrap_err();
+    assert!(
+        matches!(error, ApproxError::NotCalibrated { .. }),
+        "{error}"
+    );
 }
 
 on_every_model!(calibration_is_needed);
@@ -81,7 +95,10 @@ fn retraining_halves_the_loss<M: Module, I: GraphTensors>(subject: Subject<M, I>
     let device = crate::device().autodiff();
     let model = subject.model(&device);
     let input = || (subject.input)(8, &device);
-    let before = values((subject.forward)(&model.valid(), (subject.input)(8, &crate::device())));
+    let before = values((subject.forward)(
+        &model.valid(),
+        (subject.input)(8, &crate::device()),
+    ));
     let captured = subject.capture(&model);
     let (mut captured, _) = convert(captured, &ApproxConfig::bundled(FACTORS)).unwrap();
     calibrate(&captured, |captured| drop(captured.forward(input()))).unwrap();
@@ -96,7 +113,10 @@ fn retraining_halves_the_loss<M: Module, I: GraphTensors>(subject: Subject<M, I>
         captured = optimizer.step(1e-2, captured, gradients);
     }
     assert!(losses[50] <= losses[0] / 2.0, "{losses:?}");
-    let after = values((subject.forward)(&model.valid(), (subject.input)(8, &crate::device())));
+    let after = values((subject.forward)(
+        &model.valid(),
+        (subject.input)(8, &crate::device()),
+    ));
     assert_eq!(before, after, "the original");
 }
 
@@ -111,7 +131,10 @@ fn saved_models_load<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
     let other = (subject.build)(&device);
     let loaded = load(subject.capture(&other), directory.path()).unwrap();
     let input = || (subject.input)(4, &device);
-    assert_eq!(values(loaded.forward(input())), values(captured.forward(input())));
+    assert_eq!(
+        values(loaded.forward(input())),
+        values(captured.forward(input()))
+    );
     // The original type takes the trained weights too.
     let float = values(subject.capture(&subject.model(&device)).forward(input()));
     let original = loaded.into_original();
@@ -127,8 +150,16 @@ fn clones_are_independent<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
     let input = || (subject.input)(4, &device);
     let float = values(captured.forward(input()));
     let (clone, _) = convert(captured.clone(), &ApproxConfig::bundled(FACTORS)).unwrap();
-    assert!(approx_layers(&clone).iter().all(|layer| layer.is_converted()));
-    assert!(approx_layers(&captured).iter().all(|layer| !layer.is_converted()));
+    assert!(
+        approx_layers(&clone)
+            .iter()
+            .all(|layer| layer.is_converted())
+    );
+    assert!(
+        approx_layers(&captured)
+            .iter()
+            .all(|layer| !layer.is_converted())
+    );
     assert_eq!(values(captured.forward(input())), float);
 }
 

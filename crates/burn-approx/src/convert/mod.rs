@@ -7,10 +7,10 @@ mod layers;
 mod trace;
 mod walk;
 
+#[cfg(feature = "capture")]
+pub use crate::graph::{GraphModel, GraphTensors, capture};
 pub use apply::{ConversionReport, convert};
 pub use calibrate::calibrate;
 pub use config::{ApproxConfig, LayerRule};
 pub use layers::{ApproxLayer, LayerTable, approx_layers};
 pub use trace::trace;
-#[cfg(feature = "capture")]
-pub use crate::graph::{GraphModel, GraphTensors, capture};

@@ -122,7 +122,12 @@ pub(super) fn compare(
         for other in others {
             match other.operations.get(index) {
                 Some(operation) => same.push((other.batch, operation)),
-                None => return Err(error(index, format!("with {} inputs the model ends before it", other.batch))),
+                None => {
+                    return Err(error(
+                        index,
+                        format!("with {} inputs the model ends before it", other.batch),
+                    ));
+                }
             }
         }
         sizes.push(sizes_of(&same).map_err(|problem| error(index, problem))?);
@@ -134,18 +139,29 @@ pub(super) fn compare(
         }
         for (constant, data) in &first.constants {
             if other.constants.get(constant) != Some(data) {
-                let uses = |operation: &OperationIr| operation.inputs().any(|tensor| slot(tensor) == *constant);
+                let uses = |operation: &OperationIr| {
+                    operation.inputs().any(|tensor| slot(tensor) == *constant)
+                };
                 let user = first.operations.iter().position(uses).unwrap_or_default();
-                return Err(error(user, "it takes values that are made for the batch size".to_string()));
+                return Err(error(
+                    user,
+                    "it takes values that are made for the batch size".to_string(),
+                ));
             }
         }
         if other.outputs != first.outputs {
-            return Err(error(first.operations.len(), "the outputs are others".to_string()));
+            return Err(error(
+                first.operations.len(),
+                "the outputs are others".to_string(),
+            ));
         }
     }
     let inputs = (0..first.inputs.len())
         .map(|input| {
-            let shapes: Vec<_> = recordings.iter().map(|recording| (recording.batch, &recording.inputs[input].shape)).collect();
+            let shapes: Vec<_> = recordings
+                .iter()
+                .map(|recording| (recording.batch, &recording.inputs[input].shape))
+                .collect();
             Extents::through(&shapes).expect("inputs were given the batch as their first size")
         })
         .collect();
@@ -161,10 +177,11 @@ fn sizes_of(recorded: &[(usize, &OperationIr)]) -> Result<Sizes, String> {
     let (_, first) = &varying[0];
     for (batch, other) in &varying[1..] {
         if other.rest != first.rest {
-            return Err(format!(
-                "it is another one with {batch} inputs: {}",
-                name::of(&other.rest)
-            ));
+            let [here, there] = [&first.rest, &other.rest].map(name::of);
+            return Err(match here == there {
+                true => format!("its operands or settings are others with {batch} inputs"),
+                false => format!("with {batch} inputs `{there}` stands in its place"),
+            });
         }
     }
     let line = |value: &dyn Fn(&Varying) -> Option<isize>| {

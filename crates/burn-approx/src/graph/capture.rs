@@ -84,7 +84,9 @@ pub(super) fn record<M: Module, I: GraphTensors, O: GraphTensors>(
     let CapturedGraph { graph, values } = captured
         .map_err(|panic| {
             let said = message(&*panic);
-            problem(format!("with {batch} inputs its forward pass panics: {said}"))
+            problem(format!(
+                "with {batch} inputs its forward pass panics: {said}"
+            ))
         })?
         .map_err(|error| problem(error.to_string()))?;
     let operations = (graph.operations.into_iter())
@@ -203,7 +205,12 @@ impl Recording {
     fn check(&self) -> Result<(), ApproxError> {
         let mut known = vec![false; self.slots];
         known[..self.first_input].fill(true);
-        for slot in self.inputs.iter().map(slot).chain(self.constants.keys().copied()) {
+        for slot in self
+            .inputs
+            .iter()
+            .map(slot)
+            .chain(self.constants.keys().copied())
+        {
             known[slot] = true;
         }
         for operation in &self.operations {

@@ -111,9 +111,7 @@ fn mark_last_uses(
         let read: Vec<usize> = operation.inputs().map(slot).collect();
         // An operand that occurs twice is read twice.
         let once = |slot: &usize| read.iter().filter(|other| *other == slot).count() == 1;
-        operation.visit_mut(&mut LastUses(
-            frees.iter().copied().filter(once).collect(),
-        ));
+        operation.visit_mut(&mut LastUses(frees.iter().copied().filter(once).collect()));
     }
     frees
 }

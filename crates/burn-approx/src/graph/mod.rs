@@ -23,12 +23,14 @@ mod restore;
 mod sources;
 mod tensors;
 
+use burn::backend::{DispatchAutodiffContext, TensorMetadata};
 use burn::module::Module;
 use burn::tensor::Device;
 
 pub use model::GraphModel;
 pub use tensors::GraphTensors;
 
+use crate::convert::approx_layers;
 use crate::error::ApproxError;
 
 /// Captures the forward pass of any Burn model as a model whose layers can be converted.
@@ -46,7 +48,7 @@ use crate::error::ApproxError;
 /// two activations, one-dimensional and transposed convolutions stay in float.
 ///
 /// # Errors
-/// A forward pass that cannot be recorded, because it panics, reads values or uses tensors that do not move with the model; an
+/// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics, reads values or uses tensors that do not move with the model; an
 /// operation that is not supported, such as drawing random numbers; an operation that depends on the batch size otherwise than by
 /// sizes that grow evenly with it.
 ///
@@ -82,12 +84,19 @@ pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
     inputs: I,
     forward: impl Fn(&M, I) -> O,
 ) -> Result<GraphModel<M, I, O>, ApproxError> {
-    use burn::backend::TensorMetadata;
+    let drop_ins = approx_layers(model);
+    if !drop_ins.is_empty() {
+        let layers = drop_ins.iter().map(|layer| layer.path().to_string());
+        return Err(ApproxError::DropInsToCapture {
+            layers: layers.collect(),
+        });
+    }
     let tensors = inputs.clone().without_autodiff().into_dispatch();
     let rows = tensors[0].shape()[0];
     if rows == 0 {
         return Err(ApproxError::GraphInput {
-            problem: "an example with a batch of 0 shows nothing: give one row at least".to_string(),
+            problem: "an example with a batch of 0 shows nothing: give one row at least"
+                .to_string(),
         });
     }
     let device = Device::new(tensors[0].device());
@@ -120,7 +129,7 @@ fn separate<M: Module>(model: &M) -> M {
     let separate = model.valid();
     let trained = parameters::values(model)
         .iter()
-        .any(|tensor| burn::backend::DispatchAutodiffContext::Disabled != tensor.autodiff);
+        .any(|tensor| tensor.autodiff != DispatchAutodiffContext::Disabled);
     match trained {
         true => separate.train(),
         false => separate,

@@ -98,7 +98,9 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
         frame: &Frame<'_>,
     ) -> Result<(), ApproxError> {
         let refuse = |problem: String| Err(ApproxError::GraphInput { problem });
-        for (index, (input, (extents, dtype))) in inputs.iter().zip(&self.program.inputs).enumerate() {
+        for (index, (input, (extents, dtype))) in
+            inputs.iter().zip(&self.program.inputs).enumerate()
+        {
             let number = match inputs.len() {
                 1 => "it".to_string(),
                 _ => format!("tensor {}", index + 1),

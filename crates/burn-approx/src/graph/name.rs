@@ -25,7 +25,10 @@ pub(super) fn of(operation: &OperationIr) -> String {
 pub(super) fn place(operations: &[OperationIr], index: usize, parameters: &[String]) -> String {
     let before = operations[..=index].iter().rev();
     let last = before
-        .flat_map(|operation| operation.inputs().map(slot).collect::<Vec<_>>())
+        .flat_map(|operation| {
+            let inputs: Vec<_> = operation.inputs().map(slot).collect();
+            inputs.into_iter().rev()
+        })
         .find_map(|slot| parameters.get(slot));
     let number = format!("number {} of {}", index + 1, operations.len());
     match last {

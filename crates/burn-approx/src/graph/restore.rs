@@ -56,7 +56,8 @@ fn walk(captures: &[Capture]) -> Walk {
                     let decisive = unfolding_batch(captures[0].batch, &found[0].linear);
                     walk.decisive = walk.decisive.max(decisive);
                 }
-                for ((rest, restored), found) in rest.iter_mut().zip(&mut walk.restored).zip(found) {
+                for ((rest, restored), found) in rest.iter_mut().zip(&mut walk.restored).zip(found)
+                {
                     *rest = &rest[found.length..];
                     let linear = ModuleOperationIr::Linear(found.linear);
                     restored.push(OperationIr::Module(linear));
@@ -78,8 +79,12 @@ fn walk(captures: &[Capture]) -> Walk {
 /// How often each tensor is read.
 fn count_uses(capture: &Capture) -> HashMap<TensorId, usize> {
     let mut uses = HashMap::new();
-    let read = (capture.operations.iter())
-        .flat_map(|operation| operation.inputs().map(|tensor| tensor.id).collect::<Vec<_>>());
+    let read = (capture.operations.iter()).flat_map(|operation| {
+        operation
+            .inputs()
+            .map(|tensor| tensor.id)
+            .collect::<Vec<_>>()
+    });
     for id in read.chain(capture.outputs()) {
         *uses.entry(id).or_default() += 1;
     }
@@ -163,9 +168,8 @@ impl Match {
                 && broadcast.out.shape[rank - 2..] == weight.shape[..]
                 && uses.get(&broadcast.out.id) == Some(&1)
                 && !folds(&product.lhs.shape, &weight.shape);
-            return fits.then(|| {
-                Self::with_bias(&product.lhs, weight, &product.out, operations, 2, uses)
-            });
+            return fits
+                .then(|| Self::with_bias(&product.lhs, weight, &product.out, operations, 2, uses));
         }
         let product = matmul(operations.first()?)?;
         let fits = product.lhs.shape.len() == 2 && product.rhs.shape.len() == 2;

@@ -5,9 +5,7 @@ use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchDevice, Scalar};
 use burn::tensor::{BoolDType, DType, IndexingUpdateOp, Shape, Slice};
 
-use super::{
-    T, comparison, map, scalar_comparison, step, to_bool,
-};
+use super::{T, comparison, map, scalar_comparison, step, to_bool};
 use crate::graph::batch::Sizes;
 use crate::graph::program::{Kernel, Operand};
 
@@ -155,7 +153,10 @@ pub(super) fn kernel(
 ) -> Option<Kernel> {
     let out_shape = || sizes.outputs[0].clone();
     let make = |out, make: Make| {
-        let (shape, dtype) = (out_shape(), { let out: &burn::backend::ir::TensorIr = out; out.dtype });
+        let (shape, dtype) = (out_shape(), {
+            let out: &burn::backend::ir::TensorIr = out;
+            out.dtype
+        });
         step(out, move |frame| {
             make(shape.at(frame.batch), &frame.device, frame.dtype(dtype))
         })
@@ -183,7 +184,9 @@ pub(super) fn kernel(
         }
         BaseOperationIr::Permute(op) => {
             let axes = op.axes.clone();
-            map(&op.input, &op.out, move |input| (base.permute)(input, &axes))
+            map(&op.input, &op.out, move |input| {
+                (base.permute)(input, &axes)
+            })
         }
         BaseOperationIr::Flip(op) => {
             let axes = op.axes.clone();

@@ -47,12 +47,10 @@ pub(super) fn kernel(operation: &ModuleOperationIr) -> Option<Kernel> {
     }
     Some(match operation {
         BatchNorm(op) => {
-            let operands =
-                [&op.x, &op.gamma, &op.beta, &op.mean, &op.variance].map(Operand::from);
+            let operands = [&op.x, &op.gamma, &op.beta, &op.mean, &op.variance].map(Operand::from);
             let epsilon: f64 = op.epsilon.elem();
             step(&op.out, move |frame| {
-                let [x, gamma, beta, mean, variance] =
-                    operands.map(|operand| frame.take(operand));
+                let [x, gamma, beta, mean, variance] = operands.map(|operand| frame.take(operand));
                 Dispatch::batch_norm(x, gamma, beta, mean, variance, epsilon)
             })
         }
@@ -90,7 +88,8 @@ pub(super) fn kernel(operation: &ModuleOperationIr) -> Option<Kernel> {
         ConvTranspose3d(op) => convolution!(op, Dispatch::conv_transpose3d),
         DeformableConv2d(op) => {
             let operands = [&op.x, &op.offset, &op.weight].map(Operand::from);
-            let [mask, bias] = [&op.mask, &op.bias].map(|tensor| tensor.as_ref().map(Operand::from));
+            let [mask, bias] =
+                [&op.mask, &op.bias].map(|tensor| tensor.as_ref().map(Operand::from));
             let options = op.options.clone();
             step(&op.out, move |frame| {
                 let [x, offset, weight] = operands.map(|operand| frame.take(operand));
@@ -189,8 +188,7 @@ pub(super) fn kernel(operation: &ModuleOperationIr) -> Option<Kernel> {
         Unfold4d(op) => {
             let (size, options) = (op.kernel_size, op.options.clone());
             map(&op.x, &op.out, move |x| {
-                let options =
-                    UnfoldOptions::new(options.stride, options.padding, options.dilation);
+                let options = UnfoldOptions::new(options.stride, options.padding, options.dilation);
                 Dispatch::unfold4d(x, size, options)
             })
         }
