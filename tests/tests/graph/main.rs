@@ -7,6 +7,7 @@ mod batch;
 mod containers;
 mod drop_in;
 mod equality;
+mod folding;
 mod models;
 mod records;
 mod simulation;

@@ -141,12 +141,10 @@ fn fold(
     device: &Device,
     settings: &DeviceSettings,
 ) -> Result<Vec<(usize, DispatchTensor)>, ApproxError> {
-    let device = device.clone().without_autodiff();
-    let device = device.as_dispatch();
-    let both = [settings.clone(), settings.clone()];
-    let mut frame = Frame::new(recording.slots, recording.batch, device.clone(), both, &[]);
+    let device = &device.clone().without_autodiff();
+    let mut frame = Frame::new(recording.slots, recording.batch, device, settings, &[]);
     for (slot, data) in &recording.constants {
-        frame.put(*slot, constant(data.clone(), device));
+        frame.put(*slot, constant(data.clone(), device.as_dispatch()));
     }
     frame.run(steps)?;
     let held = (0..recording.slots).filter_map(|slot| Some((slot, frame.remove(slot)?)));

@@ -12,6 +12,7 @@
 
 mod batch;
 mod capture;
+mod fold;
 mod layers;
 mod lower;
 mod model;
@@ -84,41 +85,90 @@ pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
     inputs: I,
     forward: impl Fn(&M, I) -> O,
 ) -> Result<GraphModel<M, I, O>, ApproxError> {
-    let drop_ins = approx_layers(model);
-    if !drop_ins.is_empty() {
-        let layers = drop_ins.iter().map(|layer| layer.path().to_string());
-        return Err(ApproxError::DropInsToCapture {
-            layers: layers.collect(),
-        });
-    }
-    let tensors = inputs.clone().without_autodiff().into_dispatch();
-    let rows = tensors[0].shape()[0];
-    if rows == 0 {
-        return Err(ApproxError::GraphInput {
-            problem: "an example with a batch of 0 shows nothing: give one row at least"
-                .to_string(),
-        });
-    }
-    let device = Device::new(tensors[0].device());
-    let record = |batch| capture::record(model, inputs.clone(), batch, &device, &forward);
-    // A single row is no example of a batch: Burn broadcasts it, and some models drop its axis.
-    let rows = rows.max(2);
-    let another = if rows > 2 { 2 } else { rows + 3 };
-    let mut captures = vec![record(rows)?, record(rows + 1)?, record(another)?];
-    if let Some(decisive) = restore::decisive_batch(&captures) {
-        let elements: usize = (tensors.iter())
-            .map(|tensor| tensor.shape().num_elements() / tensor.shape()[0])
-            .sum();
-        if decisive.saturating_mul(elements) <= LARGEST_EXAMPLE {
-            captures.push(record(decisive)?);
+    CaptureOptions::default().capture(model, inputs, forward)
+}
+
+/// How a model is captured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CaptureOptions {
+    fold_batch_norm: bool,
+}
+
+impl CaptureOptions {
+    /// Multiplies the scales of batch normalisations into the weights of the convolutions before them, as hardware does.
+    ///
+    /// The weight that is quantised is then the folded one, computed in every forward pass from the parameters, which stay those of
+    /// the original: training goes on through the fold, and records keep fitting. In float the outputs differ from the original's
+    /// by rounding. A convolution whose output something else reads too is left alone. Without this, normalisations are computed in
+    /// float after the convolution.
+    ///
+    /// ```
+    /// use burn::{nn, prelude::*};
+    /// use burn_approx::convert::{CaptureOptions, approx_layers};
+    ///
+    /// let device = Device::default();
+    /// let model = (nn::conv::Conv2dConfig::new([3, 4], [3, 3]).init(&device), nn::BatchNormConfig::new(4).init(&device));
+    /// let images = Tensor::<4>::ones([2, 3, 8, 8], &device);
+    /// let options = CaptureOptions::default().folding_batch_norm();
+    /// let captured = options.capture(&model, images, |(convolution, norm), x| norm.forward(convolution.forward(x)))?;
+    /// assert_eq!(approx_layers(&captured)[0].path(), "0");
+    /// # Ok::<(), burn_approx::ApproxError>(())
+    /// ```
+    pub fn folding_batch_norm(self) -> Self {
+        Self {
+            fold_batch_norm: true,
         }
     }
-    restore::restore_linear(&mut captures);
-    let recordings = (captures.into_iter())
-        .map(capture::Capture::number)
-        .collect::<Result<Vec<_>, _>>()?;
-    let lowered = lower::lower(&recordings, &parameters::paths(model), &device)?;
-    Ok(GraphModel::new(separate(model), lowered))
+
+    /// As [`capture()`], with these options.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
+        self,
+        model: &M,
+        inputs: I,
+        forward: impl Fn(&M, I) -> O,
+    ) -> Result<GraphModel<M, I, O>, ApproxError> {
+        let drop_ins = approx_layers(model);
+        if !drop_ins.is_empty() {
+            let layers = drop_ins.iter().map(|layer| layer.path().to_string());
+            return Err(ApproxError::DropInsToCapture {
+                layers: layers.collect(),
+            });
+        }
+        let tensors = inputs.clone().without_autodiff().into_dispatch();
+        let rows = tensors[0].shape()[0];
+        if rows == 0 {
+            return Err(ApproxError::GraphInput {
+                problem: "an example with a batch of 0 shows nothing: give one row at least"
+                    .to_string(),
+            });
+        }
+        let device = Device::new(tensors[0].device());
+        let record = |batch| capture::record(model, inputs.clone(), batch, &device, &forward);
+        // A single row is no example of a batch: Burn broadcasts it, and some models drop its axis.
+        let rows = rows.max(2);
+        let another = if rows > 2 { 2 } else { rows + 3 };
+        let mut captures = vec![record(rows)?, record(rows + 1)?, record(another)?];
+        if let Some(decisive) = restore::decisive_batch(&captures) {
+            let elements: usize = (tensors.iter())
+                .map(|tensor| tensor.shape().num_elements() / tensor.shape()[0])
+                .sum();
+            if decisive.saturating_mul(elements) <= LARGEST_EXAMPLE {
+                captures.push(record(decisive)?);
+            }
+        }
+        restore::restore_linear(&mut captures);
+        let mut recordings = (captures.into_iter())
+            .map(capture::Capture::number)
+            .collect::<Result<Vec<_>, _>>()?;
+        if self.fold_batch_norm {
+            recordings.iter_mut().for_each(fold::fold_batch_norm);
+        }
+        let lowered = lower::lower(&recordings, &parameters::paths(model), &device)?;
+        Ok(GraphModel::new(separate(model), lowered))
+    }
 }
 
 /// The most elements of an example that is made to see how Burn writes a layer at a large batch size.

@@ -72,10 +72,9 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
             return Err(ApproxError::GraphInput { problem });
         }
         let device = Device::new(inputs[0].device()).without_autodiff();
-        let settings = [program.settings.clone(), device.settings()];
         let batch = inputs[0].shape()[0];
-        let dispatch = device.as_dispatch().clone();
-        let mut frame = Frame::new(program.slots, batch, dispatch, settings, &self.layers);
+        let settings = &program.settings;
+        let mut frame = Frame::new(program.slots, batch, &device, settings, &self.layers);
         self.check(&inputs, &parameters, &device, &frame)?;
         for (slot, tensor) in parameters.into_iter().chain(inputs).enumerate() {
             frame.put(slot, tensor);

@@ -1,8 +1,10 @@
 //! A captured forward pass as a list of steps over slots, and how it is run.
 
+use std::cell::OnceCell;
+
 use burn::backend::ir::{TensorIr, TensorStatus};
 use burn::backend::{DispatchDevice, DispatchTensor};
-use burn::tensor::{DType, DeviceSettings};
+use burn::tensor::{DType, Device, DeviceSettings};
 
 use super::batch::Extents;
 use super::capture::slot;
@@ -56,9 +58,11 @@ pub(super) struct Frame<'a> {
     /// The size of the batch.
     pub(super) batch: usize,
     /// Where tensors are made, without autodiff: what is made of constants alone has no gradient.
-    pub(super) device: DispatchDevice,
-    /// The default types of the device that the program was recorded for, and of this one.
-    settings: [DeviceSettings; 2],
+    device: &'a Device,
+    /// The default types of the device that the program was recorded for.
+    recorded: &'a DeviceSettings,
+    /// Those of this one, once they are asked for.
+    settings: OnceCell<DeviceSettings>,
     pub(super) layers: &'a [GraphLayer],
 }
 
@@ -66,17 +70,22 @@ impl<'a> Frame<'a> {
     pub(super) fn new(
         slots: usize,
         batch: usize,
-        device: DispatchDevice,
-        settings: [DeviceSettings; 2],
+        device: &'a Device,
+        recorded: &'a DeviceSettings,
         layers: &'a [GraphLayer],
     ) -> Self {
         Self {
             slots: vec![None; slots],
             batch,
             device,
-            settings,
+            recorded,
+            settings: OnceCell::new(),
             layers,
         }
+    }
+
+    pub(super) fn device(&self) -> &DispatchDevice {
+        self.device.as_dispatch()
     }
 
     /// The tensor of an operand, moved out at its last use so that the operation may work in place.
@@ -104,7 +113,8 @@ impl<'a> Frame<'a> {
 
     /// The type on this device of a tensor that was recorded with one: a default stays a default.
     pub(super) fn dtype(&self, recorded: DType) -> DType {
-        let [then, now] = &self.settings;
+        let then = self.recorded;
+        let now = self.settings.get_or_init(|| self.device.settings());
         if recorded == DType::from(then.float_dtype) {
             now.float_dtype.into()
         } else if recorded == DType::from(then.int_dtype) {

@@ -1,6 +1,6 @@
 //! Operations that tensors of every kind have: making, reshaping, moving and comparing elements.
 
-use burn::backend::ir::BaseOperationIr;
+use burn::backend::ir::{BaseOperationIr, TensorIr};
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchDevice, Scalar};
 use burn::tensor::{BoolDType, DType, IndexingUpdateOp, Shape, Slice};
@@ -10,7 +10,9 @@ use crate::graph::batch::Sizes;
 use crate::graph::program::{Kernel, Operand};
 
 type Make = fn(Shape, &DispatchDevice, DType) -> T;
-type Update = fn(usize, T, T, T, IndexingUpdateOp) -> T;
+type Scatter = fn(usize, T, T, T, IndexingUpdateOp) -> T;
+type ScatterNd = fn(T, T, T, IndexingUpdateOp) -> T;
+type SelectAssign = fn(T, usize, T, T, IndexingUpdateOp) -> T;
 
 /// The operations of one kind of tensor.
 pub(super) struct Base {
@@ -24,13 +26,13 @@ pub(super) struct Base {
     slice_assign: fn(T, &[Slice], T) -> T,
     select: fn(T, usize, T) -> T,
     /// Absent where only one way of updating exists.
-    select_assign: Option<fn(T, usize, T, T, IndexingUpdateOp) -> T>,
+    select_assign: Option<SelectAssign>,
     mask_where: fn(T, T, T) -> T,
     mask_fill: fn(T, T, Scalar) -> T,
     gather: fn(usize, T, T) -> T,
-    scatter: Option<Update>,
+    scatter: Option<Scatter>,
     gather_nd: Option<fn(T, T) -> T>,
-    scatter_nd: Option<fn(T, T, T, IndexingUpdateOp) -> T>,
+    scatter_nd: Option<ScatterNd>,
     equal: fn(T, T, BoolDType) -> T,
     equal_scalar: fn(T, Scalar, BoolDType) -> T,
     not_equal: fn(T, T, BoolDType) -> T,
@@ -152,13 +154,10 @@ pub(super) fn kernel(
     sizes: &Sizes,
 ) -> Option<Kernel> {
     let out_shape = || sizes.outputs[0].clone();
-    let make = |out, make: Make| {
-        let (shape, dtype) = (out_shape(), {
-            let out: &burn::backend::ir::TensorIr = out;
-            out.dtype
-        });
+    let make = |out: &TensorIr, make: Make| {
+        let (shape, dtype) = (out_shape(), out.dtype);
         step(out, move |frame| {
-            make(shape.at(frame.batch), &frame.device, frame.dtype(dtype))
+            make(shape.at(frame.batch), frame.device(), frame.dtype(dtype))
         })
     };
     Some(match operation {

@@ -1,6 +1,6 @@
 //! Operations that float and integer tensors have: arithmetic, comparison, reduction, sorting.
 
-use burn::backend::ir::NumericOperationIr;
+use burn::backend::ir::{NumericOperationIr, ReduceDimOpIr, ReduceDimWithIndicesOpIr};
 use burn::backend::ops::{FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchDevice, Scalar};
 use burn::tensor::ops::PadMode;
@@ -18,7 +18,7 @@ type WithScalar = fn(T, Scalar) -> T;
 type Comparison = fn(T, T, BoolDType) -> T;
 type ScalarComparison = fn(T, Scalar, BoolDType) -> T;
 type Along = fn(T, usize) -> T;
-/// Integers have no say in the type of indices: they are of their own.
+/// Indices of floats are of the type asked for, those of integers of the integers' own.
 type Indices = fn(T, usize, IntDType) -> T;
 type WithIndices = fn(T, usize, IntDType) -> (T, T);
 
@@ -223,7 +223,7 @@ pub(super) fn kernel(
             let (full, value) = (numeric.full, Scalar::from(op.value));
             step(&op.out, move |frame| {
                 let dtype = frame.dtype(dtype);
-                full(shape.at(frame.batch), value, &frame.device, dtype)
+                full(shape.at(frame.batch), value, frame.device(), dtype)
             })
         }
         Sum(op) => reduce(op, numeric.sum),
@@ -318,17 +318,14 @@ pub(super) fn kernel(
     })
 }
 
-fn indices(operation: &burn::backend::ir::ReduceDimOpIr, compute: Indices) -> Kernel {
+fn indices(operation: &ReduceDimOpIr, compute: Indices) -> Kernel {
     let axis = operation.axis;
     to_int(&operation.input, &operation.out, move |input, dtype| {
         compute(input, axis, dtype)
     })
 }
 
-fn with_indices(
-    operation: &burn::backend::ir::ReduceDimWithIndicesOpIr,
-    compute: WithIndices,
-) -> Kernel {
+fn with_indices(operation: &ReduceDimWithIndicesOpIr, compute: WithIndices) -> Kernel {
     let (input, dim) = (Operand::from(&operation.tensor), operation.dim);
     let dtype = operation.out_indices.dtype;
     step_of_two([&operation.out, &operation.out_indices], move |frame| {
