@@ -102,8 +102,9 @@ fn inputs_of_other_sizes_types_and_devices_are_refused() {
     assert!(text(Tensor::zeros([0, 3, 16, 16], &device)).contains("must not be 0"));
     let doubles = tensor([2, 3, 16, 16], 1, &device).cast(burn::tensor::DType::F64);
     assert!(text(doubles).contains("F64"));
-    #[allow(deprecated, reason = "the only second device on every machine")]
-    let elsewhere = tensor([2, 3, 16, 16], 1, &Device::ndarray());
+    let [one, other] = crate::two_devices();
+    let elsewhere = if one == device { other } else { one };
+    let elsewhere = tensor([2, 3, 16, 16], 1, &elsewhere);
     assert!(text(elsewhere).contains("move both to one device"));
 }
 

@@ -1,7 +1,6 @@
 //! Records go both ways between a captured model and the original, and captured models move between devices.
 
 use burn::module::Module;
-use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, GraphTensors, approx_layers, calibrate, convert};
 use burn_approx::{load_plain_record, plain_record};
 
@@ -53,15 +52,14 @@ fn the_original_keeps_its_running_statistics() {
 /// On another device, the numbers are those of the original there.
 #[test]
 fn captured_models_move() {
-    #[allow(deprecated, reason = "the only second device on every machine")]
-    let [from, to] = [crate::device(), Device::ndarray()];
+    let [from, to] = crate::two_devices();
     let subject = transformer_encoder();
     let model = subject.model(&from);
     let captured = subject.capture(&model).to_device(&to);
     let input = || (subject.input)(4, &to);
     let expected = values((subject.forward)(&model.to_device(&to), input()));
     assert_eq!(values(captured.forward(input())), expected);
-    assert_eq!(captured.devices(), [to.clone()]);
+    assert_eq!(captured.devices(), std::slice::from_ref(&to));
     let (captured, _) = convert(captured, &ApproxConfig::bundled("mul8s_1L2J")).unwrap();
     calibrate(&captured, |captured| drop(captured.forward(input()))).unwrap();
     assert_ne!(values(captured.forward(input())), expected);

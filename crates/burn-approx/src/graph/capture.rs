@@ -81,7 +81,7 @@ pub(super) fn record<M: Module, I: GraphTensors, O: GraphTensors>(
         })
     }));
     let problem = |problem: String| ApproxError::Capture { problem };
-    let CapturedGraph { graph, values } = captured
+    let CapturedGraph { graph, mut values } = captured
         .map_err(|panic| {
             let said = message(&*panic);
             problem(format!(
@@ -92,10 +92,15 @@ pub(super) fn record<M: Module, I: GraphTensors, O: GraphTensors>(
     let operations = (graph.operations.into_iter())
         .filter(|operation| !matches!(operation, OperationIr::Init(_)))
         .collect();
+    let boundary = boundary.into_inner();
+    // The parameters stay where they are; these are copies.
+    for parameter in boundary.parameters.iter().flatten() {
+        values.remove(parameter);
+    }
     Ok(Capture {
         batch,
         operations,
-        boundary: boundary.into_inner(),
+        boundary,
         values,
     })
 }

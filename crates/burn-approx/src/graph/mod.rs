@@ -1,6 +1,6 @@
 //! Conversion of any Burn model, its source untouched: the forward pass is recorded and run again by this library.
 //!
-//! Burn's capture device records what a model does to its tensors; [`capture`] records the forward pass at three batch sizes,
+//! Burn's capture device records what a model does to its tensors; [`capture()`] records the forward pass at several batch sizes,
 //! shows that only sizes differ, and makes a program of it. The program calls the very backend operations that Burn's tensors
 //! call, in the same order, so the captured model gives the original's numbers bit for bit, on every device and through autodiff.
 //! Convolutions and linear products of an activation with a weight become layers like the drop-ins in [`nn`](crate::nn): same
@@ -36,12 +36,13 @@ use crate::error::ApproxError;
 
 /// Captures the forward pass of any Burn model as a model whose layers can be converted.
 ///
-/// `forward` is called several times, with the first rows of `inputs` (one tensor or a tuple, the batch along the first axis of
-/// each) in other numbers, on a device that records and computes nothing. The original is not changed, and its tensors are shared
-/// until one of the two is trained.
+/// `forward` is called several times, with the rows of `inputs` (one tensor or a tuple, the batch along the first axis of each) in
+/// several numbers, on a device that records and computes nothing. The original is not changed, and its tensors are shared until one
+/// of the two is trained. A model on an autodiff device stays there, without gradient checkpointing.
 ///
 /// What is captured is the forward pass in evaluation mode: no dropout, and batch normalisation with its running statistics, whose
-/// scale and shift stay trainable. Until it is converted, the captured model gives the original's outputs bit for bit.
+/// scale and shift stay trainable ([`CaptureOptions`] can fold it into convolutions). Until it is converted, the captured model gives
+/// the original's outputs bit for bit, at every batch size; other sizes are the example's.
 ///
 /// Every convolution and every linear product (`Linear`, or a matrix product with an optional bias added) of an activation with a
 /// weight becomes a layer, under the path of the module that holds the weight; a weight that is not called `weight` is a layer
@@ -49,9 +50,9 @@ use crate::error::ApproxError;
 /// two activations, one-dimensional and transposed convolutions stay in float.
 ///
 /// # Errors
-/// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics, reads values or uses tensors that do not move with the model; an
-/// operation that is not supported, such as drawing random numbers; an operation that depends on the batch size otherwise than by
-/// sizes that grow evenly with it.
+/// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics, reads values
+/// or uses tensors that do not move with the model; an operation that is not supported, such as drawing random numbers; an
+/// operation that depends on the batch size otherwise than by sizes that grow evenly with it.
 ///
 /// ```
 /// use burn::{nn, prelude::*, tensor::activation::relu};
@@ -139,7 +140,7 @@ impl CaptureOptions {
         }
         let tensors = inputs.clone().without_autodiff().into_dispatch();
         let rows = tensors[0].shape()[0];
-        if rows == 0 {
+        if tensors.iter().any(|tensor| tensor.shape()[0] == 0) {
             return Err(ApproxError::GraphInput {
                 problem: "an example with a batch of 0 shows nothing: give one row at least"
                     .to_string(),
@@ -171,7 +172,8 @@ impl CaptureOptions {
     }
 }
 
-/// The most elements of an example that is made to see how Burn writes a layer at a large batch size.
+/// The most elements of an example that is made to see how Burn writes a layer at a large batch size. Beyond, products that a model
+/// folds itself are taken for Burn's, and may add in another order at that size.
 const LARGEST_EXAMPLE: usize = 1 << 24;
 
 /// A copy of a model that shares no running statistics with it: Burn's clones do.
