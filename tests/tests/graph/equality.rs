@@ -5,7 +5,6 @@ use burn::prelude::*;
 use burn_approx::convert::GraphTensors;
 
 use crate::models::{Subject, tensor, values};
-use crate::on_every_model;
 
 /// Bit for bit, at the captured batch size and at others, and the original is what it was.
 fn outputs_equal<M: Module, I: GraphTensors>(subject: Subject<M, I>) {

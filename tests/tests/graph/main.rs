@@ -3,13 +3,22 @@
 //!
 //! The laws hold for every model of `models`, of which three come from other crates' kits and one is Burn's own encoder.
 
+#[macro_use]
+mod models;
+
+/// A law on every model.
+macro_rules! on_every_model {
+    ($law:ident) => {
+        tests_of!($law: perceptron convolutional transformer_encoder resnet swin gpt);
+    };
+}
+
 mod bad_input;
 mod batch;
 mod containers;
 mod drop_in;
 mod equality;
 mod folding;
-mod models;
 mod records;
 mod simulation;
 

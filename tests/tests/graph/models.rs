@@ -40,41 +40,15 @@ impl<M: Module, I: GraphTensors> Subject<M, I> {
 }
 
 /// One test per model for a law that takes a subject.
-#[macro_export]
-macro_rules! on_every_model {
-    ($law:ident) => {
+macro_rules! tests_of {
+    ($law:ident: $($model:ident)+) => {
         mod $law {
-            use $crate::models;
-
-            #[test]
-            fn perceptron() {
-                super::$law(models::perceptron());
-            }
-
-            #[test]
-            fn convolutional() {
-                super::$law(models::convolutional());
-            }
-
-            #[test]
-            fn transformer_encoder() {
-                super::$law(models::transformer_encoder());
-            }
-
-            #[test]
-            fn resnet() {
-                super::$law(models::resnet());
-            }
-
-            #[test]
-            fn swin() {
-                super::$law(models::swin());
-            }
-
-            #[test]
-            fn gpt() {
-                super::$law(models::gpt());
-            }
+            $(
+                #[test]
+                fn $model() {
+                    super::$law(crate::models::$model());
+                }
+            )+
         }
     };
 }

@@ -5,7 +5,6 @@ use burn_approx::convert::{ApproxConfig, GraphTensors, approx_layers, calibrate,
 use burn_approx::{load_plain_record, plain_record};
 
 use crate::models::{Subject, convolutional, transformer_encoder, values};
-use crate::on_every_model;
 
 fn records_go_both_ways<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
     let device = crate::device();

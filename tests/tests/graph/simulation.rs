@@ -10,7 +10,6 @@ use burn_approx::plan::PlanChoice;
 use burn_approx::{ApproxError, Mode, load, save};
 
 use crate::models::{Subject, tensor, values};
-use crate::on_every_model;
 
 /// Of rank 1: one integer product.
 const FACTORS: &str = "mul8s_1L2J";
