@@ -221,12 +221,60 @@ pub enum ApproxError {
     /// The model has no drop-in layer at all.
     #[error(
         "the model has no `burn_approx::nn` layer to convert{}: replace `use burn::nn` by `use burn_approx::nn` for \
-         Linear and Conv2d in its source",
+         Linear and Conv2d in its source, or capture it as it is with `convert::capture`",
         if .plain.is_empty() { String::new() } else { format!(" (plain Burn layers: {})", list(.plain)) }
     )]
     NothingToConvert {
         /// The paths of Burn's own layers.
         plain: Vec<String>,
+    },
+
+    /// A model's forward pass could not be recorded.
+    #[error(
+        "the model cannot be captured: {problem}. A forward pass can be recorded if it runs in evaluation mode, reads no values \
+         of tensors and keeps every tensor that it uses in a field which moves with the model, or makes it on its input's device"
+    )]
+    Capture {
+        /// What stands in the way.
+        problem: String,
+    },
+
+    /// A model to be captured has layers that can be converted as it is.
+    #[error(
+        "the model has `burn_approx::nn` layers already ({}): pass it through `convert` as it is", list(.layers)
+    )]
+    DropInsToCapture {
+        /// The paths of the layers.
+        layers: Vec<String>,
+    },
+
+    /// A captured forward pass has an operation that a captured model cannot compute.
+    #[error("the model cannot be captured: operation `{operation}` ({place}) is not supported")]
+    UnsupportedOperation {
+        /// The operation's name.
+        operation: String,
+        /// Where in the forward pass it is.
+        place: String,
+    },
+
+    /// A captured forward pass depends on the batch size in a way that cannot be carried over to other sizes.
+    #[error(
+        "the captured model would only do for its example's batch size: operation `{operation}` ({place}): {problem}"
+    )]
+    BatchDependent {
+        /// The operation's name.
+        operation: String,
+        /// Where in the forward pass it is.
+        place: String,
+        /// How it depends on the batch.
+        problem: String,
+    },
+
+    /// Inputs that a captured model does not take.
+    #[error("the captured model does not take this input: {problem}")]
+    GraphInput {
+        /// What does not fit and what would.
+        problem: String,
     },
 
     /// A setting for a layer that was never converted.

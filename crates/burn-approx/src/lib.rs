@@ -41,6 +41,8 @@
 mod backends;
 pub mod convert;
 mod error;
+#[cfg(feature = "capture")]
+mod graph;
 mod multiplier;
 pub mod nn;
 #[cfg(feature = "gpu")]

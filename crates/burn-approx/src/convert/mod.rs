@@ -7,6 +7,8 @@ mod layers;
 mod trace;
 mod walk;
 
+#[cfg(feature = "capture")]
+pub use crate::graph::{CaptureOptions, GraphModel, GraphTensors, capture};
 pub use apply::{ConversionReport, convert};
 pub use calibrate::calibrate;
 pub use config::{ApproxConfig, LayerRule};

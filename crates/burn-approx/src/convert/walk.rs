@@ -25,10 +25,9 @@ impl Walk {
     pub(crate) fn through<M: Module>(model: &M) -> Self {
         let mut visitor = Visitor::default();
         model.visit(&mut visitor);
-        let plain = visitor.weights.into_iter().map(|(path, _)| path).collect();
         Self {
             layers: visitor.layers,
-            plain,
+            plain: visitor.plain,
         }
     }
 }
@@ -38,11 +37,13 @@ impl Walk {
 #[derive(Default)]
 struct Visitor {
     path: Vec<String>,
-    /// The paths of the layers of a convertible name whose weight was met but no approximation, with the weight's device.
-    weights: Vec<(String, Device)>,
+    /// The paths of the layers of a convertible name whose weight was met but no approximation.
+    plain: Vec<String>,
     layers: Vec<Found>,
     /// Whether the parameter being visited is such a weight.
     at_weight: bool,
+    /// The device of the last parameter, which is the layer's own when its approximation is met.
+    device: Option<Device>,
 }
 
 const CONVERTIBLE: [&str; 2] = ["Struct:Linear", "Struct:Conv2d"];
@@ -59,25 +60,20 @@ impl ModuleVisitor for Visitor {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.device = Some(param.lazy_device());
         if self.at_weight {
-            self.weights.push((
-                self.path[..self.path.len() - 1].join("."),
-                param.lazy_device(),
-            ));
+            self.plain.push(self.path[..self.path.len() - 1].join("."));
         }
     }
 
     fn visit_flag(&mut self, _flag: &Param<Flag>) {
         let Some(state) = with_handle() else { return };
         let path = self.path[..self.path.len().saturating_sub(1)].join(".");
-        let device = match self.weights.pop_if(|(weight, _)| *weight == path) {
-            Some((_, device)) => device,
-            None => Device::default(),
-        };
+        self.plain.pop_if(|plain| *plain == path);
         self.layers.push(Found {
             path,
             state,
-            device,
+            device: self.device.clone().unwrap_or_default(),
         });
     }
 }

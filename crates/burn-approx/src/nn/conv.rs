@@ -182,24 +182,9 @@ impl Conv2d {
     /// # Errors
     /// An input that the geometry does not take, or a converted layer that is not calibrated for its mode.
     pub fn try_forward(&self, input: Tensor<4>) -> Result<Tensor<4>, ApproxError> {
-        let weight = self.weight.val();
         let bias = self.bias.as_ref().map(Param::val);
         let options = self.options(&input);
-        let shape = ops::conv2d_shape(input.dims(), weight.dims(), &options)?;
-        let workload = Workload::Conv2d(shape);
-        match self.approximation.begin(&input, &weight, workload)? {
-            None => Ok(burn::tensor::module::conv2d(input, weight, bias, options)),
-            Some(simulation) => ops::conv2d_keeping(
-                input,
-                weight,
-                bias,
-                simulation.quantizers(),
-                &simulation.multiplier,
-                options,
-                simulation.kept.clone(),
-            )
-            .map(|output| simulation.finish(output)),
-        }
+        apply(&self.approximation, input, self.weight.val(), bias, options)
     }
 
     fn options(&self, input: &Tensor<4>) -> ConvOptions<2> {
@@ -223,6 +208,31 @@ impl Conv2d {
             }
         };
         ConvOptions::new_with_padding(self.stride, padding, self.dilation, self.groups)
+    }
+}
+
+/// The layer's function: in float, or simulated as its approximation says.
+pub(crate) fn apply(
+    approximation: &Approximation,
+    input: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: ConvOptions<2>,
+) -> Result<Tensor<4>, ApproxError> {
+    let shape = ops::conv2d_shape(input.dims(), weight.dims(), &options)?;
+    let workload = Workload::Conv2d(shape);
+    match approximation.begin(&input, &weight, workload)? {
+        None => Ok(burn::tensor::module::conv2d(input, weight, bias, options)),
+        Some(simulation) => ops::conv2d_keeping(
+            input,
+            weight,
+            bias,
+            simulation.quantizers(),
+            &simulation.multiplier,
+            options,
+            simulation.kept.clone(),
+        )
+        .map(|output| simulation.finish(output)),
     }
 }
 

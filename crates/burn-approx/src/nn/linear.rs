@@ -95,22 +95,33 @@ impl Linear {
     /// # Errors
     /// An input of another last size, or a converted layer that is not calibrated for its mode.
     pub fn try_forward<const D: usize>(&self, input: Tensor<D>) -> Result<Tensor<D>, ApproxError> {
-        let weight = self.weight.val();
         let bias = self.bias.as_ref().map(Param::val);
-        ops::check_linear(&input.dims(), weight.dims()[0])?;
-        let workload = ops::linear_workload(&input.dims(), weight.dims());
-        match self.approximation.begin(&input, &weight, workload)? {
-            None => Ok(burn::tensor::module::linear(input, weight, bias)),
-            Some(simulation) => ops::linear_keeping(
-                input,
-                weight,
-                bias,
-                simulation.quantizers(),
-                &simulation.multiplier,
-                simulation.kept.clone(),
-            )
-            .map(|output| simulation.finish(output)),
-        }
+        let float = burn::tensor::module::linear;
+        apply(&self.approximation, input, self.weight.val(), bias, float)
+    }
+}
+
+/// The layer's function: in float as `float` computes it, or simulated as its approximation says.
+pub(crate) fn apply<const D: usize>(
+    approximation: &Approximation,
+    input: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    float: impl FnOnce(Tensor<D>, Tensor<2>, Option<Tensor<1>>) -> Tensor<D>,
+) -> Result<Tensor<D>, ApproxError> {
+    ops::check_linear(&input.dims(), weight.dims()[0])?;
+    let workload = ops::linear_workload(&input.dims(), weight.dims());
+    match approximation.begin(&input, &weight, workload)? {
+        None => Ok(float(input, weight, bias)),
+        Some(simulation) => ops::linear_keeping(
+            input,
+            weight,
+            bias,
+            simulation.quantizers(),
+            &simulation.multiplier,
+            simulation.kept.clone(),
+        )
+        .map(|output| simulation.finish(output)),
     }
 }
 

@@ -13,7 +13,7 @@
 
 mod approximation;
 pub mod conv;
-mod linear;
+pub(crate) mod linear;
 
 pub use approximation::{Approximation, LayerKind, LayerShape};
 pub(crate) use approximation::{Converted, LayerState, with_handle};

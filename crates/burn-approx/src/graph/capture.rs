@@ -1,0 +1,272 @@
+//! Recording one forward pass: which operations on which tensors, with parameters and inputs known by their slots.
+//!
+//! Burn's capture device gives every tensor an identifier of its own. They become slots, numbered alike in every recording of one
+//! model: the parameters as Burn visits them, the inputs, then tensors in the order of their first use.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use burn::backend::capture::{CaptureBackend, CapturedGraph};
+use burn::backend::ir::{IrVisitorMut, OperationIr, TensorId, TensorIr, TensorStatus};
+use burn::backend::{BackendTensor, DispatchKindConversion, DispatchTensor};
+use burn::module::Module;
+use burn::tensor::{Device, DeviceConfig, Shape, TensorData};
+
+use super::tensors::GraphTensors;
+use super::{name, parameters};
+use crate::error::ApproxError;
+
+/// One forward pass as Burn recorded it.
+pub(super) struct Capture {
+    /// The size of the batch that it was recorded with.
+    pub(super) batch: usize,
+    pub(super) operations: Vec<OperationIr>,
+    boundary: Boundary,
+    values: BTreeMap<TensorId, TensorData>,
+}
+
+/// One recorded forward pass; the identifiers of its tensors are slots.
+pub(super) struct Recording {
+    /// The size of the batch that it was recorded with.
+    pub(super) batch: usize,
+    pub(super) operations: Vec<OperationIr>,
+    /// The values of the tensors that are neither parameters nor inputs nor computed.
+    pub(super) constants: BTreeMap<usize, TensorData>,
+    /// The slots before it are parameters.
+    pub(super) first_input: usize,
+    pub(super) inputs: Vec<TensorIr>,
+    pub(super) outputs: Vec<usize>,
+    pub(super) slots: usize,
+}
+
+/// Records a forward pass on inputs with this batch size.
+pub(super) fn record<M: Module, I: GraphTensors, O: GraphTensors>(
+    model: &M,
+    inputs: I,
+    batch: usize,
+    device: &Device,
+    forward: &impl Fn(&M, I) -> O,
+) -> Result<Capture, ApproxError> {
+    let inputs = inputs.without_autodiff().with_batch(batch);
+    // Without the training flags, and with running statistics of its own, which moving would otherwise take along.
+    let model = model.valid();
+    let boundary = RefCell::new(Boundary::default());
+    let capture = Device::capture();
+    let captured = catch_unwind(AssertUnwindSafe(|| {
+        capture.capture_scope(|scope| {
+            configure(capture.clone(), device);
+            let model = model.to_device(&capture);
+            let inputs = inputs.to_device(&capture);
+            let parameters = identifiers(parameters::values(&model));
+            let given = identifiers(inputs.clone().into_dispatch());
+            let outputs = identifiers(forward(&model, inputs).into_dispatch());
+            let declared = |ids: &Vec<Option<TensorId>>| {
+                let mut declared: Vec<TensorId> = Vec::new();
+                for id in ids.iter().flatten() {
+                    if !declared.contains(id) {
+                        declared.push(*id);
+                    }
+                }
+                declared
+            };
+            let completed = scope.complete(declared(&given), declared(&outputs));
+            *boundary.borrow_mut() = Boundary {
+                parameters,
+                inputs: given,
+                outputs,
+            };
+            completed
+        })
+    }));
+    let problem = |problem: String| ApproxError::Capture { problem };
+    let CapturedGraph { graph, mut values } = captured
+        .map_err(|panic| {
+            let said = message(&*panic);
+            problem(format!(
+                "with {batch} inputs its forward pass panics: {said}"
+            ))
+        })?
+        .map_err(|error| problem(error.to_string()))?;
+    let operations = (graph.operations.into_iter())
+        .filter(|operation| !matches!(operation, OperationIr::Init(_)))
+        .collect();
+    let boundary = boundary.into_inner();
+    // The parameters stay where they are; these are copies.
+    for parameter in boundary.parameters.iter().flatten() {
+        values.remove(parameter);
+    }
+    Ok(Capture {
+        batch,
+        operations,
+        boundary,
+        values,
+    })
+}
+
+/// Gives a capture device the default types of the device that the graph is to run on.
+fn configure(mut capture: Device, like: &Device) {
+    let settings = like.settings();
+    let config = DeviceConfig::default()
+        .float_dtype(settings.float_dtype)
+        .int_dtype(settings.int_dtype)
+        .bool_dtype(settings.bool_dtype);
+    capture
+        .configure(config)
+        .expect("a new capture device takes every type");
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = (panic.downcast_ref::<String>().cloned())
+        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+    text.unwrap_or_else(|| "without a message".to_string())
+}
+
+/// The identifiers of captured tensors, `None` for tensors that lie elsewhere.
+fn identifiers(tensors: Vec<DispatchTensor>) -> Vec<Option<TensorId>> {
+    let identifier = |tensor| {
+        let captured: Result<BackendTensor<CaptureBackend>, _> =
+            <DispatchTensor as DispatchKindConversion<CaptureBackend>>::try_into_backend(tensor);
+        match captured.ok()? {
+            BackendTensor::Float(tensor) => Some(tensor.id()),
+            BackendTensor::Int(tensor) => Some(tensor.id()),
+            BackendTensor::Bool(tensor) => Some(tensor.id()),
+            _ => None,
+        }
+    };
+    tensors.into_iter().map(identifier).collect()
+}
+
+/// The tensors that bound the graph.
+#[derive(Default)]
+struct Boundary {
+    parameters: Vec<Option<TensorId>>,
+    inputs: Vec<Option<TensorId>>,
+    outputs: Vec<Option<TensorId>>,
+}
+
+impl Capture {
+    /// The tensors that the forward pass gives.
+    pub(super) fn outputs(&self) -> impl Iterator<Item = TensorId> {
+        self.boundary.outputs.iter().flatten().copied()
+    }
+
+    /// Numbers the tensors.
+    pub(super) fn number(self) -> Result<Recording, ApproxError> {
+        let elsewhere = |what: &str| ApproxError::Capture {
+            problem: format!("{what} is not a tensor of the capture device"),
+        };
+        let Self {
+            batch,
+            mut operations,
+            boundary,
+            mut values,
+        } = self;
+        let mut slots = Slots::default();
+        for id in &boundary.parameters {
+            slots.add(*id);
+        }
+        let first_input = slots.next;
+        let mut inputs = Vec::new();
+        for id in &boundary.inputs {
+            let id = id.ok_or_else(|| elsewhere("an input"))?;
+            let data = values.get(&id).ok_or_else(|| elsewhere("an input"))?;
+            let (shape, dtype): (Shape, _) = (data.shape().clone(), data.dtype());
+            let slot = TensorId::new(slots.add(Some(id)) as u64);
+            inputs.push(TensorIr::uninit(slot, shape, dtype));
+        }
+        let first_other = slots.next;
+        for operation in &mut operations {
+            operation.visit_mut(&mut slots);
+        }
+        let outputs = (boundary.outputs.iter())
+            .map(|id| {
+                let slot = id.and_then(|id| slots.known.get(&id).copied());
+                slot.ok_or_else(|| elsewhere("an output"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let others = slots.known.iter().filter(|(_, slot)| **slot >= first_other);
+        let constants = others
+            .filter_map(|(id, slot)| Some((*slot, values.remove(id)?)))
+            .collect();
+        let recording = Recording {
+            batch,
+            operations,
+            constants,
+            first_input,
+            inputs,
+            outputs,
+            slots: slots.next,
+        };
+        recording.check()?;
+        Ok(recording)
+    }
+}
+
+impl Recording {
+    /// Checks that every tensor is known when it is used.
+    fn check(&self) -> Result<(), ApproxError> {
+        let mut known = vec![false; self.slots];
+        known[..self.first_input].fill(true);
+        for slot in self
+            .inputs
+            .iter()
+            .map(slot)
+            .chain(self.constants.keys().copied())
+        {
+            known[slot] = true;
+        }
+        for operation in &self.operations {
+            if let Some(unknown) = operation.inputs().find(|tensor| !known[slot(tensor)]) {
+                return Err(ApproxError::Capture {
+                    problem: format!(
+                        "`{}` takes a tensor of shape {:?} that nothing gives a value to",
+                        name::of(operation),
+                        unknown.shape
+                    ),
+                });
+            }
+            for output in operation.outputs() {
+                known[slot(output)] = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The slot of a numbered tensor.
+pub(super) fn slot(tensor: &TensorIr) -> usize {
+    tensor.id.value() as usize
+}
+
+/// Gives tensors their slots.
+#[derive(Default)]
+struct Slots {
+    known: HashMap<TensorId, usize>,
+    next: usize,
+}
+
+impl Slots {
+    fn add(&mut self, id: Option<TensorId>) -> usize {
+        let slot = self.next;
+        self.next += 1;
+        if let Some(id) = id {
+            self.known.insert(id, slot);
+        }
+        slot
+    }
+}
+
+impl IrVisitorMut for Slots {
+    fn visit_tensor_mut(&mut self, tensor: &mut TensorIr) {
+        let slot = match self.known.get(&tensor.id) {
+            Some(slot) => *slot,
+            None => self.add(Some(tensor.id)),
+        };
+        tensor.id = TensorId::new(slot as u64);
+        // Which use is the last is for the program to find out.
+        tensor.status = TensorStatus::ReadOnly;
+    }
+}

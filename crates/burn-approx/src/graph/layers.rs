@@ -1,0 +1,220 @@
+//! Products with a weight: which operations are layers, and how one runs.
+//!
+//! A convolution or linear operation whose weight is made of parameters alone is a layer, as it would be if the model had the drop-in
+//! in that place; so is a matrix product, written by hand, of what depends on the input with one such matrix. A layer computes by
+//! the same functions as the drop-ins, so its modes, plans, states and numbers are theirs.
+
+use burn::backend::ir::{FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr};
+use burn::backend::{DispatchTensor, TensorMetadata};
+use burn::tensor::Tensor;
+use burn::tensor::ops::ConvOptions;
+
+use super::capture::slot;
+use super::parameters::GraphLayer;
+use super::program::{Frame, Kernel};
+use super::sources::{Source, Sources};
+use crate::error::ApproxError;
+use crate::nn::{Approximation, LayerKind, LayerShape, conv, linear};
+
+/// An operation that is a layer.
+pub(super) struct Product<'a> {
+    input: &'a TensorIr,
+    weight: &'a TensorIr,
+    bias: Option<&'a TensorIr>,
+    out: &'a TensorIr,
+    form: Form,
+    /// The first parameter that the weight is made of.
+    parameter: usize,
+}
+
+/// What the operation is.
+#[derive(Clone)]
+enum Form {
+    Linear,
+    /// A product with a matrix that has further axes of size 1 before its own two.
+    Matmul,
+    Conv2d(ConvOptions<2>),
+}
+
+/// What makes two products the same layer.
+#[derive(PartialEq)]
+pub(super) struct Identity {
+    weight: usize,
+    shape: LayerShape,
+}
+
+impl<'a> Product<'a> {
+    /// The layer that an operation is, if it is one.
+    pub(super) fn of(operation: &'a OperationIr, sources: &Sources) -> Option<Self> {
+        let (input, weight, bias, out, form) = match operation {
+            OperationIr::Module(ModuleOperationIr::Linear(op)) => {
+                (&op.x, &op.weight, op.bias.as_ref(), &op.out, Form::Linear)
+            }
+            OperationIr::Module(ModuleOperationIr::Conv2d(op)) => {
+                let form = Form::Conv2d(op.options.clone().into());
+                (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
+            }
+            OperationIr::Float(_, FloatOperationIr::Matmul(op)) => {
+                (&op.lhs, &op.rhs, None, &op.out, Form::Matmul)
+            }
+            _ => return None,
+        };
+        let Source::Parameters(parameter) = sources.of(weight) else {
+            return None;
+        };
+        let from_input = sources.of(input) == Source::Inputs;
+        let fits = match form {
+            // The rank that a layer's input may have, beside the convolution's own.
+            Form::Linear => (2..=6).contains(&input.shape.len()),
+            Form::Conv2d(_) => true,
+            Form::Matmul => {
+                let rank = weight.shape.len();
+                let single = weight.shape[..rank - 2].iter().all(|size| *size == 1);
+                single && rank == input.shape.len() && (2..=6).contains(&rank) && from_input
+            }
+        };
+        let is_activation = from_input || sources.of(input) == Source::Constants;
+        let bias_varies = bias.is_some_and(|bias| sources.of(bias) == Source::Inputs);
+        (fits && is_activation && !bias_varies).then_some(Self {
+            input,
+            weight,
+            bias,
+            out,
+            form,
+            parameter,
+        })
+    }
+
+    fn shape(&self) -> LayerShape {
+        let weight = self.weight.shape.to_vec();
+        match &self.form {
+            Form::Conv2d(options) => LayerShape {
+                kind: LayerKind::Conv2d,
+                weight,
+                groups: options.groups,
+            },
+            Form::Linear | Form::Matmul => LayerShape {
+                kind: LayerKind::Linear,
+                weight: weight[weight.len() - 2..].to_vec(),
+                groups: 1,
+            },
+        }
+    }
+
+    pub(super) fn identity(&self, sources: &Sources) -> Identity {
+        Identity {
+            weight: sources.origin(self.weight),
+            shape: self.shape(),
+        }
+    }
+
+    /// The module that the layer belongs to: the one that holds its weight, or a bare parameter itself.
+    pub(super) fn module<'p>(&self, parameters: &'p [String]) -> &'p str {
+        let path = parameters[self.parameter].as_str();
+        match path.rsplit_once('.') {
+            Some((module, "weight")) => module,
+            None if path == "weight" => "",
+            _ => path,
+        }
+    }
+
+    pub(super) fn layer(&self, module: &str, ordinal: usize) -> GraphLayer {
+        GraphLayer {
+            module: module.to_string(),
+            ordinal,
+            approximation: Approximation::new(self.shape()),
+        }
+    }
+
+    /// The step that computes it as a layer.
+    pub(super) fn kernel(&self, layer: usize) -> Kernel {
+        let [input, weight, out] = [self.input, self.weight, self.out].map(slot);
+        let (bias, form) = (self.bias.map(slot), self.form.clone());
+        Box::new(move |frame| {
+            let operands = Operands {
+                input: operand(frame, input),
+                weight: operand(frame, weight),
+                bias: bias.map(|bias| Tensor::from_dispatch(operand(frame, bias))),
+            };
+            let approximation = &frame.layers[layer].approximation;
+            let output = match &form {
+                Form::Conv2d(options) => operands.conv2d(approximation, options.clone())?,
+                Form::Linear => operands.linear(approximation)?,
+                Form::Matmul => operands.matmul(approximation)?,
+            };
+            frame.put(out, output);
+            Ok(())
+        })
+    }
+}
+
+/// Copied, since a layer looks at its operands before it computes with them; nobody works in place on them anyway.
+fn operand(frame: &Frame<'_>, slot: usize) -> DispatchTensor {
+    frame
+        .get(slot)
+        .expect("a slot is filled before it is read, and emptied after its last use")
+}
+
+/// The operands of a layer in one run.
+struct Operands {
+    input: DispatchTensor,
+    weight: DispatchTensor,
+    bias: Option<Tensor<1>>,
+}
+
+/// Evaluates an expression with the constant `D` standing for the rank of a layer's input.
+macro_rules! with_rank {
+    ($tensor:expr, $D:ident => $body:expr) => {
+        match $tensor.shape().len() {
+            2 => with_rank!(@ 2, $D => $body),
+            3 => with_rank!(@ 3, $D => $body),
+            4 => with_rank!(@ 4, $D => $body),
+            5 => with_rank!(@ 5, $D => $body),
+            6 => with_rank!(@ 6, $D => $body),
+            rank => unreachable!("an operation on rank {rank} is no layer"),
+        }
+    };
+    (@ $rank:literal, $D:ident => $body:expr) => {{
+        const $D: usize = $rank;
+        $body
+    }};
+}
+
+impl Operands {
+    fn conv2d(
+        self,
+        approximation: &Approximation,
+        options: ConvOptions<2>,
+    ) -> Result<DispatchTensor, ApproxError> {
+        let [input, weight] = [self.input, self.weight].map(Tensor::from_dispatch);
+        let output = conv::apply(approximation, input, weight, self.bias, options)?;
+        Ok(output.into_dispatch())
+    }
+
+    fn linear(self, approximation: &Approximation) -> Result<DispatchTensor, ApproxError> {
+        with_rank!(self.input, D => {
+            let input = Tensor::<D>::from_dispatch(self.input);
+            let weight = Tensor::from_dispatch(self.weight);
+            let float = burn::tensor::module::linear;
+            let output = linear::apply(approximation, input, weight, self.bias, float)?;
+            Ok(output.into_dispatch())
+        })
+    }
+
+    /// In float, the product as it is written: another form of it might add in another order.
+    fn matmul(self, approximation: &Approximation) -> Result<DispatchTensor, ApproxError> {
+        with_rank!(self.input, D => {
+            let input = Tensor::<D>::from_dispatch(self.input);
+            let written = Tensor::<D>::from_dispatch(self.weight);
+            let dims = written.dims();
+            let weight = written.clone().reshape([dims[D - 2], dims[D - 1]]);
+            let float = |input: Tensor<D>, _: Tensor<2>, _: Option<Tensor<1>>| {
+                let [input, weight] = [input, written].map(Tensor::into_dispatch);
+                use burn::backend::{Dispatch, ops::FloatTensorOps};
+                Tensor::from_dispatch(Dispatch::float_matmul(input, weight))
+            };
+            let output = linear::apply(approximation, input, weight, None, float)?;
+            Ok(output.into_dispatch())
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! Conversion of any Burn model, its source untouched: the forward pass is recorded and run again by this library.
+//!
+//! Burn's capture device records what a model does to its tensors; [`capture()`] records the forward pass at several batch sizes,
+//! shows that only sizes differ, and makes a program of it. The program calls the very backend operations that Burn's tensors
+//! call, in the same order, so the captured model gives the original's numbers bit for bit, on every device and through autodiff.
+//! Convolutions and linear products of an activation with a weight become layers like the drop-ins in [`nn`](crate::nn): same
+//! code, same settings, same states.
+//!
+//! Design: the captured model keeps the original as the place of its parameters and walks it for them. So paths, records,
+//! optimisers, running statistics, weight layouts and low-rank adapters stay Burn's own business, and the original comes back
+//! with its weights retrained. A tree of parameters of our own, the alternative, would have had to imitate all of that.
+
+mod batch;
+mod capture;
+mod fold;
+mod layers;
+mod lower;
+mod model;
+mod name;
+mod operations;
+mod parameters;
+mod program;
+mod restore;
+mod sources;
+mod tensors;
+
+use burn::backend::{DispatchAutodiffContext, TensorMetadata};
+use burn::module::Module;
+use burn::tensor::Device;
+
+pub use model::GraphModel;
+pub use tensors::GraphTensors;
+
+use crate::convert::approx_layers;
+use crate::error::ApproxError;
+
+/// Captures the forward pass of any Burn model as a model whose layers can be converted.
+///
+/// `forward` is called several times, with the rows of `inputs` (one tensor or a tuple, the batch along the first axis of each) in
+/// several numbers, on a device that records and computes nothing. The original is not changed, and its tensors are shared until one
+/// of the two is trained. A model on an autodiff device stays there, without gradient checkpointing.
+///
+/// What is captured is the forward pass in evaluation mode: no dropout, and batch normalisation with its running statistics, whose
+/// scale and shift stay trainable ([`CaptureOptions`] can fold it into convolutions). Until it is converted, the captured model gives
+/// the original's outputs bit for bit, at every batch size; other sizes are the example's.
+///
+/// Every convolution and every linear product (`Linear`, or a matrix product with an optional bias added) of an activation with a
+/// weight becomes a layer, under the path of the module that holds the weight; a weight that is not called `weight` is a layer
+/// under its own path, and a second, different product with the weights of one module gets a number, as in `head.2`. Products of
+/// two activations, one-dimensional and transposed convolutions stay in float.
+///
+/// # Errors
+/// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics, reads values
+/// or uses tensors that do not move with the model; an operation that is not supported, such as drawing random numbers; an
+/// operation that depends on the batch size otherwise than by sizes that grow evenly with it.
+///
+/// ```
+/// use burn::{nn, prelude::*, tensor::activation::relu};
+/// use burn_approx::{ApproxConfig, calibrate, convert};
+///
+/// #[derive(Module, Debug)]
+/// struct Model {
+///     hidden: nn::Linear, // Burn's own: nothing in the model knows of this library
+///     output: nn::Linear,
+/// }
+///
+/// impl Model {
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         self.output.forward(relu(self.hidden.forward(x)))
+///     }
+/// }
+///
+/// let device = Device::default();
+/// let model = Model { hidden: nn::LinearConfig::new(16, 8).init(&device), output: nn::LinearConfig::new(8, 3).init(&device) };
+/// let x = Tensor::<2>::random([4, 16], burn::tensor::Distribution::Default, &device);
+///
+/// let captured = convert::capture(&model, x.clone(), Model::forward)?;
+/// let (captured, report) = convert::convert(captured, &ApproxConfig::bundled("mul8s_1L2J"))?;
+/// assert_eq!(report.converted, ["hidden", "output"]);
+/// calibrate(&captured, |captured| drop(captured.forward(x.clone())))?;
+/// let y = captured.forward(x); // every product is mul8s_1L2J's
+/// # Ok::<(), burn_approx::ApproxError>(())
+/// ```
+pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
+    model: &M,
+    inputs: I,
+    forward: impl Fn(&M, I) -> O,
+) -> Result<GraphModel<M, I, O>, ApproxError> {
+    CaptureOptions::default().capture(model, inputs, forward)
+}
+
+/// How a model is captured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CaptureOptions {
+    fold_batch_norm: bool,
+}
+
+impl CaptureOptions {
+    /// Multiplies the scales of batch normalisations into the weights of the convolutions before them, as hardware does.
+    ///
+    /// The weight that is quantised is then the folded one, computed in every forward pass from the parameters, which stay those of
+    /// the original: training goes on through the fold, and records keep fitting. In float the outputs differ from the original's
+    /// by rounding. A convolution whose output something else reads too is left alone. Without this, normalisations are computed in
+    /// float after the convolution.
+    ///
+    /// ```
+    /// use burn::{nn, prelude::*};
+    /// use burn_approx::convert::{CaptureOptions, approx_layers};
+    ///
+    /// let device = Device::default();
+    /// let model = (nn::conv::Conv2dConfig::new([3, 4], [3, 3]).init(&device), nn::BatchNormConfig::new(4).init(&device));
+    /// let images = Tensor::<4>::ones([2, 3, 8, 8], &device);
+    /// let options = CaptureOptions::default().folding_batch_norm();
+    /// let captured = options.capture(&model, images, |(convolution, norm), x| norm.forward(convolution.forward(x)))?;
+    /// assert_eq!(approx_layers(&captured)[0].path(), "0");
+    /// # Ok::<(), burn_approx::ApproxError>(())
+    /// ```
+    pub fn folding_batch_norm(self) -> Self {
+        Self {
+            fold_batch_norm: true,
+        }
+    }
+
+    /// As [`capture()`], with these options.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
+        self,
+        model: &M,
+        inputs: I,
+        forward: impl Fn(&M, I) -> O,
+    ) -> Result<GraphModel<M, I, O>, ApproxError> {
+        let drop_ins = approx_layers(model);
+        if !drop_ins.is_empty() {
+            let layers = drop_ins.iter().map(|layer| layer.path().to_string());
+            return Err(ApproxError::DropInsToCapture {
+                layers: layers.collect(),
+            });
+        }
+        let tensors = inputs.clone().without_autodiff().into_dispatch();
+        let rows = tensors[0].shape()[0];
+        if tensors.iter().any(|tensor| tensor.shape()[0] == 0) {
+            return Err(ApproxError::GraphInput {
+                problem: "an example with a batch of 0 shows nothing: give one row at least"
+                    .to_string(),
+            });
+        }
+        let device = Device::new(tensors[0].device());
+        let record = |batch| capture::record(model, inputs.clone(), batch, &device, &forward);
+        // A single row is no example of a batch: Burn broadcasts it, and some models drop its axis.
+        let rows = rows.max(2);
+        let another = if rows > 2 { 2 } else { rows + 3 };
+        let mut captures = vec![record(rows)?, record(rows + 1)?, record(another)?];
+        if let Some(decisive) = restore::decisive_batch(&captures) {
+            let elements: usize = (tensors.iter())
+                .map(|tensor| tensor.shape().num_elements() / tensor.shape()[0])
+                .sum();
+            if decisive.saturating_mul(elements) <= LARGEST_EXAMPLE {
+                captures.push(record(decisive)?);
+            }
+        }
+        restore::restore_linear(&mut captures);
+        let mut recordings = (captures.into_iter())
+            .map(capture::Capture::number)
+            .collect::<Result<Vec<_>, _>>()?;
+        if self.fold_batch_norm {
+            recordings.iter_mut().for_each(fold::fold_batch_norm);
+        }
+        let lowered = lower::lower(&recordings, &parameters::paths(model), &device)?;
+        Ok(GraphModel::new(separate(model), lowered))
+    }
+}
+
+/// The most elements of an example that is made to see how Burn writes a layer at a large batch size. Beyond, products that a model
+/// folds itself are taken for Burn's, and may add in another order at that size.
+const LARGEST_EXAMPLE: usize = 1 << 24;
+
+/// A copy of a model that shares no running statistics with it: Burn's clones do.
+fn separate<M: Module>(model: &M) -> M {
+    let separate = model.valid();
+    let trained = parameters::values(model)
+        .iter()
+        .any(|tensor| tensor.autodiff != DispatchAutodiffContext::Disabled);
+    match trained {
+        true => separate.train(),
+        false => separate,
+    }
+}

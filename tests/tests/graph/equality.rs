@@ -1,0 +1,89 @@
+//! The captured model computes what the original computes: outputs bit for bit, gradients too.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::prelude::*;
+use burn_approx::convert::GraphTensors;
+
+use crate::models::{Subject, tensor, values};
+
+/// Bit for bit, at the captured batch size and at others, and the original is what it was.
+fn outputs_equal<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
+    let device = crate::device();
+    let model = subject.model(&device);
+    let output = |model: &M, rows| values((subject.forward)(model, (subject.input)(rows, &device)));
+    let before: Vec<_> = [1, 2, 3, 7, 16].map(|rows| output(&model, rows)).into();
+    let captured = subject.capture(&model);
+    for (rows, expected) in [1, 2, 3, 7, 16].into_iter().zip(&before) {
+        let input = (subject.input)(rows, &device);
+        assert_eq!(&values(captured.forward(input)), expected, "{rows} rows");
+        assert_eq!(&output(&model, rows), expected, "the original, {rows} rows");
+    }
+    assert_eq!(model.devices(), [device]);
+}
+
+on_every_model!(outputs_equal);
+
+#[derive(Default)]
+struct Gradients<'a> {
+    path: Vec<String>,
+    gradients: Option<&'a burn::tensor::Gradients>,
+    found: Vec<(String, Vec<f32>)>,
+}
+
+impl ModuleVisitor for Gradients<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradients = self.gradients.expect("set before the visit");
+        if let Some(gradient) = param.val().grad(gradients) {
+            self.found.push((self.path.join("."), values(gradient)));
+        }
+    }
+}
+
+/// The gradients of all parameters for a fixed combination of the outputs.
+fn gradients<M: Module>(model: &M, output: Tensor<2>) -> Vec<(String, Vec<f32>)> {
+    let loss = (output.clone() * tensor(output.dims(), 9, &output.device())).sum();
+    let gradients = loss.backward();
+    let mut visitor = Gradients {
+        gradients: Some(&gradients),
+        ..Gradients::default()
+    };
+    model.visit(&mut visitor);
+    visitor.found
+}
+
+fn gradients_agree<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
+    let device = crate::device().autodiff();
+    // Gradients, but normalisation by running statistics and no dropout, as captured.
+    let model = subject.model(&device).freeze().set_require_grad(true);
+    let captured = subject.capture(&model);
+    let input = |rows| (subject.input)(rows, &device);
+    for rows in [3, 8] {
+        let expected = gradients(&model, (subject.forward)(&model, input(rows)));
+        let found = gradients(&captured, captured.forward(input(rows)));
+        assert!(!expected.is_empty());
+        assert_eq!(found.len(), expected.len());
+        for ((path, expected), (other, found)) in expected.iter().zip(&found) {
+            assert_eq!(path, other);
+            let largest = expected
+                .iter()
+                .fold(0.0f32, |all, value| all.max(value.abs()));
+            for (expected, found) in expected.iter().zip(found) {
+                let difference = (expected - found).abs();
+                assert!(
+                    difference <= 1e-6 * largest,
+                    "{path}: {found} for {expected}"
+                );
+            }
+        }
+    }
+}
+
+on_every_model!(gradients_agree);

@@ -1,0 +1,90 @@
+//! Batch normalisation folded into convolutions: the same function, whose quantised weight is the folded one.
+
+use burn::module::Module;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::prelude::*;
+use burn_approx::convert::{
+    ApproxConfig, CaptureOptions, GraphModel, GraphTensors, approx_layers, calibrate, convert,
+};
+use burn_approx::plain_record;
+
+use crate::models::{Subject, convolutional, resnet, tensor, values};
+
+fn folded<M: Module, I: GraphTensors>(
+    subject: &Subject<M, I>,
+    model: &M,
+) -> GraphModel<M, I, Tensor<2>> {
+    let options = CaptureOptions::default().folding_batch_norm();
+    let input = (subject.input)(3, &crate::device());
+    options.capture(model, input, subject.forward).unwrap()
+}
+
+fn the_function_is_the_same<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
+    let device = crate::device();
+    let model = subject.model(&device);
+    let captured = folded(&subject, &model);
+    let input = || (subject.input)(6, &device);
+    let expected = values((subject.forward)(&model, input()));
+    let found = values(captured.forward(input()));
+    assert_ne!(found, expected, "something was folded");
+    let largest = expected
+        .iter()
+        .fold(0.0f32, |all, value| all.max(value.abs()));
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!(
+            (found - expected).abs() <= 1e-5 * largest,
+            "{found} for {expected}"
+        );
+    }
+    let layers = approx_layers(&captured);
+    let paths: Vec<_> = layers.iter().map(|layer| layer.path()).collect();
+    assert_eq!(paths, subject.layers);
+    // Parameters are the original's, unfolded.
+    let restored = (subject.build)(&device).load_record(plain_record(&captured));
+    assert_eq!(values((subject.forward)(&restored, input())), expected);
+}
+
+#[test]
+fn a_folded_network_computes_the_same_function() {
+    the_function_is_the_same(convolutional());
+    the_function_is_the_same(resnet());
+}
+
+#[test]
+fn the_folded_weight_is_what_is_quantised() {
+    let device = crate::device();
+    let subject = convolutional();
+    let model = subject.model(&device);
+    let config = ApproxConfig::bundled("mul8s_1L2J");
+    let scales = |captured: GraphModel<_, _, _>| {
+        let (captured, _) = convert(captured, &config).unwrap();
+        let input = (subject.input)(6, &device);
+        calibrate(&captured, |captured| drop(captured.forward(input))).unwrap();
+        let quantizer = approx_layers(&captured)[0].weight_quantizer().unwrap();
+        values(quantizer.parameters())
+    };
+    assert_ne!(
+        scales(folded(&subject, &model)),
+        scales(subject.capture(&model))
+    );
+}
+
+#[test]
+fn training_goes_through_the_fold() {
+    let device = crate::device().autodiff();
+    let subject = resnet();
+    let captured = folded(&subject, &subject.model(&device));
+    let (mut captured, _) = convert(captured, &ApproxConfig::bundled("mul8s_1L2J")).unwrap();
+    let input = || (subject.input)(8, &device);
+    calibrate(&captured, |captured| drop(captured.forward(input()))).unwrap();
+    let target = tensor([8, 5], 77, &device);
+    let mut optimizer = AdamConfig::new().init();
+    let mut losses = Vec::new();
+    for _ in 0..=50 {
+        let loss = (captured.forward(input()) - target.clone()).square().mean();
+        losses.push(loss.clone().into_scalar::<f32>());
+        let gradients = GradientsParams::from_grads(loss.backward(), &captured);
+        captured = optimizer.step(1e-2, captured, gradients);
+    }
+    assert!(losses[50] <= losses[0] / 2.0, "{losses:?}");
+}
