@@ -36,7 +36,8 @@
 //! ```
 //!
 //! The rooms: [`quantization`] (codes, observers, quantisers), [`ops`] (the operators and the trait that a backend
-//! implements), [`plan`] (how a layer's products are computed), `backends` (one file each), [`nn`] (drop-in layers), [`mod@convert`] (the pass, calibration, listing), and saving.
+//! implements), [`plan`] (how a layer's products are computed), `backends` (one file each), [`nn`] (drop-in layers),
+//! [`mod@convert`] (the pass, calibration, listing), `graph` (models whose source cannot change, by `convert::capture`), and saving.
 
 mod backends;
 pub mod convert;

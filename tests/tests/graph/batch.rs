@@ -93,6 +93,30 @@ fn sizes_that_follow_the_batch_do() {
     });
 }
 
+/// What grows or shrinks with the batch limits it.
+#[test]
+fn batches_for_which_a_size_would_be_negative_are_refused() {
+    let device = crate::device();
+    let model = layer(6, 6, &device);
+    let forward = |model: &Layer, x: Tensor<2>| {
+        let rows = x.dims()[0];
+        let padding = Tensor::zeros([10 - rows, 6], &x.device());
+        model
+            .layer
+            .forward(Tensor::cat(vec![x.slice(s![1..rows, ..]), padding], 0))
+    };
+    let captured = capture(&model, tensor([4, 6], 1, &device), forward).unwrap();
+    for rows in [2, 9] {
+        let x = tensor([rows, 6], 1, &device);
+        let expected = values(forward(&model, x.clone()));
+        assert_eq!(values(captured.forward(x)), expected);
+    }
+    let error = captured
+        .try_forward(tensor([11, 6], 1, &device))
+        .unwrap_err();
+    assert!(error.to_string().contains("at most 10"), "{error}");
+}
+
 fn refused<I: GraphTensors>(
     result: Result<GraphModel<Layer, I, Tensor<2>>, ApproxError>,
 ) -> String {

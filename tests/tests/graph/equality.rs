@@ -1,10 +1,12 @@
 //! The captured model computes what the original computes: outputs bit for bit, gradients too.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Lora, Module, ModuleVisitor, Param};
+use burn::nn::attention::generate_autoregressive_mask;
+use burn::nn::transformer::{TransformerEncoder, TransformerEncoderInput};
 use burn::prelude::*;
-use burn_approx::convert::GraphTensors;
+use burn_approx::convert::{GraphTensors, approx_layers, capture};
 
-use crate::models::{Subject, tensor, values};
+use crate::models::{Subject, perceptron, tensor, transformer_encoder, values};
 
 /// Bit for bit, at the captured batch size and at others, and the original is what it was.
 fn outputs_equal<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
@@ -87,3 +89,57 @@ fn gradients_agree<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
 }
 
 on_every_model!(gradients_agree);
+
+/// Inputs of several kinds, and masks made in the forward pass for its batch.
+#[test]
+fn masks_given_and_made_are_captured() {
+    let device = crate::device();
+    let subject = transformer_encoder();
+    let model = subject.model(&device);
+    type Inputs = (Tensor<3>, Tensor<2, Bool>);
+    let forward = |model: &TransformerEncoder, (x, padding): Inputs| {
+        let [batch, length, _] = x.dims();
+        let causal = generate_autoregressive_mask(batch, length, &x.device());
+        let input = TransformerEncoderInput::new(x).mask_pad(padding);
+        model.forward(input.mask_attn(causal)).flatten::<2>(0, 1)
+    };
+    let inputs = |rows: usize| {
+        let padding = tensor([rows, 6], 21, &device).greater_elem(0.5);
+        ((subject.input)(rows, &device), padding)
+    };
+    let captured = capture(&model, inputs(2), forward).unwrap();
+    for rows in [1, 2, 9] {
+        let expected = values(forward(&model, inputs(rows)));
+        assert_eq!(
+            values(captured.forward(inputs(rows))),
+            expected,
+            "{rows} rows"
+        );
+    }
+}
+
+/// A weight that Burn computes from a base and a low-rank adapter is one layer, and the adapter is what trains.
+#[test]
+fn low_rank_adapters_are_part_of_the_weight() {
+    let device = crate::device().autodiff();
+    let subject = perceptron();
+    let model = subject.model(&device).apply_lora(Lora::new(2, 4.0));
+    let captured = subject.capture(&model);
+    let input = || (subject.input)(4, &device);
+    let expected = values((subject.forward)(&model, input()));
+    assert_eq!(values(captured.forward(input())), expected);
+    let layers = approx_layers(&captured);
+    let paths: Vec<_> = layers.iter().map(|layer| layer.path()).collect();
+    assert_eq!(paths, subject.layers);
+    let trained: Vec<_> = (gradients(&captured, captured.forward(input())).into_iter())
+        .map(|(path, _)| path)
+        .collect();
+    let original: Vec<_> = (gradients(&model, (subject.forward)(&model, input())).into_iter())
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(trained, original);
+    assert!(
+        !trained.contains(&"output.weight".to_string()),
+        "{trained:?}"
+    );
+}

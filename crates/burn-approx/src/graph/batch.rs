@@ -4,6 +4,8 @@
 //! all three: the operations, what they take, their settings, and the values of constants. A model that branches on a batch size which
 //! was not recorded cannot be found out; one that is recorded the same at three sizes is taken at its word.
 
+use std::ops::RangeInclusive;
+
 use burn::backend::ir::{BaseOperationIr, IrVisitorMut, OperationIr, TensorIr};
 use burn::tensor::{Shape, Slice};
 
@@ -48,6 +50,17 @@ impl Extent {
     pub(super) fn is_fixed(self) -> bool {
         self.per_row == 0
     }
+
+    /// The batches for which it is a size.
+    fn batches(self) -> RangeInclusive<usize> {
+        let needed = self.fixed.unsigned_abs();
+        let per_row = self.per_row.unsigned_abs();
+        match (self.fixed < 0, self.per_row) {
+            (true, 1..) => needed.div_ceil(per_row)..=usize::MAX,
+            (false, ..0) => 1..=needed / per_row,
+            _ => 1..=usize::MAX,
+        }
+    }
 }
 
 /// The sizes of a tensor.
@@ -91,6 +104,18 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
+    /// The batches for which all of them are sizes.
+    pub(super) fn batches(&self) -> RangeInclusive<usize> {
+        let shapes = self.outputs.iter().flat_map(|extents| &extents.0);
+        let bounds = self
+            .ranges
+            .iter()
+            .flat_map(|(start, end)| [Some(start), end.as_ref()]);
+        let all = shapes.chain(bounds.flatten()).chain([&self.times]);
+        all.map(|extent| extent.batches())
+            .fold(1..=usize::MAX, both)
+    }
+
     pub(super) fn is_fixed(&self) -> bool {
         let range = |(start, end): &(Extent, Option<Extent>)| {
             start.is_fixed() && end.is_none_or(Extent::is_fixed)
@@ -99,6 +124,14 @@ impl Sizes {
             && self.ranges.iter().all(range)
             && self.times.is_fixed()
     }
+}
+
+/// What lies in both ranges.
+pub(super) fn both(
+    first: RangeInclusive<usize>,
+    second: RangeInclusive<usize>,
+) -> RangeInclusive<usize> {
+    *first.start().max(second.start())..=*first.end().min(second.end())
 }
 
 /// Compares recordings of one model and gives the sizes of its inputs and of every operation of the first one.

@@ -7,7 +7,7 @@ use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchDevice, DispatchTensor};
 use burn::tensor::{Device, DeviceSettings, TensorData};
 
-use super::batch;
+use super::batch::{self, Sizes};
 use super::capture::{Recording, slot};
 use super::layers::{Identity, Product};
 use super::parameters::GraphLayer;
@@ -73,6 +73,7 @@ pub(super) fn lower(
             .zip(&recording.inputs)
             .map(|(extents, input)| (extents, input.dtype))
             .collect(),
+        batches: (sizes.iter().map(Sizes::batches)).fold(1..=usize::MAX, batch::both),
         constants,
         steps,
         outputs: recording.outputs.clone(),

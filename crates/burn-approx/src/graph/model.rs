@@ -97,6 +97,17 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
         frame: &Frame<'_>,
     ) -> Result<(), ApproxError> {
         let refuse = |problem: String| Err(ApproxError::GraphInput { problem });
+        if !self.program.batches.contains(&frame.batch) {
+            let (least, most) = self.program.batches.clone().into_inner();
+            let most = match most {
+                usize::MAX => String::new(),
+                most => format!(" and at most {most}"),
+            };
+            return refuse(format!(
+                "it has {} rows, but must have at least {least}{most}",
+                frame.batch
+            ));
+        }
         for (index, (input, (extents, dtype))) in
             inputs.iter().zip(&self.program.inputs).enumerate()
         {
@@ -105,10 +116,10 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
                 _ => format!("tensor {}", index + 1),
             };
             let (shape, expected) = (input.shape(), extents.at(frame.batch));
-            if shape != expected || frame.batch == 0 {
+            if shape != expected {
                 return refuse(format!(
                     "{number} has the shape {shape:?}, but the captured one, with {} rows, has {expected:?}; only the batch, \
-                     the first size of every input, may differ, and it must not be 0",
+                     the first size of every input, may differ",
                     frame.batch
                 ));
             }

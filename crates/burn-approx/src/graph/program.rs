@@ -1,6 +1,7 @@
 //! A captured forward pass as a list of steps over slots, and how it is run.
 
 use std::cell::OnceCell;
+use std::ops::RangeInclusive;
 
 use burn::backend::ir::{TensorIr, TensorStatus};
 use burn::backend::{DispatchDevice, DispatchTensor};
@@ -27,6 +28,8 @@ pub(super) struct Program {
     pub(super) parameters: usize,
     /// The shapes and types of the inputs, whose slots come next.
     pub(super) inputs: Vec<(Extents, DType)>,
+    /// The batches that it can be run with: what grows or shrinks with the batch must not be negative.
+    pub(super) batches: RangeInclusive<usize>,
     /// The slots of the constants.
     pub(super) constants: Vec<usize>,
     pub(super) steps: Vec<Step>,
