@@ -13,6 +13,7 @@ macro_rules! on_every_model {
     };
 }
 
+mod activations;
 mod bad_input;
 mod batch;
 mod containers;

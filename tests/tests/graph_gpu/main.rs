@@ -13,6 +13,8 @@ macro_rules! on_every_model {
     };
 }
 
+#[path = "../graph/activations.rs"]
+mod activations;
 #[path = "../graph/bad_input.rs"]
 mod bad_input;
 #[path = "../graph/containers.rs"]

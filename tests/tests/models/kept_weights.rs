@@ -9,7 +9,6 @@ use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::multipliers::evoapprox;
 use burn_approx::plan::PlanChoice;
 use burn_approx::quantization::{Granularity, Observation};
-use rayon::prelude::*;
 use rstest::rstest;
 
 use crate::networks::{Perceptron, rows, values};
@@ -214,34 +213,6 @@ fn weights_that_training_observes_are_observed_after_evaluation() {
     model.forward(rows(&device));
     for (after, before) in scales(&model).iter().zip(before) {
         assert_eq!(*after, 4.0 * before);
-    }
-}
-
-/// Threads of one pool that run the same layer while it observes and packs wait for each other's work, not for its lock.
-#[test]
-fn concurrent_forward_passes_of_one_layer() {
-    let device = crate::device();
-    let config = burn_approx::nn::LinearConfig::new(700, 600);
-    let layer = config.init(&device);
-    let input = Tensor::<2>::ones([300, 700], &device);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(2)
-        .build()
-        .unwrap();
-    for plan in PLANS {
-        let config = ApproxConfig::bundled("mul8s_1KVA").with_plan(plan);
-        let (layer, _) = convert(layer.clone(), &config).unwrap();
-        let all = || {
-            pool.install(|| {
-                (0..16)
-                    .into_par_iter()
-                    .map(|_| values(layer.forward(input.clone())))
-                    .collect::<Vec<_>>()
-            })
-        };
-        calibrate(&layer, |_| drop(all())).unwrap();
-        let outputs = all();
-        assert!(outputs.iter().all(|output| *output == outputs[0]), "{plan}");
     }
 }
 

@@ -9,6 +9,7 @@ mod networks;
 mod observers;
 mod records;
 mod storage;
+mod threads;
 mod torchapprox_usage;
 mod traces;
 mod training;

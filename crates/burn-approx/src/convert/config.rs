@@ -304,8 +304,8 @@ impl ApproxConfig {
                 last_of(&rules, |rule| rule.multiplier.as_ref()).unwrap_or(&self.multiplier);
             let htp_model =
                 last_of(&rules, |rule| rule.htp_model.as_ref()).or(self.htp_model.as_ref());
-            let quantization =
-                last_of(&rules, |rule| rule.quantization.as_ref()).or(self.quantization.as_ref());
+            let own_quantization = last_of(&rules, |rule| rule.quantization.as_ref());
+            let quantization = own_quantization.or(self.quantization.as_ref());
             let mut settings = LayerSettings::new(prepared.multiplier(multiplier)?);
             settings.htp_model = htp_model
                 .map(|source| prepared.multiplier(source))
@@ -315,6 +315,10 @@ impl ApproxConfig {
             settings.plan = *last_of(&rules, |rule| rule.plan.as_ref()).unwrap_or(&self.plan);
             if let Some(quantization) = quantization {
                 settings.quantization = quantization.clone();
+            }
+            // What is meant for weights does not fit what is another tensor in every pass.
+            if *kind == LayerKind::Matmul && own_quantization.is_none() {
+                settings.quantization = settings.quantization.for_two_activations();
             }
             resolved.push(Some(settings));
         }

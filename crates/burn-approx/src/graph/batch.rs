@@ -77,6 +77,11 @@ impl Extents {
         self.0.iter().all(|extent| extent.is_fixed())
     }
 
+    /// Whether the last two sizes are the same for every batch.
+    pub(super) fn has_fixed_matrices(&self) -> bool {
+        self.0.len() >= 2 && self.0.iter().rev().take(2).all(|extent| extent.is_fixed())
+    }
+
     /// The line through the shapes at these batch sizes.
     fn through(shapes: &[(usize, &Shape)]) -> Option<Self> {
         let rank = shapes.first()?.1.len();

@@ -39,8 +39,9 @@ enum Form {
 /// What makes two products the same layer.
 #[derive(PartialEq)]
 pub(super) struct Identity {
-    weight: usize,
-    shape: LayerShape,
+    /// The slot of the weight as it was before it was reshaped; the result's, where there is no weight.
+    pub(super) weight: usize,
+    pub(super) shape: LayerShape,
 }
 
 impl<'a> Product<'a> {
@@ -118,10 +119,11 @@ impl<'a> Product<'a> {
         }
     }
 
-    pub(super) fn layer(&self, module: &str, ordinal: usize) -> GraphLayer {
+    pub(super) fn layer(&self, parameters: &[String]) -> GraphLayer {
         GraphLayer {
-            module: module.to_string(),
-            ordinal,
+            module: self.module(parameters).to_string(),
+            name: None,
+            ordinal: 0,
             approximation: Approximation::new(self.shape()),
         }
     }
@@ -149,7 +151,7 @@ impl<'a> Product<'a> {
 }
 
 /// Copied, since a layer looks at its operands before it computes with them; nobody works in place on them anyway.
-fn operand(frame: &Frame<'_>, slot: usize) -> DispatchTensor {
+pub(super) fn operand(frame: &Frame<'_>, slot: usize) -> DispatchTensor {
     frame
         .get(slot)
         .expect("a slot is filled before it is read, and emptied after its last use")
@@ -179,6 +181,8 @@ macro_rules! with_rank {
         $body
     }};
 }
+
+pub(super) use with_rank;
 
 impl Operands {
     fn conv2d(

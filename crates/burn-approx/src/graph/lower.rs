@@ -7,6 +7,7 @@ use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchDevice, DispatchTensor};
 use burn::tensor::{Device, DeviceSettings, TensorData};
 
+use super::activations::{ActivationProducts, Origins};
 use super::batch::{self, Sizes};
 use super::capture::{Recording, slot};
 use super::layers::{Identity, Product};
@@ -28,16 +29,22 @@ pub(super) fn lower(
     recordings: &[Recording],
     parameters: &[String],
     device: &Device,
+    of_activations: bool,
 ) -> Result<Lowered, ApproxError> {
     let (inputs, sizes) = batch::compare(recordings, parameters)?;
     let recording = &recordings[0];
     let sources = Sources::new(recording, &sizes);
+    let origins =
+        of_activations.then(|| Origins::new(recording, (&inputs, &sizes), &sources, parameters));
     let mut operations = recording.operations.clone();
     let folded: Vec<bool> = (operations.iter())
         .map(|operation| sources.is_constant(operation))
         .collect();
     let frees = mark_last_uses(&mut operations, recording, &folded);
-    let mut layers = Layers::default();
+    let mut layers = Layers {
+        origins,
+        ..Layers::default()
+    };
     let mut kernels = Vec::with_capacity(operations.len());
     for (index, operation) in operations.iter().enumerate() {
         let layer = (!folded[index]).then(|| layers.find(operation, &sources, parameters));
@@ -168,6 +175,8 @@ fn constant(data: TensorData, device: &DispatchDevice) -> DispatchTensor {
 struct Layers {
     layers: Vec<GraphLayer>,
     identities: Vec<Identity>,
+    /// Where activations come from, if their products are to be layers too.
+    origins: Option<Origins>,
 }
 
 impl Layers {
@@ -178,18 +187,32 @@ impl Layers {
         sources: &Sources,
         parameters: &[String],
     ) -> Option<Kernel> {
-        let product = Product::of(operation, sources)?;
+        let Some(product) = Product::of(operation, sources) else {
+            return self.find_of_activations(operation);
+        };
         let identity = product.identity(sources);
         let known = self.identities.iter().position(|other| *other == identity);
-        let index = known.unwrap_or_else(|| {
-            let module = product.module(parameters);
-            let ordinal = (self.layers.iter())
-                .filter(|layer| layer.module == module)
-                .count();
-            self.layers.push(product.layer(module, ordinal));
-            self.identities.push(identity);
-            self.layers.len() - 1
-        });
+        let index = known.unwrap_or_else(|| self.add(product.layer(parameters), identity));
         Some(product.kernel(index))
+    }
+
+    /// The step of an operation that multiplies activations.
+    fn find_of_activations(&mut self, operation: &OperationIr) -> Option<Kernel> {
+        let products = ActivationProducts::of(operation, self.origins.as_ref()?)?;
+        let first = self.layers.len();
+        for (layer, identity) in products.layers() {
+            self.add(layer, identity);
+        }
+        Some(products.kernel(first))
+    }
+
+    /// Adds a layer, with a number where another one has its path.
+    fn add(&mut self, layer: GraphLayer, identity: Identity) -> usize {
+        let path = layer.path();
+        let others = self.layers.iter().filter(|other| other.path() == path);
+        let ordinal = others.count();
+        self.layers.push(GraphLayer { ordinal, ..layer });
+        self.identities.push(identity);
+        self.layers.len() - 1
     }
 }

@@ -10,6 +10,7 @@
 //! optimisers, running statistics, weight layouts and low-rank adapters stay Burn's own business, and the original comes back
 //! with its weights retrained. A tree of parameters of our own, the alternative, would have had to imitate all of that.
 
+mod activations;
 mod batch;
 mod capture;
 mod fold;
@@ -47,7 +48,7 @@ use crate::error::ApproxError;
 /// Every convolution and every linear product (`Linear`, or a matrix product with an optional bias added) of an activation with a
 /// weight becomes a layer, under the path of the module that holds the weight; a weight that is not called `weight` is a layer
 /// under its own path, and a second, different product with the weights of one module gets a number, as in `head.2`. Products of
-/// two activations, one-dimensional and transposed convolutions stay in float.
+/// two activations are layers on request ([`CaptureOptions`]); one-dimensional and transposed convolutions stay in float.
 ///
 /// # Errors
 /// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics, reads values
@@ -93,6 +94,7 @@ pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CaptureOptions {
     fold_batch_norm: bool,
+    products_of_activations: bool,
 }
 
 impl CaptureOptions {
@@ -118,6 +120,38 @@ impl CaptureOptions {
     pub fn folding_batch_norm(self) -> Self {
         Self {
             fold_batch_norm: true,
+            ..self
+        }
+    }
+
+    /// Makes layers of products of two activations too: of matrix products, such as those of attention, and of the two products in
+    /// Burn's attention operation, which is computed step by step once one of them is simulated.
+    ///
+    /// Such a layer is called `matmul`, below the module that both operands come from, with a number where there are several
+    /// (`attention.matmul`, `attention.matmul.2`). The first operand is the activation; the second takes the weight's place: it has
+    /// the weight's codes, but one scale, and is observed as activations are. Products whose second operand has a matrix that grows
+    /// with the batch stay in float.
+    ///
+    /// ```
+    /// use burn::prelude::*;
+    /// use burn_approx::convert::{CaptureOptions, approx_layers};
+    ///
+    /// let device = Device::default();
+    /// let model = burn::nn::attention::MultiHeadAttentionConfig::new(8, 2).init(&device);
+    /// let tokens = Tensor::<3>::ones([2, 4, 8], &device);
+    /// let options = CaptureOptions::default().with_products_of_activations();
+    /// let captured = options.capture(&model, tokens, |model, tokens| {
+    ///     model.forward(burn::nn::attention::MhaInput::self_attn(tokens)).context
+    /// })?;
+    /// let layers = approx_layers(&captured);
+    /// let paths: Vec<_> = layers.iter().map(|layer| layer.path()).collect();
+    /// assert_eq!(paths, ["query", "key", "value", "output", "matmul", "matmul.2"]);
+    /// # Ok::<(), burn_approx::ApproxError>(())
+    /// ```
+    pub fn with_products_of_activations(self) -> Self {
+        Self {
+            products_of_activations: true,
+            ..self
         }
     }
 
@@ -167,7 +201,8 @@ impl CaptureOptions {
         if self.fold_batch_norm {
             recordings.iter_mut().for_each(fold::fold_batch_norm);
         }
-        let lowered = lower::lower(&recordings, &parameters::paths(model), &device)?;
+        let paths = parameters::paths(model);
+        let lowered = lower::lower(&recordings, &paths, &device, self.products_of_activations)?;
         Ok(GraphModel::new(separate(model), lowered))
     }
 }

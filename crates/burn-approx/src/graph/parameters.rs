@@ -15,7 +15,9 @@ use crate::nn::Approximation;
 pub(super) struct GraphLayer {
     /// The module that holds the weight, or the weight's own path.
     pub(super) module: String,
-    /// Which of several different products with that module's weights this is: 0 for the first.
+    /// What the layer is called below the module, if it is no weight's.
+    pub(super) name: Option<&'static str>,
+    /// Which of several different products under that path this is: 0 for the first.
     pub(super) ordinal: usize,
     pub(super) approximation: Approximation,
 }
@@ -27,8 +29,19 @@ const CONTAINER: &str = "Struct:GraphLayer";
 impl GraphLayer {
     /// The names below the module, down to the approximation.
     fn names(&self) -> Vec<String> {
+        let name = self.name.map(str::to_string);
         let ordinal = (self.ordinal > 0).then(|| (self.ordinal + 1).to_string());
-        ordinal.into_iter().chain([CHILD.to_string()]).collect()
+        let names = name.into_iter().chain(ordinal);
+        names.chain([CHILD.to_string()]).collect()
+    }
+
+    /// The path, but for the ordinal.
+    pub(super) fn path(&self) -> String {
+        let parts = [Some(self.module.as_str()), self.name];
+        let parts: Vec<&str> = (parts.into_iter().flatten())
+            .filter(|part| !part.is_empty())
+            .collect();
+        parts.join(".")
     }
 }
 

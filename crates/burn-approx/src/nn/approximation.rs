@@ -33,6 +33,8 @@ pub enum LayerKind {
     Linear,
     /// [`Conv2d`](super::Conv2d)
     Conv2d,
+    /// A product of two activations in a captured model: the second one takes the weight's place.
+    Matmul,
 }
 
 impl std::fmt::Display for LayerKind {
@@ -40,6 +42,7 @@ impl std::fmt::Display for LayerKind {
         f.pad(match self {
             Self::Linear => "Linear",
             Self::Conv2d => "Conv2d",
+            Self::Matmul => "Matmul",
         })
     }
 }
@@ -49,9 +52,9 @@ impl std::fmt::Display for LayerKind {
 pub struct LayerShape {
     /// The kind of layer.
     pub kind: LayerKind,
-    /// The weight's shape: `[in, out]`, or `[out, in / groups, height, width]`.
+    /// The weight's shape: `[in, out]`, or `[out, in / groups, height, width]`; the last two sizes of a second activation.
     pub weight: Vec<usize>,
-    /// The groups of a convolution; 1 for a linear layer.
+    /// The groups of a convolution; 1 for other layers.
     pub groups: usize,
 }
 
@@ -59,7 +62,7 @@ impl LayerShape {
     /// The number of products that one output accumulates.
     pub fn fan_in(&self) -> usize {
         match self.kind {
-            LayerKind::Linear => self.weight[0],
+            LayerKind::Linear | LayerKind::Matmul => self.weight[0],
             LayerKind::Conv2d => self.weight[1..].iter().product(),
         }
     }
@@ -72,7 +75,7 @@ impl LayerShape {
     /// The weight's axis of output channels.
     pub(crate) fn channel_axis(&self) -> usize {
         match self.kind {
-            LayerKind::Linear => 1,
+            LayerKind::Linear | LayerKind::Matmul => 1,
             LayerKind::Conv2d => 0,
         }
     }
@@ -206,7 +209,10 @@ impl Converted {
         settings.check()?;
         let scheme = &settings.quantization;
         let granularity: Granularity = scheme.granularity;
-        let role = OperandRole::weight(granularity, shape.channel_axis(), shape.outputs());
+        let role = match shape.kind {
+            LayerKind::Matmul => OperandRole::Activation,
+            _ => OperandRole::weight(granularity, shape.channel_axis(), shape.outputs()),
+        };
         let operand = |before: Option<&OperandState>, role, quantization: &_| match before {
             Some(before) => before.reconfigured(role, quantization, device),
             None => OperandState::new(role, Clone::clone(quantization), device),
@@ -398,6 +404,15 @@ impl Approximation {
         }
     }
 
+    /// Whether the next forward pass computes in float and observes nothing.
+    #[cfg(feature = "capture")]
+    pub(crate) fn is_idle(&self) -> bool {
+        let guard = self.layer.lock();
+        guard.as_ref().is_none_or(|converted| {
+            converted.settings.mode == Mode::Baseline && !converted.calibrating
+        })
+    }
+
     /// Notes a forward pass and says how to compute it: in float (`None`) or simulated.
     pub(crate) fn begin<const A: usize, const W: usize>(
         &self,
@@ -461,8 +476,9 @@ impl Approximation {
         };
         let noise = (mode == Mode::Noise && training).then_some(converted.settings.noise);
         let weight_quantizer = converted.weight.quantizer();
-        // In training the weight changes with every step: keeping anything of it would only take memory.
-        let kept = if training {
+        // In training the weight changes with every step, a second activation with every pass: keeping anything of it would only take
+        // memory.
+        let kept = if training || self.layer.shape.kind == LayerKind::Matmul {
             converted.version = WeightVersion::default();
             None
         } else {

@@ -181,7 +181,7 @@ impl Quantizers<'_> {
 }
 
 /// The work of a matrix product whose leading dimensions broadcast.
-fn matmul_workload(activation: &[usize], weight: &[usize]) -> Workload {
+pub(crate) fn matmul_workload(activation: &[usize], weight: &[usize]) -> Workload {
     let rank = activation.len();
     let leading = activation[..rank - 2].iter().zip(&weight[..rank - 2]);
     let batch: usize = leading.map(|(left, right)| left.max(right)).product();

@@ -15,6 +15,8 @@ mod kept;
 pub(crate) mod shapes;
 
 pub use backend::{ApproxOps, CodeGrid, ProductOperation};
+#[cfg(feature = "capture")]
+pub(crate) use functions::matmul_workload;
 pub(crate) use functions::{
     Quantizers, check_conv2d_config, check_linear, conv2d_keeping, conv2d_shape, fake_quantize,
     linear_keeping, linear_workload, observe_histogram, observe_ranges, operand_codes,

@@ -260,6 +260,23 @@ impl QuantizationScheme {
         }
     }
 
+    /// The same for a product of two activations: the second one, in the weight's place, keeps the weight's codes and is observed as
+    /// the first one is.
+    pub(crate) fn for_two_activations(&self) -> Self {
+        let Self {
+            activation, weight, ..
+        } = self.clone();
+        Self {
+            weight: OperandQuantization {
+                observer: activation.observer,
+                observation: activation.observation,
+                ..weight
+            },
+            activation,
+            granularity: Granularity::PerTensor,
+        }
+    }
+
     /// The codes of activation and weight.
     pub(crate) fn codes(&self) -> [CodeRange; 2] {
         [self.activation.codes, self.weight.codes]
