@@ -18,7 +18,7 @@ use burn::tensor::{Bool, Int, Tensor};
 
 use super::batch::{Extents, Sizes};
 use super::capture::{Recording, slot};
-use super::layers::{Identity, Product, operand, with_rank};
+use super::layers::{Product, operand, with_rank};
 use super::parameters::GraphLayer;
 use super::program::{Frame, Kernel};
 use super::sources::{Source, Sources};
@@ -30,9 +30,8 @@ use crate::ops;
 pub(super) struct Origins {
     /// The module of the layers that were last on the way to a slot; `None` where there were none, or it is no activation.
     modules: Vec<Option<String>>,
-    /// Whether a slot is an activation whose matrices have the same size for every batch.
+    /// Whether the matrices of a slot have the same size for every batch.
     fixed: Vec<bool>,
-    activations: Vec<bool>,
 }
 
 impl Origins {
@@ -45,11 +44,9 @@ impl Origins {
         let mut origins = Self {
             modules: vec![None; recording.slots],
             fixed: vec![false; recording.slots],
-            activations: vec![false; recording.slots],
         };
         for (input, extents) in recording.inputs.iter().zip(inputs) {
             origins.fixed[slot(input)] = extents.has_fixed_matrices();
-            origins.activations[slot(input)] = true;
         }
         for (operation, sizes) in recording.operations.iter().zip(sizes) {
             let module = match Product::of(operation, sources) {
@@ -57,10 +54,9 @@ impl Origins {
                 None => origins.common(operation.inputs()),
             };
             for (output, extents) in operation.outputs().zip(&sizes.outputs) {
-                let activation = sources.of(output) == Source::Inputs;
-                origins.activations[slot(output)] = activation;
+                let is_activation = sources.of(output) == Source::Inputs;
                 origins.fixed[slot(output)] = extents.has_fixed_matrices();
-                origins.modules[slot(output)] = module.clone().filter(|_| activation);
+                origins.modules[slot(output)] = module.clone().filter(|_| is_activation);
             }
         }
         origins
@@ -80,9 +76,8 @@ impl Origins {
     }
 
     /// Whether these can be the operands of a layer.
-    fn can_multiply(&self, first: &TensorIr, second: &TensorIr) -> bool {
-        let activations = [first, second].map(|tensor| self.activations[slot(tensor)]);
-        activations == [true; 2]
+    fn can_multiply(&self, first: &TensorIr, second: &TensorIr, sources: &Sources) -> bool {
+        [first, second].map(|tensor| sources.of(tensor)) == [Source::Inputs; 2]
             && self.fixed[slot(second)]
             && first.shape.len() == second.shape.len()
             && (2..=6).contains(&first.shape.len())
@@ -107,17 +102,21 @@ enum Form<'a> {
 
 impl<'a> ActivationProducts<'a> {
     /// The products in an operation, if it has any.
-    pub(super) fn of(operation: &'a OperationIr, origins: &Origins) -> Option<Self> {
+    pub(super) fn of(
+        operation: &'a OperationIr,
+        origins: &Origins,
+        sources: &Sources,
+    ) -> Option<Self> {
         let (form, operands) = match operation {
             OperationIr::Float(_, FloatOperationIr::Matmul(op)) => {
-                if !origins.can_multiply(&op.lhs, &op.rhs) {
+                if !origins.can_multiply(&op.lhs, &op.rhs, sources) {
                     return None;
                 }
                 (Form::Matmul(op), vec![&op.lhs, &op.rhs])
             }
             OperationIr::Module(ModuleOperationIr::Attention(op)) => {
-                let fits = origins.can_multiply(&op.query, &op.key)
-                    && origins.can_multiply(&op.query, &op.value);
+                let fits = origins.can_multiply(&op.query, &op.key, sources)
+                    && origins.can_multiply(&op.query, &op.value, sources);
                 if !fits {
                     return None;
                 }
@@ -130,34 +129,26 @@ impl<'a> ActivationProducts<'a> {
     }
 
     /// A layer for each product.
-    pub(super) fn layers(&self) -> Vec<(GraphLayer, Identity)> {
-        let layer = |out: &TensorIr, weight: [usize; 2]| {
-            let shape = LayerShape {
+    pub(super) fn layers(&self) -> Vec<GraphLayer> {
+        let layer = |weight: [usize; 2]| GraphLayer {
+            module: self.module.clone(),
+            name: Some("matmul"),
+            ordinal: 0,
+            approximation: Approximation::new(LayerShape {
                 kind: LayerKind::Matmul,
                 weight: weight.to_vec(),
                 groups: 1,
-            };
-            let layer = GraphLayer {
-                module: self.module.clone(),
-                name: Some("matmul"),
-                ordinal: 0,
-                approximation: Approximation::new(shape.clone()),
-            };
-            let weight = slot(out);
-            (layer, Identity { weight, shape })
+            }),
         };
         let matrix = |tensor: &TensorIr| {
             let rank = tensor.shape.len();
             [tensor.shape[rank - 2], tensor.shape[rank - 1]]
         };
         match self.form {
-            Form::Matmul(op) => vec![layer(&op.out, matrix(&op.rhs))],
+            Form::Matmul(op) => vec![layer(matrix(&op.rhs))],
             Form::Attention(op) => {
                 let [keys, inner] = matrix(&op.key);
-                vec![
-                    layer(&op.out, [inner, keys]),
-                    layer(&op.out, matrix(&op.value)),
-                ]
+                vec![layer([inner, keys]), layer(matrix(&op.value))]
             }
         }
     }

@@ -39,9 +39,9 @@ enum Form {
 /// What makes two products the same layer.
 #[derive(PartialEq)]
 pub(super) struct Identity {
-    /// The slot of the weight as it was before it was reshaped; the result's, where there is no weight.
-    pub(super) weight: usize,
-    pub(super) shape: LayerShape,
+    /// The slot of the weight as it was before it was reshaped.
+    weight: usize,
+    shape: LayerShape,
 }
 
 impl<'a> Product<'a> {

@@ -174,7 +174,8 @@ fn constant(data: TensorData, device: &DispatchDevice) -> DispatchTensor {
 #[derive(Default)]
 struct Layers {
     layers: Vec<GraphLayer>,
-    identities: Vec<Identity>,
+    /// Those with a weight, which several operations may share.
+    identities: Vec<(Identity, usize)>,
     /// Where activations come from, if their products are to be layers too.
     origins: Option<Origins>,
 }
@@ -188,31 +189,41 @@ impl Layers {
         parameters: &[String],
     ) -> Option<Kernel> {
         let Some(product) = Product::of(operation, sources) else {
-            return self.find_of_activations(operation);
+            return self.find_of_activations(operation, sources);
         };
         let identity = product.identity(sources);
-        let known = self.identities.iter().position(|other| *other == identity);
-        let index = known.unwrap_or_else(|| self.add(product.layer(parameters), identity));
+        let known = self.identities.iter().find(|(other, _)| *other == identity);
+        let index = match known {
+            Some((_, index)) => *index,
+            None => {
+                let index = self.add(product.layer(parameters));
+                self.identities.push((identity, index));
+                index
+            }
+        };
         Some(product.kernel(index))
     }
 
     /// The step of an operation that multiplies activations.
-    fn find_of_activations(&mut self, operation: &OperationIr) -> Option<Kernel> {
-        let products = ActivationProducts::of(operation, self.origins.as_ref()?)?;
+    fn find_of_activations(
+        &mut self,
+        operation: &OperationIr,
+        sources: &Sources,
+    ) -> Option<Kernel> {
+        let products = ActivationProducts::of(operation, self.origins.as_ref()?, sources)?;
         let first = self.layers.len();
-        for (layer, identity) in products.layers() {
-            self.add(layer, identity);
+        for layer in products.layers() {
+            self.add(layer);
         }
         Some(products.kernel(first))
     }
 
     /// Adds a layer, with a number where another one has its path.
-    fn add(&mut self, layer: GraphLayer, identity: Identity) -> usize {
+    fn add(&mut self, layer: GraphLayer) -> usize {
         let path = layer.path();
         let others = self.layers.iter().filter(|other| other.path() == path);
         let ordinal = others.count();
         self.layers.push(GraphLayer { ordinal, ..layer });
-        self.identities.push(identity);
         self.layers.len() - 1
     }
 }
