@@ -13,7 +13,7 @@ use approx_models::{MobileNetV2Config, ResNetConfig};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_approx::convert::{ApproxConfig, ApproxLayer, approx_layers};
-use burn_approx::plan::{PlanChoice, Workload};
+use burn_approx::plan::{Geometry, PlanChoice};
 use burn_approx_benches::Arguments;
 use burn_approx_benches::layer::Layer;
 use serde::Serialize;
@@ -76,31 +76,31 @@ impl Line {
 }
 
 /// The distinct layers of a network.
-fn workloads<M: Module>(model: &M, forward: impl Fn(&M, Tensor<4>) -> Tensor<2>) -> Vec<Workload> {
+fn geometries<M: Module>(model: &M, forward: impl Fn(&M, Tensor<4>) -> Tensor<2>) -> Vec<Geometry> {
     let device = model.devices()[0].clone();
     forward(model, Tensor::zeros([1, 3, 224, 224], &device));
     let layers = approx_layers(model);
-    layers.iter().filter_map(ApproxLayer::workload).collect()
+    layers.iter().filter_map(ApproxLayer::geometry).collect()
 }
 
 /// The same layer on a batch.
-fn batched(workload: Workload, batch: usize) -> Workload {
-    match workload {
-        Workload::Matmul(mut shape) => {
+fn batched(geometry: Geometry, batch: usize) -> Geometry {
+    match geometry {
+        Geometry::Matmul(mut shape) => {
             shape.rows = batch;
-            Workload::Matmul(shape)
+            Geometry::Matmul(shape)
         }
-        Workload::Conv2d(mut shape) => {
+        Geometry::Conv2d(mut shape) => {
             shape.batch = batch;
-            Workload::Conv2d(shape)
+            Geometry::Conv2d(shape)
         }
     }
 }
 
-fn describe(workload: &Workload) -> String {
-    match workload {
-        Workload::Matmul(shape) => format!("{}x{}x{}", shape.rows, shape.inner, shape.columns),
-        Workload::Conv2d(shape) => format!(
+fn describe(geometry: &Geometry) -> String {
+    match geometry {
+        Geometry::Matmul(shape) => format!("{}x{}x{}", shape.rows, shape.inner, shape.columns),
+        Geometry::Conv2d(shape) => format!(
             "{}x{}x{}x{} -> {} {}x{} s{} g{}",
             shape.batch,
             shape.in_channels,
@@ -152,7 +152,7 @@ fn time_plans(
         }
         seconds.sort_by(f64::total_cmp);
         let own = handle.plan().expect("converted").expect("it has run");
-        if (own.kind(), own.engine()) == (auto.kind(), auto.engine()) {
+        if own.route() == auto.route() {
             chosen = plan;
         }
         plans.push(Measured {
@@ -167,14 +167,14 @@ fn time_plans(
 fn main() -> std::io::Result<()> {
     let arguments = Arguments::from_command_line();
     let device = Device::flex();
-    let mut layers = workloads(&MobileNetV2Config::new(1000).init(&device), |model, x| {
+    let mut layers = geometries(&MobileNetV2Config::new(1000).init(&device), |model, x| {
         model.forward(x)
     });
-    layers.extend(workloads(
+    layers.extend(geometries(
         &ResNetConfig::resnet18(1000).init(&device),
         |model, x| model.forward(x),
     ));
-    let mut distinct: Vec<Workload> = Vec::new();
+    let mut distinct: Vec<Geometry> = Vec::new();
     for layer in layers {
         if !distinct.contains(&layer) {
             distinct.push(layer);
@@ -182,9 +182,9 @@ fn main() -> std::io::Result<()> {
     }
     let mut lines: Vec<Line> = Vec::new();
     for batch in [1, 32] {
-        for (number, workload) in distinct.iter().enumerate() {
-            let workload = batched(*workload, batch);
-            let work = describe(&workload);
+        for (number, geometry) in distinct.iter().enumerate() {
+            let geometry = batched(*geometry, batch);
+            let work = describe(&geometry);
             if !arguments.selects(&work) {
                 continue;
             }
@@ -195,7 +195,7 @@ fn main() -> std::io::Result<()> {
                     .flat_map(Line::hopeless)
                     .collect();
                 let config = ApproxConfig::bundled(multiplier);
-                let layer = Layer::converted(&workload, &config, &device);
+                let layer = Layer::converted(&geometry, &config, &device);
                 let (chosen, products, plans) = time_plans(&layer, &left_out);
                 let fastest = plans
                     .iter()
@@ -223,7 +223,7 @@ fn main() -> std::io::Result<()> {
                     work: work.clone(),
                     multiplier,
                     products,
-                    inner: workload.inner(),
+                    inner: geometry.inner(),
                     chosen,
                     plans,
                     ratio,

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use burn_approx::convert::{ApproxConfig, ApproxLayer, approx_layers, calibrate, convert};
 use burn_approx::nn::conv::{Conv2d, Conv2dConfig};
 use burn_approx::nn::{Linear, LinearConfig};
-use burn_approx::plan::Workload;
+use burn_approx::plan::Geometry;
 
 const VALUES: Distribution = Distribution::Normal(0.0, 1.0);
 
@@ -42,14 +42,14 @@ impl Output {
 
 impl Layer {
     /// A layer in float.
-    pub fn float(workload: &Workload, device: &Device) -> Self {
-        match workload {
-            Workload::Matmul(shape) => {
+    pub fn float(geometry: &Geometry, device: &Device) -> Self {
+        match geometry {
+            Geometry::Matmul(shape) => {
                 let config = LinearConfig::new(shape.inner, shape.columns).with_bias(false);
                 let input = Tensor::random([shape.rows, shape.inner], VALUES, device);
                 Self::Linear(config.init(device), input)
             }
-            Workload::Conv2d(shape) => {
+            Geometry::Conv2d(shape) => {
                 let [height, width] = shape.input;
                 let padding = shape.padding;
                 let channels = [shape.in_channels, shape.out_channels];
@@ -74,9 +74,9 @@ impl Layer {
     ///
     /// # Panics
     /// If the configuration cannot be applied.
-    pub fn converted(workload: &Workload, config: &ApproxConfig, device: &Device) -> Self {
+    pub fn converted(geometry: &Geometry, config: &ApproxConfig, device: &Device) -> Self {
         let finished = "random values are finite, and drop-in layers can be converted";
-        match Self::float(workload, device) {
+        match Self::float(geometry, device) {
             Self::Linear(layer, input) => {
                 let (layer, _) = convert(layer, config).expect(finished);
                 calibrate(&layer, |layer| drop(layer.forward(input.clone()))).expect(finished);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use approx_multiplier::{Multiplier, OperandFormat};
 use npyz::npz::NpzArchive;
 
-use crate::reference::{Conv2d, Geometry};
+use crate::reference::{Conv2d, LayerGeometry};
 
 /// The path of a file in `data/golden`.
 fn path(file: &str) -> PathBuf {
@@ -95,7 +95,7 @@ pub fn random_multiplier() -> Multiplier {
 /// One recorded layer. Weights are in this library's layout, `[in, out]` for a linear layer.
 pub struct Vector {
     /// What is multiplied with what.
-    pub geometry: Geometry,
+    pub geometry: LayerGeometry,
     /// The activation's codes.
     pub activation_codes: Vec<i32>,
     /// The weight's codes.
@@ -137,13 +137,13 @@ impl Vector {
         let [stride, padding, dilation, groups] = ["stride", "padding", "dilation", "groups"]
             .map(|name| archive.scalar::<i32>(name) as usize);
         let geometry = match (x.shape.as_slice(), w.shape.as_slice()) {
-            ([rows, inputs], [outputs, _]) => Geometry::Linear {
+            ([rows, inputs], [outputs, _]) => LayerGeometry::Linear {
                 leading: vec![*rows],
                 inputs: *inputs,
                 outputs: *outputs,
             },
             ([batch, _, height, width], [outputs, inputs, kernel_height, kernel_width]) => {
-                Geometry::Conv2d(Conv2d {
+                LayerGeometry::Conv2d(Conv2d {
                     batch: *batch,
                     groups,
                     group_inputs: *inputs,
@@ -182,16 +182,16 @@ impl Vector {
     /// The random table in the operand order of this vector's accumulators.
     pub fn random_multiplier(&self) -> Multiplier {
         match self.geometry {
-            Geometry::Conv2d(_) => random_multiplier().swapped(),
+            LayerGeometry::Conv2d(_) => random_multiplier().swapped(),
             _ => random_multiplier(),
         }
     }
 }
 
 /// A weight of the source in this library's layout: transposed for a linear layer.
-pub fn to_layout<T: Copy>(geometry: &Geometry, weight: Vec<T>) -> Vec<T> {
+pub fn to_layout<T: Copy>(geometry: &LayerGeometry, weight: Vec<T>) -> Vec<T> {
     match geometry {
-        Geometry::Linear {
+        LayerGeometry::Linear {
             inputs, outputs, ..
         } => (0..*inputs)
             .flat_map(|input| (0..*outputs).map(move |output| output * inputs + input))

@@ -2,12 +2,12 @@
 
 use approx_multiplier::OperandFormat;
 use burn::prelude::*;
-use burn_approx::ops::{CodeGrid, ProductOperation};
-use burn_approx::plan::{ExecutionPlan, Target};
+use burn_approx::ops::CodeGrid;
+use burn_approx::plan::{ExecutionPlan, ProductOperation, Target};
 use burn_approx::quantization::{CodeRange, Quantizer};
 use burn_approx::{ApproxError, PreparedMultiplier, ops};
 
-use crate::reference::{self, Codes, Geometry};
+use crate::reference::{self, Codes, LayerGeometry};
 
 /// An operand: real values and how they become codes.
 #[derive(Clone, Debug)]
@@ -167,7 +167,7 @@ pub fn relative_difference(found: &[f32], expected: &[f32]) -> f64 {
 #[derive(Clone, Debug)]
 pub struct Layer {
     /// What is multiplied with what.
-    pub geometry: Geometry,
+    pub geometry: LayerGeometry,
     /// The activation, with one scale.
     pub activation: Operand,
     /// The weight.
@@ -222,9 +222,8 @@ impl Layer {
         };
         let operation = ProductOperation::new(
             multiplier.clone(),
-            grid(&self.activation),
-            grid(&self.weight),
-            self.geometry.workload(),
+            [grid(&self.activation), grid(&self.weight)],
+            self.geometry.planned(),
             Target::of(device)?,
         )?;
         Ok(operation.plan().clone())
@@ -238,15 +237,17 @@ impl Layer {
             device,
         };
         match &self.geometry {
-            Geometry::Linear { leading, .. } => match leading.len() {
+            LayerGeometry::Linear { leading, .. } => match leading.len() {
                 1 => values(run.linear(self.activation.tensor::<2>(device), run.weight())),
                 2 => values(run.linear(self.activation.tensor::<3>(device), run.weight())),
                 _ => values(run.linear(self.activation.tensor::<4>(device), run.weight())),
             },
-            Geometry::Matmul { .. } => {
+            LayerGeometry::Matmul { .. } => {
                 values(run.matmul(self.activation.tensor(device), run.weight()))
             }
-            Geometry::Conv2d(_) => values(run.conv2d(self.activation.tensor(device), run.weight())),
+            LayerGeometry::Conv2d(_) => {
+                values(run.conv2d(self.activation.tensor(device), run.weight()))
+            }
         }
     }
 
@@ -263,13 +264,13 @@ impl Layer {
             device,
         };
         match &self.geometry {
-            Geometry::Linear { leading, .. } => match leading.len() {
+            LayerGeometry::Linear { leading, .. } => match leading.len() {
                 1 => run.backward::<2, 2>(gradient, Run::linear::<2>),
                 2 => run.backward::<3, 2>(gradient, Run::linear::<3>),
                 _ => run.backward::<4, 2>(gradient, Run::linear::<4>),
             },
-            Geometry::Matmul { .. } => run.backward::<4, 4>(gradient, Run::matmul),
-            Geometry::Conv2d(_) => run.backward::<4, 4>(gradient, Run::conv2d),
+            LayerGeometry::Matmul { .. } => run.backward::<4, 4>(gradient, Run::matmul),
+            LayerGeometry::Conv2d(_) => run.backward::<4, 4>(gradient, Run::conv2d),
         }
     }
 
@@ -304,7 +305,7 @@ impl Layer {
 /// # Errors
 /// The operator's.
 pub fn accumulators(
-    geometry: &Geometry,
+    geometry: &LayerGeometry,
     [activation, weight]: [&[i32]; 2],
     padding_code: i32,
     multiplier: &PreparedMultiplier,
@@ -312,7 +313,7 @@ pub fn accumulators(
 ) -> Result<Vec<i64>, ApproxError> {
     let (activation_shape, weight_shape) = (geometry.activation_shape(), geometry.weight_shape());
     match geometry {
-        Geometry::Linear {
+        LayerGeometry::Linear {
             inputs, outputs, ..
         } => {
             let rows = activation.len() / inputs;
@@ -323,13 +324,13 @@ pub fn accumulators(
             )
             .map(integers)
         }
-        Geometry::Matmul { .. } => ops::matmul_accumulators(
+        LayerGeometry::Matmul { .. } => ops::matmul_accumulators(
             int_tensor::<4>(activation, &activation_shape, device),
             int_tensor::<4>(weight, &weight_shape, device),
             multiplier,
         )
         .map(integers),
-        Geometry::Conv2d(conv) => ops::conv2d_accumulators(
+        LayerGeometry::Conv2d(conv) => ops::conv2d_accumulators(
             int_tensor::<4>(activation, &activation_shape, device),
             int_tensor::<4>(weight, &weight_shape, device),
             padding_code,
@@ -367,7 +368,7 @@ impl Run<'_> {
     }
 
     fn conv2d(&self, activation: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
-        let Geometry::Conv2d(conv) = &self.layer.geometry else {
+        let LayerGeometry::Conv2d(conv) = &self.layer.geometry else {
             panic!("not a convolution");
         };
         let [a, w] = self.quantizers();

@@ -7,7 +7,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::layer::{Layer, Operand};
-use crate::reference::{Conv2d, Geometry};
+use crate::reference::{Conv2d, LayerGeometry};
 
 /// A random generator whose sequence is fixed by its seed.
 pub struct Random(Xoshiro256PlusPlus);
@@ -136,7 +136,7 @@ fn code_ranges(format: OperandFormat) -> impl Strategy<Value = CodeRange> {
     ]
 }
 
-fn linear(size: Size) -> impl Strategy<Value = Geometry> {
+fn linear(size: Size) -> impl Strategy<Value = LayerGeometry> {
     let inner = if size.deep {
         prop_oneof![6 => 1..=size.inner, 1 => 1025..=2600usize].boxed()
     } else {
@@ -147,7 +147,7 @@ fn linear(size: Size) -> impl Strategy<Value = Geometry> {
         (1..=3usize, 1..=size.matrix / 2).prop_map(|(batch, rows)| vec![batch, rows]),
         (1..=2usize, 1..=3usize, 1..=size.matrix / 4 + 1).prop_map(|(a, b, c)| vec![a, b, c]),
     ];
-    (leading, inner, 1..=size.matrix).prop_map(|(leading, inputs, outputs)| Geometry::Linear {
+    (leading, inner, 1..=size.matrix).prop_map(|(leading, inputs, outputs)| LayerGeometry::Linear {
         // A deep layer is kept short.
         leading: if inputs > 1024 {
             leading.into_iter().map(|size| size.div_ceil(8)).collect()
@@ -159,7 +159,7 @@ fn linear(size: Size) -> impl Strategy<Value = Geometry> {
     })
 }
 
-fn matmul(size: Size) -> impl Strategy<Value = Geometry> {
+fn matmul(size: Size) -> impl Strategy<Value = LayerGeometry> {
     let batch = || {
         (1..=3usize, 0..3u8).prop_map(|(size, broadcast)| match broadcast {
             0 => [size, 1],
@@ -169,7 +169,7 @@ fn matmul(size: Size) -> impl Strategy<Value = Geometry> {
     };
     let side = size.matrix * 2 / 3 + 1;
     (batch(), batch(), 1..=side, 1..=size.inner, 1..=side).prop_map(
-        |(outer, nested, rows, inner, columns)| Geometry::Matmul {
+        |(outer, nested, rows, inner, columns)| LayerGeometry::Matmul {
             activation_batch: [outer[0], nested[0]],
             weight_batch: [outer[1], nested[1]],
             rows,
@@ -179,7 +179,7 @@ fn matmul(size: Size) -> impl Strategy<Value = Geometry> {
     )
 }
 
-fn conv2d(size: Size) -> impl Strategy<Value = Geometry> {
+fn conv2d(size: Size) -> impl Strategy<Value = LayerGeometry> {
     let channels = prop_oneof![
         // One group, several, and depthwise with a channel multiplier.
         3 => (Just(1usize), 1..=6usize, 1..=6usize),
@@ -201,7 +201,7 @@ fn conv2d(size: Size) -> impl Strategy<Value = Geometry> {
             let span = dilation * (kernel - 1) + 1;
             (span + extra).saturating_sub(before + after).max(1)
         });
-        Geometry::Conv2d(Conv2d {
+        LayerGeometry::Conv2d(Conv2d {
             batch,
             groups,
             group_inputs,
@@ -216,7 +216,7 @@ fn conv2d(size: Size) -> impl Strategy<Value = Geometry> {
 }
 
 /// Convolutions with more than 1024 products per output.
-fn deep_conv2d() -> impl Strategy<Value = Geometry> {
+fn deep_conv2d() -> impl Strategy<Value = LayerGeometry> {
     (
         1..=2usize,
         115..=150usize,
@@ -225,7 +225,7 @@ fn deep_conv2d() -> impl Strategy<Value = Geometry> {
         0..=2usize,
     )
         .prop_map(|(groups, group_inputs, group_outputs, side, padding)| {
-            Geometry::Conv2d(Conv2d {
+            LayerGeometry::Conv2d(Conv2d {
                 batch: 1,
                 groups,
                 group_inputs,
@@ -240,7 +240,7 @@ fn deep_conv2d() -> impl Strategy<Value = Geometry> {
 }
 
 /// Layers of every kind.
-pub fn geometries(size: Size) -> BoxedStrategy<Geometry> {
+pub fn geometries(size: Size) -> BoxedStrategy<LayerGeometry> {
     if size.deep {
         prop_oneof![
             6 => linear(size),

@@ -1,16 +1,16 @@
 //! Plain loops that read like the formulas of the numerical contract, for tests to compare the operators with.
 //!
-//! A [`Geometry`] lists, for every output, the pairs of activation and weight that it accumulates; codes, accumulators,
+//! A [`LayerGeometry`] lists, for every output, the pairs of activation and weight that it accumulates; codes, accumulators,
 //! outputs, HTP sums and gradients are each one short loop over those.
 
 use approx_cpu::{Conv2dShape, MatmulShape, Padding2d};
 use approx_multiplier::{Feature, HtpModel};
 use burn::tensor::ops::ConvOptions;
-use burn_approx::plan::Workload;
+use burn_approx::plan::Geometry;
 
 /// What is multiplied with what.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Geometry {
+pub enum LayerGeometry {
     /// `[leading.., inputs]` times `[inputs, outputs]`, for 1 to 3 leading sizes.
     Linear {
         /// The leading sizes of the activation.
@@ -94,7 +94,7 @@ fn coordinates<const D: usize>(mut index: usize, shape: [usize; D]) -> [usize; D
     found
 }
 
-impl Geometry {
+impl LayerGeometry {
     /// The activation's shape.
     pub fn activation_shape(&self) -> Vec<usize> {
         match self {
@@ -165,24 +165,24 @@ impl Geometry {
         }
     }
 
-    /// The work of the layer, as the planner takes it.
-    pub fn workload(&self) -> Workload {
+    /// The geometry as the planner takes it.
+    pub fn planned(&self) -> Geometry {
         match self {
             Self::Linear {
                 leading,
                 inputs,
                 outputs,
-            } => Workload::Matmul(MatmulShape {
+            } => Geometry::Matmul(MatmulShape {
                 rows: leading.iter().product(),
                 inner: *inputs,
                 columns: *outputs,
             }),
-            Self::Matmul { inner, columns, .. } => Workload::Matmul(MatmulShape {
+            Self::Matmul { inner, columns, .. } => Geometry::Matmul(MatmulShape {
                 rows: self.outputs() / columns,
                 inner: *inner,
                 columns: *columns,
             }),
-            Self::Conv2d(conv) => Workload::Conv2d(Conv2dShape {
+            Self::Conv2d(conv) => Geometry::Conv2d(Conv2dShape {
                 batch: conv.batch,
                 in_channels: conv.groups * conv.group_inputs,
                 out_channels: conv.groups * conv.group_outputs,
@@ -314,7 +314,7 @@ fn steps(x: f32, scale: f32, zero_point: i32) -> i64 {
 
 /// `acc = sum over k of m(a_k, w_k)`, a padded tap holding the code `padding_code`.
 pub fn accumulators(
-    geometry: &Geometry,
+    geometry: &LayerGeometry,
     activation: &[i32],
     weight: &[i32],
     padding_code: i32,
@@ -350,7 +350,7 @@ pub struct Codes {
 
 impl Codes {
     /// `acc - z_a * sum w - z_w * sum a + K * z_a * z_w` of every accumulator.
-    pub fn corrected(&self, geometry: &Geometry, accumulators: &[i64]) -> Vec<i64> {
+    pub fn corrected(&self, geometry: &LayerGeometry, accumulators: &[i64]) -> Vec<i64> {
         let activation_zero = i64::from(self.activation_zero);
         let correct = |(output, accumulator): (usize, &i64)| {
             let weight_zero = i64::from(self.weight_zeros[geometry.channel(output)]);
@@ -367,12 +367,16 @@ impl Codes {
     }
 
     /// `s_a * s_w[o]` in float32, for every output.
-    pub fn output_scale(&self, geometry: &Geometry, output: usize) -> f32 {
+    pub fn output_scale(&self, geometry: &LayerGeometry, output: usize) -> f32 {
         self.activation_scale * self.weight_scales[geometry.channel(output)]
     }
 
     /// `y = s_a * s_w[o] * (corrected accumulator)`.
-    pub fn outputs(&self, geometry: &Geometry, multiply: impl Fn(i32, i32) -> i64) -> Vec<f32> {
+    pub fn outputs(
+        &self,
+        geometry: &LayerGeometry,
+        multiply: impl Fn(i32, i32) -> i64,
+    ) -> Vec<f32> {
         let accumulators = accumulators(
             geometry,
             &self.activation,
@@ -387,7 +391,7 @@ impl Codes {
 
     /// The outputs under an HTP model in float64, and for each one the sum of its terms' magnitudes, in proportion to which
     /// a float32 result may deviate.
-    pub fn htp(&self, geometry: &Geometry, model: &HtpModel) -> Vec<(f64, f64)> {
+    pub fn htp(&self, geometry: &LayerGeometry, model: &HtpModel) -> Vec<(f64, f64)> {
         let activation_zero = f64::from(self.activation_zero);
         let output = |output: usize| {
             let weight_zero = f64::from(self.weight_zeros[geometry.channel(output)]);
@@ -419,7 +423,7 @@ impl Codes {
     }
 
     /// The real values that the codes stand for, `x^ = s_a * (q_a - z_a)` and `w^ = s_w * (q_w - z_w)`.
-    pub fn real_values(&self, geometry: &Geometry) -> [Vec<f64>; 2] {
+    pub fn real_values(&self, geometry: &LayerGeometry) -> [Vec<f64>; 2] {
         let real = |code: i32, scale: f32, zero: i32| f64::from(scale) * f64::from(code - zero);
         let activation = self
             .activation
@@ -438,7 +442,7 @@ impl Codes {
 }
 
 /// The output channel of a weight.
-pub fn weight_channel(geometry: &Geometry, weight: usize) -> usize {
+pub fn weight_channel(geometry: &LayerGeometry, weight: usize) -> usize {
     let shape = geometry.weight_shape();
     let axis = geometry.channel_axis();
     weight / shape[axis + 1..].iter().product::<usize>() % shape[axis]
@@ -456,7 +460,7 @@ fn feature(feature: Feature, code: i32) -> f64 {
 }
 
 /// The exact operator on real values, padded taps being 0.
-pub fn real_outputs(geometry: &Geometry, activation: &[f64], weight: &[f64]) -> Vec<f64> {
+pub fn real_outputs(geometry: &LayerGeometry, activation: &[f64], weight: &[f64]) -> Vec<f64> {
     (0..geometry.outputs())
         .map(|output| {
             let mut sum = 0.0;

@@ -14,7 +14,7 @@ use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::multipliers::evoapprox;
 use burn_approx::nn::LinearConfig;
 use burn_approx::nn::conv::Conv2dConfig;
-use burn_approx::plan::PlanKind;
+use burn_approx::plan::Route;
 use peak_alloc::PeakAlloc;
 use rayon::ThreadPoolBuilder;
 use rstest::rstest;
@@ -73,7 +73,7 @@ fn check<L: Module, const D: usize>(
         calibrate(&layer, |layer| drop(forward(layer, input.clone()))).unwrap();
         let peaks = [(); 2].map(|()| peak(before, || forward(&layer, input.clone())));
         let plan = approx_layers(&layer)[0].plan().unwrap().unwrap();
-        assert_eq!(plan.kind(), PlanKind::Factored);
+        assert_eq!(plan.route(), Route::Factored);
         peaks
     });
     let relative = [first, later].map(|peak| peak as f64 / float as f64);

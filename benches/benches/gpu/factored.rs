@@ -26,17 +26,17 @@ pub(crate) fn run(session: &mut Session) {
 }
 
 fn product(session: &mut Session) {
-    let workload = session.size().product();
+    let geometry = session.size().product();
     let work = Work {
-        name: describe(&workload),
+        name: describe(&geometry),
         operation: Operation::Multiplications,
-        operations: Some(workload.products() as u64),
+        operations: Some(geometry.products() as u64),
     };
     if !session.selects(&work.name) {
         return;
     }
     for (case, goal) in CASES {
-        let layer = Layer::converted(&workload, &case.config(), session.device());
+        let layer = Layer::converted(&geometry, &case.config(), session.device());
         check_finite(&layer.run().into_data());
         let plan = layer.handle().plan().expect("the layer is converted");
         let name = match plan {

@@ -1,7 +1,7 @@
 //! Products looked up in a table of no structure, on uniformly random codes: the library's kernels beside a plain one.
 
 use approx_cpu::Conv2dShape;
-use burn_approx::plan::Workload;
+use burn_approx::plan::Geometry;
 use burn_approx_benches::random;
 use cubecl::client::Client;
 use cubecl::prelude::*;
@@ -66,18 +66,18 @@ pub(crate) fn run(session: &mut Session) {
             (0..1 << 16).map(|_| next() as i32 % 500_000).collect(),
         ),
     ];
-    for workload in session.size().lookups() {
+    for geometry in session.size().lookups() {
         let work = Work {
-            name: format!("table gather, {}", describe(&workload)),
+            name: format!("table gather, {}", describe(&geometry)),
             operation: Operation::Lookups,
-            operations: Some(workload.products() as u64),
+            operations: Some(geometry.products() as u64),
         };
         if !session.selects(&work.name) {
             continue;
         }
-        let codes = Codes::random(&workload, &mut next);
-        let unfolded = Unfolded::new(&workload, &codes);
-        let library = Library::new(session.client(), &workload, &codes);
+        let codes = Codes::random(&geometry, &mut next);
+        let unfolded = Unfolded::new(&geometry, &codes);
+        let library = Library::new(session.client(), &geometry, &codes);
         let mut measured_plain = false;
         for (name, entries) in &tables {
             let plain = PlainGather::new(
@@ -105,27 +105,27 @@ pub(crate) fn run(session: &mut Session) {
 }
 
 impl Codes {
-    fn random(workload: &Workload, next: &mut impl FnMut() -> u64) -> Self {
+    fn random(geometry: &Geometry, next: &mut impl FnMut() -> u64) -> Self {
         let mut codes = |count| (0..count).map(|_| i32::from(next() as i8)).collect();
         Self {
-            activation: codes(workload.inputs()),
-            weight: codes(workload.weights()),
+            activation: codes(geometry.inputs()),
+            weight: codes(geometry.weights()),
         }
     }
 }
 
 impl Library {
-    fn new(client: &Client, workload: &Workload, codes: &Codes) -> Self {
+    fn new(client: &Client, geometry: &Geometry, codes: &Codes) -> Self {
         let packed = |codes: &[i32]| {
             PackedCodes::from_codes(client, codes, BITS, true).expect("codes of 8 bits")
         };
-        let problem = match *workload {
-            Workload::Matmul(shape) => Problem::Matmul(MatmulProblem::single(
+        let problem = match *geometry {
+            Geometry::Matmul(shape) => Problem::Matmul(MatmulProblem::single(
                 shape.rows,
                 shape.inner,
                 shape.columns,
             )),
-            Workload::Conv2d(shape) => Problem::Conv2d(Conv2dProblem {
+            Geometry::Conv2d(shape) => Problem::Conv2d(Conv2dProblem {
                 batch: shape.batch,
                 in_channels: shape.in_channels,
                 out_channels: shape.out_channels,
@@ -143,7 +143,7 @@ impl Library {
             problem,
             activation: packed(&codes.activation),
             weight: packed(&codes.weight),
-            results: workload.outputs(),
+            results: geometry.outputs(),
         }
     }
 
@@ -169,16 +169,16 @@ impl Library {
 }
 
 impl Unfolded {
-    fn new(workload: &Workload, codes: &Codes) -> Self {
+    fn new(geometry: &Geometry, codes: &Codes) -> Self {
         let pattern = |code: &i32| u32::from(*code as u8);
-        match *workload {
-            Workload::Matmul(shape) => Self {
+        match *geometry {
+            Geometry::Matmul(shape) => Self {
                 shape: [shape.rows, shape.inner, shape.columns],
                 activation: codes.activation.iter().map(pattern).collect(),
                 weight: codes.weight.iter().map(pattern).collect(),
                 positions: 1,
             },
-            Workload::Conv2d(shape) => {
+            Geometry::Conv2d(shape) => {
                 let positions = shape.output().iter().product::<usize>();
                 let columns = shape.out_channels;
                 let inner = shape.inner();

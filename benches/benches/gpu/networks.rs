@@ -70,13 +70,13 @@ impl Images {
     ) {
         let model = self.prepared(case);
         check_finite(&self.logits(&model).into_data());
-        let workloads = approx_layers(&model)
+        let geometries = approx_layers(&model)
             .iter()
-            .filter_map(ApproxLayer::workload)
+            .filter_map(ApproxLayer::geometry)
             .collect::<Vec<_>>();
-        let products = workloads
+        let products = geometries
             .iter()
-            .map(|workload| workload.products() as u64)
+            .map(|geometry| geometry.products() as u64)
             .sum();
         let work = Work {
             name: name.to_string(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use approx_cpu::{Conv2dShape, MatmulShape, Padding2d};
 use approx_models::{Classifier, MobileNetV2Config, ResNetConfig};
 use burn::tensor::Device;
-use burn_approx::plan::Workload;
+use burn_approx::plan::Geometry;
 use clap::ValueEnum;
 
 const CLASSES: usize = 1000;
@@ -54,7 +54,7 @@ impl Size {
     }
 
     /// Products to look up.
-    pub(crate) fn lookups(self) -> [Workload; 3] {
+    pub(crate) fn lookups(self) -> [Geometry; 3] {
         match self {
             Self::Full => [
                 convolution(32, 64, 56),
@@ -70,12 +70,12 @@ impl Size {
     }
 
     /// A square product of matrices.
-    pub(crate) fn product(self) -> Workload {
+    pub(crate) fn product(self) -> Geometry {
         let side = match self {
             Self::Full => 4096,
             Self::Small => 128,
         };
-        Workload::Matmul(MatmulShape {
+        Geometry::Matmul(MatmulShape {
             rows: side,
             inner: side,
             columns: side,
@@ -107,8 +107,8 @@ impl Size {
 }
 
 /// A convolution with a kernel of 3 x 3 that keeps the image's size.
-fn convolution(batch: usize, channels: usize, side: usize) -> Workload {
-    Workload::Conv2d(Conv2dShape {
+fn convolution(batch: usize, channels: usize, side: usize) -> Geometry {
+    Geometry::Conv2d(Conv2dShape {
         batch,
         in_channels: channels,
         out_channels: channels,
@@ -122,12 +122,12 @@ fn convolution(batch: usize, channels: usize, side: usize) -> Workload {
 }
 
 /// The name of a layer's work.
-pub(crate) fn describe(workload: &Workload) -> String {
-    match workload {
-        Workload::Matmul(shape) => {
+pub(crate) fn describe(geometry: &Geometry) -> String {
+    match geometry {
+        Geometry::Matmul(shape) => {
             format!("matmul {}x{}x{}", shape.rows, shape.inner, shape.columns)
         }
-        Workload::Conv2d(shape) => {
+        Geometry::Conv2d(shape) => {
             let [height, width] = shape.input;
             format!(
                 "conv {}x{} {}->{}, {}x{height}x{width}",

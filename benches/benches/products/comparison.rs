@@ -9,7 +9,7 @@ use approx_multiplier::{FactorizationOptions, Multiplier, OperandFormat, evoappr
 use burn::tensor::Device;
 use burn_approx::Mode;
 use burn_approx::convert::ApproxConfig;
-use burn_approx::plan::{PlanChoice, Workload};
+use burn_approx::plan::{Geometry, PlanChoice};
 use burn_approx_benches::layer::Layer;
 use burn_approx_benches::measure_in_turn;
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions};
@@ -65,8 +65,8 @@ fn case<'a>(name: impl Into<String>, run: impl FnMut() + 'a) -> Case<'a> {
     }
 }
 
-fn layer<'a>(name: &str, workload: &Workload, config: ApproxConfig) -> Case<'a> {
-    let layer = Layer::converted(workload, &config, &Device::flex());
+fn layer<'a>(name: &str, geometry: &Geometry, config: ApproxConfig) -> Case<'a> {
+    let layer = Layer::converted(geometry, &config, &Device::flex());
     layer.run();
     let plan = layer
         .handle()
@@ -79,32 +79,32 @@ fn layer<'a>(name: &str, workload: &Workload, config: ApproxConfig) -> Case<'a> 
     }
 }
 
-pub(crate) fn run(work: &'static str, workload: &Workload) -> Vec<Line> {
-    let float = Layer::float(workload, &Device::flex());
+pub(crate) fn run(work: &'static str, geometry: &Geometry) -> Vec<Line> {
+    let float = Layer::float(geometry, &Device::flex());
     let mut cases = vec![case("float32, by Burn", move || drop(float.run()))];
     let bundled = |name, plan| ApproxConfig::bundled(name).with_plan(plan);
     for name in MULTIPLIERS {
-        cases.push(layer(name, workload, bundled(name, PlanChoice::Factored)));
+        cases.push(layer(name, geometry, bundled(name, PlanChoice::Factored)));
     }
     for name in MULTIPLIERS {
-        cases.push(layer(name, workload, bundled(name, PlanChoice::Gather)));
+        cases.push(layer(name, geometry, bundled(name, PlanChoice::Gather)));
     }
     let exact = ApproxConfig::bundled(RANK_ONE).with_mode(Mode::Quantized);
-    cases.push(layer("exact product", workload, exact));
+    cases.push(layer("exact product", geometry, exact));
     for name in WIDE_MULTIPLIERS {
         let bits = evoapprox::multiplier(name)
             .expect("a bundled multiplier")
             .activation()
             .bits();
-        let wide = layer(name, workload, bundled(name, PlanChoice::Factored));
+        let wide = layer(name, geometry, bundled(name, PlanChoice::Factored));
         cases.push(Case {
             name: format!("{}, {bits} bits", wide.name),
             rank: None,
             ..wide
         });
     }
-    cases.push(case("the integer kernel alone", integer_kernel(workload)));
-    if let Workload::Matmul(shape) = workload {
+    cases.push(case("the integer kernel alone", integer_kernel(geometry)));
+    if let Geometry::Matmul(shape) = geometry {
         let gemm = GemmExecutor::<u8, i8, i32>::new();
         // Without the instructions for it, sums of two products are cut off at 16 bits: then this is no exact product.
         let saturates = if gemm.may_saturate() {
@@ -131,11 +131,11 @@ pub(crate) fn run(work: &'static str, workload: &Workload) -> Vec<Line> {
             black_box(&output);
         }));
     }
-    report(work, workload, cases)
+    report(work, geometry, cases)
 }
 
 /// The exact product of random signed 8-bit codes, to accumulators.
-fn integer_kernel<'a>(workload: &Workload) -> impl FnMut() + 'a {
+fn integer_kernel<'a>(geometry: &Geometry) -> impl FnMut() + 'a {
     let format = OperandFormat::signed(8).expect("8 bits are possible");
     let exact = Multiplier::exact(format, format)
         .factorization(&FactorizationOptions::default())
@@ -161,8 +161,8 @@ fn integer_kernel<'a>(workload: &Workload) -> impl FnMut() + 'a {
             .collect()
     };
     let well_formed = "the case is well formed";
-    let mut run: Box<dyn FnMut()> = match *workload {
-        Workload::Matmul(shape) => {
+    let mut run: Box<dyn FnMut()> = match *geometry {
+        Geometry::Matmul(shape) => {
             let activations = codes(shape.rows * shape.inner);
             let weights = codes(shape.inner * shape.columns);
             let weights = product
@@ -174,7 +174,7 @@ fn integer_kernel<'a>(workload: &Workload) -> impl FnMut() + 'a {
                 black_box(sums.expect(well_formed));
             })
         }
-        Workload::Conv2d(shape) => {
+        Geometry::Conv2d(shape) => {
             let pixels = shape.input[0] * shape.input[1];
             let activations = codes(shape.batch * shape.in_channels * pixels);
             let weights = codes(shape.out_channels * shape.inner());
@@ -197,7 +197,7 @@ fn integer_kernel<'a>(workload: &Workload) -> impl FnMut() + 'a {
     move || run()
 }
 
-fn report(work: &'static str, workload: &Workload, cases: Vec<Case<'_>>) -> Vec<Line> {
+fn report(work: &'static str, geometry: &Geometry, cases: Vec<Case<'_>>) -> Vec<Line> {
     let (mut runs, mut described) = (Vec::new(), Vec::new());
     for Case { name, rank, run } in cases {
         runs.push(run);
@@ -217,9 +217,9 @@ fn report(work: &'static str, workload: &Workload, cases: Vec<Case<'_>>) -> Vec<
         let time_of_rank_one = timing.median / rank_one;
         let target = rank.map(|rank| match rank {
             1 => {
-                let least = match workload {
-                    Workload::Matmul(_) => MATMUL_TARGET,
-                    Workload::Conv2d(_) => CONVOLUTION_TARGET,
+                let least = match geometry {
+                    Geometry::Matmul(_) => MATMUL_TARGET,
+                    Geometry::Conv2d(_) => CONVOLUTION_TARGET,
                 };
                 Target {
                     says: format!("at least {least:.1} x float32"),
@@ -239,7 +239,7 @@ fn report(work: &'static str, workload: &Workload, cases: Vec<Case<'_>>) -> Vec<
             case,
             seconds: timing.median,
             fastest_seconds: timing.fastest,
-            giga_multiplications_per_second: workload.products() as f64 / timing.median / 1e9,
+            giga_multiplications_per_second: geometry.products() as f64 / timing.median / 1e9,
             speed_of_float32,
             time_of_rank_one,
             target,

@@ -9,7 +9,7 @@ mod plot;
 mod sweep;
 
 use approx_cpu::{Conv2dShape, MatmulShape, Padding2d};
-use burn_approx::plan::Workload;
+use burn_approx::plan::Geometry;
 use burn_approx_benches::Arguments;
 use serde::Serialize;
 
@@ -23,8 +23,8 @@ struct Report {
 }
 
 /// A convolution with a kernel of 3 x 3 that keeps the image's size.
-fn convolution(batch: usize, channels: usize, side: usize) -> Workload {
-    Workload::Conv2d(Conv2dShape {
+fn convolution(batch: usize, channels: usize, side: usize) -> Geometry {
+    Geometry::Conv2d(Conv2dShape {
         batch,
         in_channels: channels,
         out_channels: channels,
@@ -44,17 +44,17 @@ fn main() -> std::io::Result<()> {
         comparison: Vec::new(),
         sweep: None,
     };
-    let product = Workload::Matmul(MatmulShape {
+    let product = Geometry::Matmul(MatmulShape {
         rows: 1024,
         inner: 1024,
         columns: 1024,
     });
-    for (name, workload) in [
+    for (name, geometry) in [
         ("matmul 1024x1024x1024", product),
         ("conv 3x3 64->64, 8x32x32", convolution(8, 64, 32)),
     ] {
         if arguments.selects(name) {
-            report.comparison.extend(comparison::run(name, &workload));
+            report.comparison.extend(comparison::run(name, &geometry));
         }
     }
     let name = "every multiplier, conv 3x3 64->64, 1x56x56";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use approx_multiplier::{FactorizationOptions, Form, evoapprox};
 use burn::tensor::Device;
 use burn_approx::convert::ApproxConfig;
-use burn_approx::plan::{PlanChoice, Workload};
+use burn_approx::plan::{Geometry, PlanChoice};
 use burn_approx_benches::layer::Layer;
 use burn_approx_benches::measure_in_turn;
 use serde::Serialize;
@@ -54,10 +54,10 @@ struct Case {
     factored: Option<Layer>,
 }
 
-pub(crate) fn run(work: &'static str, workload: &Workload) -> Sweep {
+pub(crate) fn run(work: &'static str, geometry: &Geometry) -> Sweep {
     let names = evoapprox::names().filter(|name| name.starts_with("mul8"));
-    let cases: Vec<Case> = names.map(|name| Case::new(name, workload)).collect();
-    let float = Layer::float(workload, &Device::flex());
+    let cases: Vec<Case> = names.map(|name| Case::new(name, geometry)).collect();
+    let float = Layer::float(geometry, &Device::flex());
     let mut runs: Vec<Box<dyn FnMut() + '_>> = vec![Box::new(|| drop(float.run()))];
     for case in &cases {
         let layers = [
@@ -71,7 +71,7 @@ pub(crate) fn run(work: &'static str, workload: &Workload) -> Sweep {
     }
     let mut speeds = measure_in_turn(BUDGET, &mut runs)
         .into_iter()
-        .map(|timing| workload.products() as f64 / timing.fastest / 1e9);
+        .map(|timing| geometry.products() as f64 / timing.fastest / 1e9);
     let mut next = || speeds.next().expect("every layer was measured");
     let float32 = next();
     println!("{work}, 10^9 multiplications per second; float32: {float32:.1}");
@@ -89,7 +89,7 @@ pub(crate) fn run(work: &'static str, workload: &Workload) -> Sweep {
 }
 
 impl Case {
-    fn new(name: &'static str, workload: &Workload) -> Self {
+    fn new(name: &'static str, geometry: &Geometry) -> Self {
         let multiplier = evoapprox::multiplier(name).expect("a bundled multiplier");
         let rank = |form| {
             let options = FactorizationOptions {
@@ -105,7 +105,7 @@ impl Case {
         let products = products.into_iter().flatten().min();
         let by = |choice| {
             let config = ApproxConfig::bundled(name).with_plan(choice);
-            Layer::converted(workload, &config, &Device::flex())
+            Layer::converted(geometry, &config, &Device::flex())
         };
         Self {
             multiplier: name,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use approx_cpu::KernelError;
 use approx_multiplier::{MultiplierError, OperandFormat};
 
+use crate::codes::CodeRange;
 use crate::plan::PlanChoice;
-use crate::quantization::CodeRange;
 
 /// What can go wrong when a model is converted, calibrated, run, saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -330,6 +330,15 @@ pub enum ApproxError {
         /// Burn's words.
         source: burn::store::RecordError,
     },
+}
+
+/// A result, or a panic with the error's text at the place of the caller.
+#[track_caller]
+pub(crate) fn or_panic<T>(result: Result<T, ApproxError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// A layer that is the model itself has no path.

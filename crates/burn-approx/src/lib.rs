@@ -35,28 +35,45 @@
 //! # Ok::<(), burn_approx::ApproxError>(())
 //! ```
 //!
-//! The rooms: [`quantization`] (codes, observers, quantisers), [`ops`] (the operators and the trait that a backend
-//! implements), [`plan`] (how a layer's products are computed), `backends` (one file each), [`nn`] (drop-in layers),
-//! [`mod@convert`] (the pass, calibration, listing), `graph` (models whose source cannot change, by `convert::capture`), and saving.
+//! The rooms, from the ground up; each uses only those before it:
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | `codes` | ranges and grids of operand codes, the vocabulary of quantisation |
+//! | `geometry` | which activation meets which weight in which output, as a value; shapes are checked there |
+//! | [`quantization`] | quantisers: scales and zero points on a device |
+//! | `multiplier` | prepared multipliers, their factors on given codes, routes to their products |
+//! | [`plan`] | the planner, its cost model, planned products and what is kept of weights |
+//! | `backends` | the operator trait and one file or folder for each of Burn's backends |
+//! | [`ops`] | the operators over Burn's tensors |
+//! | `observation` | what is seen of operands, and the quantisers that follow |
+//! | [`nn`] | drop-in layers |
+//! | [`mod@convert`], `graph` | the conversion pass, calibration, listing; models whose source cannot change, by [`capture`] |
+//! | `storage` | saving and loading |
 
 mod backends;
+mod codes;
 pub mod convert;
 mod error;
+mod geometry;
 #[cfg(feature = "capture")]
 mod graph;
 mod multiplier;
 pub mod nn;
-#[cfg(feature = "gpu")]
-mod on_devices;
+mod observation;
 pub mod ops;
 pub mod plan;
 pub mod quantization;
-mod settings;
 mod storage;
 
 pub use approx_multiplier as multipliers;
-pub use convert::{ApproxConfig, approx_layers, calibrate, convert};
+pub use convert::{
+    ApproxConfig, ApproxLayer, ConversionReport, LayerRule, LayerTable, approx_layers, calibrate,
+    convert, trace,
+};
+#[cfg(feature = "capture")]
+pub use convert::{CaptureOptions, GraphModel, GraphTensors, capture};
 pub use error::ApproxError;
 pub use multiplier::PreparedMultiplier;
-pub use settings::{LayerSettings, Mode, Noise};
+pub use nn::{LayerSettings, Mode, Noise};
 pub use storage::{configuration, load, load_plain_record, plain_record, save};

@@ -313,7 +313,7 @@ fn a_configuration_without_plans_is_read() {
 #[test]
 fn a_wide_exact_multiplier_on_narrow_codes() {
     use burn_approx::multipliers::{Multiplier, OperandFormat};
-    use burn_approx::plan::{PlanChoice, PlanKind};
+    use burn_approx::plan::{PlanChoice, Route};
     use burn_approx::quantization::CodeRange;
     let device = crate::device();
     let wide = OperandFormat::signed(16).unwrap();
@@ -330,11 +330,11 @@ fn a_wide_exact_multiplier_on_narrow_codes() {
     let exact = crate::networks::values(layer.forward(input.clone()));
     let handle = &approx_layers(&layer)[0];
     for (plan, kind) in [
-        (PlanChoice::Gather, PlanKind::Gather),
-        (PlanChoice::Exact, PlanKind::Exact),
+        (PlanChoice::Gather, Route::Gather),
+        (PlanChoice::Exact, Route::Exact),
     ] {
         handle.set_plan(plan).unwrap();
-        assert_eq!(handle.plan().unwrap().unwrap().kind(), kind);
+        assert_eq!(handle.plan().unwrap().unwrap().route(), kind);
         assert_eq!(crate::networks::values(layer.forward(input.clone())), exact);
     }
 }

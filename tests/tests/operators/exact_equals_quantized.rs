@@ -7,7 +7,7 @@ use burn_approx::PreparedMultiplier;
 use burn_approx::plan::PlanChoice;
 use burn_approx_tests::layer::{Layer, Operand, bits};
 use burn_approx_tests::random::{Size, layers};
-use burn_approx_tests::reference::Geometry;
+use burn_approx_tests::reference::LayerGeometry;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -39,7 +39,7 @@ fn over_layers_of_every_kind() {
 fn zero_has_no_sign() {
     let int8 = OperandFormat::INT8;
     for inner in [1, 2, 8, 50] {
-        let geometry = Geometry::Linear {
+        let geometry = LayerGeometry::Linear {
             leading: vec![2],
             inputs: inner,
             outputs: 3,

@@ -5,7 +5,7 @@ use burn_approx::PreparedMultiplier;
 use burn_approx::quantization::CodeRange;
 use burn_approx_tests::golden::{Archive, Vector, to_layout};
 use burn_approx_tests::layer::{Layer, Operand, accumulators, relative_difference};
-use burn_approx_tests::reference::{Conv2d, Geometry};
+use burn_approx_tests::reference::{Conv2d, LayerGeometry};
 
 const INT8: OperandFormat = OperandFormat::INT8;
 
@@ -148,12 +148,12 @@ fn htp_layer(archive: &mut Archive, kind: &str, padding: usize) -> Layer {
     let x = archive.codes(&format!("{kind}_x"));
     let w = archive.codes(&format!("{kind}_w"));
     let geometry = match kind {
-        "lin" => Geometry::Linear {
+        "lin" => LayerGeometry::Linear {
             leading: vec![x.shape[0]],
             inputs: x.shape[1],
             outputs: w.shape[0],
         },
-        _ => Geometry::Conv2d(Conv2d {
+        _ => LayerGeometry::Conv2d(Conv2d {
             batch: x.shape[0],
             groups: x.shape[1] / w.shape[1],
             group_inputs: w.shape[1],

@@ -9,7 +9,7 @@ use burn_approx_tests::layer::{
     Layer, LayerGradients, Operand, float_tensor, relative_difference, values,
 };
 use burn_approx_tests::random::{Random, Size, layers};
-use burn_approx_tests::reference::{Geometry, real_outputs};
+use burn_approx_tests::reference::{LayerGeometry, real_outputs};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -136,13 +136,13 @@ fn float_gradients(layer: &Layer, gradient: &[f32], device: &Device) -> [Vec<f64
         ]
     }
     match &layer.geometry {
-        Geometry::Linear { leading, .. } => match leading.len() {
+        LayerGeometry::Linear { leading, .. } => match leading.len() {
             1 => run::<2, 2>(layer, gradient, device, |x, w| x.matmul(w)),
             2 => run::<3, 2>(layer, gradient, device, |x, w| x.matmul(w.unsqueeze())),
             _ => run::<4, 2>(layer, gradient, device, |x, w| x.matmul(w.unsqueeze())),
         },
-        Geometry::Matmul { .. } => run::<4, 4>(layer, gradient, device, |x, w| x.matmul(w)),
-        Geometry::Conv2d(conv) => run::<4, 4>(layer, gradient, device, |x, w| {
+        LayerGeometry::Matmul { .. } => run::<4, 4>(layer, gradient, device, |x, w| x.matmul(w)),
+        LayerGeometry::Conv2d(conv) => run::<4, 4>(layer, gradient, device, |x, w| {
             burn::tensor::module::conv2d(x, w, None, conv.options())
         }),
     }

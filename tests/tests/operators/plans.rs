@@ -3,12 +3,12 @@
 
 use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
 use burn::tensor::Device;
-use burn_approx::plan::{Engine, Exactness, PlanChoice, PlanKind};
+use burn_approx::plan::{Exactness, PlanChoice, Route};
 use burn_approx::quantization::CodeRange;
 use burn_approx::{ApproxError, PreparedMultiplier};
 use burn_approx_tests::layer::{Layer, Operand, bits};
 use burn_approx_tests::random::{Random, Size, formats, layers_of, wide_formats};
-use burn_approx_tests::reference::{self, Geometry};
+use burn_approx_tests::reference::{self, LayerGeometry};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use rstest::rstest;
@@ -200,7 +200,7 @@ fn wide_extremes(#[values(-32768, 32767)] activation: i32, #[values(-32767, 3276
         let codes = vec![code; shape.iter().product()];
         Operand::from_codes(&codes, shape, 1.0, 0, format)
     };
-    let geometry = Geometry::Linear {
+    let geometry = LayerGeometry::Linear {
         leading: vec![2],
         inputs: 3000,
         outputs: 5,
@@ -218,7 +218,7 @@ fn wide_extremes(#[values(-32768, 32767)] activation: i32, #[values(-32767, 3276
 
 /// A small layer of 8-bit signed codes.
 fn small_layer() -> Layer {
-    let geometry = Geometry::Linear {
+    let geometry = LayerGeometry::Linear {
         leading: vec![4],
         inputs: 9,
         outputs: 3,
@@ -276,7 +276,7 @@ fn sums_that_might_not_fit_in_64_bits_are_refused() {
     let wide = OperandFormat::signed(16).unwrap();
     let huge = Multiplier::from_fn_factored("huge", wide, wide, |a, b| (a * b) << 28).unwrap();
     let mut layer = small_layer();
-    layer.geometry = Geometry::Linear {
+    layer.geometry = LayerGeometry::Linear {
         leading: vec![1],
         inputs: 4000,
         outputs: 1,
@@ -304,10 +304,7 @@ fn plans_explain_themselves() {
         layer.plan(&prepared, &crate::device()).unwrap()
     };
     let plan = explain("mul8s_1L2J", PlanChoice::Factored);
-    assert_eq!(
-        (plan.kind(), plan.engine()),
-        (PlanKind::Factored, Engine::Integer)
-    );
+    assert_eq!(plan.route(), Route::Factored);
     assert_eq!((plan.products(), plan.is_exact()), (Some(1), true));
     for part in [
         "factored",
@@ -343,8 +340,8 @@ fn plans_explain_themselves() {
     let model = PreparedMultiplier::htp(evoapprox::htp("mul8s_1KVA").unwrap());
     let plan = small_layer().plan(&model, &crate::device()).unwrap();
     assert_eq!(
-        (plan.kind(), plan.exactness()),
-        (PlanKind::Htp, Exactness::Model)
+        (plan.route(), plan.exactness()),
+        (Route::Htp, Exactness::Model)
     );
     assert!(plan.explain().contains("model's"), "{}", plan.explain());
 }

@@ -6,7 +6,7 @@ use burn_approx::plan::PlanChoice;
 use burn_approx::{ApproxError, PreparedMultiplier};
 use burn_approx_tests::layer::{Layer, Operand, accumulators, bits};
 use burn_approx_tests::random::{Random, Size, layers};
-use burn_approx_tests::reference::{self, Conv2d, Geometry};
+use burn_approx_tests::reference::{self, Conv2d, LayerGeometry};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use rstest::rstest;
@@ -127,7 +127,7 @@ proptest! {
 }
 
 /// A layer whose operands are given by their codes, in 8 signed bits.
-fn layer_of_codes(geometry: Geometry, activation: i32, weight: i32) -> Layer {
+fn layer_of_codes(geometry: LayerGeometry, activation: i32, weight: i32) -> Layer {
     let operand = |shape: Vec<usize>, code| {
         let codes = vec![code; shape.iter().product()];
         Operand::from_codes(&codes, shape, 1.0, 0, OperandFormat::INT8)
@@ -139,16 +139,16 @@ fn layer_of_codes(geometry: Geometry, activation: i32, weight: i32) -> Layer {
     }
 }
 
-fn deep_linear(inputs: usize) -> Geometry {
-    Geometry::Linear {
+fn deep_linear(inputs: usize) -> LayerGeometry {
+    LayerGeometry::Linear {
         leading: vec![3],
         inputs,
         outputs: 19,
     }
 }
 
-fn padded_conv2d(group_inputs: usize) -> Geometry {
-    Geometry::Conv2d(Conv2d {
+fn padded_conv2d(group_inputs: usize) -> LayerGeometry {
+    LayerGeometry::Conv2d(Conv2d {
         batch: 2,
         groups: 2,
         group_inputs,
@@ -165,7 +165,7 @@ fn padded_conv2d(group_inputs: usize) -> Geometry {
 fn all_extreme_codes(
     #[values(-128, -127, 127)] activation: i32,
     #[values(-128, -127, 127)] weight: i32,
-    #[values(deep_linear(5000), padded_conv2d(150))] geometry: Geometry,
+    #[values(deep_linear(5000), padded_conv2d(150))] geometry: LayerGeometry,
 ) {
     let layer = layer_of_codes(geometry, activation, weight);
     let int8 = OperandFormat::INT8;
@@ -186,7 +186,7 @@ fn all_extreme_codes(
 #[rstest]
 fn accumulators_are_64_bits_wide_where_they_must_be(
     #[values(i32::MAX, i32::MIN, 1 << 30, -(1 << 20), 65_536, 65_535)] product: i32,
-    #[values(deep_linear(2), deep_linear(2047), padded_conv2d(230))] geometry: Geometry,
+    #[values(deep_linear(2), deep_linear(2047), padded_conv2d(230))] geometry: LayerGeometry,
 ) {
     let int8 = OperandFormat::INT8;
     let multiplier =
@@ -206,7 +206,7 @@ fn accumulators_are_64_bits_wide_where_they_must_be(
 fn a_product_of_zeros_that_is_not_zero(
     #[values(-7, 1, 1000)] product: i32,
     #[values(deep_linear(1), deep_linear(17), padded_conv2d(1), padded_conv2d(5))]
-    geometry: Geometry,
+    geometry: LayerGeometry,
 ) {
     let int8 = OperandFormat::INT8;
     let multiplier = Multiplier::from_fn("m(0, 0)", int8, int8, move |a, b| {
@@ -233,7 +233,7 @@ fn every_entry_of_an_asymmetric_table() {
     let int8 = OperandFormat::INT8;
     let multiplier = Random::new(7).multiplier(int8, int8, -1_000_000, 1_000_000);
     let codes: Vec<i32> = int8.codes().collect();
-    let geometry = Geometry::Linear {
+    let geometry = LayerGeometry::Linear {
         leading: vec![256],
         inputs: 1,
         outputs: 256,
@@ -253,11 +253,11 @@ fn every_entry_of_an_asymmetric_table() {
 #[test]
 fn an_empty_batch() {
     let int8 = OperandFormat::INT8;
-    let Geometry::Conv2d(conv) = padded_conv2d(2) else {
+    let LayerGeometry::Conv2d(conv) = padded_conv2d(2) else {
         unreachable!("it is a convolution")
     };
-    let conv = Geometry::Conv2d(Conv2d { batch: 0, ..conv });
-    let linear = Geometry::Linear {
+    let conv = LayerGeometry::Conv2d(Conv2d { batch: 0, ..conv });
+    let linear = LayerGeometry::Linear {
         leading: vec![0],
         inputs: 4,
         outputs: 3,

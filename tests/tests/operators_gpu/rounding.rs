@@ -7,10 +7,10 @@ use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
 use burn_approx::PreparedMultiplier;
 use burn_approx::ops::{ApproxOps, CodeGrid, ProductOperation};
-use burn_approx::plan::{Engine, PlanChoice, Target};
+use burn_approx::plan::{PlanChoice, Route, Target};
 use burn_approx::quantization::CodeRange;
 use burn_approx_tests::layer::{Layer, Operand, bits, values};
-use burn_approx_tests::reference::{Conv2d, Geometry};
+use burn_approx_tests::reference::{Conv2d, LayerGeometry};
 use rstest::rstest;
 
 use crate::device;
@@ -43,19 +43,18 @@ fn outputs(
     let device = device();
     let operation = ProductOperation::new(
         PreparedMultiplier::new(multiplier.clone()).with_plan(plan),
-        grid(&layer.activation),
-        grid(&layer.weight),
-        layer.geometry.workload(),
+        [grid(&layer.activation), grid(&layer.weight)],
+        layer.geometry.planned(),
         target,
     )
     .unwrap();
-    assert_eq!(operation.plan().engine(), Engine::Float32);
+    assert!(operation.plan().route().is_float32_product());
     let exact = operation.plan().is_exact();
     let quantizers = [&layer.activation, &layer.weight]
         .map(|operand| operand.quantizer(&device).parameters().into_dispatch());
     let [activation_quantizer, weight_quantizer] = quantizers;
     let found = match &layer.geometry {
-        Geometry::Conv2d(conv) => {
+        LayerGeometry::Conv2d(conv) => {
             let options = ConvOptions::new(conv.stride, [1, 1], conv.dilation, conv.groups);
             values(Tensor::<4>::from_dispatch(
                 <Dispatch as ApproxOps>::approx_conv2d(
@@ -81,16 +80,16 @@ fn outputs(
     (found, exact)
 }
 
-fn linear(inputs: usize) -> Geometry {
-    Geometry::Linear {
+fn linear(inputs: usize) -> LayerGeometry {
+    LayerGeometry::Linear {
         leading: vec![5],
         inputs,
         outputs: 6,
     }
 }
 
-fn conv2d(groups: usize) -> Geometry {
-    Geometry::Conv2d(Conv2d {
+fn conv2d(groups: usize) -> LayerGeometry {
+    LayerGeometry::Conv2d(Conv2d {
         batch: 2,
         groups,
         group_inputs: 3,
@@ -106,7 +105,7 @@ fn conv2d(groups: usize) -> Geometry {
 /// Both operands in turn have the wide codes; zero points at either end and in between.
 #[rstest]
 fn factors_around_two_to_the_eleventh(
-    #[values(linear(1), linear(27), conv2d(1), conv2d(2))] geometry: Geometry,
+    #[values(linear(1), linear(27), conv2d(1), conv2d(2))] geometry: LayerGeometry,
     #[values(0, 2047, 4095)] zero: i32,
     #[values(false, true)] wide_weight: bool,
     #[values(false, true)] tensor_float32: bool,
@@ -158,7 +157,7 @@ fn sums_beyond_float32() {
     let int8 = OperandFormat::INT8;
     let symmetric = CodeRange::new(-127, 127).unwrap();
     let exact = Multiplier::exact(int8, int8);
-    let layer_of = |geometry: Geometry| {
+    let layer_of = |geometry: LayerGeometry| {
         let mut layer = Layer {
             activation: operand(geometry.activation_shape(), &[127], 0, int8),
             weight: operand(
@@ -173,7 +172,7 @@ fn sums_beyond_float32() {
         layer.weight.range = symmetric;
         layer
     };
-    let deep_conv2d = Geometry::Conv2d(Conv2d {
+    let deep_conv2d = LayerGeometry::Conv2d(Conv2d {
         batch: 1,
         groups: 1,
         group_inputs: 301,
@@ -208,8 +207,8 @@ fn sums_beyond_float32() {
         .plan(&PreparedMultiplier::new(exact), &device())
         .unwrap();
     assert_eq!(
-        planned.engine(),
-        Engine::Integer,
+        planned.route(),
+        Route::Exact,
         "the planner gives up no exactness"
     );
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::device::DeviceKind;
 use crate::error::CliError;
 use crate::files::{Array, Values, read_array, write_array};
-use crate::layer::{Geometry, Layer, Operand, Wanted, operators, reference};
+use crate::layer::{Layer, Operand, Sizes, Wanted, operators, reference};
 use crate::output::Output;
 use crate::progress;
 use crate::spec::{self, FileOptions};
@@ -340,7 +340,7 @@ impl Common {
                 weight.shape, input.shape
             )));
         }
-        let geometry = Geometry {
+        let sizes = Sizes {
             linear: false,
             batch,
             groups,
@@ -352,13 +352,13 @@ impl Common {
             padding,
             dilation,
         };
-        let [out_height, out_width] = geometry.output().ok_or_else(|| {
+        let [out_height, out_width] = sizes.output().ok_or_else(|| {
             CliError::Usage(format!(
                 "the kernel, {kernel_height} x {kernel_width} at dilation {dilation:?}, is empty or larger than the padded input"
             ))
         })?;
         let shape = vec![batch, out_channels, out_height, out_width];
-        self.layer([input, weight], geometry, shape, output)
+        self.layer([input, weight], sizes, shape, output)
     }
 
     fn linear(&self, output: Output) -> Result<Layer, CliError> {
@@ -382,7 +382,7 @@ impl Common {
                 ),
             ));
         };
-        let geometry = Geometry {
+        let sizes = Sizes {
             linear: true,
             batch: leading.iter().product(),
             groups: 1,
@@ -395,7 +395,7 @@ impl Common {
             dilation: [1, 1],
         };
         let shape = leading.iter().copied().chain([outputs]).collect();
-        self.layer([input, weight], geometry, shape, output)
+        self.layer([input, weight], sizes, shape, output)
     }
 
     fn four(&self, path: &Path, array: &Array) -> Result<[usize; 4], CliError> {
@@ -410,7 +410,7 @@ impl Common {
     fn layer(
         &self,
         [input, weight]: [Array; 2],
-        geometry: Geometry,
+        sizes: Sizes,
         output_shape: Vec<usize>,
         output: Output,
     ) -> Result<Layer, CliError> {
@@ -418,7 +418,7 @@ impl Common {
             .iter()
             .try_fold(1usize, |count, size| count.checked_mul(*size));
         let [outputs, products] =
-            [outputs, geometry.products()].map(|count| count.unwrap_or(usize::MAX));
+            [outputs, sizes.products()].map(|count| count.unwrap_or(usize::MAX));
         if products == 0 {
             return Err(CliError::Usage(format!(
                 "the layer is empty: input {:?}, weight {:?}",
@@ -431,7 +431,7 @@ impl Common {
             )));
         }
         let multiplier = spec::resolve(&self.multiplier, &self.file, output)?;
-        let channels = geometry.outputs();
+        let channels = sizes.outputs();
         let bias = match &self.bias {
             Some(path) => {
                 let bias = read_array(path)?;
@@ -461,7 +461,7 @@ impl Common {
         )?;
         Ok(Layer {
             multiplier,
-            geometry,
+            sizes,
             input,
             weight,
             bias,

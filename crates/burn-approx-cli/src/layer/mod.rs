@@ -13,7 +13,7 @@ pub struct Layer {
     /// Multiplies the codes.
     pub multiplier: Multiplier,
     /// What is multiplied with what.
-    pub geometry: Geometry,
+    pub sizes: Sizes,
     /// The activation, with one scale.
     pub input: Operand,
     /// The weight.
@@ -43,7 +43,7 @@ pub struct Operand {
 }
 
 /// The sizes of a convolution. A linear layer is one with a kernel of one tap, on images of one pixel.
-pub struct Geometry {
+pub struct Sizes {
     /// Whether it was given as a linear layer.
     pub linear: bool,
     /// Images.
@@ -89,7 +89,7 @@ pub struct Computed {
     pub plan: String,
 }
 
-impl Geometry {
+impl Sizes {
     /// Height and width of the output; `None` if the kernel does not fit the padded input.
     pub fn output(&self) -> Option<[usize; 2]> {
         let size = |axis: usize| -> Option<usize> {

@@ -3,12 +3,12 @@
 use approx_cpu::{Conv2dShape, MatmulShape, Padding2d};
 use burn::prelude::*;
 use burn::tensor::ops::ConvOptions;
-use burn_approx::ops::{self, CodeGrid, ProductOperation};
-use burn_approx::plan::{PlanChoice, Target, Workload};
+use burn_approx::ops::{self, CodeGrid};
+use burn_approx::plan::{Geometry, PlanChoice, ProductOperation, Target};
 use burn_approx::quantization::{CodeRange, Quantizer};
 use burn_approx::{ApproxError, PreparedMultiplier};
 
-use super::{Computed, Geometry, Layer, Operand, Wanted};
+use super::{Computed, Layer, Operand, Sizes, Wanted};
 use crate::commands::layer::Plan;
 use crate::error::CliError;
 
@@ -53,7 +53,7 @@ fn explanation(
     multiplier: &PreparedMultiplier,
     device: &Device,
 ) -> Result<String, ApproxError> {
-    let weight_axis = if layer.geometry.linear { 1 } else { 0 };
+    let weight_axis = if layer.sizes.linear { 1 } else { 0 };
     let grid = |operand: &Operand, axis: usize| CodeGrid {
         low: operand.format.min_code(),
         high: operand.format.max_code(),
@@ -62,24 +62,23 @@ fn explanation(
     };
     let operation = ProductOperation::new(
         multiplier.clone(),
-        grid(&layer.input, 0),
-        grid(&layer.weight, weight_axis),
-        layer.geometry.workload(),
+        [grid(&layer.input, 0), grid(&layer.weight, weight_axis)],
+        layer.sizes.geometry(),
         Target::of(device)?,
     )?;
     Ok(operation.plan().explain())
 }
 
-impl Geometry {
-    fn workload(&self) -> Workload {
+impl Sizes {
+    fn geometry(&self) -> Geometry {
         let [height, width] = self.padding;
         match self.linear {
-            true => Workload::Matmul(MatmulShape {
+            true => Geometry::Matmul(MatmulShape {
                 rows: self.batch,
                 inner: self.group_inputs,
                 columns: self.group_outputs,
             }),
-            false => Workload::Conv2d(Conv2dShape {
+            false => Geometry::Conv2d(Conv2dShape {
                 batch: self.batch,
                 in_channels: self.groups * self.group_inputs,
                 out_channels: self.outputs(),
@@ -106,18 +105,18 @@ impl Geometry {
 impl Layer {
     /// The shapes of activation and weight, those of a linear layer as of one on images of one pixel.
     fn shapes(&self) -> [[usize; 4]; 2] {
-        let Geometry {
+        let Sizes {
             batch,
             groups,
             group_inputs,
             input: [height, width],
             kernel: [kernel_height, kernel_width],
             ..
-        } = self.geometry;
+        } = self.sizes;
         [
             [batch, groups * group_inputs, height, width],
             [
-                self.geometry.outputs(),
+                self.sizes.outputs(),
                 group_inputs,
                 kernel_height,
                 kernel_width,
@@ -161,7 +160,7 @@ fn accumulators(
     device: &Device,
 ) -> Result<Vec<i64>, CliError> {
     let [input, weight] = layer.codes(device);
-    let data = match layer.geometry.linear {
+    let data = match layer.sizes.linear {
         true => {
             let [input_shape, weight_shape] = layer.matrices();
             let (input, weight) = (input.reshape(input_shape), weight.reshape(weight_shape));
@@ -169,7 +168,7 @@ fn accumulators(
         }
         false => {
             let padding = layer.input.zero_points[0];
-            ops::conv2d_accumulators(input, weight, padding, multiplier, layer.geometry.options())?
+            ops::conv2d_accumulators(input, weight, padding, multiplier, layer.sizes.options())?
                 .into_data()
         }
     };
@@ -189,10 +188,10 @@ fn outputs(
         .bias
         .as_ref()
         .map(|bias| Tensor::<1>::from_data(TensorData::from(&bias[..]), device));
-    let weight_axis = if layer.geometry.linear { 1 } else { 0 };
+    let weight_axis = if layer.sizes.linear { 1 } else { 0 };
     let input_quantizer = quantizer(&layer.input, 0, device)?;
     let weight_quantizer = quantizer(&layer.weight, weight_axis, device)?;
-    Ok(match layer.geometry.linear {
+    Ok(match layer.sizes.linear {
         true => {
             let [input_shape, weight_shape] = layer.matrices();
             let (input, weight) = (
@@ -217,7 +216,7 @@ fn outputs(
             &input_quantizer,
             &weight_quantizer,
             multiplier,
-            layer.geometry.options(),
+            layer.sizes.options(),
         )?,
     })
 }

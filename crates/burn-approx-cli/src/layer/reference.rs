@@ -2,7 +2,7 @@
 
 use approx_multiplier::Definition;
 
-use super::{Computed, Geometry, Layer, Wanted};
+use super::{Computed, Layer, Sizes, Wanted};
 use crate::error::CliError;
 
 /// Computes a layer.
@@ -43,7 +43,7 @@ struct Tap {
     weight: usize,
 }
 
-impl Geometry {
+impl Sizes {
     /// Every tap of the layer, output by output.
     fn taps(&self) -> impl Iterator<Item = Tap> + '_ {
         let [out_height, out_width] = self.output().unwrap_or_default();
@@ -109,8 +109,8 @@ impl Layer {
 
     /// The output channel of an output.
     fn channel(&self, output: usize) -> usize {
-        let [height, width] = self.geometry.output().unwrap_or([1, 1]);
-        output / (height * width) % self.geometry.outputs()
+        let [height, width] = self.sizes.output().unwrap_or([1, 1]);
+        output / (height * width) % self.sizes.outputs()
     }
 }
 
@@ -123,7 +123,7 @@ fn too_large(layer: &Layer) -> CliError {
 
 fn accumulators(layer: &Layer) -> Result<Vec<i64>, CliError> {
     let mut sums = vec![0i64; layer.output_count()];
-    for tap in layer.geometry.taps() {
+    for tap in layer.sizes.taps() {
         let (a, b) = (layer.activation_code(&tap), layer.weight.codes[tap.weight]);
         let sum = layer
             .multiplier
@@ -138,7 +138,7 @@ fn accumulators(layer: &Layer) -> Result<Vec<i64>, CliError> {
 fn corrections(layer: &Layer) -> Vec<i64> {
     let mut sums = vec![0i64; layer.output_count()];
     let zero_x = i64::from(layer.input.zero_points[0]);
-    for tap in layer.geometry.taps() {
+    for tap in layer.sizes.taps() {
         let zero_w = i64::from(layer.weight.zero_points[layer.weight.channel(tap.weight)]);
         let (a, b) = (
             i64::from(layer.activation_code(&tap)),
@@ -177,7 +177,7 @@ fn outputs(layer: &Layer, accumulators: &[i64]) -> Result<Vec<f32>, CliError> {
 
 fn model_outputs(layer: &Layer) -> Vec<f32> {
     let mut sums = vec![0f64; layer.output_count()];
-    for tap in layer.geometry.taps() {
+    for tap in layer.sizes.taps() {
         let (a, b) = (layer.activation_code(&tap), layer.weight.codes[tap.weight]);
         sums[tap.output] += layer.multiplier.evaluate(a, b);
     }
@@ -196,7 +196,7 @@ fn gradients(layer: &Layer, gradient: &[f32]) -> [Vec<f32>; 2] {
         vec![0f64; input.codes.len()],
         vec![0f64; weight.codes.len()],
     ];
-    for tap in layer.geometry.taps() {
+    for tap in layer.sizes.taps() {
         let Some(index) = tap.input else { continue };
         let arriving = f64::from(gradient[tap.output]);
         sums[0][index] += arriving * f64::from(weight.quantized(tap.weight));

@@ -1,36 +1,37 @@
-//! The operators on each of Burn's backends, one file or folder per backend, and what the library has to know of the backend that
-//! a tensor lies on.
+//! The operators on each of Burn's backends: the trait that they implement (`extension`), one file or folder per backend, what they
+//! have in common (`float`: float products and their gradients; `terms`: sums of products of one-operand functions), and what the
+//! library has to know of the backend that a tensor lies on.
 
 #[cfg(feature = "autodiff")]
 mod autodiff;
-#[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
-mod batched;
 #[cfg(feature = "gpu")]
 mod cubecl;
+#[cfg_attr(
+    feature = "ndarray",
+    allow(
+        deprecated,
+        reason = "burn-ndarray is deprecated and stays behind a feature"
+    )
+)]
+mod extension;
 #[cfg(feature = "flex")]
 mod flex;
+mod float;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
-
-use std::any::Any;
-use std::sync::Arc;
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
+mod terms;
 
 use burn::tensor::Tensor;
 
-use crate::ops::{KeptWeight, ProductOperation};
+pub use extension::ApproxOps;
 
 /// What the operators' callers have checked before: a failure here is a backend used directly with bad operands.
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
 fn checked<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// What was kept of an operation's weight, or is made of it now.
-fn kept<T: Any + Send + Sync>(operation: &ProductOperation, make: impl FnOnce() -> T) -> Arc<T> {
-    let route = (operation.plan.kind(), operation.plan.engine());
-    KeptWeight::get(operation.kept.as_ref(), &operation.multiplier, route, make)
 }
 
 /// Whether two tensors are the same storage seen in the same way.

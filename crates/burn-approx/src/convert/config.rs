@@ -5,12 +5,11 @@ use approx_multiplier::{Multiplier, MultiplierSource};
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
+use crate::codes::QuantizationScheme;
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
-use crate::nn::LayerKind;
+use crate::nn::{LayerKind, LayerSettings, Mode, Noise};
 use crate::plan::PlanChoice;
-use crate::quantization::QuantizationScheme;
-use crate::settings::{LayerSettings, Mode, Noise};
 
 /// What to do with the layers of a model.
 ///
@@ -317,7 +316,7 @@ impl ApproxConfig {
                 settings.quantization = quantization.clone();
             }
             // What is meant for weights does not fit what is another tensor in every pass.
-            if *kind == LayerKind::Matmul && own_quantization.is_none() {
+            if !kind.has_weight() && own_quantization.is_none() {
                 settings.quantization = settings.quantization.for_two_activations();
             }
             resolved.push(Some(settings));

@@ -8,15 +8,13 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::walk::{Found, Walk};
+use crate::codes::{CodeGrid, Granularity, Observation, QuantizationScheme};
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
-use crate::nn::{Converted, LayerKind, LayerShape, LayerState};
-use crate::ops::CodeGrid;
-use crate::plan::{self, ExecutionPlan, PlanChoice, Sums, Target, Workload};
-use crate::quantization::{
-    Granularity, Observation, OperandState, QuantizationScheme, Quantizer, Symmetry,
-};
-use crate::settings::{LayerSettings, Mode, Noise};
+use crate::nn::{Converted, LayerKind, LayerSettings, LayerShape, LayerState, Mode, Noise};
+use crate::observation::OperandState;
+use crate::plan::{ExecutionPlan, Geometry, PlanChoice};
+use crate::quantization::Quantizer;
 
 /// A handle to one drop-in layer of a model: what is set through it, the layer does.
 ///
@@ -90,9 +88,9 @@ impl ApproxLayer {
         self.state.multiplications()
     }
 
-    /// The shape of the last forward pass's product, `None` before a forward pass.
-    pub fn workload(&self) -> Option<Workload> {
-        self.state.workload()
+    /// The geometry of the last forward pass's product, `None` before a forward pass.
+    pub fn geometry(&self) -> Option<Geometry> {
+        self.state.last_pass().map(|pass| pass.geometry)
     }
 
     /// How the layer's products were computed for the last input's shape, or would be in mode APPROXIMATE; `None` before a
@@ -101,25 +99,16 @@ impl ApproxLayer {
     /// # Errors
     /// [`ApproxError::NotConverted`].
     pub fn plan(&self) -> Result<Option<ExecutionPlan>, ApproxError> {
-        let Some(settings) = self.settings() else {
+        let mut guard = self.state.lock();
+        let Some(converted) = guard.as_mut() else {
             return Err(self.not_converted());
         };
-        let (Some(workload), Some(device)) = (self.state.workload(), self.state.device()) else {
+        let Some(pass) = self.state.last_pass() else {
             return Ok(None);
         };
-        let scheme = &settings.quantization;
-        let product = match settings.mode {
-            Mode::Quantized | Mode::Noise => PreparedMultiplier::exact(scheme.codes())?,
-            Mode::Approximate | Mode::Baseline => settings.product(),
-        };
-        let grids = [&scheme.activation, &scheme.weight].map(|operand| CodeGrid {
-            low: operand.codes.low(),
-            high: operand.codes.high(),
-            symmetric: operand.symmetry == Symmetry::Symmetric,
-            channel_axis: None,
-        });
-        plan::plan(&product, grids, &workload, Target::of(&device)?, Sums::Real)
-            .map(|planned| Some(planned.plan))
+        let approximate = matches!(converted.settings.mode, Mode::Approximate | Mode::Baseline);
+        let operation = converted.operation(pass.geometry, &pass.device, approximate)?;
+        Ok(Some(operation.plan().clone()))
     }
 
     /// Sets the plan by which mode APPROXIMATE computes.

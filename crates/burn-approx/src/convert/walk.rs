@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::{Flag, Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::nn::{LayerState, with_handle};
+use crate::nn::{LayerKind, LayerState, with_handle};
 
 /// A drop-in layer as the walk met it.
 pub(crate) struct Found {
@@ -46,11 +46,9 @@ struct Visitor {
     device: Option<Device>,
 }
 
-const CONVERTIBLE: [&str; 2] = ["Struct:Linear", "Struct:Conv2d"];
-
 impl ModuleVisitor for Visitor {
     fn enter_module(&mut self, name: &str, container: &str) {
-        self.at_weight = name == "weight" && CONVERTIBLE.contains(&container);
+        self.at_weight = name == "weight" && LayerKind::is_container_of_any(container);
         self.path.push(name.to_string());
     }
 

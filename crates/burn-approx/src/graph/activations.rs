@@ -17,14 +17,15 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Int, Tensor};
 
 use super::batch::{Extents, Sizes};
-use super::capture::{Recording, slot};
+use super::capture::Recording;
 use super::layers::{Product, operand, with_rank};
 use super::parameters::GraphLayer;
 use super::program::{Frame, Kernel};
+use super::slots::slot;
 use super::sources::{Source, Sources};
 use crate::error::ApproxError;
-use crate::nn::{Approximation, LayerKind, LayerShape};
-use crate::ops;
+use crate::geometry::matmul;
+use crate::nn::{Approximation, LayerKind, LayerShape, Operands};
 
 /// Where activations come from.
 pub(super) struct Origins {
@@ -134,11 +135,7 @@ impl<'a> ActivationProducts<'a> {
             module: self.module.clone(),
             name: Some("matmul"),
             ordinal: 0,
-            approximation: Approximation::new(LayerShape {
-                kind: LayerKind::Matmul,
-                weight: weight.to_vec(),
-                groups: 1,
-            }),
+            approximation: Approximation::new(LayerShape::matmul(LayerKind::Matmul, weight)),
         };
         let matrix = |tensor: &TensorIr| {
             let rank = tensor.shape.len();
@@ -182,21 +179,21 @@ fn multiply<const D: usize>(
     left: Tensor<D>,
     right: Tensor<D>,
 ) -> Result<Tensor<D>, ApproxError> {
-    let workload = ops::matmul_workload(&left.dims(), &right.dims());
-    match approximation.begin(&left, &right, workload)? {
+    let geometry = matmul::matmul(&left.dims(), &right.dims())?;
+    let operands = Operands {
+        operator: "matmul",
+        activation: &left,
+        parameter: &right,
+        weight: &right,
+        bias: None,
+    };
+    Ok(match approximation.begin(operands, geometry)? {
         None => {
             let [left, right] = [left, right].map(Tensor::into_dispatch);
-            Ok(Tensor::from_dispatch(Dispatch::float_matmul(left, right)))
+            Tensor::from_dispatch(Dispatch::float_matmul(left, right))
         }
-        Some(simulation) => ops::matmul(
-            left,
-            right,
-            &simulation.activation,
-            &simulation.weight,
-            &simulation.multiplier,
-        )
-        .map(|output| simulation.finish(output)),
-    }
+        Some(simulation) => simulation.product(left, right, None),
+    })
 }
 
 /// The operands of an attention operation in one run.

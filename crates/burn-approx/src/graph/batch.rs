@@ -9,8 +9,9 @@ use std::ops::RangeInclusive;
 use burn::backend::ir::{BaseOperationIr, IrVisitorMut, OperationIr, TensorIr};
 use burn::tensor::{Shape, Slice};
 
-use super::capture::{Recording, slot};
+use super::capture::Recording;
 use super::name;
+use super::slots::slot;
 use crate::error::ApproxError;
 
 /// A size that grows by the same amount with every row of the batch.

@@ -5,15 +5,16 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::backend::capture::{CaptureBackend, CapturedGraph};
-use burn::backend::ir::{IrVisitorMut, OperationIr, TensorId, TensorIr, TensorStatus};
+use burn::backend::ir::{OperationIr, TensorId, TensorIr};
 use burn::backend::{BackendTensor, DispatchKindConversion, DispatchTensor};
 use burn::module::Module;
 use burn::tensor::{Device, DeviceConfig, Shape, TensorData};
 
+use super::slots::{Slots, slot};
 use super::tensors::GraphTensors;
 use super::{name, parameters};
 use crate::error::ApproxError;
@@ -168,7 +169,7 @@ impl Capture {
         for id in &boundary.parameters {
             slots.add(*id);
         }
-        let first_input = slots.next;
+        let first_input = slots.count();
         let mut inputs = Vec::new();
         for id in &boundary.inputs {
             let id = id.ok_or_else(|| elsewhere("an input"))?;
@@ -177,19 +178,19 @@ impl Capture {
             let slot = TensorId::new(slots.add(Some(id)) as u64);
             inputs.push(TensorIr::uninit(slot, shape, dtype));
         }
-        let first_other = slots.next;
+        let first_other = slots.count();
         for operation in &mut operations {
             operation.visit_mut(&mut slots);
         }
         let outputs = (boundary.outputs.iter())
             .map(|id| {
-                let slot = id.and_then(|id| slots.known.get(&id).copied());
+                let slot = id.and_then(|id| slots.of(id));
                 slot.ok_or_else(|| elsewhere("an output"))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let others = slots.known.iter().filter(|(_, slot)| **slot >= first_other);
+        let others = slots.iter().filter(|(_, slot)| *slot >= first_other);
         let constants = others
-            .filter_map(|(id, slot)| Some((*slot, values.remove(id)?)))
+            .filter_map(|(id, slot)| Some((slot, values.remove(&id)?)))
             .collect();
         let recording = Recording {
             batch,
@@ -198,7 +199,7 @@ impl Capture {
             first_input,
             inputs,
             outputs,
-            slots: slots.next,
+            slots: slots.count(),
         };
         recording.check()?;
         Ok(recording)
@@ -233,40 +234,5 @@ impl Recording {
             }
         }
         Ok(())
-    }
-}
-
-/// The slot of a numbered tensor.
-pub(super) fn slot(tensor: &TensorIr) -> usize {
-    tensor.id.value() as usize
-}
-
-/// Gives tensors their slots.
-#[derive(Default)]
-struct Slots {
-    known: HashMap<TensorId, usize>,
-    next: usize,
-}
-
-impl Slots {
-    fn add(&mut self, id: Option<TensorId>) -> usize {
-        let slot = self.next;
-        self.next += 1;
-        if let Some(id) = id {
-            self.known.insert(id, slot);
-        }
-        slot
-    }
-}
-
-impl IrVisitorMut for Slots {
-    fn visit_tensor_mut(&mut self, tensor: &mut TensorIr) {
-        let slot = match self.known.get(&tensor.id) {
-            Some(slot) => *slot,
-            None => self.add(Some(tensor.id)),
-        };
-        tensor.id = TensorId::new(slot as u64);
-        // Which use is the last is for the program to find out.
-        tensor.status = TensorStatus::ReadOnly;
     }
 }

@@ -10,7 +10,8 @@ use burn::backend::ir::{
 };
 use burn::tensor::Shape;
 
-use super::capture::{Recording, slot};
+use super::capture::Recording;
+use super::slots::slot;
 
 /// Folds every batch normalisation by running statistics that follows a convolution at once.
 pub(super) fn fold_batch_norm(recording: &mut Recording) {

@@ -9,12 +9,13 @@ use burn::backend::{DispatchTensor, TensorMetadata};
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
 
-use super::capture::slot;
 use super::parameters::GraphLayer;
 use super::program::{Frame, Kernel};
+use super::slots::slot;
 use super::sources::{Source, Sources};
 use crate::error::ApproxError;
-use crate::nn::{Approximation, LayerKind, LayerShape, conv, linear};
+use crate::nn::conv::{conv1d, conv2d, conv3d};
+use crate::nn::{Approximation, LayerKind, LayerShape, linear};
 
 /// An operation that is a layer.
 pub(super) struct Product<'a> {
@@ -33,7 +34,9 @@ enum Form {
     Linear,
     /// A product with a matrix that has further axes of size 1 before its own two.
     Matmul,
+    Conv1d(ConvOptions<1>),
     Conv2d(ConvOptions<2>),
+    Conv3d(ConvOptions<3>),
 }
 
 /// What makes two products the same layer.
@@ -51,8 +54,16 @@ impl<'a> Product<'a> {
             OperationIr::Module(ModuleOperationIr::Linear(op)) => {
                 (&op.x, &op.weight, op.bias.as_ref(), &op.out, Form::Linear)
             }
+            OperationIr::Module(ModuleOperationIr::Conv1d(op)) => {
+                let form = Form::Conv1d(op.options.clone().into());
+                (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
+            }
             OperationIr::Module(ModuleOperationIr::Conv2d(op)) => {
                 let form = Form::Conv2d(op.options.clone().into());
+                (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
+            }
+            OperationIr::Module(ModuleOperationIr::Conv3d(op)) => {
+                let form = Form::Conv3d(op.options.clone().into());
                 (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
             }
             OperationIr::Float(_, FloatOperationIr::Matmul(op)) => {
@@ -67,7 +78,7 @@ impl<'a> Product<'a> {
         let fits = match form {
             // The rank that a layer's input may have, beside the convolution's own.
             Form::Linear => (2..=6).contains(&input.shape.len()),
-            Form::Conv2d(_) => true,
+            Form::Conv1d(_) | Form::Conv2d(_) | Form::Conv3d(_) => true,
             Form::Matmul => {
                 let rank = weight.shape.len();
                 let single = weight.shape[..rank - 2].iter().all(|size| *size == 1);
@@ -87,18 +98,22 @@ impl<'a> Product<'a> {
     }
 
     fn shape(&self) -> LayerShape {
-        let weight = self.weight.shape.to_vec();
+        let weight = &self.weight.shape;
         match &self.form {
-            Form::Conv2d(options) => LayerShape {
-                kind: LayerKind::Conv2d,
-                weight,
-                groups: options.groups,
-            },
-            Form::Linear | Form::Matmul => LayerShape {
-                kind: LayerKind::Linear,
-                weight: weight[weight.len() - 2..].to_vec(),
-                groups: 1,
-            },
+            Form::Conv1d(options) => {
+                LayerShape::convolution(LayerKind::Conv1d, weight, options.groups)
+            }
+            Form::Conv2d(options) => {
+                LayerShape::convolution(LayerKind::Conv2d, weight, options.groups)
+            }
+            Form::Conv3d(options) => {
+                LayerShape::convolution(LayerKind::Conv3d, weight, options.groups)
+            }
+            Form::Linear | Form::Matmul => {
+                let rank = weight.len();
+                let matrix = [weight[rank - 2], weight[rank - 1]];
+                LayerShape::matmul(LayerKind::Linear, matrix)
+            }
         }
     }
 
@@ -140,7 +155,15 @@ impl<'a> Product<'a> {
             };
             let approximation = &frame.layers[layer].approximation;
             let output = match &form {
-                Form::Conv2d(options) => operands.conv2d(approximation, options.clone())?,
+                Form::Conv1d(options) => {
+                    operands.convolution(approximation, options.clone(), conv1d::apply)?
+                }
+                Form::Conv2d(options) => {
+                    operands.convolution(approximation, options.clone(), conv2d::apply)?
+                }
+                Form::Conv3d(options) => {
+                    operands.convolution(approximation, options.clone(), conv3d::apply)?
+                }
                 Form::Linear => operands.linear(approximation)?,
                 Form::Matmul => operands.matmul(approximation)?,
             };
@@ -185,13 +208,20 @@ macro_rules! with_rank {
 pub(super) use with_rank;
 
 impl Operands {
-    fn conv2d(
+    fn convolution<const D: usize, Options>(
         self,
         approximation: &Approximation,
-        options: ConvOptions<2>,
+        options: Options,
+        apply: impl Fn(
+            &Approximation,
+            Tensor<D>,
+            Tensor<D>,
+            Option<Tensor<1>>,
+            Options,
+        ) -> Result<Tensor<D>, ApproxError>,
     ) -> Result<DispatchTensor, ApproxError> {
         let [input, weight] = [self.input, self.weight].map(Tensor::from_dispatch);
-        let output = conv::apply(approximation, input, weight, self.bias, options)?;
+        let output = apply(approximation, input, weight, self.bias, options)?;
         Ok(output.into_dispatch())
     }
 

@@ -9,10 +9,11 @@ use burn::tensor::{Device, DeviceSettings, TensorData};
 
 use super::activations::{ActivationProducts, Origins};
 use super::batch::{self, Sizes};
-use super::capture::{Recording, slot};
+use super::capture::Recording;
 use super::layers::{Identity, Product};
 use super::parameters::GraphLayer;
 use super::program::{Frame, Kernel, Program, Step};
+use super::slots::slot;
 use super::sources::Sources;
 use super::{name, operations};
 use crate::error::ApproxError;
@@ -33,7 +34,9 @@ pub(super) fn lower(
 ) -> Result<Lowered, ApproxError> {
     let (inputs, sizes) = batch::compare(recordings, parameters)?;
     let recording = &recordings[0];
-    let sources = Sources::new(recording, &sizes);
+    let is_layer =
+        |operation: &OperationIr, sources: &Sources| Product::of(operation, sources).is_some();
+    let sources = Sources::new(recording, &sizes, is_layer);
     let origins =
         of_activations.then(|| Origins::new(recording, (&inputs, &sizes), &sources, parameters));
     let mut operations = recording.operations.clone();

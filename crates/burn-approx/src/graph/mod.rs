@@ -22,6 +22,7 @@ mod operations;
 mod parameters;
 mod program;
 mod restore;
+mod slots;
 mod sources;
 mod tensors;
 

@@ -14,7 +14,7 @@ use super::lower::Lowered;
 use super::parameters::{self, GraphLayer};
 use super::program::{Frame, Program};
 use super::tensors::GraphTensors;
-use crate::error::ApproxError;
+use crate::error::{ApproxError, or_panic};
 use crate::nn::Approximation;
 
 /// A model whose forward pass was captured: the parameters of a model `M`, and layers that can be converted.
@@ -49,9 +49,9 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
     ///
     /// # Panics
     /// With the text of the error that [`try_forward`](Self::try_forward) returns.
+    #[track_caller]
     pub fn forward(&self, inputs: I) -> O {
-        self.try_forward(inputs)
-            .unwrap_or_else(|error| panic!("{error}"))
+        or_panic(self.try_forward(inputs))
     }
 
     /// The forward pass.

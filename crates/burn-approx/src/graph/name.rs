@@ -2,7 +2,7 @@
 
 use burn::backend::ir::OperationIr;
 
-use super::capture::slot;
+use super::slots::slot;
 
 /// The name of an operation, such as `Module Conv2d` or `NumericFloat Add`.
 pub(super) fn of(operation: &OperationIr) -> String {

@@ -8,8 +8,8 @@ use burn::backend::{DispatchDevice, DispatchTensor};
 use burn::tensor::{DType, Device, DeviceSettings};
 
 use super::batch::Extents;
-use super::capture::slot;
 use super::parameters::GraphLayer;
+use super::slots::slot;
 use crate::error::ApproxError;
 
 /// What one step does to the slots.

@@ -3,8 +3,8 @@
 use burn::backend::ir::{BaseOperationIr, OperationIr, TensorIr};
 
 use super::batch::Sizes;
-use super::capture::{Recording, slot};
-use super::layers::Product;
+use super::capture::Recording;
+use super::slots::slot;
 
 /// What the values of a tensor depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,12 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn new(recording: &Recording, sizes: &[Sizes]) -> Self {
+    /// What the tensors of a recording depend on, where `is_layer` tells the operations that are layers.
+    pub(super) fn new(
+        recording: &Recording,
+        sizes: &[Sizes],
+        is_layer: impl Fn(&OperationIr, &Self) -> bool,
+    ) -> Self {
         let mut sources = Self {
             sources: vec![Source::Constants; recording.slots],
             origins: (0..recording.slots).collect(),
@@ -36,7 +41,10 @@ impl Sources {
             sources.sources[slot(input)] = Source::Inputs;
         }
         for (operation, sizes) in recording.operations.iter().zip(sizes) {
-            let source = sources.result(operation, sizes);
+            let source = match is_layer(operation, &sources) {
+                true => Source::Inputs,
+                false => sources.result(operation, sizes),
+            };
             for output in operation.outputs() {
                 sources.sources[slot(output)] = source;
             }
@@ -50,7 +58,7 @@ impl Sources {
     /// What the outputs of an operation depend on.
     fn result(&self, operation: &OperationIr, sizes: &Sizes) -> Source {
         // What follows the batch is made anew for every input.
-        if !sizes.is_fixed() || Product::of(operation, self).is_some() {
+        if !sizes.is_fixed() {
             return Source::Inputs;
         }
         let inputs = operation.inputs().map(|input| self.of(input));

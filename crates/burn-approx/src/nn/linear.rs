@@ -5,9 +5,9 @@ use burn::module::{Content, DisplaySettings, Initializer, Module, ModuleDisplay,
 use burn::nn::LinearLayout;
 use burn::prelude::*;
 
-use super::approximation::{Approximation, LayerKind, LayerShape};
-use crate::error::ApproxError;
-use crate::ops;
+use super::layer::{Approximation, LayerKind, LayerShape, Operands};
+use crate::error::{ApproxError, or_panic};
+use crate::geometry;
 
 /// Configuration of a [`Linear`] layer, as [`burn::nn::LinearConfig`].
 ///
@@ -61,11 +61,7 @@ pub struct Linear {
 
 impl From<burn::nn::Linear> for Linear {
     fn from(burn::nn::Linear { weight, bias }: burn::nn::Linear) -> Self {
-        let shape = LayerShape {
-            kind: LayerKind::Linear,
-            weight: weight.lazy_shape().to_vec(),
-            groups: 1,
-        };
+        let shape = LayerShape::matmul(LayerKind::Linear, weight.lazy_shape().dims());
         Self {
             weight,
             bias,
@@ -85,9 +81,9 @@ impl Linear {
     ///
     /// # Panics
     /// With the text of the error that [`try_forward`](Self::try_forward) returns.
+    #[track_caller]
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.try_forward(input)
-            .unwrap_or_else(|error| panic!("{error}"))
+        or_panic(self.try_forward(input))
     }
 
     /// Applies the layer to `[.., d_input]`, giving `[.., d_output]`.
@@ -109,20 +105,18 @@ pub(crate) fn apply<const D: usize>(
     bias: Option<Tensor<1>>,
     float: impl FnOnce(Tensor<D>, Tensor<2>, Option<Tensor<1>>) -> Tensor<D>,
 ) -> Result<Tensor<D>, ApproxError> {
-    ops::check_linear(&input.dims(), weight.dims()[0])?;
-    let workload = ops::linear_workload(&input.dims(), weight.dims());
-    match approximation.begin(&input, &weight, workload)? {
-        None => Ok(float(input, weight, bias)),
-        Some(simulation) => ops::linear_keeping(
-            input,
-            weight,
-            bias,
-            simulation.quantizers(),
-            &simulation.multiplier,
-            simulation.kept.clone(),
-        )
-        .map(|output| simulation.finish(output)),
-    }
+    let geometry = geometry::matmul::linear(&input.dims(), weight.dims())?;
+    let operands = Operands {
+        operator: "linear",
+        activation: &input,
+        parameter: &weight,
+        weight: &weight,
+        bias: bias.as_ref(),
+    };
+    Ok(match approximation.begin(operands, geometry)? {
+        None => float(input, weight, bias),
+        Some(simulation) => simulation.linear(input, weight, bias),
+    })
 }
 
 impl ModuleDisplay for Linear {

@@ -11,12 +11,14 @@
 //! `Reparameterization` on the weight, was rejected: a second one on the same parameter is silently undone, and mapping
 //! the parameter drops it.
 
-mod approximation;
 pub mod conv;
+mod layer;
 pub(crate) mod linear;
+mod settings;
 
-pub use approximation::{Approximation, LayerKind, LayerShape};
-pub(crate) use approximation::{Converted, LayerState, with_handle};
 pub use burn::nn::LinearLayout;
-pub use conv::{Conv2d, Conv2dConfig};
+pub use conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Conv3d, Conv3dConfig};
+pub use layer::{Approximation, LayerKind, LayerShape};
+pub(crate) use layer::{Converted, LayerState, Operands, with_handle};
 pub use linear::{Linear, LinearConfig};
+pub use settings::{LayerSettings, Mode, Noise};

@@ -1,28 +1,19 @@
-//! The operators: the trait that backends implement, and thin functions over Burn's tensors.
+//! The operators over Burn's tensors: thin functions that check their arguments and hand them to the backend.
 
-#[cfg_attr(
-    feature = "ndarray",
-    allow(
-        deprecated,
-        reason = "burn-ndarray is deprecated and stays behind a feature"
-    )
-)]
-mod backend;
-mod functions;
-pub(crate) mod generic;
-mod kept;
-#[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
-pub(crate) mod shapes;
+mod accumulators;
+mod arguments;
+mod element_wise;
+mod observe;
+mod precision;
+mod products;
 
-pub use backend::{ApproxOps, CodeGrid, ProductOperation};
-#[cfg(feature = "capture")]
-pub(crate) use functions::matmul_workload;
-pub(crate) use functions::{
-    Quantizers, check_conv2d_config, check_linear, conv2d_keeping, conv2d_shape, fake_quantize,
-    linear_keeping, linear_workload, observe_histogram, observe_ranges, operand_codes,
-};
-pub use functions::{
-    check_device, conv2d, conv2d_accumulators, linear, matmul, matmul_accumulators,
-};
-pub(crate) use generic::FLOAT32_EXACT;
-pub(crate) use kept::KeptWeight;
+pub use accumulators::{conv2d_accumulators, matmul_accumulators};
+pub(crate) use arguments::Quantizers;
+pub use arguments::check_device;
+pub(crate) use observe::{observe_histogram, observe_ranges};
+pub use products::{conv2d, linear, matmul};
+pub(crate) use products::{linear_product, product, with_channel_bias};
+
+pub use crate::backends::ApproxOps;
+pub use crate::codes::CodeGrid;
+pub use crate::plan::ProductOperation;

@@ -1,9 +1,11 @@
 //! How exact products of integer factors are in float32, which holds integers up to 2^24.
 
-use super::bounds::{TWO_TO_31, corrected_sum};
-use super::factors::largest;
-use super::{Exactness, Factors, Target, Workload};
-use crate::ops::{CodeGrid, FLOAT32_EXACT};
+use super::bounds::{FLOAT32_EXACT, TWO_TO_31, corrected_sum};
+use super::execution::Exactness;
+use super::target::Target;
+use crate::codes::CodeGrid;
+use crate::geometry::Geometry;
+use crate::multiplier::{Factors, largest};
 
 /// The most partial sums that a sum is cut into to keep each exact: each is a pass over the result.
 const MOST_PARTS: usize = 16;
@@ -25,17 +27,17 @@ fn rounds_to_tf32(target: Target) -> bool {
 pub(super) fn exactness(
     factors: &Factors,
     grids: [CodeGrid; 2],
-    workload: &Workload,
+    geometry: &Geometry,
     target: Target,
 ) -> Exactness {
     match target {
-        Target::Host => on_host(factors, grids, workload),
-        Target::Gpu { .. } => match exact_depth(factors, grids, workload, target) {
+        Target::Host => on_host(factors, grids, geometry),
+        Target::Gpu { .. } => match exact_depth(factors, grids, geometry, target) {
             Some(_) => Exactness::Integer,
             None => {
-                let product = workload.inner() as f64 * largest_term(factors, grids, target);
-                let corrected = corrected_sum(factors.largest_product(), grids, workload);
-                rounded(factors, workload, product + corrected)
+                let product = geometry.inner() as f64 * largest_term(factors, grids, target);
+                let corrected = corrected_sum(factors.largest_product(), grids, geometry);
+                rounded(factors, geometry, product + corrected)
             }
         },
     }
@@ -45,14 +47,14 @@ pub(super) fn exactness(
 /// input channels and the parts added as integers; `None` where that does not make all of a sum exact.
 ///
 /// Constants per output channel are added as integers too, made from float32 sums of the weight's factors.
-pub(crate) fn exact_depth(
+pub(super) fn exact_depth(
     factors: &Factors,
     grids: [CodeGrid; 2],
-    workload: &Workload,
+    geometry: &Geometry,
     target: Target,
 ) -> Option<usize> {
-    let inner = workload.inner();
-    let corrected = corrected_sum(factors.largest_product(), grids, workload);
+    let inner = geometry.inner();
+    let corrected = corrected_sum(factors.largest_product(), grids, geometry);
     let weights = factors.terms.iter().zip(&factors.extremes);
     let largest_weight = weights
         .map(|(term, [_, weight])| term.scale.unsigned_abs() as f64 * largest(*weight))
@@ -79,14 +81,11 @@ pub(crate) fn exact_depth(
         return Some(inner.max(1));
     }
     // Whole input channels, of one group.
-    let taps = match workload {
-        Workload::Matmul(_) => 1,
-        Workload::Conv2d(shape) if shape.groups == 1 => shape.kernel.iter().product(),
-        Workload::Conv2d(_) => return None,
-    };
+    geometry.joining_axes(4)?;
+    let taps = geometry.taps();
     let channels = depth as usize / taps;
     let parts = (inner / taps).div_ceil(channels.max(1));
-    let fits = ((parts * workload.outputs()) as f64) < TWO_TO_31;
+    let fits = ((parts * geometry.outputs()) as f64) < TWO_TO_31;
     (channels > 0 && parts <= MOST_PARTS && fits).then_some(channels * taps)
 }
 
@@ -118,11 +117,11 @@ pub(super) fn rows(factors: &Factors, target: Target) -> usize {
 pub(super) fn parts(
     factors: &Factors,
     grids: [CodeGrid; 2],
-    workload: &Workload,
+    geometry: &Geometry,
     target: Target,
 ) -> usize {
-    exact_depth(factors, grids, workload, target)
-        .map_or(1, |depth| workload.inner().div_ceil(depth))
+    exact_depth(factors, grids, geometry, target)
+        .map_or(1, |depth| geometry.inner().div_ceil(depth))
 }
 
 fn ends(grid: CodeGrid) -> (i64, i64) {
@@ -157,9 +156,9 @@ fn largest_term(factors: &Factors, [activation, weight]: [CodeGrid; 2], target: 
 }
 
 /// What float32 makes of sums beyond 2^24.
-fn rounded(factors: &Factors, workload: &Workload, bound: f64) -> Exactness {
+fn rounded(factors: &Factors, geometry: &Geometry, bound: f64) -> Exactness {
     // Every product and sum, and what the factors and their constants go through before and after.
-    let roundings = (2 * workload.inner() * factors.terms.len().max(1) + 16) as f64;
+    let roundings = (2 * geometry.inner() * factors.terms.len().max(1) + 16) as f64;
     Exactness::Float32 {
         error_bound: roundings * bound / FLOAT32_EXACT,
     }
@@ -172,7 +171,7 @@ fn rounded(factors: &Factors, workload: &Workload, bound: f64) -> Exactness {
 fn on_host(
     factors: &Factors,
     [activation, weight]: [CodeGrid; 2],
-    workload: &Workload,
+    geometry: &Geometry,
 ) -> Exactness {
     let mut sum = 0.0;
     for (term, [values, weights]) in factors.terms.iter().zip(&factors.extremes) {
@@ -188,19 +187,19 @@ fn on_host(
     if !weight.symmetric {
         sum += f64::from(activation.high - activation.low) * largest(ends(weight));
     }
-    let bound = workload.inner() as f64 * sum;
+    let bound = geometry.inner() as f64 * sum;
     if bound < FLOAT32_EXACT {
         Exactness::Integer
     } else {
-        rounded(factors, workload, bound)
+        rounded(factors, geometry, bound)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::factors::RankLimit;
-    use crate::quantization::CodeRange;
+    use crate::codes::CodeRange;
+    use crate::multiplier::RankLimit;
     use approx_multiplier::{Multiplier, OperandFormat};
 
     #[test]

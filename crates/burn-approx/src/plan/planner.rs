@@ -5,22 +5,20 @@ use std::sync::Arc;
 use approx_multiplier::Definition;
 
 use super::bounds::{TWO_TO_31, corrected_sum, factors_fit_in_32_bits};
-use super::float32;
-use super::{
-    Engine, Exactness, ExecutionPlan, FactorSummary, Factors, PlanChoice, PlanKind, Reason, Target,
-    Workload,
-};
+use super::execution::{Exactness, ExecutionPlan, FactorSummary, Reason};
+use super::target::Target;
+use super::{cost, float32};
+use crate::codes::{CodeGrid, CodeRange};
 use crate::error::ApproxError;
-use crate::multiplier::PreparedMultiplier;
-use crate::ops::CodeGrid;
-use crate::quantization::CodeRange;
+use crate::geometry::Geometry;
+use crate::multiplier::{Factors, PlanChoice, PreparedMultiplier, Route};
 
 /// The codes of activation and weight.
 type Codes = [CodeRange; 2];
 
 /// What can compute a multiplier on given codes.
 struct Routes {
-    routes: Vec<(PlanKind, Engine)>,
+    routes: Vec<Route>,
     factors: Option<Arc<Factors>>,
     /// Why there are no factors, if there are none, or why else a route is missing.
     note: String,
@@ -31,24 +29,24 @@ impl Routes {
         let mut routes = Vec::new();
         if matches!(multiplier.definition(), Definition::Htp(_)) {
             return Self {
-                routes: vec![(PlanKind::Htp, Engine::Float32)],
+                routes: vec![Route::Htp],
                 factors: None,
                 note: "an HTP model has no integer products".into(),
             };
         }
-        let kind = match multiplier.definition() {
-            Definition::Exact => PlanKind::Exact,
-            _ => PlanKind::Factored,
+        let products = match multiplier.definition() {
+            Definition::Exact => [Route::Exact, Route::ExactFloat32],
+            _ => [Route::Factored, Route::FactoredFloat32],
         };
         let (factors, note) = match multiplier.factors(codes) {
             Ok(factors) => (Some(factors), String::new()),
             Err(problem) => (None, problem),
         };
         if factors.is_some() {
-            routes.extend([(kind, Engine::Integer), (kind, Engine::Float32)]);
+            routes.extend(products);
         }
         if multiplier.can_look_up() {
-            routes.push((PlanKind::Gather, Engine::Lookup));
+            routes.push(Route::Gather);
         }
         Self {
             routes,
@@ -61,53 +59,41 @@ impl Routes {
     fn keep_what_a_gpu_computes(
         &mut self,
         grids: [CodeGrid; 2],
-        workload: &Workload,
+        geometry: &Geometry,
         target: Target,
     ) {
         let Some(factors) = &self.factors else {
             return;
         };
-        let sum = corrected_sum(factors.largest_product(), grids, workload);
+        let sum = corrected_sum(factors.largest_product(), grids, geometry);
         if sum >= TWO_TO_31 && !factors_fit_in_32_bits(factors) {
-            self.routes.retain(|(_, engine)| *engine != Engine::Integer);
+            self.routes
+                .retain(|route| !matches!(route, Route::Exact | Route::Factored));
             self.note =
                 "its factors have more than 32 bits, which GPUs do not multiply exactly".into();
         }
         let rows = float32::rows(factors, target) as f64;
-        if rows * workload.inputs().max(workload.weights()) as f64 >= TWO_TO_31 {
-            self.routes.retain(|(_, engine)| *engine != Engine::Float32);
+        if rows * geometry.inputs().max(geometry.weights()) as f64 >= TWO_TO_31 {
+            self.routes.retain(|route| !route.is_float32_product());
             self.note = "its factors of an operand would be more than 2^31 elements".into();
         }
     }
 
-    /// The choices that can be forced.
-    fn choices(&self) -> Vec<String> {
-        PlanChoice::ALL
-            .into_iter()
-            .filter(|choice| {
-                choice
-                    .route()
-                    .is_some_and(|route| self.routes.contains(&route))
-            })
-            .map(|choice| choice.to_string())
-            .collect()
+    /// The names of the routes that can be forced.
+    fn names(&self) -> Vec<String> {
+        let possible = Route::ALL
+            .iter()
+            .filter(|route| self.routes.contains(route));
+        possible.map(Route::to_string).collect()
     }
 
     /// The routes that are left by the user's choice.
-    fn chosen(
-        &self,
-        multiplier: &PreparedMultiplier,
-    ) -> Result<Vec<(PlanKind, Engine)>, ApproxError> {
+    fn chosen(&self, multiplier: &PreparedMultiplier) -> Result<Vec<Route>, ApproxError> {
         let choice = multiplier.plan();
-        let chosen: Vec<_> = match choice.route() {
-            None => self.routes.clone(),
-            Some(route) => self
-                .routes
-                .iter()
-                .copied()
-                .filter(|own| *own == route)
-                .collect(),
-        };
+        let mut chosen = self.routes.clone();
+        if let Some(route) = choice.route() {
+            chosen.retain(|own| *own == route);
+        }
         if !chosen.is_empty() {
             return Ok(chosen);
         }
@@ -125,7 +111,7 @@ impl Routes {
             plan: choice,
             multiplier: multiplier.multiplier().name().to_string(),
             problem,
-            possible: self.choices(),
+            possible: self.names(),
         })
     }
 }
@@ -146,13 +132,13 @@ pub(crate) struct Planned {
     pub(crate) factors: Option<Arc<Factors>>,
 }
 
-/// What a product's sums are wanted as.
+/// What is wanted of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sums {
-    /// Real values: any engine serves.
-    Real,
+pub(crate) enum Results {
+    /// Real values: any route serves.
+    RealValues,
     /// The integers themselves.
-    Integer,
+    Accumulators,
 }
 
 /// The plan for a multiplier on the codes of two grids and a given shape.
@@ -163,21 +149,19 @@ pub(crate) enum Sums {
 pub(crate) fn plan(
     multiplier: &PreparedMultiplier,
     grids: [CodeGrid; 2],
-    workload: &Workload,
+    geometry: &Geometry,
     target: Target,
-    sums: Sums,
+    results: Results,
 ) -> Result<Planned, ApproxError> {
     let codes = [grids[0].codes()?, grids[1].codes()?];
     let multiplier = multiplier.on_codes(codes)?;
     let mut routes = Routes::of(&multiplier, codes);
-    if sums == Sums::Integer {
-        routes
-            .routes
-            .retain(|(_, engine)| *engine != Engine::Float32);
+    if results == Results::Accumulators {
+        routes.routes.retain(|route| route.sums_integers());
         routes.note = "accumulators are integers, which float32 sums need not be".into();
     }
     if target != Target::Host {
-        routes.keep_what_a_gpu_computes(grids, workload, target);
+        routes.keep_what_a_gpu_computes(grids, geometry, target);
     }
     let chosen = routes.chosen(&multiplier)?;
     let terms = match (multiplier.definition(), &routes.factors) {
@@ -185,20 +169,27 @@ pub(crate) fn plan(
         (_, Some(factors)) => factors.terms.len(),
         _ => 1,
     };
-    let seconds = |engine: Engine| {
-        let factors = routes.factors.as_deref();
-        let narrow_table = multiplier.has_narrow_table();
-        target.seconds(engine, factors, terms, narrow_table, grids, workload)
+    let seconds = |route: Route| {
+        let product = cost::Product {
+            factors: routes.factors.as_deref(),
+            terms,
+            narrow_table: multiplier.has_narrow_table(),
+            grids,
+            geometry,
+        };
+        cost::seconds(target, route, &product)
     };
-    let exactness = |engine: Engine| match (engine, &routes.factors) {
-        (Engine::Float32, Some(factors)) => float32::exactness(factors, grids, workload, target),
-        (Engine::Float32, None) => Exactness::Model,
+    let exactness = |route: Route| match (route, &routes.factors) {
+        (Route::Htp, _) => Exactness::Model,
+        (route, Some(factors)) if route.is_float32_product() => {
+            float32::exactness(factors, grids, geometry, target)
+        }
         _ => Exactness::Integer,
     };
     // Of its own accord the planner gives up no exactness.
     let mut candidates: Vec<_> = chosen
         .iter()
-        .map(|(kind, engine)| ((*kind, *engine), seconds(*engine), exactness(*engine)))
+        .map(|route| (*route, seconds(*route), exactness(*route)))
         .collect();
     if candidates
         .iter()
@@ -207,7 +198,7 @@ pub(crate) fn plan(
         candidates.retain(|(.., exactness)| *exactness == Exactness::Integer);
     }
     candidates.sort_by(|left, right| left.1.total_cmp(&right.1));
-    let ((kind, engine), seconds, exactness) = candidates[0];
+    let (route, seconds, exactness) = candidates[0];
     let reason = match candidates.get(1) {
         _ if multiplier.plan().route().is_some() => Reason::Forced,
         Some((next, next_seconds, _)) => Reason::Cheapest {
@@ -219,34 +210,37 @@ pub(crate) fn plan(
     let exact = PreparedMultiplier::exact(codes)?;
     let exact_seconds = match exact.factors(codes) {
         Ok(factors) => {
-            let seconds = |engine| {
-                let factors = Some(&*factors);
-                target.seconds(engine, factors, 1, true, grids, workload)
+            let product = cost::Product {
+                factors: Some(&*factors),
+                terms: 1,
+                narrow_table: true,
+                grids,
+                geometry,
             };
+            let seconds = |route| cost::seconds(target, route, &product);
             match target {
-                Target::Host => seconds(Engine::Integer),
-                Target::Gpu { .. } => seconds(Engine::Integer).min(seconds(Engine::Float32)),
+                Target::Host => seconds(Route::Exact),
+                Target::Gpu { .. } => seconds(Route::Exact).min(seconds(Route::ExactFloat32)),
             }
         }
         Err(_) => seconds,
     };
-    let factors = routes.factors.clone().filter(|_| kind != PlanKind::Gather);
+    let factors = routes.factors.clone().filter(|_| route != Route::Gather);
     if let Some(factors) = &factors {
-        check_sums(&multiplier, factors, workload)?;
+        check_sums(&multiplier, factors, geometry)?;
     }
     if multiplier.plan() == PlanChoice::Auto && matches!(exactness, Exactness::Float32 { .. }) {
         return Err(ApproxError::ImpossiblePlan {
             plan: PlanChoice::Auto,
             multiplier: multiplier.multiplier().name().to_string(),
             problem: format!("{}; what is left is not exact", routes.note),
-            possible: routes.choices(),
+            possible: routes.names(),
         });
     }
-    let factored = factors.as_ref().filter(|_| kind == PlanKind::Factored);
+    let factored = factors.as_ref().filter(|_| route.is_factored());
     let plan = ExecutionPlan {
         multiplier: multiplier.multiplier().name().to_string(),
-        kind,
-        engine,
+        route,
         factors: factored.map(|factors| summary(factors)),
         seconds,
         exact_seconds,
@@ -264,18 +258,18 @@ pub(crate) fn plan(
 fn check_sums(
     multiplier: &PreparedMultiplier,
     factors: &Factors,
-    workload: &Workload,
+    geometry: &Geometry,
 ) -> Result<(), ApproxError> {
     const ROOM: f64 = (1u64 << 60) as f64;
     let largest = factors.largest_product();
-    if workload.inner() as f64 * largest < ROOM {
+    if geometry.inner() as f64 * largest < ROOM {
         return Ok(());
     }
     Err(ApproxError::SumsTooLarge {
         bits: 64,
         multiplier: multiplier.multiplier().name().to_string(),
         largest,
-        products: workload.inner(),
+        products: geometry.inner(),
     })
 }
 

@@ -1,11 +1,10 @@
-//! A quantiser: scales and zero points on a device, and the codes they map to.
+//! A quantiser: scales and zero points on a device. What it does to tensors is an operator (`ops::element_wise`).
 
 use approx_cpu::quantize::ChannelQuantizer;
 use burn::prelude::*;
 
-use super::{CodeRange, Symmetry};
+use crate::codes::{CodeGrid, CodeRange, Symmetry};
 use crate::error::ApproxError;
-use crate::ops::{self, CodeGrid};
 
 /// Rows of a quantiser's parameter tensor.
 pub(crate) const SCALE: usize = 0;
@@ -212,24 +211,6 @@ impl Quantizer {
             .convert::<f32>()
             .try_into_vec::<f32>()
             .expect("converted to f32")
-    }
-
-    /// The codes of `values` as integers.
-    ///
-    /// # Panics
-    /// If the quantiser is per channel and its axis does not exist in `values` or has another length.
-    pub fn codes<const D: usize>(&self, values: Tensor<D>) -> Tensor<D, Int> {
-        ops::operand_codes(values.without_autodiff(), self).int()
-    }
-
-    /// The real values of the codes of `values`, `scale * (code - zero_point)`.
-    ///
-    /// Its gradient is straight-through: 1 where the code was not clamped, 0 elsewhere.
-    ///
-    /// # Panics
-    /// As [`codes`](Self::codes).
-    pub fn fake_quantize<const D: usize>(&self, values: Tensor<D>) -> Tensor<D> {
-        ops::fake_quantize(values, self)
     }
 }
 

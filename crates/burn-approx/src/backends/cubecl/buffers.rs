@@ -9,8 +9,7 @@ use cubecl::server::Handle;
 use kernels_cubecl::{EncodedCodes, Operand, Quantization, QuantizerBuffer};
 
 use crate::backends::checked;
-use crate::ops::CodeGrid;
-use crate::ops::shapes::channels_along;
+use crate::codes::{CodeGrid, channels_along};
 
 /// A tensor whose elements lie in memory row by row, as kernels take them.
 pub(super) fn contiguous(tensor: CubeTensor) -> CubeTensor {

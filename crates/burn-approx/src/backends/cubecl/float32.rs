@@ -39,10 +39,10 @@ use kernels_cubecl::{
 use super::buffers::{contiguous, float_tensor, length, quantization, quantizer_buffer};
 use super::tables::FloatFactors;
 use crate::backends::checked;
-use crate::backends::kept;
-use crate::ops::generic::{along, row};
-use crate::ops::{CodeGrid, ProductOperation};
-use crate::plan::Target;
+use crate::backends::terms::{along, row};
+use crate::codes::CodeGrid;
+use crate::geometry::{Geometry, conv2d as convolution};
+use crate::plan::{ProductOperation, Target};
 use crate::quantization::ZERO_POINT;
 
 /// Functions of codes on a device, `[functions, 2^bits]`.
@@ -75,7 +75,7 @@ type Made = Mutex<[Option<Arc<Tables>>; 2]>;
 
 fn tables(operation: &ProductOperation, device: &CubeDevice) -> Arc<Tables> {
     let factors = operation.factors();
-    let in_digits = operation.target
+    let in_digits = operation.target()
         == Target::Gpu {
             tensor_float32: true,
         };
@@ -92,7 +92,7 @@ fn tables(operation: &ProductOperation, device: &CubeDevice) -> Arc<Tables> {
 
 impl Tables {
     fn new(operation: &ProductOperation, device: &CubeDevice, in_digits: bool) -> Self {
-        let (activation_format, weight_format) = operation.multiplier.formats();
+        let (activation_format, weight_format) = operation.multiplier().formats();
         let formats = [activation_format, weight_format];
         let FloatFactors {
             mut activation,
@@ -120,7 +120,10 @@ struct Rows {
 
 impl Rows {
     fn of(operation: &ProductOperation, tables: &Tables) -> Self {
-        let symmetric = [operation.activation.symmetric, operation.weight.symmetric];
+        let symmetric = [
+            operation.activation().symmetric,
+            operation.weight().symmetric,
+        ];
         Self {
             multiplied: tables.terms + usize::from(!symmetric[1]),
             summed: tables.terms + usize::from(symmetric != [true; 2]),
@@ -186,7 +189,7 @@ impl<'a> ActivationFactors<'a> {
         Self {
             operation,
             tables,
-            quantizer: quantizer_buffer(parameters.clone(), operation.activation),
+            quantizer: quantizer_buffer(parameters.clone(), operation.activation()),
             parameters,
         }
     }
@@ -204,7 +207,7 @@ impl<'a> ActivationFactors<'a> {
             element: FactorElement::Float32,
         };
         let count = Rows::of(self.operation, self.tables).multiplied;
-        let (grid, table) = (self.operation.activation, &self.tables.activation);
+        let (grid, table) = (self.operation.activation(), &self.tables.activation);
         rows(&own, &self.quantizer, grid, layout, table, count)
     }
 
@@ -234,7 +237,7 @@ impl<'a> ActivationFactors<'a> {
 
 /// Whether the constants can be other than 0.
 fn has_constants(operation: &ProductOperation, tables: &Tables) -> bool {
-    let symmetric = operation.activation.symmetric && operation.weight.symmetric;
+    let symmetric = operation.activation().symmetric && operation.weight().symmetric;
     !(symmetric && tables.vanish_at_zero)
 }
 
@@ -307,7 +310,23 @@ fn constants_as_products(constants: CubeTensor, shape: &Shape, exact: bool) -> V
         .collect()
 }
 
-pub(super) fn matmul(
+/// An operation's product by a route through Burn's own float32 products.
+pub(super) fn product(
+    activation: CubeTensor,
+    weight: CubeTensor,
+    quantizers: [CubeTensor; 2],
+    operation: &ProductOperation,
+) -> CubeTensor {
+    match operation.geometry() {
+        Geometry::Matmul(_) => matmul(activation, weight, quantizers, operation),
+        Geometry::Conv2d(shape) => {
+            let options = convolution::options(shape);
+            conv2d(activation, weight, quantizers, operation, options)
+        }
+    }
+}
+
+fn matmul(
     activation: CubeTensor,
     weight: CubeTensor,
     [activation_quantizer, weight_quantizer]: [CubeTensor; 2],
@@ -319,14 +338,14 @@ pub(super) fn matmul(
     let depth = activation.shape()[rank - 1];
     let exact_depth = operation.exact_depth();
     let parts = parts(depth, 1, exact_depth);
-    let weight = kept(operation, || {
+    let weight = operation.kept_weight(|| {
         let weight = contiguous(weight);
         let shape = weight.shape();
         let columns = shape[rank - 1];
         let leading: Vec<usize> = shape.iter().take(rank - 2).copied().collect();
         let matrices: usize = leading.iter().product();
         let parameters = contiguous(weight_quantizer);
-        let quantizer = quantizer_buffer(parameters.clone(), operation.weight);
+        let quantizer = quantizer_buffer(parameters.clone(), operation.weight());
         let layout = FactorLayout {
             channels: 1,
             inner: depth * columns,
@@ -337,7 +356,7 @@ pub(super) fn matmul(
         let EncodedFactors { values, .. } = rows(
             &weight,
             &quantizer,
-            operation.weight,
+            operation.weight(),
             layout,
             &tables.weight,
             summed,
@@ -352,7 +371,7 @@ pub(super) fn matmul(
         });
         let mut all = vec![slice(values, 1, 0..tables.terms)];
         if multiplied > tables.terms {
-            let axis = operation.weight.channel_axis.unwrap_or(0);
+            let axis = operation.weight().channel_axis.unwrap_or(0);
             let zero = contiguous(negative_zero_points(&parameters, axis, &shape));
             let split = Shape::from(vec![matrices, 1, depth, columns]);
             all.push(CubeBackend::float_reshape(zero, split));
@@ -403,7 +422,7 @@ pub(super) fn matmul(
     )
 }
 
-pub(super) fn conv2d(
+fn conv2d(
     activation: CubeTensor,
     weight: CubeTensor,
     [activation_quantizer, weight_quantizer]: [CubeTensor; 2],
@@ -419,12 +438,12 @@ pub(super) fn conv2d(
         1 => parts(weight.shape()[1], taps, exact_depth),
         _ => parts(activation.shape()[1], taps, None),
     };
-    let weight = kept(operation, || {
+    let weight = operation.kept_weight(|| {
         let weight = channels_last(weight);
         let shape = weight.shape();
         let [outputs, height, width, channels] = shape.dims();
         let parameters = contiguous(weight_quantizer);
-        let quantizer = quantizer_buffer(parameters.clone(), operation.weight);
+        let quantizer = quantizer_buffer(parameters.clone(), operation.weight());
         let layout = FactorLayout {
             channels,
             inner: 1,
@@ -435,7 +454,7 @@ pub(super) fn conv2d(
         let EncodedFactors { values, .. } = rows(
             &weight,
             &quantizer,
-            operation.weight,
+            operation.weight(),
             layout,
             &tables.weight,
             summed,

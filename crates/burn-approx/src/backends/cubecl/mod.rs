@@ -1,7 +1,7 @@
 //! The operators on Burn's CubeCL backend: every GPU that Burn reaches, from one source.
 //!
 //! The kernels themselves are `kernels_cubecl`'s; here tensors become buffers and back. One file per engine, as for the
-//! host: `product` for the kernels that compute with codes (integer, lookup and HTP plans), `float32` for plans through Burn's own
+//! host: `product` for the kernels that compute with codes (integer, lookup and HTP routes), `float32` for routes through Burn's own
 //! matrix product and convolution. Burn's fusion wraps this backend and calls it when it comes to an operator in its queue,
 //! so nothing here may wait for the device.
 
@@ -15,29 +15,20 @@ use approx_cpu::observe::histogram;
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::Shape;
-use burn::tensor::ops::ConvOptions;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{Cube, CubeBackend};
 use cubecl::server::Handle;
 use kernels_cubecl::{KernelError, Quantization};
 
 use self::buffers::{contiguous, float_tensor, length, quantization, quantizer_buffer};
-use crate::backends::checked;
-use crate::ops::shapes::channels_along;
-use crate::ops::{ApproxOps, CodeGrid, ProductOperation};
-use crate::plan::{Engine, PlanKind};
+use super::checked;
+use super::extension::ApproxOps;
+use crate::codes::{CodeGrid, channels_along};
+use crate::plan::ProductOperation;
 
 /// Whether two tensors are the same value of Burn's fusion, which writes to no value that somebody else holds.
 pub(super) fn share_storage(left: &FloatTensor<Cube>, right: &FloatTensor<Cube>) -> bool {
     left.id == right.id && left.client.device() == right.client.device()
-}
-
-/// Whether Burn's own products compute an operation. They need not take operands without elements, which cost nothing in
-/// integers.
-fn is_float32_product(operation: &ProductOperation, operands: [&CubeTensor; 2]) -> bool {
-    operation.plan.engine() == Engine::Float32
-        && operation.plan.kind() != PlanKind::Htp
-        && operands.iter().all(|operand| length(operand) > 0)
 }
 
 /// Applies a quantiser's map to every value.
@@ -107,7 +98,7 @@ impl ApproxOps for CubeBackend {
         float_tensor(&values, checked(counts), Shape::from(vec![histogram::BINS]))
     }
 
-    fn approx_matmul(
+    fn product(
         activation: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         activation_quantizer: FloatTensor<Self>,
@@ -115,42 +106,20 @@ impl ApproxOps for CubeBackend {
         operation: ProductOperation,
     ) -> FloatTensor<Self> {
         let quantizers = [activation_quantizer, weight_quantizer];
-        match is_float32_product(&operation, [&activation, &weight]) {
-            true => float32::matmul(activation, weight, quantizers, &operation),
-            false => product::matmul(activation, weight, quantizers, &operation),
+        // Burn's own products need not take operands without elements, which cost nothing in integers.
+        let has_elements = length(&activation) > 0 && length(&weight) > 0;
+        match operation.route().is_float32_product() && has_elements {
+            true => float32::product(activation, weight, quantizers, &operation),
+            false => product::product(activation, weight, quantizers, &operation),
         }
     }
 
-    fn approx_conv2d(
-        activation: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        activation_quantizer: FloatTensor<Self>,
-        weight_quantizer: FloatTensor<Self>,
-        operation: ProductOperation,
-        options: ConvOptions<2>,
-    ) -> FloatTensor<Self> {
-        let quantizers = [activation_quantizer, weight_quantizer];
-        match is_float32_product(&operation, [&activation, &weight]) {
-            true => float32::conv2d(activation, weight, quantizers, &operation, options),
-            false => product::conv2d(activation, weight, quantizers, &operation, &options),
-        }
-    }
-
-    fn accumulate_matmul(
-        activation: IntTensor<Self>,
-        weight: IntTensor<Self>,
-        operation: ProductOperation,
-    ) -> IntTensor<Self> {
-        accumulate::matmul(activation, weight, &operation)
-    }
-
-    fn accumulate_conv2d(
+    fn accumulate(
         activation: IntTensor<Self>,
         weight: IntTensor<Self>,
         padding_code: i32,
         operation: ProductOperation,
-        options: ConvOptions<2>,
     ) -> IntTensor<Self> {
-        accumulate::conv2d(activation, weight, padding_code, &operation, &options)
+        accumulate::accumulate(activation, weight, padding_code, &operation)
     }
 }

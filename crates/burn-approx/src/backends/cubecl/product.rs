@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use approx_cpu::{Conv2dShape, MatmulShape};
 use burn::backend::TensorMetadata;
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::Shape;
 use burn_cubecl::CubeDevice;
 use burn_cubecl::tensor::CubeTensor;
+use cubecl::server::Handle;
 use kernels_cubecl::{
     Conv2dProblem, DeviceFactors, DeviceTable, EncodedCodes, MatmulProblem, MatrixPairs, Operand,
     Output, QuantizerBuffer, ScalarProduct, Words,
@@ -15,11 +16,11 @@ use kernels_cubecl::{
 
 use super::buffers::{encoded, float_tensor, operand, quantizer_buffer};
 use super::tables;
-use crate::backends::batched::BatchedMatmul;
-use crate::backends::{checked, kept};
-use crate::ops::ProductOperation;
-use crate::ops::shapes::{conv2d_geometry, conv2d_output};
-use crate::plan::{Engine, PlanKind, TWO_TO_31};
+use crate::backends::checked;
+use crate::geometry::Geometry;
+use crate::geometry::matmul::BatchedMatmul;
+use crate::multiplier::Route;
+use crate::plan::{ProductOperation, TWO_TO_31};
 
 /// What one operand contributes to a product.
 struct Quantized {
@@ -40,7 +41,7 @@ impl Operands {
         [activation_quantizer, weight_quantizer]: [CubeTensor; 2],
         operation: &ProductOperation,
     ) -> Self {
-        let (activation_format, weight_format) = operation.multiplier.formats();
+        let (activation_format, weight_format) = operation.multiplier().formats();
         let quantized = |values, quantizer, grid, format| {
             let quantizer = quantizer_buffer(quantizer, grid);
             Quantized {
@@ -48,10 +49,9 @@ impl Operands {
                 quantizer,
             }
         };
-        let weight = kept(operation, || {
-            quantized(weight, weight_quantizer, operation.weight, weight_format)
-        });
-        let grid = operation.activation;
+        let weight = operation
+            .kept_weight(|| quantized(weight, weight_quantizer, operation.weight(), weight_format));
+        let grid = operation.activation();
         let activation = quantized(activation, activation_quantizer, grid, activation_format);
         Self { activation, weight }
     }
@@ -77,9 +77,9 @@ pub(super) enum Multiplication {
 
 impl Multiplication {
     pub(super) fn of(operation: &ProductOperation, device: &CubeDevice) -> Self {
-        match (operation.plan.engine(), operation.plan.kind()) {
-            (Engine::Lookup, _) => Self::Lookup(tables::table(operation, device)),
-            (_, PlanKind::Htp) => Self::Model(tables::model_factors(operation, device)),
+        match operation.route() {
+            Route::Gather => Self::Lookup(tables::table(operation, device)),
+            Route::Htp => Self::Model(tables::model_factors(operation, device)),
             _ => Self::Integer(tables::integer_factors(operation, device)),
         }
     }
@@ -96,48 +96,60 @@ impl Multiplication {
 
 /// The words of the accumulators of an operation's corrected sums.
 fn words(operation: &ProductOperation) -> Words {
-    match operation.plan.kind() {
-        PlanKind::Htp => Words::One,
+    match operation.route() {
+        Route::Htp => Words::One,
         _ if checked(operation.largest_sum()) < TWO_TO_31 => Words::One,
         _ => Words::Two,
     }
 }
 
-/// Launches the products of a batch.
-pub(super) fn launch_matmul(
+/// Launches an operation on operands of these shapes.
+pub(super) fn launch(
     beside: &CubeTensor,
-    batched: &BatchedMatmul,
+    operation: &ProductOperation,
+    [activation, weight]: &[Shape; 2],
     operands: [Operand<'_>; 2],
     product: ScalarProduct<'_>,
     output: Output<'_>,
-) -> cubecl::server::Handle {
-    let pairs = batched.pair_indices();
-    let pairs = pairs.map(|pairs| MatrixPairs::new(&beside.client, &pairs));
+) -> Handle {
+    let client = &beside.client;
+    checked(match *operation.geometry() {
+        Geometry::Matmul(_) => {
+            let batched = BatchedMatmul::new(activation, weight);
+            let pairs = batched.pair_indices();
+            let pairs = pairs.map(|pairs| MatrixPairs::new(client, &pairs));
+            let problem = matmul_problem(&batched, pairs.as_ref());
+            kernels_cubecl::matmul(client, problem, operands, product, output)
+        }
+        Geometry::Conv2d(shape) => {
+            kernels_cubecl::conv2d(client, conv2d_problem(shape), operands, product, output)
+        }
+    })
+}
+
+/// A batch of matrix products as the kernels take it.
+fn matmul_problem<'a>(
+    batched: &BatchedMatmul,
+    pairs: Option<&'a MatrixPairs>,
+) -> MatmulProblem<'a> {
     let MatmulShape {
         rows,
         inner,
         columns,
     } = batched.shape;
     let [activation_matrices, weight_matrices] = batched.matrix_counts();
-    let problem = MatmulProblem {
+    MatmulProblem {
         activation_matrices,
         weight_matrices,
         rows,
         depth: inner,
         columns,
-        pairs: pairs.as_ref(),
-    };
-    checked(kernels_cubecl::matmul(
-        &beside.client,
-        problem,
-        operands,
-        product,
-        output,
-    ))
+        pairs,
+    }
 }
 
 /// A convolution as the kernels take it.
-pub(super) fn conv2d_problem(shape: Conv2dShape) -> Conv2dProblem {
+fn conv2d_problem(shape: Conv2dShape) -> Conv2dProblem {
     Conv2dProblem {
         batch: shape.batch,
         in_channels: shape.in_channels,
@@ -152,41 +164,24 @@ pub(super) fn conv2d_problem(shape: Conv2dShape) -> Conv2dProblem {
     }
 }
 
-pub(super) fn matmul(
+/// An operation's product by the kernels that compute with codes.
+pub(super) fn product(
     activation: CubeTensor,
     weight: CubeTensor,
     quantizers: [CubeTensor; 2],
     operation: &ProductOperation,
 ) -> CubeTensor {
-    let batched = BatchedMatmul::new(&activation.shape(), &weight.shape());
+    let shapes = [activation.shape(), weight.shape()];
     let beside = activation.clone();
     let operands = Operands::new(activation, weight, quantizers, operation);
-    let values = launch_matmul(
+    let values = launch(
         &beside,
-        &batched,
+        operation,
+        &shapes,
         operands.operands(),
         Multiplication::of(operation, &beside.device).product(words(operation)),
         operands.output(),
     );
-    float_tensor(&beside, values, batched.output)
-}
-
-pub(super) fn conv2d(
-    activation: CubeTensor,
-    weight: CubeTensor,
-    quantizers: [CubeTensor; 2],
-    operation: &ProductOperation,
-    options: &ConvOptions<2>,
-) -> CubeTensor {
-    let shape = conv2d_geometry(&activation.shape(), &weight.shape(), options);
-    let beside = activation.clone();
-    let operands = Operands::new(activation, weight, quantizers, operation);
-    let values = kernels_cubecl::conv2d(
-        &beside.client,
-        conv2d_problem(shape),
-        operands.operands(),
-        Multiplication::of(operation, &beside.device).product(words(operation)),
-        operands.output(),
-    );
-    float_tensor(&beside, checked(values), conv2d_output(shape))
+    let output = (operation.geometry()).output_shape(&shapes[0], &shapes[1]);
+    float_tensor(&beside, values, output)
 }

@@ -9,11 +9,11 @@ use burn_cubecl::CubeDevice;
 use kernels_cubecl::{DeviceFactors, DeviceTable};
 
 use crate::backends::checked;
-use crate::ops::ProductOperation;
+use crate::plan::ProductOperation;
 
 /// The table of products of a lookup plan.
 pub(super) fn table(operation: &ProductOperation, device: &CubeDevice) -> Arc<DeviceTable> {
-    let multiplier = &operation.multiplier;
+    let multiplier = operation.multiplier();
     checked(multiplier.on_devices().get(device, || {
         let table = checked(multiplier.multiplier().to_table());
         let (activation, weight) = (table.activation().bits(), table.weight().bits());
@@ -58,7 +58,7 @@ pub(super) fn integer_factors(
 
 /// The widths of both operands' patterns.
 fn bits(operation: &ProductOperation) -> [u32; 2] {
-    let (activation, weight) = operation.multiplier.formats();
+    let (activation, weight) = operation.multiplier().formats();
     [activation, weight].map(|format| format.bits().into())
 }
 
@@ -67,7 +67,7 @@ pub(super) fn model_factors(
     operation: &ProductOperation,
     device: &CubeDevice,
 ) -> Arc<DeviceFactors<f32>> {
-    let multiplier = &operation.multiplier;
+    let multiplier = operation.multiplier();
     checked(multiplier.on_devices().get(device, || {
         let Definition::Htp(model) = multiplier.definition() else {
             unreachable!("HTP plans are for HTP models");

@@ -8,11 +8,11 @@ use burn::tensor::TensorData;
 
 use super::lookup_table;
 use super::patterns::Patterns;
-use crate::backends::batched::BatchedMatmul;
 use crate::backends::checked;
-use crate::ops::ProductOperation;
-use crate::ops::shapes::conv2d_output;
-use crate::plan::Engine;
+use crate::geometry::Geometry;
+use crate::geometry::matmul::BatchedMatmul;
+use crate::multiplier::Route;
+use crate::plan::ProductOperation;
 
 fn integers(sums: Accumulators) -> Vec<i64> {
     match sums {
@@ -44,20 +44,33 @@ fn patterns<B: Backend>(codes: IntTensor<B>, operand: &str, format: OperandForma
     }
 }
 
-pub(super) fn matmul<B: Backend>(
+/// The accumulators of an operation.
+pub(super) fn accumulate<B: Backend>(
+    activation: IntTensor<B>,
+    weight: IntTensor<B>,
+    padding_code: i32,
+    operation: &ProductOperation,
+) -> IntTensor<B> {
+    match *operation.geometry() {
+        Geometry::Matmul(_) => matmul::<B>(activation, weight, operation),
+        Geometry::Conv2d(shape) => conv2d::<B>(activation, weight, padding_code, operation, shape),
+    }
+}
+
+fn matmul<B: Backend>(
     activation: IntTensor<B>,
     weight: IntTensor<B>,
     operation: &ProductOperation,
 ) -> IntTensor<B> {
     let device = activation.device();
     let product = BatchedMatmul::new(&activation.shape(), &weight.shape());
-    let (format, weight_format) = operation.multiplier.formats();
+    let (format, weight_format) = operation.multiplier().formats();
     let activation = patterns::<B>(activation, "activation", format);
     let weight = patterns::<B>(weight, "weight", weight_format);
     let shape = product.shape;
     let rows = shape.rows * shape.inner;
-    let packed: Vec<MatmulWeights> = match operation.plan.engine() {
-        Engine::Lookup => Vec::new(),
+    let packed: Vec<MatmulWeights> = match operation.route() {
+        Route::Gather => Vec::new(),
         _ => (0..product.weight_count())
             .map(|matrix| {
                 let weights = weight.weights(product.weight_matrix(matrix));
@@ -87,7 +100,7 @@ pub(super) fn matmul<B: Backend>(
     B::int_from_data(TensorData::new(sums, product.output), &device)
 }
 
-pub(super) fn conv2d<B: Backend>(
+fn conv2d<B: Backend>(
     activation: IntTensor<B>,
     weight: IntTensor<B>,
     padding_code: i32,
@@ -95,12 +108,13 @@ pub(super) fn conv2d<B: Backend>(
     shape: Conv2dShape,
 ) -> IntTensor<B> {
     let device = activation.device();
-    let (format, weight_format) = operation.multiplier.formats();
+    let output = (operation.geometry()).output_shape(&activation.shape(), &weight.shape());
+    let (format, weight_format) = operation.multiplier().formats();
     let activation = patterns::<B>(activation, "activation", format);
     let weight = patterns::<B>(weight, "weight", weight_format);
     let padding = format.pattern(padding_code);
-    let sums = checked(match operation.plan.engine() {
-        Engine::Lookup => approx_cpu::conv2d(
+    let sums = checked(match operation.route() {
+        Route::Gather => approx_cpu::conv2d(
             lookup_table(operation),
             activation.bytes(activation.all()),
             weight.bytes(weight.all()),
@@ -120,8 +134,5 @@ pub(super) fn conv2d<B: Backend>(
             product.conv2d(activation, padding as u16, &weight, shape)
         }
     });
-    B::int_from_data(
-        TensorData::new(integers(sums), conv2d_output(shape)),
-        &device,
-    )
+    B::int_from_data(TensorData::new(integers(sums), output), &device)
 }

@@ -9,10 +9,10 @@ use burn::backend::tensor::FloatTensor;
 
 use super::weight::{Channels, Codes, rescale};
 use super::{HostBackend, float_tensor, layout, poisoned, quantizer_of};
-use crate::backends::batched::BatchedMatmul;
-use crate::backends::{checked, kept};
-use crate::ops::ProductOperation;
-use crate::ops::shapes::conv2d_output;
+use crate::backends::checked;
+use crate::geometry::Geometry;
+use crate::geometry::matmul::BatchedMatmul;
+use crate::plan::ProductOperation;
 
 /// A weight in the kernels' layout.
 struct Packed<W> {
@@ -26,7 +26,20 @@ type Matrices = Option<(Vec<Packed<MatmulWeights>>, Vec<ChannelQuantizer>)>;
 /// The same of a convolution's weight.
 type Kernels = Option<(Packed<Conv2dWeights>, Vec<ChannelQuantizer>)>;
 
-pub(super) fn matmul<B: HostBackend>(
+/// An operation's product in integers.
+pub(super) fn product<B: HostBackend>(
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    quantizers: [FloatTensor<B>; 2],
+    operation: &ProductOperation,
+) -> FloatTensor<B> {
+    match *operation.geometry() {
+        Geometry::Matmul(_) => matmul::<B>(activation, weight, quantizers, operation),
+        Geometry::Conv2d(shape) => conv2d::<B>(activation, weight, quantizers, operation, shape),
+    }
+}
+
+fn matmul<B: HostBackend>(
     activation: FloatTensor<B>,
     weight: FloatTensor<B>,
     [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
@@ -35,8 +48,8 @@ pub(super) fn matmul<B: HostBackend>(
     let device = activation.device();
     let product = BatchedMatmul::new(&activation.shape(), &weight.shape());
     let factors = operation.factors();
-    let matrices = kept(operation, || {
-        let layout = layout::<B>(weight_quantizer, operation.weight, &weight.shape())?;
+    let matrices = operation.kept_weight(|| {
+        let layout = layout::<B>(weight_quantizer, operation.weight(), &weight.shape())?;
         let shape = product.shape;
         let packed = B::read(weight, |values| {
             let codes = codes(values, &layout, operation)?;
@@ -54,7 +67,7 @@ pub(super) fn matmul<B: HostBackend>(
         Some((packed?, layout.channels))
     });
     let matrices: &Matrices = &matrices;
-    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation);
+    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation());
     let (Some((matrices, channels)), Some(quantizer)) = (matrices, quantizer) else {
         return poisoned::<B>(product.output, &device);
     };
@@ -72,7 +85,7 @@ pub(super) fn matmul<B: HostBackend>(
     finish::<B>(values, product.output, &device)
 }
 
-pub(super) fn conv2d<B: HostBackend>(
+fn conv2d<B: HostBackend>(
     activation: FloatTensor<B>,
     weight: FloatTensor<B>,
     [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
@@ -80,10 +93,12 @@ pub(super) fn conv2d<B: HostBackend>(
     shape: Conv2dShape,
 ) -> FloatTensor<B> {
     let device = activation.device();
-    let output = conv2d_output(shape);
+    let output = operation
+        .geometry()
+        .output_shape(&activation.shape(), &weight.shape());
     let factors = operation.factors();
-    let kernels = kept(operation, || {
-        let layout = layout::<B>(weight_quantizer, operation.weight, &weight.shape())?;
+    let kernels = operation.kept_weight(|| {
+        let layout = layout::<B>(weight_quantizer, operation.weight(), &weight.shape())?;
         let packed = B::read(weight, |values| {
             let codes = codes(values, &layout, operation)?;
             let weights = checked(factors.integer.pack_conv2d(
@@ -101,12 +116,12 @@ pub(super) fn conv2d<B: HostBackend>(
         Some((packed?, layout.channels))
     });
     let kernels: &Kernels = &kernels;
-    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation);
+    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation());
     let (Some((Packed { weights, sums }, channels)), Some(quantizer)) = (kernels, quantizer) else {
         return poisoned::<B>(output, &device);
     };
     let channels = rescale(quantizer, channels, sums, shape.inner());
-    let format = operation.multiplier.formats().0;
+    let format = operation.multiplier().formats().0;
     let padding = format.pattern(quantizer.zero_point as i32) as u16;
     let values = B::read(activation, |values| {
         let activations = Activations::Values { values, quantizer };
@@ -123,10 +138,10 @@ fn codes<'a>(
     layout: &'a ChannelLayout,
     operation: &ProductOperation,
 ) -> Option<Codes<'a>> {
-    let format = operation.multiplier.formats().1;
-    match operation.kept {
-        Some(_) => Codes::lazy(values, layout, format),
-        None => Codes::eager(values, layout, format),
+    let format = operation.multiplier().formats().1;
+    match operation.keeps_weight() {
+        true => Codes::lazy(values, layout, format),
+        false => Codes::eager(values, layout, format),
     }
 }
 

@@ -9,10 +9,10 @@ use burn::backend::tensor::FloatTensor;
 
 use super::weight::{Channels, needs_activation_sums, rescale};
 use super::{HostBackend, float_tensor, layout, lookup_table, poisoned, quantizer_of};
-use crate::backends::batched::BatchedMatmul;
-use crate::backends::{checked, kept};
-use crate::ops::ProductOperation;
-use crate::ops::shapes::conv2d_output;
+use crate::backends::checked;
+use crate::geometry::Geometry;
+use crate::geometry::matmul::BatchedMatmul;
+use crate::plan::ProductOperation;
 
 /// A weight's patterns, its quantisers, and the sums of the codes of each output channel; `None` if it cannot be quantised.
 type Weight = Option<(Vec<u8>, Vec<ChannelQuantizer>, Vec<i64>)>;
@@ -38,13 +38,26 @@ fn weight_patterns<B: HostBackend>(
     quantizer: FloatTensor<B>,
     operation: &ProductOperation,
 ) -> Option<(Vec<u8>, Vec<ChannelQuantizer>)> {
-    let layout = layout::<B>(quantizer, operation.weight, &weight.shape())?;
-    let mask = operation.multiplier.formats().1.mask() as u8;
+    let layout = layout::<B>(quantizer, operation.weight(), &weight.shape())?;
+    let mask = operation.multiplier().formats().1.mask() as u8;
     let patterns = B::read(weight, |values| layout.patterns(values, mask))?;
     Some((patterns, layout.channels))
 }
 
-pub(super) fn matmul<B: HostBackend>(
+/// An operation's product by lookups.
+pub(super) fn product<B: HostBackend>(
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    quantizers: [FloatTensor<B>; 2],
+    operation: &ProductOperation,
+) -> FloatTensor<B> {
+    match *operation.geometry() {
+        Geometry::Matmul(_) => matmul::<B>(activation, weight, quantizers, operation),
+        Geometry::Conv2d(shape) => conv2d::<B>(activation, weight, quantizers, operation, shape),
+    }
+}
+
+fn matmul<B: HostBackend>(
     activation: FloatTensor<B>,
     weight: FloatTensor<B>,
     [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
@@ -52,9 +65,9 @@ pub(super) fn matmul<B: HostBackend>(
 ) -> FloatTensor<B> {
     let device = activation.device();
     let product = BatchedMatmul::new(&activation.shape(), &weight.shape());
-    let (format, weight_format) = operation.multiplier.formats();
+    let (format, weight_format) = operation.multiplier().formats();
     let shape: MatmulShape = product.shape;
-    let weight = kept(operation, || {
+    let weight = operation.kept_weight(|| {
         let (patterns, channels) = weight_patterns::<B>(weight, weight_quantizer, operation)?;
         let sums = (0..product.weight_count())
             .flat_map(|matrix| {
@@ -66,7 +79,7 @@ pub(super) fn matmul<B: HostBackend>(
         Some((patterns, channels, sums))
     });
     let weight: &Weight = &weight;
-    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation);
+    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation());
     let (Some((weight, channels, sums)), Some(quantizer)) = (weight, quantizer) else {
         return poisoned::<B>(product.output, &device);
     };
@@ -89,7 +102,7 @@ pub(super) fn matmul<B: HostBackend>(
     float_tensor::<B>(checked(values), product.output, &device)
 }
 
-pub(super) fn conv2d<B: HostBackend>(
+fn conv2d<B: HostBackend>(
     activation: FloatTensor<B>,
     weight: FloatTensor<B>,
     [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
@@ -97,9 +110,11 @@ pub(super) fn conv2d<B: HostBackend>(
     shape: Conv2dShape,
 ) -> FloatTensor<B> {
     let device = activation.device();
-    let output = conv2d_output(shape);
-    let (format, weight_format) = operation.multiplier.formats();
-    let weight = kept(operation, || {
+    let output = operation
+        .geometry()
+        .output_shape(&activation.shape(), &weight.shape());
+    let (format, weight_format) = operation.multiplier().formats();
+    let weight = operation.kept_weight(|| {
         let (patterns, channels) = weight_patterns::<B>(weight, weight_quantizer, operation)?;
         let sums = Channels::Rows(shape.inner()).sums(&patterns, |_, pattern| {
             weight_format.code((*pattern).into())
@@ -107,7 +122,7 @@ pub(super) fn conv2d<B: HostBackend>(
         Some((patterns, channels, sums))
     });
     let weight: &Weight = &weight;
-    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation);
+    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation());
     let (Some((weight, channels, sums)), Some(quantizer)) = (weight, quantizer) else {
         return poisoned::<B>(output, &device);
     };

@@ -1,6 +1,6 @@
 //! The operators on backends whose tensors lie in host memory: slices in, the CPU kernels, slices out.
 //!
-//! One file per engine that a plan may name; this one dispatches, and holds what is the same for all.
+//! One file per engine that a route may take; this one dispatches, and holds what is the same for all.
 
 mod accumulate;
 mod integer;
@@ -13,14 +13,13 @@ use approx_cpu::observe::{self, histogram};
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
 use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Shape, TensorData};
 
-use crate::backends::{checked, kept};
-use crate::ops::generic::{Contraction, WeightFactors};
-use crate::ops::shapes::{channels_along, conv2d_geometry};
-use crate::ops::{ApproxOps, CodeGrid, ProductOperation};
-use crate::plan::Engine;
+use super::extension::ApproxOps;
+use super::{checked, terms};
+use crate::codes::{CodeGrid, channels_along};
+use crate::multiplier::Route;
+use crate::plan::ProductOperation;
 use crate::quantization::channel_quantizers;
 
 /// A backend whose tensors can be read as slices without waiting for a device.
@@ -138,7 +137,7 @@ impl<B: HostBackend> ApproxOps for B {
         float_tensor::<B>(counts, Shape::from(vec![histogram::BINS]), &device)
     }
 
-    fn approx_matmul(
+    fn product(
         activation: FloatTensor<B>,
         weight: FloatTensor<B>,
         activation_quantizer: FloatTensor<B>,
@@ -146,86 +145,33 @@ impl<B: HostBackend> ApproxOps for B {
         operation: ProductOperation,
     ) -> FloatTensor<B> {
         let quantizers = [activation_quantizer, weight_quantizer];
-        match operation.plan.engine() {
-            Engine::Integer => integer::matmul::<B>(activation, weight, quantizers, &operation),
-            Engine::Lookup => lookup::matmul::<B>(activation, weight, quantizers, &operation),
-            Engine::Float32 => {
-                let contraction = Contraction::Matmul;
-                float32::<B>(activation, weight, quantizers, &operation, &contraction)
+        match operation.route() {
+            Route::Exact | Route::Factored => {
+                integer::product::<B>(activation, weight, quantizers, &operation)
+            }
+            Route::Gather => lookup::product::<B>(activation, weight, quantizers, &operation),
+            Route::ExactFloat32 | Route::FactoredFloat32 | Route::Htp => {
+                terms::product::<B>(activation, weight, quantizers, &operation)
             }
         }
     }
 
-    fn approx_conv2d(
-        activation: FloatTensor<B>,
-        weight: FloatTensor<B>,
-        activation_quantizer: FloatTensor<B>,
-        weight_quantizer: FloatTensor<B>,
-        operation: ProductOperation,
-        options: ConvOptions<2>,
-    ) -> FloatTensor<B> {
-        let shape = conv2d_geometry(&activation.shape(), &weight.shape(), &options);
-        let quantizers = [activation_quantizer, weight_quantizer];
-        match operation.plan.engine() {
-            Engine::Integer => {
-                integer::conv2d::<B>(activation, weight, quantizers, &operation, shape)
-            }
-            Engine::Lookup => {
-                lookup::conv2d::<B>(activation, weight, quantizers, &operation, shape)
-            }
-            Engine::Float32 => {
-                let contraction = Contraction::Conv2d(options);
-                float32::<B>(activation, weight, quantizers, &operation, &contraction)
-            }
-        }
-    }
-
-    fn accumulate_matmul(
-        activation: IntTensor<B>,
-        weight: IntTensor<B>,
-        operation: ProductOperation,
-    ) -> IntTensor<B> {
-        accumulate::matmul::<B>(activation, weight, &operation)
-    }
-
-    fn accumulate_conv2d(
+    fn accumulate(
         activation: IntTensor<B>,
         weight: IntTensor<B>,
         padding_code: i32,
         operation: ProductOperation,
-        options: ConvOptions<2>,
     ) -> IntTensor<B> {
-        let shape = conv2d_geometry(&activation.shape(), &weight.shape(), &options);
-        accumulate::conv2d::<B>(activation, weight, padding_code, &operation, shape)
+        accumulate::accumulate::<B>(activation, weight, padding_code, &operation)
     }
 }
 
 /// The table of an operation; that there is one was checked when the operation was made.
 fn lookup_table(operation: &ProductOperation) -> &LookupTable {
-    checked(operation.multiplier.lookup())
+    checked(operation.multiplier().lookup())
 }
 
 /// What an operator returns when an operand holds a NaN: never a number that looks right.
 fn poisoned<B: Backend>(shape: Shape, device: &Device<B>) -> FloatTensor<B> {
     float_tensor::<B>(vec![f32::NAN; shape.num_elements()], shape, device)
-}
-
-/// Plans through the backend's own float32 products.
-fn float32<B: HostBackend>(
-    activation: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
-    operation: &ProductOperation,
-    contraction: &Contraction,
-) -> FloatTensor<B> {
-    let factors = kept(operation, || {
-        WeightFactors::<B>::new(weight, &weight_quantizer, operation, contraction)
-    });
-    factors.multiply(
-        activation,
-        &activation_quantizer,
-        &weight_quantizer,
-        operation,
-        contraction,
-    )
 }

@@ -20,8 +20,8 @@ use burn::backend::{Dispatch, DispatchTensor, Scalar};
 use burn::tensor::{BoolDType, IntDType};
 
 use super::batch::Sizes;
-use super::capture::slot;
 use super::program::{Frame, Kernel, Operand};
+use super::slots::slot;
 
 type T = DispatchTensor;
 

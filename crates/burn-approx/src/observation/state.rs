@@ -9,8 +9,9 @@ use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::prelude::*;
 
 use super::histogram;
-use super::{Granularity, Observer, OperandQuantization, Quantizer, ROWS, Symmetry};
+use crate::codes::{CodeGrid, Granularity, Observer, OperandQuantization, Symmetry};
 use crate::ops;
+use crate::quantization::{Quantizer, ROWS};
 
 /// Which operand a state belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -386,6 +387,19 @@ impl OperandState {
             symmetry,
             self.role.channel_axis(),
         )
+    }
+
+    /// The operand's codes, where their zero points lie and along which axis it has scales.
+    pub(crate) fn grid(&self) -> CodeGrid {
+        let OperandQuantization {
+            codes, symmetry, ..
+        } = self.quantization;
+        CodeGrid {
+            low: codes.low(),
+            high: codes.high(),
+            symmetric: symmetry == Symmetry::Symmetric,
+            channel_axis: self.role.channel_axis(),
+        }
     }
 
     /// Sets scales and zero points by hand. Counted as -1 observation: calibrated, with nothing observed.

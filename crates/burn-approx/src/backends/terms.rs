@@ -16,17 +16,17 @@
 use approx_multiplier::{Definition, Feature, HtpModel, OperandFormat};
 use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{IntDType, Shape, Slice, TensorData};
 
-use super::backend::{ApproxOps, CodeGrid, ProductOperation};
+use super::extension::ApproxOps;
+use super::float;
+use crate::codes::CodeGrid;
+use crate::geometry::Geometry;
+use crate::plan::ProductOperation;
 use crate::quantization::{SCALE, ZERO_POINT};
 
-/// The largest sum of magnitudes below which every partial sum of integers is exact in float32.
-pub(crate) const FLOAT32_EXACT: f64 = 16_777_216.0;
-
 /// One row of a quantiser, `[1, channels]`.
-pub(crate) fn row<B: Backend>(quantizer: &FloatTensor<B>, row: usize) -> FloatTensor<B> {
+pub(super) fn row<B: Backend>(quantizer: &FloatTensor<B>, row: usize) -> FloatTensor<B> {
     let channels = quantizer.shape()[1];
     B::float_slice(
         quantizer.clone(),
@@ -35,7 +35,7 @@ pub(crate) fn row<B: Backend>(quantizer: &FloatTensor<B>, row: usize) -> FloatTe
 }
 
 /// A row of a quantiser laid along `axis` of a tensor of rank `rank`.
-pub(crate) fn along<B: Backend>(
+pub(super) fn along<B: Backend>(
     values: FloatTensor<B>,
     axis: usize,
     rank: usize,
@@ -43,62 +43,6 @@ pub(crate) fn along<B: Backend>(
     let mut shape = vec![1; rank];
     shape[axis] = values.shape()[1];
     B::float_reshape(values, Shape::from(shape))
-}
-
-/// The product whose terms a backend computes: a matrix product or a convolution.
-#[derive(Clone)]
-pub(crate) enum Contraction {
-    Matmul,
-    Conv2d(ConvOptions<2>),
-}
-
-impl Contraction {
-    fn apply<B: Backend>(
-        &self,
-        activation: FloatTensor<B>,
-        weight: FloatTensor<B>,
-    ) -> FloatTensor<B> {
-        match self {
-            Self::Matmul => B::float_matmul(activation, weight),
-            Self::Conv2d(options) => B::conv2d(activation, weight, None, options.clone()),
-        }
-    }
-
-    /// The axis of the output channels in the result.
-    fn channel_axis(&self, rank: usize) -> usize {
-        match self {
-            Self::Matmul => rank - 1,
-            Self::Conv2d(_) => 1,
-        }
-    }
-
-    /// The axes of activation and weight along which terms are joined; `None` where they are summed.
-    fn joining_axes(&self, rank: usize) -> Option<[usize; 2]> {
-        match self {
-            Self::Matmul => Some([rank - 1, rank - 2]),
-            Self::Conv2d(options) if options.groups == 1 => Some([1, 1]),
-            Self::Conv2d(_) => None,
-        }
-    }
-
-    /// The sum of a weight over all that an output accumulates, shaped to broadcast over the result.
-    fn weight_sums<B: Backend>(&self, weight: FloatTensor<B>) -> FloatTensor<B> {
-        let shape = weight.shape();
-        let rank = shape.num_dims();
-        match self {
-            Self::Matmul => B::float_sum_dim(weight, rank - 2),
-            Self::Conv2d(_) => {
-                let flat = B::float_reshape(
-                    weight,
-                    Shape::from(vec![shape[0], shape.num_elements() / shape[0].max(1)]),
-                );
-                B::float_reshape(
-                    B::float_sum_dim(flat, 1),
-                    Shape::from(vec![1, shape[0], 1, 1]),
-                )
-            }
-        }
-    }
 }
 
 /// A function of one operand's codes.
@@ -190,7 +134,7 @@ struct Term {
 /// The terms of an operation's product, gathered by activation function so that each costs one product. The first is the one
 /// in the code itself, be it empty: the zero-point corrections belong to it.
 fn terms(operation: &ProductOperation) -> Vec<Term> {
-    let (activation_format, weight_format) = operation.multiplier.formats();
+    let (activation_format, weight_format) = operation.multiplier().formats();
     let mut gathered = vec![Term {
         activation: Function::Formula(Feature::Identity),
         weight: Vec::new(),
@@ -215,7 +159,7 @@ fn terms(operation: &ProductOperation) -> Vec<Term> {
             None => partners.push((coefficient, weight)),
         }
     };
-    match operation.multiplier.definition() {
+    match operation.multiplier().definition() {
         Definition::Htp(model) => {
             for term in HtpModel::terms(model) {
                 let [first, second] = [term.first, term.second].map(Function::Formula);
@@ -226,8 +170,12 @@ fn terms(operation: &ProductOperation) -> Vec<Term> {
             for term in &operation.factors().terms {
                 add(
                     term.scale as f64,
-                    Function::by_pattern(&term.activation, activation_format, operation.activation),
-                    Function::by_pattern(&term.weight, weight_format, operation.weight),
+                    Function::by_pattern(
+                        &term.activation,
+                        activation_format,
+                        operation.activation(),
+                    ),
+                    Function::by_pattern(&term.weight, weight_format, operation.weight()),
                 );
             }
         }
@@ -241,7 +189,7 @@ fn terms(operation: &ProductOperation) -> Vec<Term> {
 }
 
 /// The weight's side of every term.
-pub(crate) struct WeightFactors<B: Backend> {
+struct WeightFactors<B: Backend> {
     terms: Vec<WeightTerm<B>>,
     /// What the varying terms' activations are multiplied with: a tensor for each of them, or all of them joined.
     factors: Vec<FloatTensor<B>>,
@@ -257,13 +205,13 @@ struct WeightTerm<B: Backend> {
 
 impl<B: ApproxOps> WeightFactors<B> {
     /// Maps a weight.
-    pub(crate) fn new(
+    fn new(
         weight: FloatTensor<B>,
         quantizer: &FloatTensor<B>,
         operation: &ProductOperation,
-        contraction: &Contraction,
     ) -> Self {
-        let grid = operation.weight;
+        let geometry = operation.geometry();
+        let grid = operation.weight();
         let shifted = B::shifted_codes(weight, quantizer.clone(), grid);
         let rank = shifted.shape().num_dims();
         let axis = grid.channel_axis.unwrap_or(0);
@@ -307,7 +255,7 @@ impl<B: ApproxOps> WeightFactors<B> {
             weight_terms.push(WeightTerm {
                 activation,
                 varies: factor.is_some(),
-                sums: summed.map(|summed| contraction.weight_sums::<B>(summed)),
+                sums: summed.map(|summed| float::weight_sums::<B>(geometry, summed)),
             });
             factors.extend(factor);
         }
@@ -317,7 +265,7 @@ impl<B: ApproxOps> WeightFactors<B> {
             factors.push(B::float_mul_scalar(shifted, 0.0.into()));
         }
         if factors.len() > 1
-            && let Some([_, axis]) = contraction.joining_axes(rank)
+            && let Some([_, axis]) = geometry.joining_axes(rank)
         {
             factors = vec![B::float_cat(factors, axis)];
         }
@@ -328,15 +276,15 @@ impl<B: ApproxOps> WeightFactors<B> {
     }
 
     /// The sum of an activation's products with the weight, scaled.
-    pub(crate) fn multiply(
+    fn multiply(
         &self,
         activation: FloatTensor<B>,
         quantizer: &FloatTensor<B>,
         weight_quantizer: &FloatTensor<B>,
         operation: &ProductOperation,
-        contraction: &Contraction,
     ) -> FloatTensor<B> {
-        let grid = operation.activation;
+        let geometry = operation.geometry();
+        let grid = operation.activation();
         let rank = activation.shape().num_dims();
         let shifted = B::shifted_codes(activation, quantizer.clone(), grid);
         let zero = along::<B>(row::<B>(quantizer, ZERO_POINT), 0, rank);
@@ -368,26 +316,43 @@ impl<B: ApproxOps> WeightFactors<B> {
             }
         }
         if varying.len() > self.factors.len()
-            && let Some([axis, _]) = contraction.joining_axes(rank)
+            && let Some([axis, _]) = geometry.joining_axes(rank)
         {
             varying = vec![B::float_cat(varying, axis)];
         }
         assert_eq!(
             varying.len(),
             self.factors.len(),
-            "the weight's side was made for the same contraction"
+            "the weight's side was made for the same geometry"
         );
         let product = varying
             .into_iter()
             .zip(&self.factors)
-            .map(|(values, factor)| contraction.apply::<B>(values, factor.clone()))
+            .map(|(values, factor)| float::product::<B>(geometry, values, factor.clone()))
             .reduce(B::float_add)
             .expect("some term varies with the activation");
         let product = constants.into_iter().fold(product, B::float_add);
         // A sum of nothing but products of 0 and a negative code may come as -0; the integer 0 has no sign.
         let product = B::float_add_scalar(product, 0.0.into());
-        rescale::<B>(product, quantizer, weight_quantizer, contraction)
+        rescale::<B>(product, quantizer, weight_quantizer, geometry)
     }
+}
+
+/// An operation's product by a route through the backend's own float32 products.
+pub(super) fn product<B: ApproxOps>(
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
+    operation: &ProductOperation,
+) -> FloatTensor<B> {
+    let factors =
+        operation.kept_weight(|| WeightFactors::<B>::new(weight, &weight_quantizer, operation));
+    factors.multiply(
+        activation,
+        &activation_quantizer,
+        &weight_quantizer,
+        operation,
+    )
 }
 
 /// Multiplies a product of codes by the activation's and the weight's scale.
@@ -395,7 +360,7 @@ fn rescale<B: Backend>(
     product: FloatTensor<B>,
     activation_quantizer: &FloatTensor<B>,
     weight_quantizer: &FloatTensor<B>,
-    contraction: &Contraction,
+    geometry: &Geometry,
 ) -> FloatTensor<B> {
     let scale = B::float_mul(
         row::<B>(activation_quantizer, SCALE),
@@ -404,6 +369,6 @@ fn rescale<B: Backend>(
     let rank = product.shape().num_dims();
     B::float_mul(
         product,
-        along::<B>(scale, contraction.channel_axis(rank), rank),
+        along::<B>(scale, geometry.output_channel_axis(rank), rank),
     )
 }

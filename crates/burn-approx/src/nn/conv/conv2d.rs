@@ -6,10 +6,10 @@ use burn::nn::PaddingConfig2d;
 use burn::prelude::*;
 use burn::tensor::ops::ConvOptions;
 
-use super::approximation::{Approximation, LayerKind, LayerShape};
-use crate::error::ApproxError;
-use crate::ops;
-use crate::plan::Workload;
+use super::padding;
+use crate::error::{ApproxError, or_panic};
+use crate::geometry;
+use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
 
 /// Configuration of a [`Conv2d`] layer, as [`burn::nn::conv::Conv2dConfig`].
 ///
@@ -79,13 +79,8 @@ impl Conv2dConfig {
     /// assert!(error.to_string().contains("4 groups"));
     /// ```
     pub fn try_init(&self, device: &Device) -> Result<Conv2d, ApproxError> {
-        ops::check_conv2d_config(
-            self.channels,
-            self.kernel_size,
-            self.stride,
-            self.dilation,
-            self.groups,
-        )?;
+        let sizes = [self.kernel_size, self.stride, self.dilation];
+        geometry::conv2d::check_config("conv2d", self.channels, sizes, self.groups)?;
         Ok(self.init(device))
     }
 }
@@ -124,11 +119,7 @@ impl From<burn::nn::conv::Conv2d> for Conv2d {
             groups,
             padding,
         } = layer;
-        let shape = LayerShape {
-            kind: LayerKind::Conv2d,
-            weight: weight.lazy_shape().to_vec(),
-            groups,
-        };
+        let shape = LayerShape::convolution(LayerKind::Conv2d, &weight.lazy_shape(), groups);
         let approximation = Approximation::new(shape);
         Self {
             weight,
@@ -172,9 +163,9 @@ impl Conv2d {
     ///
     /// # Panics
     /// With the text of the error that [`try_forward`](Self::try_forward) returns.
+    #[track_caller]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.try_forward(input)
-            .unwrap_or_else(|error| panic!("{error}"))
+        or_panic(self.try_forward(input))
     }
 
     /// Applies the layer to `[batch, channels_in, height, width]`.
@@ -189,16 +180,8 @@ impl Conv2d {
 
     fn options(&self, input: &Tensor<4>) -> ConvOptions<2> {
         let [_, _, height, width] = input.dims();
-        // The output has ceil(size / stride) values; an odd total puts one more at the end, as Burn does.
         let same = |axis: usize, size: usize| {
-            let outputs = size.div_ceil(self.stride[axis]);
-            let covered = outputs.saturating_sub(1) * self.stride[axis] + self.kernel_size[axis];
-            let total = if outputs > 0 {
-                covered.saturating_sub(size)
-            } else {
-                0
-            };
-            (total / 2, total - total / 2)
+            padding::same(size, self.kernel_size[axis], self.stride[axis])
         };
         let padding = match &self.padding {
             PaddingConfig2d::Valid => [(0, 0); 2],
@@ -219,21 +202,18 @@ pub(crate) fn apply(
     bias: Option<Tensor<1>>,
     options: ConvOptions<2>,
 ) -> Result<Tensor<4>, ApproxError> {
-    let shape = ops::conv2d_shape(input.dims(), weight.dims(), &options)?;
-    let workload = Workload::Conv2d(shape);
-    match approximation.begin(&input, &weight, workload)? {
-        None => Ok(burn::tensor::module::conv2d(input, weight, bias, options)),
-        Some(simulation) => ops::conv2d_keeping(
-            input,
-            weight,
-            bias,
-            simulation.quantizers(),
-            &simulation.multiplier,
-            options,
-            simulation.kept.clone(),
-        )
-        .map(|output| simulation.finish(output)),
-    }
+    let geometry = geometry::conv2d::conv2d(input.dims(), weight.dims(), &options)?;
+    let operands = Operands {
+        operator: "conv2d",
+        activation: &input,
+        parameter: &weight,
+        weight: &weight,
+        bias: bias.as_ref(),
+    };
+    Ok(match approximation.begin(operands, geometry)? {
+        None => burn::tensor::module::conv2d(input, weight, bias, options),
+        Some(simulation) => simulation.product(input, weight, bias),
+    })
 }
 
 impl ModuleDisplay for Conv2d {

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use approx_cpu::LookupTable;
 use approx_multiplier::{Definition, HtpModel, Multiplier, OperandFormat};
 
-use crate::error::ApproxError;
+use super::factors::{Factors, RankLimit};
 #[cfg(feature = "gpu")]
-use crate::on_devices::OnDevices;
-use crate::plan::{Factors, PlanChoice, RankLimit};
-use crate::quantization::CodeRange;
+use super::on_devices::OnDevices;
+use super::route::PlanChoice;
+use crate::codes::CodeRange;
+use crate::error::ApproxError;
 
 /// A multiplier ready for the operators, and the plan by which they are to compute it: cheap to clone, its tables and factors
 /// made at most once.

@@ -1,15 +1,14 @@
-//! What is kept of a layer's weight from one forward pass to the next: its codes, mapped and packed as a plan's engine wants
-//! them.
+//! What is kept of a layer's weight from one forward pass to the next: its codes, mapped and packed as a route's kernels want them.
 //!
 //! Nothing is ever looked up by name, so nothing can be stale: the layer makes a new, empty [`KeptWeight`] whenever the weight or
-//! its quantiser is not the very tensor that it was (see `nn::approximation`), and what a backend puts into it says for
-//! which plan it was made.
+//! its quantiser is not the very tensor that it was (see `nn::layer`), and what a backend puts into it says for which operation it
+//! was made: the multiplier, the route, what of the geometry decides the layout, and the depth that float32 sums were cut to.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::PreparedMultiplier;
-use crate::plan::{Engine, PlanKind};
+use crate::geometry::Geometry;
+use crate::multiplier::{PreparedMultiplier, Route};
 
 /// A place for what a backend derives from one weight and its quantiser.
 #[derive(Clone, Default)]
@@ -17,24 +16,30 @@ pub(crate) struct KeptWeight(Arc<Mutex<Option<Entry>>>);
 
 struct Entry {
     multiplier: PreparedMultiplier,
-    route: (PlanKind, Engine),
+    layout: Layout,
     value: Arc<dyn Any + Send + Sync>,
 }
 
+/// What decides how a weight is laid out for an operation, besides the multiplier.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Layout {
+    pub(super) route: Route,
+    /// The geometry as far as it matters.
+    pub(super) geometry: Geometry,
+    pub(super) exact_depth: Option<usize>,
+}
+
 impl KeptWeight {
-    /// What was kept for this operation's multiplier and plan, or else what `make` returns, which is then kept.
-    pub(crate) fn get<T: Any + Send + Sync>(
-        kept: Option<&Self>,
+    /// What was kept for this multiplier and layout, or else what `make` returns, which is then kept.
+    pub(super) fn get<T: Any + Send + Sync>(
+        &self,
         multiplier: &PreparedMultiplier,
-        route: (PlanKind, Engine),
+        layout: Layout,
         make: impl FnOnce() -> T,
     ) -> Arc<T> {
-        let Some(Self(place)) = kept else {
-            return Arc::new(make());
-        };
-        let lock = || place.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = lock().as_ref().and_then(|entry| {
-            let same = entry.route == route && entry.multiplier.is_same(multiplier);
+            let same = entry.layout == layout && entry.multiplier.is_same(multiplier);
             same.then(|| entry.value.clone())
         });
         if let Some(value) = found.and_then(|value| value.downcast::<T>().ok()) {
@@ -45,7 +50,7 @@ impl KeptWeight {
         let value = Arc::new(make());
         *lock() = Some(Entry {
             multiplier: multiplier.clone(),
-            route,
+            layout,
             value: value.clone(),
         });
         value

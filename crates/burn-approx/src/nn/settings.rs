@@ -3,10 +3,10 @@
 use approx_multiplier::{HtpModel, Multiplier};
 use serde::{Deserialize, Serialize};
 
+use crate::codes::QuantizationScheme;
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::plan::{self, PlanChoice};
-use crate::quantization::QuantizationScheme;
 
 /// How a converted layer computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::prelude::*;
 use burn::tensor::IndexingUpdateOp;
 
-use super::Quantizer;
 use crate::error::ApproxError;
+use crate::quantization::Quantizer;
 
 /// A device's counts have at least 31 bits: they are read before they could be full.
 const MOST_COUNTED: u64 = i32::MAX as u64;

@@ -6,7 +6,7 @@
 
 use approx_cpu::observe::histogram::{BINS, SIDE, bin, centre};
 
-use super::{CodeRange, Observer, Symmetry};
+use crate::codes::{CodeRange, Observer, Symmetry};
 
 /// Running sums over the bins: entry `i` is the sum over the bins below `i`.
 struct Moments {

@@ -3,10 +3,10 @@
 use approx_cpu::{FactorTerm, FactoredProduct, OperandWidth};
 use approx_multiplier::{Factorization, FactorizationOptions, Form, Multiplier, OperandFormat};
 
-use crate::error::ApproxError;
 #[cfg(feature = "gpu")]
-use crate::on_devices::OnDevices;
-use crate::quantization::CodeRange;
+use super::on_devices::OnDevices;
+use crate::codes::CodeRange;
+use crate::error::ApproxError;
 
 /// The largest rank for which factors are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,86 @@
+//! The operator trait: what a backend must bring for approximate layers to run on it.
+//!
+//! Every method takes float (or integer code) tensors and plain owned values, returns tensors whose shapes follow from
+//! those of its inputs, and reads nothing back from the device, so that lazy and fused backends can join. Operands are
+//! always in the order activation, weight.
+
+#[cfg(feature = "gpu")]
+use approx_cpu::observe::histogram;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, backend_extension};
+#[cfg(feature = "gpu")]
+use burn::tensor::{DType, Shape};
+
+use crate::codes::CodeGrid;
+#[cfg(feature = "gpu")]
+use crate::codes::channels_along;
+use crate::plan::ProductOperation;
+
+/// The approximate operators of a backend.
+///
+/// Users call the functions of [`ops`](crate::ops) or the layers of [`nn`](crate::nn); this trait is for who adds a
+/// backend. Quantiser tensors have shape `[3, channels]`: scales, reciprocals, zero points. Operand shapes are checked by
+/// the callers, when they make a [`Geometry`](crate::plan::Geometry); an implementation may panic on shapes that do not fit it.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(feature = "gpu"),
+    Fusion: cfg(feature = "gpu"),
+    Autodiff: cfg(feature = "autodiff"),
+)]
+pub trait ApproxOps: Backend {
+    /// The codes of `values` minus their zero point, as integer-valued floats of the same shape.
+    #[fusion(dtype = values, shape = values)]
+    fn shifted_codes(
+        values: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self>;
+
+    /// `scale * (code - zero_point)` of every value. Differentiable straight through, clipped values masked.
+    #[fusion(dtype = values, shape = values)]
+    fn fake_quantize(
+        values: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self>;
+
+    /// `gradient` where the code of the value was not clamped, 0 elsewhere.
+    #[fusion(dtype = values, shape = values)]
+    fn mask_clipped(
+        values: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+    ) -> FloatTensor<Self>;
+
+    /// The smallest and largest value per channel, `[2, channels]`; NaN where a value is not finite.
+    #[fusion(dtype = values, shape = Shape::from(vec![2, channels_along(values, *channel_axis).0]))]
+    fn observe_ranges(values: FloatTensor<Self>, channel_axis: Option<usize>) -> FloatTensor<Self>;
+
+    /// The counts of `values` in the bins of [`approx_cpu::observe::histogram`], `[bins]`; NaN if any is not finite.
+    #[fusion(dtype = values, shape = Shape::from(vec![histogram::BINS]))]
+    fn observe_histogram(values: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The operation's product in real values:
+    /// `scale_a * scale_w[n] * (sum over k of m(a, w) - corrections)`, with operands as its geometry says. A padded tap holds the code
+    /// of the real value 0 and is multiplied like any other.
+    #[fusion(dtype = activation, shape = operation.geometry().output_shape(activation, weight))]
+    fn product(
+        activation: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        activation_quantizer: FloatTensor<Self>,
+        weight_quantizer: FloatTensor<Self>,
+        operation: ProductOperation,
+    ) -> FloatTensor<Self>;
+
+    /// `sum over k of m(a, w)` of integer codes: the accumulators as hardware has them, before any correction. Padded taps hold
+    /// the code `padding_code`.
+    #[fusion(dtype = DType::I32, shape = operation.geometry().output_shape(activation, weight))]
+    fn accumulate(
+        activation: IntTensor<Self>,
+        weight: IntTensor<Self>,
+        padding_code: i32,
+        operation: ProductOperation,
+    ) -> IntTensor<Self>;
+}

@@ -1,0 +1,87 @@
+//! Float products of every geometry, through a backend's own operations, and their gradients.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::Shape;
+
+use crate::geometry::{Geometry, conv2d};
+
+/// The product of two float operands.
+pub(super) fn product<B: Backend>(
+    geometry: &Geometry,
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+) -> FloatTensor<B> {
+    match geometry {
+        Geometry::Matmul(_) => B::float_matmul(activation, weight),
+        Geometry::Conv2d(shape) => B::conv2d(activation, weight, None, conv2d::options(shape)),
+    }
+}
+
+/// The sum of a weight over all that an output sums, shaped to broadcast over the result.
+pub(super) fn weight_sums<B: Backend>(
+    geometry: &Geometry,
+    weight: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let shape = weight.shape();
+    match geometry {
+        Geometry::Matmul(_) => B::float_sum_dim(weight, shape.num_dims() - 2),
+        Geometry::Conv2d(_) => {
+            let outputs = shape[0];
+            let flat = Shape::from(vec![outputs, shape.num_elements() / outputs.max(1)]);
+            let sums = B::float_sum_dim(B::float_reshape(weight, flat), 1);
+            B::float_reshape(sums, Shape::from(vec![1, outputs, 1, 1]))
+        }
+    }
+}
+
+/// The gradient of a product's activation, of the activation's shape.
+pub(super) fn activation_gradient<B: Backend>(
+    geometry: &Geometry,
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+) -> FloatTensor<B> {
+    match geometry {
+        Geometry::Matmul(_) => {
+            let shape = activation.shape();
+            summed_to::<B>(B::float_matmul(gradient, transposed::<B>(weight)), &shape)
+        }
+        Geometry::Conv2d(shape) => {
+            B::conv2d_x_backward(activation, weight, gradient, conv2d::options(shape))
+        }
+    }
+}
+
+/// The gradient of a product's weight, of the weight's shape.
+pub(super) fn weight_gradient<B: Backend>(
+    geometry: &Geometry,
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+) -> FloatTensor<B> {
+    match geometry {
+        Geometry::Matmul(_) => {
+            let shape = weight.shape();
+            summed_to::<B>(
+                B::float_matmul(transposed::<B>(activation), gradient),
+                &shape,
+            )
+        }
+        Geometry::Conv2d(shape) => {
+            B::conv2d_weight_backward(activation, weight, gradient, conv2d::options(shape))
+        }
+    }
+}
+
+fn transposed<B: Backend>(matrix: FloatTensor<B>) -> FloatTensor<B> {
+    let rank = matrix.shape().num_dims();
+    B::float_swap_dims(matrix, rank - 2, rank - 1)
+}
+
+/// The sum over the axes along which an operand was broadcast.
+fn summed_to<B: Backend>(gradient: FloatTensor<B>, shape: &Shape) -> FloatTensor<B> {
+    let found = gradient.shape();
+    let axes = (0..found.num_dims()).filter(|axis| found[*axis] != shape[*axis]);
+    axes.fold(gradient, B::float_sum_dim)
+}

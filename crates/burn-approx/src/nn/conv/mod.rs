@@ -1,0 +1,10 @@
+//! Drop-ins for Burn's convolutions.
+
+pub(crate) mod conv1d;
+pub(crate) mod conv2d;
+pub(crate) mod conv3d;
+mod padding;
+
+pub use conv1d::{Conv1d, Conv1dConfig};
+pub use conv2d::{Conv2d, Conv2dConfig};
+pub use conv3d::{Conv3d, Conv3dConfig};

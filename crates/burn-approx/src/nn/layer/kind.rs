@@ -1,0 +1,137 @@
+//! The kinds of layer, and what each says of itself: everything else treats layers alike.
+
+/// The kinds of layer that have a drop-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerKind {
+    /// [`Linear`](crate::nn::Linear)
+    Linear,
+    /// [`Conv1d`](crate::nn::Conv1d)
+    Conv1d,
+    /// [`Conv2d`](crate::nn::Conv2d)
+    Conv2d,
+    /// [`Conv3d`](crate::nn::Conv3d)
+    Conv3d,
+    /// A product of two activations: the second one takes the weight's place.
+    Matmul,
+}
+
+/// What is to be known of a kind of layer.
+struct Facts {
+    /// The name of the layer's type.
+    name: &'static str,
+    /// The container that Burn's own layer of the kind shows to visitors while its weight is visited.
+    container: Option<&'static str>,
+    /// The axis of the output channels in the weight, as products take it.
+    channel_axis: usize,
+}
+
+impl LayerKind {
+    /// Every kind.
+    const ALL: [Self; 5] = [
+        Self::Linear,
+        Self::Conv1d,
+        Self::Conv2d,
+        Self::Conv3d,
+        Self::Matmul,
+    ];
+
+    const fn facts(self) -> Facts {
+        match self {
+            Self::Linear => Facts {
+                name: "Linear",
+                container: Some("Struct:Linear"),
+                channel_axis: 1,
+            },
+            Self::Conv2d => Facts {
+                name: "Conv2d",
+                container: Some("Struct:Conv2d"),
+                channel_axis: 0,
+            },
+            Self::Conv1d => Facts {
+                name: "Conv1d",
+                container: Some("Struct:Conv1d"),
+                channel_axis: 0,
+            },
+            Self::Conv3d => Facts {
+                name: "Conv3d",
+                container: Some("Struct:Conv3d"),
+                channel_axis: 0,
+            },
+            Self::Matmul => Facts {
+                name: "Matmul",
+                container: None,
+                channel_axis: 1,
+            },
+        }
+    }
+
+    /// Whether the second operand is a weight, which stays while inputs pass, and not another activation.
+    pub(crate) fn has_weight(self) -> bool {
+        self != Self::Matmul
+    }
+
+    /// Whether a container of this name, with a weight in it, is a layer of Burn's own that a drop-in could replace.
+    pub(crate) fn is_container_of_any(container: &str) -> bool {
+        let mut containers = Self::ALL.iter().filter_map(|kind| kind.facts().container);
+        containers.any(|own| own == container)
+    }
+}
+
+impl std::fmt::Display for LayerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.facts().name)
+    }
+}
+
+/// The unchanging geometry of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerShape {
+    /// The kind of layer.
+    pub kind: LayerKind,
+    /// The weight's shape: `[in, out]`, or `[out, in / groups, sizes of the kernel..]`; the last two sizes of a second activation.
+    pub weight: Vec<usize>,
+    /// The groups of a convolution; 1 for other layers.
+    pub groups: usize,
+    fan_in: usize,
+    outputs: usize,
+}
+
+impl LayerShape {
+    /// A matrix product, with a weight or another activation of this shape.
+    pub(crate) fn matmul(kind: LayerKind, [inner, columns]: [usize; 2]) -> Self {
+        Self {
+            kind,
+            weight: vec![inner, columns],
+            groups: 1,
+            fan_in: inner,
+            outputs: columns,
+        }
+    }
+
+    /// A convolution with a weight of shape `[out, in / groups, sizes of the kernel..]`.
+    pub(crate) fn convolution(kind: LayerKind, weight: &[usize], groups: usize) -> Self {
+        Self {
+            kind,
+            weight: weight.to_vec(),
+            groups,
+            fan_in: weight[1..].iter().product(),
+            outputs: weight[0],
+        }
+    }
+
+    /// The most products that one output accumulates.
+    pub fn fan_in(&self) -> usize {
+        self.fan_in
+    }
+
+    /// The number of output channels.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The axis of the output channels in the weight, as products take it.
+    pub(crate) fn channel_axis(&self) -> usize {
+        self.kind.facts().channel_axis
+    }
+}

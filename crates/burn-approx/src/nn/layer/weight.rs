@@ -1,0 +1,74 @@
+//! What a layer knows of its weight from one forward pass to the next.
+
+use std::any::Any;
+
+use burn::prelude::*;
+
+use crate::backends::share_storage;
+use crate::plan::KeptWeight;
+use crate::quantization::Quantizer;
+
+/// One state of a weight, known by its storage, and what was made of it.
+///
+/// A tensor that is held here shares its storage with the parameter, so that nobody can write to it in place: while the parameter
+/// still is this tensor, it has these values. Copies of a layer start without.
+#[derive(Default)]
+pub(super) struct WeightVersion {
+    /// The weight's tensor, of whatever rank.
+    weight: Option<Box<dyn Any + Send>>,
+    /// Whether its range was observed.
+    observed: bool,
+    /// The quantiser's parameters.
+    quantizer: Option<Tensor<2>>,
+    kept: KeptWeight,
+}
+
+impl WeightVersion {
+    /// Whether the weight is still this one.
+    fn is<const D: usize>(&self, weight: &Tensor<D>) -> bool {
+        let own = self.weight.as_ref().and_then(|own| own.downcast_ref());
+        own.is_some_and(|own| share_storage::<D>(own, weight))
+    }
+
+    /// Whether the weight is still this one, and its range was observed.
+    pub(super) fn is_observed<const D: usize>(&self, weight: &Tensor<D>) -> bool {
+        self.observed && self.is(weight)
+    }
+
+    /// What was kept for this weight under this quantiser; a new, empty place if either has changed.
+    pub(super) fn keep<const D: usize>(
+        &mut self,
+        weight: &Tensor<D>,
+        quantizer: &Quantizer,
+        observed: bool,
+    ) -> KeptWeight {
+        let parameters = quantizer.parameters();
+        let same_weight = self.is(weight);
+        let same_quantizer =
+            (self.quantizer.as_ref()).is_some_and(|own| share_storage(own, &parameters));
+        if !(same_weight && same_quantizer) {
+            *self = Self {
+                weight: Some(Box::new(weight.clone().without_autodiff())),
+                observed: same_weight && self.observed,
+                quantizer: Some(parameters),
+                kept: KeptWeight::default(),
+            };
+        }
+        self.observed |= observed;
+        self.kept.clone()
+    }
+}
+
+impl Clone for WeightVersion {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl std::fmt::Debug for WeightVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeightVersion")
+            .field("known", &self.weight.is_some())
+            .finish()
+    }
+}

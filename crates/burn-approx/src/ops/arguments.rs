@@ -1,0 +1,117 @@
+//! The arguments of products, checked at the door: devices, quantisers, biases.
+
+use burn::prelude::*;
+
+use crate::error::ApproxError;
+use crate::geometry::{Geometry, shape_error};
+use crate::plan::Target;
+use crate::quantization::Quantizer;
+
+/// Checks that a device's backend has the approximate operators.
+///
+/// # Errors
+/// [`ApproxError::UnsupportedDevice`].
+///
+/// ```
+/// use burn::tensor::Device;
+///
+/// assert!(burn_approx::ops::check_device(&Device::default()).is_ok());
+/// ```
+pub fn check_device(device: &Device) -> Result<(), ApproxError> {
+    Target::of(device).map(|_| ())
+}
+
+/// Checks that all operands of a product lie on one device.
+pub(super) fn check_devices(
+    operator: &'static str,
+    activation: &Device,
+    others: impl IntoIterator<Item = (&'static str, Device)>,
+) -> Result<(), ApproxError> {
+    for (operand, device) in others {
+        if device != *activation && device.clone().inner() != activation.clone().inner() {
+            return Err(ApproxError::DifferentDevices {
+                operator,
+                operand,
+                devices: [activation, &device]
+                    .map(|device| format!("{:?}", device.clone().inner())),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The quantisers of both operands of a product.
+#[derive(Clone, Copy)]
+pub(crate) struct Quantizers<'a> {
+    pub(crate) activation: &'a Quantizer,
+    pub(crate) weight: &'a Quantizer,
+}
+
+impl Quantizers<'_> {
+    /// Checks that all operands lie on one device, and that quantisers and bias fit the weight's output channels.
+    pub(crate) fn check_operands<const A: usize, const W: usize>(
+        self,
+        operator: &'static str,
+        (activation, weight, bias): (&Tensor<A>, &Tensor<W>, Option<&Tensor<1>>),
+        geometry: &Geometry,
+    ) -> Result<(), ApproxError> {
+        let quantizers = [
+            ("activation's quantiser", self.activation),
+            ("weight's quantiser", self.weight),
+        ];
+        let others = [("weight", weight.device())]
+            .into_iter()
+            .chain(quantizers.map(|(name, own)| (name, own.parameters().device())))
+            .chain(bias.map(|bias| ("bias", bias.device())));
+        check_devices(operator, &activation.device(), others)?;
+        let axis = geometry.weight_channel_axis(W);
+        let channels = weight.dims()[axis];
+        self.check(operator, axis, channels)?;
+        check_bias(operator, bias, channels)
+    }
+
+    /// Checks that the activation has one scale, and that the weight's channels, if it has any, are the `channels` output
+    /// channels of `operator`, which lie along `axis` of the weight.
+    fn check(
+        self,
+        operator: &'static str,
+        axis: usize,
+        channels: usize,
+    ) -> Result<(), ApproxError> {
+        if let Some(axis) = self.activation.grid().channel_axis {
+            return Err(shape_error(
+                operator,
+                format!(
+                    "the activation's quantiser has channels along axis {axis}; activations take one scale per tensor"
+                ),
+            ));
+        }
+        let [_, count] = self.weight.parameters().dims();
+        match self.weight.grid().channel_axis {
+            None if count == 1 => Ok(()),
+            Some(found) if found == axis && count == channels => Ok(()),
+            found => Err(shape_error(
+                operator,
+                format!(
+                    "the weight's quantiser has {count} scales along axis {found:?}; one per tensor, or {channels} along \
+                     axis {axis} (the output channels) would be right"
+                ),
+            )),
+        }
+    }
+}
+
+/// Checks that there is one bias for each output.
+fn check_bias(
+    operator: &'static str,
+    bias: Option<&Tensor<1>>,
+    outputs: usize,
+) -> Result<(), ApproxError> {
+    match bias.map(|bias| bias.dims()[0]) {
+        Some(length) if length != outputs => Err(shape_error(
+            operator,
+            format!("the bias has {length} values for {outputs} outputs"),
+        )),
+        _ => Ok(()),
+    }
+}

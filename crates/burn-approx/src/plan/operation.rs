@@ -1,0 +1,272 @@
+//! A planned product: everything that an engine must know besides the operands themselves.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::bounds::{TWO_TO_31, corrected_sum};
+use super::execution::ExecutionPlan;
+use super::float32;
+use super::planner::{Planned, Results, plan};
+use super::target::Target;
+use super::weight::{KeptWeight, Layout};
+use crate::codes::CodeGrid;
+use crate::error::ApproxError;
+use crate::geometry::Geometry;
+use crate::multiplier::{Factors, PreparedMultiplier, Route};
+
+/// The product that an operator sums, the codes that its operands take, their geometry, and how it is to be computed.
+///
+/// Made once for a layer, a shape of input and a device, and cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ProductOperation {
+    planned: Arc<PlannedProduct>,
+    /// What is kept of the weight from one forward pass to the next.
+    kept: Option<KeptWeight>,
+}
+
+#[derive(Debug)]
+struct PlannedProduct {
+    multiplier: PreparedMultiplier,
+    grids: [CodeGrid; 2],
+    geometry: Geometry,
+    target: Target,
+    plan: ExecutionPlan,
+    factors: Option<Arc<Factors>>,
+}
+
+impl ProductOperation {
+    /// A product of codes on the given grids, activation and weight, planned for a geometry and a kind of device.
+    ///
+    /// # Errors
+    /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid, [`ApproxError::ImpossiblePlan`] if no
+    /// plan, or not the forced one, can compute it, [`ApproxError::SumsTooLarge`] if a sum might not fit in 64 bits.
+    ///
+    /// ```
+    /// use approx_cpu::MatmulShape;
+    /// use approx_multiplier::evoapprox;
+    /// use burn_approx::ops::CodeGrid;
+    /// use burn_approx::plan::{Geometry, ProductOperation, Target};
+    ///
+    /// let codes = CodeGrid { low: -127, high: 127, symmetric: true, channel_axis: None };
+    /// let geometry = Geometry::Matmul(MatmulShape { rows: 8, inner: 64, columns: 32 });
+    /// let multiplier = evoapprox::multiplier("mul8s_1L2J")?.into();
+    /// let operation = ProductOperation::new(multiplier, [codes, codes], geometry, Target::Host)?;
+    /// assert_eq!(operation.plan().products(), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(
+        multiplier: PreparedMultiplier,
+        grids: [CodeGrid; 2],
+        geometry: Geometry,
+        target: Target,
+    ) -> Result<Self, ApproxError> {
+        Self::planned(multiplier, grids, geometry, target, Results::RealValues)
+    }
+
+    /// A product whose accumulators themselves are wanted, which only integer routes have.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and on a GPU where a sum might not fit in 32 bits.
+    pub(crate) fn of_accumulators(
+        multiplier: PreparedMultiplier,
+        grids: [CodeGrid; 2],
+        geometry: Geometry,
+        target: Target,
+    ) -> Result<Self, ApproxError> {
+        let operation = Self::planned(multiplier, grids, geometry, target, Results::Accumulators)?;
+        if target.is_gpu() {
+            operation.check_sums_in_32_bits(operation.largest_product()?)?;
+        }
+        Ok(operation)
+    }
+
+    fn planned(
+        multiplier: PreparedMultiplier,
+        grids: [CodeGrid; 2],
+        geometry: Geometry,
+        target: Target,
+        results: Results,
+    ) -> Result<Self, ApproxError> {
+        if target.is_gpu() {
+            check_elements(&geometry)?;
+        }
+        let (activation_format, weight_format) = multiplier.formats();
+        for (operand, grid, format) in [
+            ("activation", grids[0], activation_format),
+            ("weight", grids[1], weight_format),
+        ] {
+            let range = grid.codes()?;
+            if !range.fits(format) {
+                let multiplier = multiplier.multiplier().name().to_string();
+                return Err(ApproxError::CodesOutsideMultiplier {
+                    operand,
+                    range,
+                    format,
+                    multiplier,
+                });
+            }
+        }
+        let Planned {
+            plan,
+            multiplier,
+            factors,
+        } = plan(&multiplier, grids, &geometry, target, results)?;
+        let route = plan.route();
+        let planned = PlannedProduct {
+            multiplier,
+            grids,
+            geometry,
+            target,
+            plan,
+            factors,
+        };
+        let operation = Self {
+            planned: Arc::new(planned),
+            kept: None,
+        };
+        // What no kernel can take is an error here and not in the middle of a forward pass.
+        if route == Route::Gather {
+            match target {
+                Target::Host => drop(operation.multiplier().lookup()?),
+                Target::Gpu { .. } => drop(operation.multiplier().largest_entry()?),
+            }
+        }
+        if results == Results::RealValues && target.is_gpu() && !route.is_float32_product() {
+            operation.check_code_sums()?;
+        }
+        Ok(operation)
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &ExecutionPlan {
+        &self.planned.plan
+    }
+
+    /// The geometry of the operands.
+    pub fn geometry(&self) -> &Geometry {
+        &self.planned.geometry
+    }
+
+    pub(crate) fn route(&self) -> Route {
+        self.planned.plan.route()
+    }
+
+    pub(crate) fn multiplier(&self) -> &PreparedMultiplier {
+        &self.planned.multiplier
+    }
+
+    /// The activation's codes.
+    pub(crate) fn activation(&self) -> CodeGrid {
+        self.planned.grids[0]
+    }
+
+    /// The weight's codes.
+    pub(crate) fn weight(&self) -> CodeGrid {
+        self.planned.grids[1]
+    }
+
+    #[cfg(feature = "gpu")]
+    pub(crate) fn target(&self) -> Target {
+        self.planned.target
+    }
+
+    /// A bound of the magnitude of a single product.
+    fn largest_product(&self) -> Result<f64, ApproxError> {
+        match &self.planned.factors {
+            Some(factors) => Ok(factors.largest_product()),
+            None => self.multiplier().largest_entry(),
+        }
+    }
+
+    /// A bound of the magnitude of such a sum less its zero-point corrections.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn largest_sum(&self) -> Result<f64, ApproxError> {
+        let PlannedProduct {
+            grids, geometry, ..
+        } = &*self.planned;
+        Ok(corrected_sum(self.largest_product()?, *grids, geometry))
+    }
+
+    /// How many products a float32 sum of a float32 route holds exactly on a GPU; `None` if the sums are not exact there, or
+    /// it is another route.
+    pub(crate) fn exact_depth(&self) -> Option<usize> {
+        let PlannedProduct {
+            grids,
+            geometry,
+            target,
+            ..
+        } = &*self.planned;
+        let factors = self.planned.factors.as_ref();
+        factors
+            .filter(|_| self.route().is_float32_product() && target.is_gpu())
+            .and_then(|factors| float32::exact_depth(factors, *grids, geometry, *target))
+    }
+
+    /// Refuses sums of codes, which zero points are multiplied with, that a GPU's kernels cannot hold in 32 bits.
+    fn check_code_sums(&self) -> Result<(), ApproxError> {
+        if self.activation().symmetric && self.weight().symmetric {
+            return Ok(());
+        }
+        let (activation, weight) = self.multiplier().formats();
+        self.check_sums_in_32_bits(f64::from(activation.mask().max(weight.mask())))
+    }
+
+    /// Refuses sums that might not fit in 32 bits, of values that are at most `largest` in magnitude.
+    fn check_sums_in_32_bits(&self, largest: f64) -> Result<(), ApproxError> {
+        let products = self.geometry().inner();
+        match products as f64 * largest < TWO_TO_31 {
+            true => Ok(()),
+            false => Err(ApproxError::SumsTooLarge {
+                bits: 32,
+                multiplier: self.multiplier().multiplier().name().to_string(),
+                largest,
+                products,
+            }),
+        }
+    }
+
+    /// The operation on a weight of which something may have been kept.
+    pub(crate) fn keeping(self, kept: Option<KeptWeight>) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// What was kept of the weight for this operation, or else what `make` returns, which is then kept if anything is.
+    pub(crate) fn kept_weight<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        let Some(kept) = &self.kept else {
+            return Arc::new(make());
+        };
+        let layout = Layout {
+            route: self.route(),
+            geometry: self.geometry().of_weight(),
+            exact_depth: self.exact_depth(),
+        };
+        kept.get(self.multiplier(), layout, make)
+    }
+
+    /// Whether anything is kept of the weight.
+    pub(crate) fn keeps_weight(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// The factors that an exact or a factored route multiplies.
+    pub(crate) fn factors(&self) -> &Factors {
+        self.planned
+            .factors
+            .as_ref()
+            .expect("exact and factored plans are made from factors")
+    }
+}
+
+/// Refuses tensors that a GPU's kernels cannot index.
+fn check_elements(geometry: &Geometry) -> Result<(), ApproxError> {
+    for (tensor, elements) in [
+        ("activation", geometry.inputs()),
+        ("weight", geometry.weights()),
+        ("result", geometry.outputs()),
+    ] {
+        if elements as f64 >= TWO_TO_31 {
+            return Err(ApproxError::TooManyElements { tensor, elements });
+        }
+    }
+    Ok(())
+}
