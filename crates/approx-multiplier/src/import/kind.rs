@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::lexer::{Dialect, Lexer, TokenKind};
+use approx_netlists::lexer::{Dialect, Lexer, TokenKind};
+
 use super::{ImportError, Location};
 
 /// What a `.npy` file starts with.
@@ -23,7 +24,7 @@ pub enum FileKind {
     /// A raw little-endian table of 16- or 32-bit integers (`.bin`), row by row, as TFApprox reads it. Which of the two is
     /// told from the size; 16-bit entries are signed if an operand is.
     Binary,
-    /// A function in C (`.c`) without branches and loops, such as those of EvoApproxLib; see [`Netlist`](super::Netlist).
+    /// A function in C (`.c`) without branches and loops, such as those of EvoApproxLib; see [`circuit`](super::circuit).
     CSource,
     /// A combinational netlist in Verilog (`.v`), or a table of all products in a `case` statement.
     Verilog,

@@ -1,6 +1,6 @@
 //! What all kinds of table files share: from rows of numbers, and what is known about them, to a multiplier.
 
-use super::netlist::library::LibraryName;
+use super::library::LibraryName;
 use super::{ImportError, ImportOptions, Imported, Location};
 use crate::{MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat, ProductTable, Signedness};
 

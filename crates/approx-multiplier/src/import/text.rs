@@ -1,6 +1,7 @@
 //! Tables as text: a matrix of numbers, perhaps with headers that give the codes of rows and columns.
 
-use super::lexer::quoted;
+use approx_netlists::lexer::quoted;
+
 use super::table::{self, MAX_ENTRIES, Stated, exact_bits, too_many_entries};
 use super::{ImportError, ImportOptions, Imported, Location, Position};
 use crate::{OperandFormat, Signedness};
