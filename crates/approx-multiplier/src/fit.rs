@@ -388,7 +388,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::{FactorizationOptions, Family};
+    use crate::{FactorizationOptions, MultiplierFamily};
 
     const INT8: OperandFormat = OperandFormat::INT8;
 
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn wide_multipliers_are_fitted_over_all_pairs_and_compared_on_some() {
         let format = OperandFormat::signed(16).unwrap();
-        let family = Family::BrokenArray {
+        let family = MultiplierFamily::BrokenArray {
             horizontal: 3,
             vertical: 0,
         };

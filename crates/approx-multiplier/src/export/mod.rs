@@ -16,7 +16,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 pub use crate::file::replace as replace_file;
-use crate::{Multiplier, MultiplierError, OperandFormat, ProductTable, import, npy};
+use crate::table::npy;
+use crate::{Multiplier, MultiplierError, OperandFormat, ProductTable, import};
 
 /// The kinds of files that can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@
 //! what was cut off below it. Operands of up to `k` bits stay as they are. So the product is one of two one-operand functions.
 
 use super::odd_factors;
-use crate::{Factorization, Form, MultiplierError, OperandFormat, Term};
+use crate::{Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};
 
 pub(super) fn factorization(
     activation: OperandFormat,
@@ -16,7 +16,7 @@ pub(super) fn factorization(
         odd_factors(activation, |a| segment(a, k.into())),
         odd_factors(weight, |b| segment(b, k.into())),
     )?;
-    Factorization::from_terms(activation, weight, Form::Table, [term])
+    Factorization::from_terms(activation, weight, FactorizationForm::Table, [term])
 }
 
 /// What is left of an operand's magnitude, in its place.

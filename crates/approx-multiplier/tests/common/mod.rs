@@ -1,9 +1,9 @@
 //! What the tests of factorisations share: ranks and circuits by other means than the crate's.
 
-use approx_multiplier::{FactorizationOptions, Form, OperandFormat, Signedness};
+use approx_multiplier::{FactorizationForm, FactorizationOptions, OperandFormat, Signedness};
 use proptest::prelude::*;
 
-pub fn in_form(form: Form) -> FactorizationOptions {
+pub fn in_form(form: FactorizationForm) -> FactorizationOptions {
     FactorizationOptions {
         form: Some(form),
         ..FactorizationOptions::default()

@@ -10,9 +10,8 @@ use std::ops::RangeInclusive;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use crate::factorization::{all_codes, by_pattern};
-use crate::factorize::{checked_codes, count};
-use crate::{Form, MultiplierError, OperandFormat, ProductTable};
+use super::codes::{all_codes, by_pattern, checked_codes, count};
+use crate::{FactorizationForm, MultiplierError, OperandFormat, ProductTable};
 
 /// Up to this many codes of the operand with fewer of them, all singular values are computed.
 const COMPLETE: usize = 512;
@@ -53,14 +52,14 @@ impl TruncatedTerm {
 }
 
 /// A multiplier approximated by fewer terms than a [`Factorization`](crate::Factorization) needs, with real factors:
-/// `m(a, b) ~ sum over r of u_r(a) * v_r(b)`, plus `a * b` in the [error form](Form::Error).
+/// `m(a, b) ~ sum over r of u_r(a) * v_r(b)`, plus `a * b` in the [error form](FactorizationForm::Error).
 ///
 /// ```
-/// use approx_multiplier::{Form, TruncatedFactorization, evoapprox};
+/// use approx_multiplier::{FactorizationForm, TruncatedFactorization, evoapprox};
 ///
 /// // Its error has rank 9: three terms leave some of it.
 /// let table = evoapprox::multiplier("mul8u_R92")?.to_table()?;
-/// let truncated = TruncatedFactorization::of(&table, Form::Error, 3)?;
+/// let truncated = TruncatedFactorization::of(&table, FactorizationForm::Error, 3)?;
 /// assert_eq!(truncated.terms().len(), 3);
 /// assert!(truncated.mean_error() <= truncated.rms_error());
 /// assert!(truncated.rms_error() <= truncated.largest_error());
@@ -74,7 +73,7 @@ pub struct TruncatedFactorization {
     weight: OperandFormat,
     activation_codes: RangeInclusive<i32>,
     weight_codes: RangeInclusive<i32>,
-    form: Form,
+    form: FactorizationForm,
     terms: Vec<TruncatedTerm>,
     largest_error: f64,
     mean_error: f64,
@@ -90,7 +89,11 @@ impl TruncatedFactorization {
     /// # Errors
     ///
     /// [`MultiplierError::RankOutOfRange`] if `rank` is above the number of codes of an operand.
-    pub fn of(table: &ProductTable, form: Form, rank: usize) -> Result<Self, MultiplierError> {
+    pub fn of(
+        table: &ProductTable,
+        form: FactorizationForm,
+        rank: usize,
+    ) -> Result<Self, MultiplierError> {
         let (activation, weight) = (all_codes(table.activation()), all_codes(table.weight()));
         Self::of_codes(table, form, rank, activation, weight)
     }
@@ -99,10 +102,10 @@ impl TruncatedFactorization {
     /// to do for all codes.
     ///
     /// ```
-    /// use approx_multiplier::{Form, TruncatedFactorization, evoapprox};
+    /// use approx_multiplier::{FactorizationForm, TruncatedFactorization, evoapprox};
     ///
     /// let table = evoapprox::multiplier("mul8u_R92")?.to_table()?;
-    /// let truncated = TruncatedFactorization::of_codes(&table, Form::Error, 3, 0..=127, 0..=255)?;
+    /// let truncated = TruncatedFactorization::of_codes(&table, FactorizationForm::Error, 3, 0..=127, 0..=255)?;
     /// let difference = truncated.evaluate(127, 255).unwrap() - f64::from(table.get(127, 255));
     /// assert!(difference.abs() <= truncated.largest_error());
     /// assert_eq!(truncated.evaluate(128, 0), None);
@@ -115,7 +118,7 @@ impl TruncatedFactorization {
     /// operand's format.
     pub fn of_codes(
         table: &ProductTable,
-        form: Form,
+        form: FactorizationForm,
         rank: usize,
         activation_codes: RangeInclusive<i32>,
         weight_codes: RangeInclusive<i32>,
@@ -189,7 +192,7 @@ impl TruncatedFactorization {
     }
 
     /// What the terms approximate.
-    pub fn form(&self) -> Form {
+    pub fn form(&self) -> FactorizationForm {
         self.form
     }
 
@@ -229,10 +232,10 @@ impl TruncatedFactorization {
 }
 
 /// What a form leaves to the plain product.
-fn plain(form: Form, a: i32, b: i32) -> f64 {
+fn plain(form: FactorizationForm, a: i32, b: i32) -> f64 {
     match form {
-        Form::Table => 0.0,
-        Form::Error => f64::from(a) * f64::from(b),
+        FactorizationForm::Table => 0.0,
+        FactorizationForm::Error => f64::from(a) * f64::from(b),
     }
 }
 
@@ -438,15 +441,15 @@ mod tests {
     #[case(10)]
     fn the_largest_terms_are_kept(#[case] bits: u8) {
         let table = orthogonal(bits);
-        let one = TruncatedFactorization::of(&table, Form::Table, 1).unwrap();
+        let one = TruncatedFactorization::of(&table, FactorizationForm::Table, 1).unwrap();
         for error in [one.largest_error(), one.mean_error(), one.rms_error()] {
             assert!((error - 1.0).abs() < 1e-9, "{error}");
         }
         // A third term would be 0.
-        let all = TruncatedFactorization::of(&table, Form::Table, 3).unwrap();
+        let all = TruncatedFactorization::of(&table, FactorizationForm::Table, 3).unwrap();
         assert_eq!(all.terms().len(), 2);
         assert!(all.largest_error() < 1e-9);
-        let none = TruncatedFactorization::of(&table, Form::Table, 0).unwrap();
+        let none = TruncatedFactorization::of(&table, FactorizationForm::Table, 0).unwrap();
         assert_eq!((none.terms().len(), none.largest_error()), (0, 13.0));
     }
 
@@ -457,13 +460,14 @@ mod tests {
             .to_table()
             .unwrap();
         let options = FactorizationOptions {
-            form: Some(Form::Error),
+            form: Some(FactorizationForm::Error),
             ..FactorizationOptions::default()
         };
         let rank = Factorization::of(&table, &options).unwrap().rank();
         let mut before = f64::INFINITY;
         for terms in 0..=rank {
-            let truncated = TruncatedFactorization::of(&table, Form::Error, terms).unwrap();
+            let truncated =
+                TruncatedFactorization::of(&table, FactorizationForm::Error, terms).unwrap();
             assert!(truncated.rms_error() < before);
             before = truncated.rms_error();
         }
@@ -476,9 +480,11 @@ mod tests {
         let narrow = OperandFormat::unsigned(3).unwrap();
         for (activation, weight) in [(wide, narrow), (narrow, wide)] {
             let table = ProductTable::from_fn(activation, weight, |a, b| (a * b) & !3).unwrap();
-            let truncated = TruncatedFactorization::of(&table, Form::Table, 8).unwrap();
+            let truncated =
+                TruncatedFactorization::of(&table, FactorizationForm::Table, 8).unwrap();
             assert!(truncated.largest_error() < 1e-9);
-            let error = TruncatedFactorization::of(&table, Form::Table, 9).unwrap_err();
+            let error =
+                TruncatedFactorization::of(&table, FactorizationForm::Table, 9).unwrap_err();
             assert!(matches!(
                 error,
                 MultiplierError::RankOutOfRange { rank: 9, codes: 8 }
@@ -498,8 +504,9 @@ mod tests {
             }
         })
         .unwrap();
-        let few =
-            |rank| TruncatedFactorization::of_codes(&table, Form::Error, rank, -5..=7, -8..=3);
+        let few = |rank| {
+            TruncatedFactorization::of_codes(&table, FactorizationForm::Error, rank, -5..=7, -8..=3)
+        };
         let exact = few(1).unwrap();
         assert_eq!(
             (exact.activation_codes(), exact.weight_codes()),
@@ -523,7 +530,7 @@ mod tests {
             })
         ));
         assert!(matches!(
-            TruncatedFactorization::of_codes(&table, Form::Table, 1, 0..=8, 0..=3),
+            TruncatedFactorization::of_codes(&table, FactorizationForm::Table, 1, 0..=8, 0..=3),
             Err(MultiplierError::CodesOutOfFormat {
                 low: 0,
                 high: 8,
@@ -536,7 +543,11 @@ mod tests {
     fn fewer_codes_are_approximated_at_least_as_well() {
         let circuit = evoapprox::multiplier("mul8u_R92").unwrap();
         let table = circuit.to_table().unwrap();
-        for (form, rank) in [(Form::Table, 2), (Form::Error, 3), (Form::Error, 5)] {
+        for (form, rank) in [
+            (FactorizationForm::Table, 2),
+            (FactorizationForm::Error, 3),
+            (FactorizationForm::Error, 5),
+        ] {
             let all = TruncatedFactorization::of(&table, form, rank).unwrap();
             let few =
                 TruncatedFactorization::of_codes(&table, form, rank, 20..=127, 0..=99).unwrap();
@@ -561,9 +572,9 @@ mod tests {
             .unwrap()
             .to_table()
             .unwrap();
-        let first = TruncatedFactorization::of(&table, Form::Error, 4).unwrap();
+        let first = TruncatedFactorization::of(&table, FactorizationForm::Error, 4).unwrap();
         assert_eq!(
-            TruncatedFactorization::of(&table, Form::Error, 4).unwrap(),
+            TruncatedFactorization::of(&table, FactorizationForm::Error, 4).unwrap(),
             first
         );
     }

@@ -6,113 +6,23 @@
 
 use num_integer::gcd;
 
-/// A term `scale * activation[a] * weight[b]`, with factors for the distinct rows and columns of a matrix.
-#[derive(Clone, Debug)]
-pub(crate) struct RawTerm {
-    pub(crate) scale: i64,
-    pub(crate) activation: Vec<i64>,
-    pub(crate) weight: Vec<i64>,
-}
-
-impl RawTerm {
-    /// Pulls the factors' greatest common divisors out into the scale, makes the scale positive and chooses the factors'
-    /// signs. `None` if the scale does not fit.
-    pub(crate) fn normalise(&mut self) -> Option<()> {
-        let mut scale = self.scale;
-        if self.activation.contains(&i64::MIN) || self.weight.contains(&i64::MIN) {
-            // The only number that cannot be negated.
-            return None;
-        }
-        for factors in [&mut self.activation, &mut self.weight] {
-            let divisor = factors
-                .iter()
-                .fold(0, |divisor, &value| gcd(divisor, value));
-            if divisor > 1 {
-                factors.iter_mut().for_each(|value| *value /= divisor);
-                scale = scale.checked_mul(divisor)?;
-            }
-        }
-        if scale < 0 {
-            negate(&mut self.activation);
-            scale = scale.checked_neg()?;
-        }
-        // Of two ways to sign both factors, the one that fits in fewer bits: -128 is an 8-bit number, 128 is not.
-        let bits = |sign: i64| {
-            let complement = |&value: &i64| (value * sign).max(-(value * sign) - 1);
-            self.activation
-                .iter()
-                .chain(&self.weight)
-                .map(complement)
-                .max()
-        };
-        let first_is_negative = self.weight.iter().find(|&&value| value != 0) < Some(&0);
-        let (kept, negated) = (bits(1), bits(-1));
-        if negated < kept || (negated == kept && first_is_negative) {
-            negate(&mut self.activation);
-            negate(&mut self.weight);
-        }
-        self.scale = scale;
-        Some(())
-    }
-
-    fn size(&self) -> Size {
-        Size::of(self.scale, &self.activation, &self.weight)
-    }
-}
-
-fn negate(values: &mut [i64]) {
-    values.iter_mut().for_each(|value| *value = -*value);
-}
-
-/// The largest magnitude, 0 of nothing.
-pub(crate) fn largest(values: &[i64]) -> u64 {
-    values
-        .iter()
-        .map(|value| value.unsigned_abs())
-        .max()
-        .unwrap_or(0)
-}
-
-/// What a term's cost depends on.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    scale: i64,
-    pub(crate) activation: u64,
-    pub(crate) weight: u64,
-}
-
-impl Size {
-    pub(crate) fn of(scale: i64, activation: &[i64], weight: &[i64]) -> Self {
-        Self {
-            scale,
-            activation: largest(activation),
-            weight: largest(weight),
-        }
-    }
-
-    /// The largest magnitude that the term's products could have.
-    pub(crate) fn product(&self) -> u128 {
-        u128::from(self.scale.unsigned_abs())
-            .saturating_mul(self.activation.into())
-            .saturating_mul(self.weight.into())
-    }
-}
+use super::factor_term::{FactorTerm, Size};
 
 /// The cost of a factorisation, compared in the order of its fields: the largest factor when the terms share one scale and
 /// what remains of theirs is multiplied into the smaller of their factors; then the same squared and summed up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Cost {
-    pub(crate) largest: u128,
+pub(super) struct Cost {
+    pub(super) largest: u128,
     total: u128,
 }
 
 impl Cost {
-    pub(crate) fn of(terms: &[RawTerm]) -> Self {
-        let sizes: Vec<Size> = terms.iter().map(RawTerm::size).collect();
+    pub(super) fn of(terms: &[FactorTerm]) -> Self {
+        let sizes: Vec<Size> = terms.iter().map(FactorTerm::size).collect();
         Self::of_sizes(sizes.iter().copied())
     }
 
-    pub(crate) fn of_sizes(sizes: impl Iterator<Item = Size> + Clone) -> Self {
+    pub(super) fn of_sizes(sizes: impl Iterator<Item = Size> + Clone) -> Self {
         let common = sizes
             .clone()
             .fold(0, |common, size| gcd(common, size.scale));
@@ -138,8 +48,8 @@ impl Cost {
 }
 
 /// Improves normalised terms until no step between two of them lowers the [`Cost`].
-pub(crate) fn balance(terms: &mut [RawTerm]) {
-    let mut sizes: Vec<Size> = terms.iter().map(RawTerm::size).collect();
+pub(super) fn balance(terms: &mut [FactorTerm]) {
+    let mut sizes: Vec<Size> = terms.iter().map(FactorTerm::size).collect();
     let mut cost = Cost::of(terms);
     loop {
         let before = cost;
@@ -176,7 +86,7 @@ pub(crate) fn balance(terms: &mut [RawTerm]) {
 }
 
 /// The multiples worth trying: the smallest ones, and those that make one side as short as it gets.
-fn candidates(first: &RawTerm, second: &RawTerm) -> Vec<i64> {
+fn candidates(first: &FactorTerm, second: &FactorTerm) -> Vec<i64> {
     let common = gcd(first.scale, second.scale);
     let (weight_step, activation_step) = (second.scale / common, first.scale / common);
     let mut multiples = vec![1, -1];
@@ -206,16 +116,20 @@ fn dot(a: &[i64], b: &[i64]) -> f64 {
 
 /// Adds a multiple of the second term's weights to the first's and takes the matching multiple of the first one's
 /// activations from the second's.
-fn step(first: &RawTerm, second: &RawTerm, multiple: i64) -> Option<(RawTerm, RawTerm)> {
+fn step(
+    first: &FactorTerm,
+    second: &FactorTerm,
+    multiple: i64,
+) -> Option<(FactorTerm, FactorTerm)> {
     let common = gcd(first.scale, second.scale);
     let weight_multiple = multiple.checked_mul(second.scale / common)?;
     let activation_multiple = multiple.checked_mul(first.scale / common)?;
-    let mut first_new = RawTerm {
+    let mut first_new = FactorTerm {
         scale: first.scale,
         activation: first.activation.clone(),
         weight: combine(&first.weight, weight_multiple, &second.weight)?,
     };
-    let mut second_new = RawTerm {
+    let mut second_new = FactorTerm {
         scale: second.scale,
         activation: combine(
             &second.activation,
@@ -243,15 +157,15 @@ mod tests {
 
     use super::*;
 
-    fn term(scale: i64, activation: &[i64], weight: &[i64]) -> RawTerm {
-        RawTerm {
+    fn term(scale: i64, activation: &[i64], weight: &[i64]) -> FactorTerm {
+        FactorTerm {
             scale,
             activation: activation.to_vec(),
             weight: weight.to_vec(),
         }
     }
 
-    fn products(terms: &[RawTerm], rows: usize, columns: usize) -> Vec<i64> {
+    fn products(terms: &[FactorTerm], rows: usize, columns: usize) -> Vec<i64> {
         (0..rows)
             .flat_map(|row| (0..columns).map(move |column| (row, column)))
             .map(|(row, column)| {
@@ -306,7 +220,7 @@ mod tests {
             weights in proptest::collection::vec(-1000i64..=1000, 3 * 5),
             scales in proptest::collection::vec(1i64..=64, 3),
         ) {
-            let mut terms: Vec<RawTerm> = scales
+            let mut terms: Vec<FactorTerm> = scales
                 .iter()
                 .zip(activations.chunks(7).zip(weights.chunks(5)))
                 .map(|(&scale, (activation, weight))| term(scale, activation, weight))

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_with_limit};
 
-use crate::table::{checked_entry, entry_count};
-use crate::{MultiplierError, OperandFormat, ProductTable};
+use super::product::{ProductTable, checked_entry, entry_count};
+use crate::{MultiplierError, OperandFormat};
 
 /// Deflate's best level without the very slow search above it.
 const LEVEL: u8 = 9;
@@ -21,7 +21,40 @@ const MAX_BYTES_PER_ENTRY: usize = 5;
 /// The most bytes of a difference of factors, which have 64 bits and wrap around.
 const MAX_BYTES_PER_FACTOR: usize = 10;
 
-pub(crate) fn compress(table: &ProductTable) -> Vec<u8> {
+impl ProductTable {
+    /// Encodes the entries compactly: the more regular the table, the fewer bytes, from some hundred for an 8 x 8-bit
+    /// circuit that cuts operands off to a few thousand for most others. The formats are not part of it.
+    ///
+    /// ```
+    /// use approx_multiplier::{OperandFormat, ProductTable};
+    ///
+    /// let table = ProductTable::exact(OperandFormat::INT8, OperandFormat::INT8)?;
+    /// let bytes = table.to_compressed();
+    /// assert!(bytes.len() < 1000);
+    /// let decoded = ProductTable::from_compressed(table.activation(), table.weight(), &bytes)?;
+    /// assert_eq!(decoded, table);
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    pub fn to_compressed(&self) -> Vec<u8> {
+        compress(self)
+    }
+
+    /// The table that [`to_compressed`](Self::to_compressed) encoded.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::InvalidCompressedTable`] if the bytes do not encode a table of these formats, and
+    /// [`MultiplierError::TableTooLarge`].
+    pub fn from_compressed(
+        activation: OperandFormat,
+        weight: OperandFormat,
+        bytes: &[u8],
+    ) -> Result<Self, MultiplierError> {
+        decompress(activation, weight, bytes)
+    }
+}
+
+fn compress(table: &ProductTable) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(table.entries().len());
     let mut row_above = vec![0; table.weight().cardinality()];
     for row in table.entries().chunks_exact(row_above.len()) {
@@ -36,7 +69,7 @@ pub(crate) fn compress(table: &ProductTable) -> Vec<u8> {
     compress_to_vec(&bytes, LEVEL)
 }
 
-pub(crate) fn decompress(
+fn decompress(
     activation: OperandFormat,
     weight: OperandFormat,
     bytes: &[u8],

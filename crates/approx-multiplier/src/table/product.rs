@@ -1,11 +1,9 @@
 //! Product tables: every product of a multiplier, indexed by the bit patterns of its operands.
 
 use std::fmt;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
-use crate::{MultiplierError, OperandFormat, compression, npy};
+use crate::{MultiplierError, OperandFormat};
 
 /// The most index bits of a table, both operands together: 24, which is 12 x 12 bits and takes 64 MiB.
 pub const MAX_INDEX_BITS: u32 = 24;
@@ -85,51 +83,6 @@ impl ProductTable {
     ) -> Result<Self, MultiplierError> {
         check_entry_count(activation, weight, entries.len())?;
         Ok(Self::from_checked(activation, weight, entries.into()))
-    }
-
-    /// The table in a `.npy` file: an integer array of any width and byte order, of shape
-    /// `[2^activation bits, 2^weight bits]`, in C or Fortran order.
-    ///
-    /// # Errors
-    ///
-    /// [`MultiplierError::Io`] if the file cannot be read; [`MultiplierError::InvalidNpy`] if it is no `.npy` file or
-    /// goes on after the array; [`MultiplierError::NpyElementType`], [`MultiplierError::NpyShape`] or
-    /// [`MultiplierError::NpyTruncated`] if the array is another than the formats ask for;
-    /// [`MultiplierError::EntryOutOfRange`] and [`MultiplierError::TableTooLarge`].
-    pub fn from_npy(
-        path: impl AsRef<Path>,
-        activation: OperandFormat,
-        weight: OperandFormat,
-    ) -> Result<Self, MultiplierError> {
-        npy::read_file(path.as_ref(), activation, weight)
-    }
-
-    /// The table in a `.npy` array that a reader supplies, which is left behind the array's last entry. Entries are
-    /// read one by one, so the reader should be a buffered one.
-    ///
-    /// # Errors
-    ///
-    /// As for [`from_npy`](Self::from_npy), but it does not look at what follows the array.
-    pub fn from_npy_reader(
-        reader: impl io::Read,
-        activation: OperandFormat,
-        weight: OperandFormat,
-    ) -> Result<Self, MultiplierError> {
-        npy::read(reader, "the .npy input", activation, weight)
-    }
-
-    /// The table that [`to_compressed`](Self::to_compressed) encoded.
-    ///
-    /// # Errors
-    ///
-    /// [`MultiplierError::InvalidCompressedTable`] if the bytes do not encode a table of these formats, and
-    /// [`MultiplierError::TableTooLarge`].
-    pub fn from_compressed(
-        activation: OperandFormat,
-        weight: OperandFormat,
-        bytes: &[u8],
-    ) -> Result<Self, MultiplierError> {
-        compression::decompress(activation, weight, bytes)
     }
 
     /// The table of exact products.
@@ -212,17 +165,6 @@ impl ProductTable {
         self.max_abs
     }
 
-    /// For every weight pattern the largest magnitude of its products: what bounds a sum of products with known weights.
-    pub fn max_abs_by_weight(&self) -> Vec<i64> {
-        let mut maxima = vec![0; self.weight.cardinality()];
-        for row in self.entries.chunks_exact(maxima.len()) {
-            for (maximum, &entry) in maxima.iter_mut().zip(row) {
-                *maximum = i64::from(entry).abs().max(*maximum);
-            }
-        }
-        maxima
-    }
-
     /// The table with its operands exchanged, that is the transposed one.
     #[must_use]
     pub fn swapped(&self) -> Self {
@@ -236,33 +178,6 @@ impl ProductTable {
                 .collect(),
             max_abs: self.max_abs,
         }
-    }
-
-    /// Writes the table as a little-endian 32-bit `.npy` file. An existing file is replaced in one step: it is never
-    /// seen half-written.
-    ///
-    /// # Errors
-    ///
-    /// [`MultiplierError::Io`] if the file cannot be written.
-    pub fn to_npy(&self, path: impl AsRef<Path>) -> Result<(), MultiplierError> {
-        npy::write_file(self, path.as_ref())
-    }
-
-    /// Encodes the entries compactly: the more regular the table, the fewer bytes, from some hundred for an 8 x 8-bit
-    /// circuit that cuts operands off to a few thousand for most others. The formats are not part of it.
-    ///
-    /// ```
-    /// use approx_multiplier::{OperandFormat, ProductTable};
-    ///
-    /// let table = ProductTable::exact(OperandFormat::INT8, OperandFormat::INT8)?;
-    /// let bytes = table.to_compressed();
-    /// assert!(bytes.len() < 1000);
-    /// let decoded = ProductTable::from_compressed(table.activation(), table.weight(), &bytes)?;
-    /// assert_eq!(decoded, table);
-    /// # Ok::<(), approx_multiplier::MultiplierError>(())
-    /// ```
-    pub fn to_compressed(&self) -> Vec<u8> {
-        compression::compress(self)
     }
 }
 
@@ -433,8 +348,7 @@ mod tests {
             .unwrap();
         assert_eq!(table.max_abs(), 1 << 31);
         let table = ProductTable::exact(INT8, INT8).unwrap();
-        let maxima = table.max_abs_by_weight();
-        assert_eq!((maxima[0], maxima[5], maxima[251]), (0, 640, 640));
+        assert_eq!(table.max_abs(), 128 * 128);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::compression::{compress_factors, decode_base64, decompress_factors, encode_base64};
-use crate::factorization::{all_codes, within};
-use crate::factorize::checked_codes;
-use crate::{Coverage, Factorization, Form, MultiplierError, OperandFormat, Term};
+use super::codes::{all_codes, checked_codes, within};
+use crate::table::compression::{
+    compress_factors, decode_base64, decompress_factors, encode_base64,
+};
+use crate::{Coverage, Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};
 
 /// The most factors of a file, which take 128 MiB: 128 terms of 16 x 16 bits, far more than any useful factorisation has.
 const MAX_FACTORS: usize = 1 << 24;
@@ -19,7 +20,7 @@ const MAX_FACTORS: usize = 1 << 24;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SerializedFactors {
-    form: Form,
+    form: FactorizationForm,
     /// Lowest and highest code; all of the format if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     activation_codes: Option<(i32, i32)>,

@@ -11,7 +11,7 @@ use num_traits::{CheckedMul, CheckedSub};
 /// The positions of the vectors that are independent of all vectors before them: a basis of what the vectors span.
 ///
 /// The vectors have `dimension` components. Once as many are found, no other one is looked at.
-pub(crate) fn independent(
+pub(super) fn independent(
     vectors: impl Iterator<Item = Vec<i64>> + Clone,
     dimension: usize,
 ) -> Vec<usize> {

@@ -8,7 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
 use crate::htp::{Feature, HtpTerm};
-use crate::{Factorization, Form, MultiplierError, OperandFormat, ProductTable, Signedness};
+use crate::{
+    Factorization, FactorizationForm, MultiplierError, OperandFormat, ProductTable, Signedness,
+};
 
 /// The SHA-256 hash of what a multiplier computes, written as 64 hexadecimal digits.
 ///
@@ -64,8 +66,11 @@ impl ContentHash {
         }
         let (activation, weight) = (factorization.activation(), factorization.weight());
         let mut hasher = start("factored", activation, weight);
-        let (rows, columns) =
-            factorization.independent_codes(Form::Table, activation.codes(), weight.codes());
+        let (rows, columns) = factorization.independent_codes(
+            FactorizationForm::Table,
+            activation.codes(),
+            weight.codes(),
+        );
         hasher.update((rows.len() as u32).to_le_bytes());
         for (format, codes) in [(activation, &rows), (weight, &columns)] {
             for &code in codes {

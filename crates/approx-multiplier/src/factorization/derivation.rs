@@ -3,11 +3,12 @@
 
 use std::ops::RangeInclusive;
 
-use crate::factorization::{all_codes, within};
-use crate::factorize::{self, checked_codes, count};
-use crate::independence::independent;
+use super::codes::{all_codes, checked_codes, count, within};
+use super::independence::independent;
+use super::search::from_independent;
 use crate::{
-    Coverage, Factorization, FactorizationOptions, Form, MultiplierError, OperandFormat, Term,
+    Coverage, Factorization, FactorizationForm, FactorizationOptions, MultiplierError,
+    OperandFormat, Term,
 };
 
 impl Factorization {
@@ -88,18 +89,18 @@ impl Factorization {
             checked_codes(options.weight_codes.as_ref(), self.weight())?,
         );
         let other = match self.form() {
-            Form::Table => Form::Error,
-            Form::Error => Form::Table,
+            FactorizationForm::Table => FactorizationForm::Error,
+            FactorizationForm::Error => FactorizationForm::Table,
         };
-        let mut best: Option<(usize, Form, Vec<i32>, Vec<i32>)> = None;
+        let mut best: Option<(usize, FactorizationForm, Vec<i32>, Vec<i32>)> = None;
         for form in [self.form(), other] {
             // An error's rank is at least that of the table less one: its form never has fewer products.
-            let cannot_win = form == Form::Error && best.is_some();
+            let cannot_win = form == FactorizationForm::Error && best.is_some();
             if cannot_win || options.form.is_some_and(|wanted| wanted != form) {
                 continue;
             }
             let (rows, columns) = self.independent_codes(form, codes.0.clone(), codes.1.clone());
-            let products = rows.len() + usize::from(form == Form::Error);
+            let products = rows.len() + usize::from(form == FactorizationForm::Error);
             if rows.len() <= options.max_rank && best.as_ref().is_none_or(|best| products < best.0)
             {
                 best = Some((products, form, rows, columns));
@@ -147,13 +148,13 @@ impl Factorization {
     /// New terms from independent rows and columns.
     fn factorized_anew(
         &self,
-        form: Form,
+        form: FactorizationForm,
         codes: (RangeInclusive<i32>, RangeInclusive<i32>),
         rows: &[i32],
         columns: &[i32],
     ) -> Result<Self, MultiplierError> {
         let coverage = self.coverage_of(&codes);
-        let terms = factorize::from_independent(
+        let terms = from_independent(
             (self.activation(), self.weight()),
             |a, b| self.product_of(a, b),
             codes.clone(),
@@ -185,7 +186,7 @@ impl Factorization {
     /// They depend on the function only, not on the terms.
     pub(crate) fn independent_codes(
         &self,
-        form: Form,
+        form: FactorizationForm,
         activation: impl Iterator<Item = i32> + Clone,
         weight: impl Iterator<Item = i32> + Clone,
     ) -> (Vec<i32>, Vec<i32>) {
@@ -195,8 +196,8 @@ impl Factorization {
         let value = |a: i32, b: i32| {
             let product = self.product_of(a, b);
             match form {
-                Form::Table => product,
-                Form::Error => product - i64::from(a) * i64::from(b),
+                FactorizationForm::Table => product,
+                FactorizationForm::Error => product - i64::from(a) * i64::from(b),
             }
         };
         // Weights that span all weights' factors span all columns, though not all of them may be needed.

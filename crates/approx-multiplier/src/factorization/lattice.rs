@@ -9,7 +9,7 @@ use num_traits::{One, Signed, ToPrimitive, Zero};
 
 /// Primes modulo which ranks are found. The first one, a Mersenne prime, is quick to divide by; a random matrix's rank falls
 /// modulo one of them with a probability of about `2^-61`.
-pub(crate) const PRIMES: [u64; 3] = [MERSENNE, (1 << 61) - 31, (1 << 61) - 45];
+pub(super) const PRIMES: [u64; 3] = [MERSENNE, (1 << 61) - 31, (1 << 61) - 45];
 
 const MERSENNE: u64 = (1 << 61) - 1;
 
@@ -49,15 +49,15 @@ fn inverse(value: u64, prime: u64) -> u64 {
 
 /// Independent rows and columns of a matrix: the submatrix of these rows and columns is invertible.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Pivots {
-    pub(crate) rows: Vec<usize>,
-    pub(crate) columns: Vec<usize>,
+pub(super) struct Pivots {
+    pub(super) rows: Vec<usize>,
+    pub(super) columns: Vec<usize>,
 }
 
 impl Pivots {
     /// As many independent rows and columns as there are modulo a prime, one of [`PRIMES`]; `None` as soon as there are
     /// more than `limit`.
-    pub(crate) fn find(
+    pub(super) fn find(
         rows: usize,
         columns: usize,
         limit: usize,
@@ -105,7 +105,7 @@ impl Pivots {
 /// in integers throughout). Lengths are measured in the components `measured`, in which the vectors must be independent.
 ///
 /// `None` if numbers leave 128 bits, or if the vectors are not independent.
-pub(crate) fn reduce(basis: &mut [Vec<i128>], measured: &[usize]) -> Option<()> {
+pub(super) fn reduce(basis: &mut [Vec<i128>], measured: &[usize]) -> Option<()> {
     let rank = basis.len();
     // determinants[i] is the Gram determinant of the first i vectors; lambda[i][j] = determinants[j + 1] * mu[i][j] with
     // the coefficients mu of the Gram-Schmidt process.
@@ -200,16 +200,16 @@ fn exchange(
 }
 
 /// A square matrix's inverse as integers over a common denominator.
-pub(crate) struct Inverse {
+pub(super) struct Inverse {
     /// The matrix times `numerator` is `determinant` times the identity.
     numerator: Vec<Vec<BigInt>>,
     /// The determinant, made positive.
-    pub(crate) determinant: BigInt,
+    pub(super) determinant: BigInt,
 }
 
 impl Inverse {
     /// Inverts by fraction-free elimination; `None` for a singular matrix.
-    pub(crate) fn of(matrix: Vec<Vec<BigInt>>) -> Option<Self> {
+    pub(super) fn of(matrix: Vec<Vec<BigInt>>) -> Option<Self> {
         let size = matrix.len();
         let mut rows = matrix;
         for (index, row) in rows.iter_mut().enumerate() {
@@ -250,7 +250,7 @@ impl Inverse {
     }
 
     /// The row vector `vector` times the matrix's inverse, times the determinant.
-    pub(crate) fn apply(&self, vector: &[i64]) -> Vec<BigInt> {
+    pub(super) fn apply(&self, vector: &[i64]) -> Vec<BigInt> {
         let mut result = vec![BigInt::zero(); vector.len()];
         for (&component, row) in vector.iter().zip(&self.numerator) {
             if component != 0 {
@@ -265,14 +265,14 @@ impl Inverse {
 
 /// A lattice of integer vectors that contains every vector divisible by its modulus, by its triangular basis (Hermite
 /// normal form). All numbers stay below the modulus.
-pub(crate) struct ModularLattice {
+pub(super) struct ModularLattice {
     modulus: BigInt,
     basis: Vec<Vec<BigInt>>,
 }
 
 impl ModularLattice {
     /// The lattice of the vectors divisible by `modulus`, which is at least 1.
-    pub(crate) fn new(dimension: usize, modulus: BigInt) -> Self {
+    pub(super) fn new(dimension: usize, modulus: BigInt) -> Self {
         let basis = (0..dimension)
             .map(|row| {
                 let mut vector = vec![BigInt::zero(); dimension];
@@ -284,7 +284,7 @@ impl ModularLattice {
     }
 
     /// Adds a vector and all its multiples.
-    pub(crate) fn insert(&mut self, mut vector: Vec<BigInt>) {
+    pub(super) fn insert(&mut self, mut vector: Vec<BigInt>) {
         for value in &mut vector {
             *value = value.mod_floor(&self.modulus);
         }
@@ -315,7 +315,7 @@ impl ModularLattice {
     }
 
     /// The basis, every entry above the diagonal reduced to at most half the diagonal entry below it.
-    pub(crate) fn into_basis(mut self) -> Vec<Vec<BigInt>> {
+    pub(super) fn into_basis(mut self) -> Vec<Vec<BigInt>> {
         for row in (0..self.basis.len()).rev() {
             for column in row + 1..self.basis.len() {
                 let (before, after) = self.basis.split_at_mut(column);

@@ -21,10 +21,14 @@ use num_traits::{One, ToPrimitive, Zero};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use crate::balance::{Cost, RawTerm, balance};
-use crate::factorization::all_codes;
-use crate::lattice::{Inverse, ModularLattice, PRIMES, Pivots, reduce};
-use crate::{Coverage, Factorization, Form, MultiplierError, OperandFormat, ProductTable};
+use super::balance::{Cost, balance};
+use super::certificate::Coverage;
+use super::codes::{checked_codes, count};
+use super::exact::Factorization;
+use super::factor_term::FactorTerm;
+use super::lattice::{Inverse, ModularLattice, PRIMES, Pivots, reduce};
+use super::term::FactorizationForm;
+use crate::{MultiplierError, OperandFormat, ProductTable};
 
 /// Components in which lengths are measured, at most: a sample of them will do to tell short from long.
 const MEASURED: usize = 1024;
@@ -35,16 +39,16 @@ const SAMPLED: usize = 192;
 /// What to look for in [`Factorization::of`] and [`Multiplier::factorization`](crate::Multiplier::factorization).
 ///
 /// ```
-/// use approx_multiplier::{Factorization, FactorizationOptions, Form, evoapprox};
+/// use approx_multiplier::{Factorization, FactorizationOptions, FactorizationForm, evoapprox};
 ///
 /// let table = evoapprox::multiplier("mul8s_1KVP")?.to_table()?;
 /// let options = FactorizationOptions {
-///     form: Some(Form::Error),
+///     form: Some(FactorizationForm::Error),
 ///     weight_codes: Some(-127..=127),
 ///     ..FactorizationOptions::default()
 /// };
 /// let factorization = Factorization::of(&table, &options)?;
-/// assert_eq!((factorization.form(), factorization.rank()), (Form::Error, 3));
+/// assert_eq!((factorization.form(), factorization.rank()), (FactorizationForm::Error, 3));
 /// assert_eq!(factorization.evaluate(5, -128), None);
 /// # Ok::<(), approx_multiplier::MultiplierError>(())
 /// ```
@@ -53,7 +57,7 @@ pub struct FactorizationOptions {
     /// The largest rank to accept, 32 by default: a table lookup is faster than more products.
     pub max_rank: usize,
     /// The form; the one with fewer products, then the one with smaller factors, if none is given.
-    pub form: Option<Form>,
+    pub form: Option<FactorizationForm>,
     /// The activation codes that occur: all of the format if none are given. A narrower range can lower the rank.
     pub activation_codes: Option<RangeInclusive<i32>>,
     /// The weight codes that occur: all of the format if none are given.
@@ -153,13 +157,13 @@ impl Factorization {
 
 /// Terms of a form of a function, from independent rows and columns as many as its rank, which are known to determine all
 /// others.
-pub(crate) fn from_independent(
+pub(super) fn from_independent(
     formats: (OperandFormat, OperandFormat),
     product: impl Fn(i32, i32) -> i64,
     codes: (RangeInclusive<i32>, RangeInclusive<i32>),
-    form: Form,
+    form: FactorizationForm,
     (rows, columns): (&[i32], &[i32]),
-) -> Result<Vec<RawTerm>, MultiplierError> {
+) -> Result<Vec<FactorTerm>, MultiplierError> {
     let positions = |codes: &RangeInclusive<i32>, chosen: &[i32]| -> Vec<usize> {
         chosen
             .iter()
@@ -199,10 +203,6 @@ fn below(random: &mut Xoshiro256PlusPlus, count: usize) -> usize {
     (random.next_u64() % count as u64) as usize
 }
 
-pub(crate) fn count(codes: &RangeInclusive<i32>) -> usize {
-    (codes.end() - codes.start()) as usize + 1
-}
-
 /// How products are compared.
 #[derive(Clone, Copy)]
 enum Check {
@@ -225,7 +225,7 @@ struct Problem<F> {
     formats: (OperandFormat, OperandFormat),
     codes: (RangeInclusive<i32>, RangeInclusive<i32>),
     max_rank: usize,
-    form: Option<Form>,
+    form: Option<FactorizationForm>,
     product: F,
 }
 
@@ -253,13 +253,13 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     }
 
     /// The value that a form's terms have to add up to.
-    fn entry(&self, form: Form, row: usize, column: usize) -> i64 {
+    fn entry(&self, form: FactorizationForm, row: usize, column: usize) -> i64 {
         let a = self.codes.0.start() + row as i32;
         let b = self.codes.1.start() + column as i32;
         let product = (self.product)(a, b);
         match form {
-            Form::Table => product,
-            Form::Error => product.wrapping_sub(i64::from(a) * i64::from(b)),
+            FactorizationForm::Table => product,
+            FactorizationForm::Error => product.wrapping_sub(i64::from(a) * i64::from(b)),
         }
     }
 
@@ -272,10 +272,12 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     ) -> Result<Factorization, MultiplierError> {
         let forms = match self.form {
             Some(form) => vec![form],
-            None => vec![Form::Table, Form::Error],
+            None => vec![FactorizationForm::Table, FactorizationForm::Error],
         };
-        let products = |form: Form, rank: usize| rank + usize::from(form == Form::Error);
-        let mut ranks: Vec<(usize, Form)> = forms
+        let products = |form: FactorizationForm, rank: usize| {
+            rank + usize::from(form == FactorizationForm::Error)
+        };
+        let mut ranks: Vec<(usize, FactorizationForm)> = forms
             .iter()
             .filter_map(|&form| {
                 let pivots = self.pivots(form, rows, columns, PRIMES[0])?;
@@ -284,7 +286,7 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
             .collect();
         // A sample's rank is a lower bound: what looks cheapest comes first, and the rest is skipped if it cannot win.
         ranks.sort_by_key(|&(products, _)| products);
-        let mut best: Option<(usize, u128, Form, Vec<RawTerm>)> = None;
+        let mut best: Option<(usize, u128, FactorizationForm, Vec<FactorTerm>)> = None;
         let mut failure = MultiplierError::RankTooHigh {
             at_least: self.max_rank.saturating_add(1),
         };
@@ -306,8 +308,8 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
             };
             // In the error form the exact product's operands are factors, too.
             let plain = match form {
-                Form::Table => 0,
-                Form::Error => [&self.codes.0, &self.codes.1]
+                FactorizationForm::Table => 0,
+                FactorizationForm::Error => [&self.codes.0, &self.codes.1]
                     .iter()
                     .flat_map(|codes| [codes.start(), codes.end()])
                     .map(|code| u128::from(code.unsigned_abs()))
@@ -337,7 +339,13 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     }
 
     /// Pivots among the given rows and columns; `None` if there are more than the limit.
-    fn pivots(&self, form: Form, rows: &[usize], columns: &[usize], prime: u64) -> Option<Pivots> {
+    fn pivots(
+        &self,
+        form: FactorizationForm,
+        rows: &[usize],
+        columns: &[usize],
+        prime: u64,
+    ) -> Option<Pivots> {
         let found = Pivots::find(
             rows.len(),
             columns.len(),
@@ -358,11 +366,11 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     /// Terms that add up to all compared values of a form; `None` if there are more than the limit.
     fn terms(
         &self,
-        form: Form,
+        form: FactorizationForm,
         rows: &[usize],
         columns: &[usize],
         check: Check,
-    ) -> Result<Option<Vec<RawTerm>>, MultiplierError> {
+    ) -> Result<Option<Vec<FactorTerm>>, MultiplierError> {
         let (mut rows, mut columns) = (rows.to_vec(), columns.to_vec());
         let mut rank = None;
         let mut primes = PRIMES.into_iter();
@@ -397,7 +405,11 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     }
 
     /// The better one of the terms by rows and by columns.
-    fn integer_terms(&self, form: Form, pivots: &Pivots) -> Result<Vec<RawTerm>, Obstacle> {
+    fn integer_terms(
+        &self,
+        form: FactorizationForm,
+        pivots: &Pivots,
+    ) -> Result<Vec<FactorTerm>, Obstacle> {
         let (rows, columns) = self.size();
         let by_rows = lattice_terms(rows, columns, pivots, |row, column| {
             self.entry(form, row, column)
@@ -426,7 +438,12 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     }
 
     /// A row that in this column is not the combination of the pivot rows that it is in the pivot columns.
-    fn independent_row(&self, form: Form, pivots: &Pivots, column: usize) -> Option<usize> {
+    fn independent_row(
+        &self,
+        form: FactorizationForm,
+        pivots: &Pivots,
+        column: usize,
+    ) -> Option<usize> {
         let at = |row: usize, columns: &[usize]| -> Vec<i64> {
             columns
                 .iter()
@@ -459,8 +476,8 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     /// A compared pair whose value is not the terms' sum.
     fn mismatch(
         &self,
-        form: Form,
-        terms: &[RawTerm],
+        form: FactorizationForm,
+        terms: &[FactorTerm],
         rows: &[usize],
         columns: &[usize],
         check: Check,
@@ -498,29 +515,13 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
     }
 }
 
-/// The codes asked for, all of the format if none are, unless they are not the format's.
-pub(crate) fn checked_codes(
-    codes: Option<&RangeInclusive<i32>>,
-    format: OperandFormat,
-) -> Result<RangeInclusive<i32>, MultiplierError> {
-    let codes = codes.cloned().unwrap_or(all_codes(format));
-    if codes.is_empty() || !format.contains(*codes.start()) || !format.contains(*codes.end()) {
-        return Err(MultiplierError::CodesOutOfFormat {
-            low: *codes.start(),
-            high: *codes.end(),
-            format,
-        });
-    }
-    Ok(codes)
-}
-
 /// Balanced terms from a basis of the lattice of rows: the weights' factors are the basis vectors.
 fn lattice_terms(
     rows: usize,
     columns: usize,
     pivots: &Pivots,
     entry: impl Fn(usize, usize) -> i64,
-) -> Result<Vec<RawTerm>, Obstacle> {
+) -> Result<Vec<FactorTerm>, Obstacle> {
     let rank = pivots.rows.len();
     if rank == 0 {
         return Ok(Vec::new());
@@ -575,7 +576,7 @@ fn lattice_terms(
                 .iter()
                 .map(|column| i64::try_from(column[index]).ok())
                 .collect::<Option<_>>()?;
-            let mut term = RawTerm {
+            let mut term = FactorTerm {
                 scale: 1,
                 activation,
                 weight,

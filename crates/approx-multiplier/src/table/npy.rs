@@ -10,8 +10,8 @@ use std::path::Path;
 use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
 use py_literal::Value;
 
-use crate::table::{checked_entry, entry_count};
-use crate::{MultiplierError, OperandFormat, ProductTable, file};
+use super::product::{ProductTable, checked_entry, entry_count};
+use crate::{MultiplierError, OperandFormat, file};
 
 /// The longest header accepted. NumPy's for a two-dimensional integer array has 118 bytes.
 const MAX_HEADER_LENGTH: u32 = 1024;
@@ -19,60 +19,88 @@ const MAX_HEADER_LENGTH: u32 = 1024;
 /// The most brackets of a header accepted: its parser recurses into them. NumPy's has the dictionary's and the shape's.
 const MAX_HEADER_BRACKETS: usize = 8;
 
-pub(crate) fn read_file(
-    path: &Path,
-    activation: OperandFormat,
-    weight: OperandFormat,
-) -> Result<ProductTable, MultiplierError> {
-    let io_error = |source| MultiplierError::Io {
-        operation: "read",
-        path: path.into(),
-        source,
-    };
-    let mut reader = BufReader::new(File::open(path).map_err(io_error)?);
-    let origin = path.display().to_string();
-    let table = read(&mut reader, &origin, activation, weight)?;
-    // A header that announces less than there is may well be a damaged one.
-    if reader.read(&mut [0]).map_err(io_error)? != 0 {
-        return Err(goes_on(&origin));
+impl ProductTable {
+    /// The table in a `.npy` file: an integer array of any width and byte order, of shape
+    /// `[2^activation bits, 2^weight bits]`, in C or Fortran order.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::Io`] if the file cannot be read; [`MultiplierError::InvalidNpy`] if it is no `.npy` file or
+    /// goes on after the array; [`MultiplierError::NpyElementType`], [`MultiplierError::NpyShape`] or
+    /// [`MultiplierError::NpyTruncated`] if the array is another than the formats ask for;
+    /// [`MultiplierError::EntryOutOfRange`] and [`MultiplierError::TableTooLarge`].
+    pub fn from_npy(
+        path: impl AsRef<Path>,
+        activation: OperandFormat,
+        weight: OperandFormat,
+    ) -> Result<Self, MultiplierError> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|source| MultiplierError::Io {
+            operation: "read",
+            path: path.into(),
+            source,
+        })?;
+        let origin = path.display().to_string();
+        read(BufReader::new(file), &origin, |_| Ok((activation, weight)))
     }
-    Ok(table)
+
+    /// Writes the table as a little-endian 32-bit `.npy` file. An existing file is replaced in one step: it is never
+    /// seen half-written.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::Io`] if the file cannot be written.
+    pub fn to_npy(&self, path: impl AsRef<Path>) -> Result<(), MultiplierError> {
+        file::replace(path.as_ref(), |writer| write(self, writer))
+    }
 }
 
-/// The error that something follows the array.
-pub(crate) fn goes_on(origin: &str) -> MultiplierError {
-    MultiplierError::InvalidNpy {
-        origin: origin.into(),
-        reason: "the file goes on after the array's last entry".into(),
-    }
-}
-
-pub(crate) fn read(
+/// Reads a table from an array that ends where the input does. The operand formats are given once it is known what the
+/// header announces; entries are read one by one, so the input should be buffered.
+pub(crate) fn read<E: From<MultiplierError>>(
     mut reader: impl Read,
     origin: &str,
-    activation: OperandFormat,
-    weight: OperandFormat,
-) -> Result<ProductTable, MultiplierError> {
-    let count = entry_count(activation, weight)?;
+    formats: impl FnOnce(&Announced) -> Result<(OperandFormat, OperandFormat), E>,
+) -> Result<ProductTable, E> {
     let invalid = |reason: String| MultiplierError::InvalidNpy {
         origin: origin.into(),
         reason,
     };
     let header = read_header(&mut reader).map_err(invalid)?;
-    let shape = announced_by(&header).map_err(invalid)?.shape;
-    if shape
-        != [
-            activation.cardinality().to_string(),
-            weight.cardinality().to_string(),
-        ]
-    {
+    let announced = announced_by(&header).map_err(invalid)?;
+    let (activation, weight) = formats(&announced)?;
+    let table = read_entries(&mut reader, origin, header, announced, activation, weight)?;
+    // A header that announces less than there is may well be a damaged one.
+    match reader.read(&mut [0]) {
+        Ok(0) => Ok(table),
+        Ok(_) => Err(invalid("the file goes on after the array's last entry".into()).into()),
+        Err(error) => Err(invalid(error.to_string()).into()),
+    }
+}
+
+/// Reads the entries that follow a header, if it announces an array of the right shape.
+fn read_entries(
+    reader: impl Read,
+    origin: &str,
+    header: Vec<u8>,
+    announced: Announced,
+    activation: OperandFormat,
+    weight: OperandFormat,
+) -> Result<ProductTable, MultiplierError> {
+    let count = entry_count(activation, weight)?;
+    let shape = [activation, weight].map(|format| format.cardinality().to_string());
+    if announced.shape != shape {
         return Err(MultiplierError::NpyShape {
             origin: origin.into(),
             activation,
             weight,
-            found: shape,
+            found: announced.shape,
         });
     }
+    let invalid = |reason: String| MultiplierError::InvalidNpy {
+        origin: origin.into(),
+        reason,
+    };
     let header =
         NpyHeader::from_reader(header.as_slice()).map_err(|error| invalid(error.to_string()))?;
     let array = NpyFile::with_header(header, reader);
@@ -209,12 +237,7 @@ pub(crate) struct Announced {
     pub(crate) unsigned: bool,
 }
 
-/// What a `.npy` input announces, or what is wrong with its header.
-pub(crate) fn announced(mut reader: impl Read) -> Result<Announced, String> {
-    announced_by(&read_header(&mut reader)?)
-}
-
-/// It is looked at before `npyz` sees it, because `npyz` multiplies the sizes without regard to overflow.
+/// What a header announces, or what is wrong with it. It is looked at before `npyz` sees it, because `npyz` multiplies the sizes without regard to overflow.
 fn announced_by(header: &[u8]) -> Result<Announced, String> {
     let text_start = if header[6] == 1 { 10 } else { 12 };
     let text = std::str::from_utf8(&header[text_start..])
@@ -247,10 +270,7 @@ fn announced_by(header: &[u8]) -> Result<Announced, String> {
     })
 }
 
-pub(crate) fn write_file(table: &ProductTable, path: &Path) -> Result<(), MultiplierError> {
-    file::replace(path, |writer| write(table, writer))
-}
-
+/// Writes a table as a little-endian array of 32 bits.
 pub(crate) fn write(table: &ProductTable, writer: &mut dyn Write) -> io::Result<()> {
     let shape = [
         table.activation().cardinality() as u64,
@@ -296,7 +316,7 @@ mod tests {
     }
 
     fn read_bytes(bytes: &[u8]) -> Result<ProductTable, MultiplierError> {
-        ProductTable::from_npy_reader(bytes, activation(), weight())
+        read(bytes, "the .npy input", |_| Ok((activation(), weight())))
     }
 
     /// The bytes of `values` as a NumPy element type.

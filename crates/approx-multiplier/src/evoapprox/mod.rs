@@ -235,14 +235,15 @@ impl Circuit {
 
 static FIGURES: LazyLock<Vec<PublishedFigures>> = LazyLock::new(|| {
     let records: Vec<FiguresRecord> =
-        serde_json::from_str(include_str!("../data/multipliers.json"))
+        serde_json::from_str(include_str!("../../data/multipliers.json"))
             .expect("the bundled figures are valid, which the tests check");
     records.into_iter().map(Into::into).collect()
 });
 
 static MODELS: LazyLock<Vec<HtpModel>> = LazyLock::new(|| {
-    let records: Vec<ModelRecord> = serde_json::from_str(include_str!("../data/htp_models.json"))
-        .expect("the bundled HTP models are valid, which the tests check");
+    let records: Vec<ModelRecord> =
+        serde_json::from_str(include_str!("../../data/htp_models.json"))
+            .expect("the bundled HTP models are valid, which the tests check");
     records
         .into_iter()
         .map(|record| {
@@ -254,7 +255,7 @@ static MODELS: LazyLock<Vec<HtpModel>> = LazyLock::new(|| {
 });
 
 static CIRCUITS: LazyLock<Vec<Circuit>> = LazyLock::new(|| {
-    let mut circuits = parse_tables(include_bytes!("../data/tables.bin"))
+    let mut circuits = parse_tables(include_bytes!("../../data/tables.bin"))
         .expect("the bundled tables are complete, which the tests check");
     circuits.extend(STRUCTURES.map(|(name, structure)| {
         Circuit::new(name.as_bytes(), Content::Structure(structure))
