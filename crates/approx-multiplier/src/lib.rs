@@ -72,3 +72,8 @@ pub use multiplier::{ContentHash, Definition, HardwareFigures, Multiplier};
 pub use operand::{OperandFormat, Signedness};
 pub use source::MultiplierSource;
 pub use table::{MAX_INDEX_BITS, ProductTable};
+
+/// The example of the crate's README, which is tested as this type's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -38,3 +38,8 @@ pub use error::{Location, NetlistError, Position};
 pub use format::NetlistFormat;
 pub use netlist::{Netlist, Port};
 pub use options::{NetlistLimits, NetlistOptions};
+
+/// The example of the crate's README, which is tested as this type's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,12 +1,13 @@
 //! Exact factorisations: a multiplier as a sum of products of one-operand functions.
 //!
 //! - [`exact`]: what one is, of [`term`]s, with a [`certificate`].
-//! - [`search`]: how one is found, with exact linear algebra ([`lattice`]) and small factors ([`balance`]).
+//! - [`search`]: how one is found, from a [`basis`] of a [`lattice`], with small factors ([`balance`]).
 //! - [`derivation`]: others that follow from one, by codes that are independent ([`independence`]).
 //! - [`serialized`]: how they are written to files.
-//! - [`truncated`]: inexact ones, of fewer terms.
+//! - [`truncated`]: inexact ones, of fewer terms, by [`singular_values`].
 
 mod balance;
+mod basis;
 mod certificate;
 mod codes;
 mod derivation;
@@ -17,6 +18,7 @@ mod independence;
 mod lattice;
 mod search;
 mod serialized;
+mod singular_values;
 mod term;
 mod truncated;
 
