@@ -1,5 +1,5 @@
-//! What an approximate hardware multiplier *is*: a function of two integer codes, given by its table of products, by exact
-//! factors where a table would be too large, by a High-Throughput (HTP) model, or as the exact product.
+//! What an approximate hardware multiplier *is*: a function of two integer codes, given by its table of products, by
+//! exact factors where a table would be too large, by a High-Throughput (HTP) model, or as the exact product.
 //!
 //! Everything here is plain Rust without a deep-learning framework: the crates that run neural networks on these
 //! multipliers build on it.
@@ -11,9 +11,10 @@
 //! - [`import`] and [`export`]: multipliers in the files of other tools and in this project's own.
 //! - [`MultiplierSource`]: how a configuration file or a command line says which multiplier it means.
 //! - [`evoapprox`]: the multipliers of EvoApproxLib, bundled.
-//! - [`MultiplierFamily`]: multipliers by formula, of any width: truncated, broken-array, DRUM, Mitchell, RoBA and others.
-//! - [`Factorization`]: a multiplier as an exact sum of products of one-operand functions; [`TruncatedFactorization`]: as an
-//!   inexact one of fewer.
+//! - [`MultiplierFamily`]: multipliers by formula, of any width: truncated, broken-array, DRUM, Mitchell, RoBA and
+//!   others.
+//! - [`Factorization`]: a multiplier as an exact sum of products of one-operand functions; [`TruncatedFactorization`]:
+//!   as an inexact one of fewer.
 //! - [`ErrorMetrics`]: how wrong a multiplier is, with the definitions of the literature; [`OperandTrace`]: how often a
 //!   network meets each operand code, to weight the errors with.
 //!

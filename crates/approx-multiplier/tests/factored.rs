@@ -183,8 +183,8 @@ fn another_function_has_another_hash() {
     assert_eq!(hashes.len(), 7);
 }
 
-/// Content hashes identify circuits in saved configurations: they must not change with the implementation. The bytes are
-/// those that the documentation of `ContentHash` names, put together here by hand.
+/// Content hashes identify circuits in saved configurations: they must not change with the implementation. The bytes
+/// are those that the documentation of `ContentHash` names, put together here by hand.
 #[test]
 fn the_hash_of_a_wide_function_is_what_its_documentation_says() {
     use sha2::{Digest, Sha256};

@@ -15,8 +15,8 @@ use rstest::rstest;
 /// The rank and the largest factor of a form.
 type Known = Option<(usize, u64)>;
 
-/// For each bundled circuit what a Hermite normal form and LLL reduction of the whole table's rows give, in table and in
-/// error form, with all common divisors left in the factors. `None` stands for a rank above 32.
+/// For each bundled circuit what a Hermite normal form and LLL reduction of the whole table's rows give, in table and
+/// in error form, with all common divisors left in the factors. `None` stands for a rank above 32.
 const KNOWN: [(&str, Known, Known); 50] = [
     ("mul8s_1KV6", Some((1, 128)), Some((0, 0))),
     ("mul8s_1KV8", Some((3, 128)), Some((2, 2))),
@@ -158,8 +158,8 @@ fn the_page_on_exact_factorisation_lists_the_signed_8_bit_circuits() {
     }
 }
 
-/// The ranks are those of the circuits named, the largest factors those that a Hermite normal form and LLL reduction of all
-/// rows gave.
+/// The ranks are those of the circuits named, the largest factors those that a Hermite normal form and LLL reduction of
+/// all rows gave.
 #[rstest]
 #[case::mul12s_2pp(0, 0, Some((1, 2048)), Some((0, 0)))]
 #[case::mul12s_2pq(0, 1, Some((2, 142_336)), Some((1, 1)))]

@@ -1,5 +1,5 @@
-//! Exports and imports of tables: what is written is read again as the same multiplier, and no input makes the readers panic or
-//! take more memory than they may.
+//! Exports and imports of tables: what is written is read again as the same multiplier, and no input makes the readers
+//! panic or take more memory than they may.
 
 use std::fs;
 
@@ -297,7 +297,8 @@ fn large_inputs_are_refused_quickly(
     }
 }
 
-/// The products that a Verilog module gives, by the index `{a, b}`: its ports' widths and its cases, read as a simulator would.
+/// The products that a Verilog module gives, by the index `{a, b}`: its ports' widths and its cases, read as a
+/// simulator would.
 fn products_of_verilog(text: &str) -> (Vec<(bool, u32)>, Vec<i64>) {
     let ports: Vec<(bool, u32)> = text
         .lines()

@@ -28,8 +28,8 @@ impl Netlist {
     ///
     /// # Errors
     ///
-    /// Whatever [`NetlistError`] lists but [`NetlistError::TooManyPorts`]: what is wrong with the text and where, and what it
-    /// would have to be.
+    /// Whatever [`NetlistError`] lists but [`NetlistError::TooManyPorts`]: what is wrong with the text and where, and
+    /// what it would have to be.
     pub fn parse(
         text: &str,
         format: NetlistFormat,

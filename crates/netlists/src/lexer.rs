@@ -106,8 +106,8 @@ const VERILOG_SYMBOLS: [&str; 11] = [
     "<<<", ">>>", "===", "!==", "~^", "^~", "~&", "~|", "**", "+:", "-:",
 ];
 
-/// Directives of C that change nothing here: what they define is not declared for a netlist, and is an error where it is used.
-/// So do the lines that a preprocessor leaves, `# 1 "file.c"`.
+/// Directives of C that change nothing here: what they define is not declared for a netlist, and is an error where it
+/// is used. So do the lines that a preprocessor leaves, `# 1 "file.c"`.
 const IGNORED_C_DIRECTIVES: [&str; 6] = ["include", "define", "undef", "pragma", "ifndef", "endif"];
 
 /// Directives of Verilog that change no function, with all that follows in their line.
@@ -273,8 +273,8 @@ impl<'a> Lexer<'a> {
             .map_or(1, |symbol| symbol.len())
     }
 
-    /// Goes past white space, comments, attributes and directives without effect; an error is the token of one that does
-    /// not end.
+    /// Goes past white space, comments, attributes and directives without effect; an error is the token of one that
+    /// does not end.
     fn skip_blank(&mut self) -> Result<(), Token<'a>> {
         loop {
             let rest = &self.text[self.next..];

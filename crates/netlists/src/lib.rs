@@ -1,10 +1,10 @@
-//! Combinational circuits from texts: structural Verilog, C functions of bit operations, and the Berkeley Logic Interchange
-//! Format (BLIF), read into gates and evaluated for 64 combinations of inputs in each machine word.
+//! Combinational circuits from texts: structural Verilog, C functions of bit operations, and the Berkeley Logic
+//! Interchange Format (BLIF), read into gates and evaluated for 64 combinations of inputs in each machine word.
 //!
 //! - [`Netlist::parse`] reads a text of any [`NetlistFormat`]: a name, [ports](Port) and a [`Circuit`].
 //! - [`Circuit`] is simplified: no gate computes nothing, or what another one computes. Its [`Evaluator`] runs it.
-//! - [`NetlistError`] says what is wrong with a text, and where. Texts may come from strangers: [`NetlistLimits`] bound the
-//!   memory and the time that one can take.
+//! - [`NetlistError`] says what is wrong with a text, and where. Texts may come from strangers: [`NetlistLimits`] bound
+//!   the memory and the time that one can take.
 //! - [`lexer`] has the tokens of C and Verilog, and [`verilog`] its numbers, for whatever else is written with them.
 //!
 //! What the circuits are for is the business of whoever reads them: nothing here knows multipliers.

@@ -14,8 +14,8 @@ pub struct NetlistLimits {
     pub bytes: usize,
     /// Gates and nets, before any of them is found superfluous: 2^20 unless told otherwise.
     pub nodes: usize,
-    /// Steps of putting the circuit together, about one for each bit of an operation: 2^26 unless told otherwise. It bounds
-    /// what a short text with many instances or calls of each other can ask for.
+    /// Steps of putting the circuit together, about one for each bit of an operation: 2^26 unless told otherwise. It
+    /// bounds what a short text with many instances or calls of each other can ask for.
     pub steps: u64,
 }
 
@@ -42,10 +42,11 @@ impl Default for NetlistLimits {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct NetlistOptions {
-    /// The module, model or function that is meant. If not given: the only one that no other one uses; in BLIF the first one.
+    /// The module, model or function that is meant. If not given: the only one that no other one uses; in BLIF the
+    /// first one.
     pub top: Option<String>,
-    /// Which names are those of circuits that are looked for. It decides where no other module or function uses several of
-    /// them, and this is true of the name of one.
+    /// Which names are those of circuits that are looked for. It decides where no other module or function uses several
+    /// of them, and this is true of the name of one.
     pub preferred_top: Option<fn(&str) -> bool>,
     /// How large the netlist may be.
     pub limits: NetlistLimits,

@@ -1,5 +1,5 @@
-//! What the readers of all languages share: bounds that are checked while a graph grows, the choice of the module that is
-//! meant, and the way from a graph to a netlist.
+//! What the readers of all languages share: bounds that are checked while a graph grows, the choice of the module that
+//! is meant, and the way from a graph to a netlist.
 
 use std::collections::HashSet;
 
@@ -10,8 +10,8 @@ use crate::lexer::{locate, quoted};
 use crate::netlist::{Netlist, Port};
 use crate::options::{NetlistLimits, NetlistOptions};
 
-/// The position of the module or function that is meant among those of these names: the one that the options ask for, the
-/// only one that no other one uses, or the only one of those whose name is preferred.
+/// The position of the module or function that is meant among those of these names: the one that the options ask for,
+/// the only one that no other one uses, or the only one of those whose name is preferred.
 pub(crate) fn choose_top(
     what: &str,
     names: &[&str],
@@ -110,8 +110,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The netlist of a graph: the ports with their signals, lowest bits first. The graph's inputs must be in the order of
-    /// the input ports.
+    /// The netlist of a graph: the ports with their signals, lowest bits first. The graph's inputs must be in the order
+    /// of the input ports.
     pub fn netlist(
         &self,
         name: &str,

@@ -1,7 +1,7 @@
 //! The bundled multipliers of EvoApproxLib, version v2022, with their published figures and HTP models.
 //!
-//! - [`multiplier`]: the 13 signed and 37 unsigned 8-bit circuits, as tables; the 14 signed 12-bit and 9 signed 16-bit ones,
-//!   as [factorisations](crate::Definition::Factored).
+//! - [`multiplier`]: the 13 signed and 37 unsigned 8-bit circuits, as tables; the 14 signed 12-bit and 9 signed 16-bit
+//!   ones, as [factorisations](crate::Definition::Factored).
 //! - [`entries`]: their published error and hardware figures.
 //! - [`htp`]: TorchApprox's High-Throughput models of the 36 signed ones.
 //!
@@ -26,12 +26,13 @@
 //! | `mul8s_1KX5` | 45.2 |
 //!
 //! Of the wider ones `mul12s_2PR` (2.4), `mul12s_2PS` (7.2), `mul12s_2PT` (21.6), `mul12s_2QE` (1), `mul12s_2QH` (83),
-//! `mul12s_2R5` (45.2), `mul16s_GQV` (1) and `mul16s_GRU` (45.2) deviate; the 16-bit ones were compared on 26 million pairs.
+//! `mul12s_2R5` (45.2), `mul16s_GQV` (1) and `mul16s_GRU` (45.2) deviate; the 16-bit ones were compared on 26 million
+//! pairs.
 //!
 //! # Wide circuits
 //!
-//! Each of the 12- and 16-bit circuits is the exact product without some of the partial products `2^(i + j) a_i b_j` of the
-//! operands' bits, and so a sum of 1 to 5 terms:
+//! Each of the 12- and 16-bit circuits is the exact product without some of the partial products `2^(i + j) a_i b_j` of
+//! the operands' bits, and so a sum of 1 to 5 terms:
 //!
 //! | circuits | what is left |
 //! |---|---|
@@ -292,7 +293,8 @@ pub fn multiplier(name: &str) -> Result<Multiplier, MultiplierError> {
         .ok_or_else(|| unknown("multiplier", name, names()))
 }
 
-/// The names that [`multiplier`] knows: 13 signed and 37 unsigned circuits of 8 bits, 14 signed ones of 12 bits and 9 of 16.
+/// The names that [`multiplier`] knows: 13 signed and 37 unsigned circuits of 8 bits, 14 signed ones of 12 bits and 9
+/// of 16.
 pub fn names() -> impl ExactSizeIterator<Item = &'static str> + Clone {
     CIRCUITS.iter().map(|circuit| circuit.figures.name.as_str())
 }
@@ -427,7 +429,8 @@ mod tests {
         );
     }
 
-    /// The same of the wide circuits, once all products of each had been compared with the circuits' factors.
+    /// The hash of the wide circuits' content hashes, once all products of each had been compared with the circuits'
+    /// factors.
     #[test]
     fn no_wide_circuit_ever_changes() {
         let mut hasher = Sha256::new();
@@ -502,8 +505,8 @@ mod tests {
         assert_deviation(name, OperandFormat::INT8.codes(), expected);
     }
 
-    /// The deviations of the wide circuits: at 12 bits over every third code of both operands and so over all of their low
-    /// bits, at 16 bits over the codes around 0 and at the ends of the range.
+    /// The deviations of the wide circuits: at 12 bits over every third code of both operands and so over all of their
+    /// low bits, at 16 bits over the codes around 0 and at the ends of the range.
     #[test]
     fn wide_htp_models_deviate_from_their_circuits_as_documented() {
         let listed = [

@@ -1,4 +1,5 @@
-//! The closed forms of EvoApproxLib's signed 12- and 16-bit circuits: what each of them leaves out of the exact product.
+//! The closed forms of EvoApproxLib's signed 12- and 16-bit circuits: what each of them leaves out of the exact
+//! product.
 //!
 //! All of them are array multipliers without some partial products, so a few lines say what no table could hold. Their
 //! products were compared with those of factors measured from the circuits, over all operand pairs of each.

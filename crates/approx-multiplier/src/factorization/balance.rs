@@ -1,15 +1,15 @@
 //! Makes the factors of a factorisation small without changing its products.
 //!
-//! `scale_i u_i v_i + scale_j u_j v_j` stays the same when a multiple of `v_j` is added to `v_i` and the matching multiple
-//! of `u_i` taken from `u_j`. Short lattice vectors make one side small; such steps trade size between the two sides, and
-//! they are repeated as long as one helps.
+//! `scale_i u_i v_i + scale_j u_j v_j` stays the same when a multiple of `v_j` is added to `v_i` and the matching
+//! multiple of `u_i` taken from `u_j`. Short lattice vectors make one side small; such steps trade size between the two
+//! sides, and they are repeated as long as one helps.
 
 use num_integer::gcd;
 
 use super::factor_term::{FactorTerm, Size};
 
-/// The cost of a factorisation, compared in the order of its fields: the largest factor when the terms share one scale and
-/// what remains of theirs is multiplied into the smaller of their factors; then the same squared and summed up.
+/// The cost of a factorisation, compared in the order of its fields: the largest factor when the terms share one scale
+/// and what remains of theirs is multiplied into the smaller of their factors; then the same squared and summed up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cost {
     pub(super) largest: u128,

@@ -50,12 +50,12 @@ impl Coverage {
     }
 }
 
-/// How a [`Factorization`] was checked, and how large its factors are.
+/// How a [`Factorization`](crate::Factorization) was checked, and how large its factors are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Certificate {
-    /// The operand pairs whose product was compared: all of them where terms define the function, or follow from terms that
-    /// do.
+    /// The operand pairs whose product was compared: all of them where terms define the function, or follow from terms
+    /// that do.
     pub coverage: Coverage,
     /// The pairs whose product was another one: 0, or there would be no factorisation.
     pub mismatches: u64,
@@ -63,8 +63,9 @@ pub struct Certificate {
     pub largest_activation_factor: u64,
     /// The largest magnitude of a weight's factor, 0 without terms.
     pub largest_weight_factor: u64,
-    /// The largest factor once the terms share one scale, [`Factorization::common_scale`], and what remains of their own is
-    /// multiplied into the smaller one of their factors.
+    /// The largest factor once the terms share one scale,
+    /// [`Factorization::common_scale`](crate::Factorization::common_scale), and what remains of their own is multiplied
+    /// into the smaller one of their factors.
     pub largest_folded_factor: u64,
     /// The formats that hold all activations' factors.
     pub activation_exact_in: ExactIn,

@@ -1,5 +1,5 @@
-//! Factorisations made from a factorisation: of fewer terms, for fewer codes, in the other form, with exchanged operands or
-//! signs. Nothing is compared: products in independent rows and columns determine all others.
+//! Factorisations made from a factorisation: of fewer terms, for fewer codes, in the other form, with exchanged
+//! operands or signs. Nothing is compared: products in independent rows and columns determine all others.
 
 use std::ops::RangeInclusive;
 
@@ -26,8 +26,8 @@ impl Factorization {
         .expect("the factors are as large as before")
     }
 
-    /// The sign-magnitude form of an unsigned function, `sign(a) * sign(b) * m(|a|, |b|)` with `sign(0) = +`, for signed
-    /// operands of the same widths. Its rank is at most the function's.
+    /// The sign-magnitude form of an unsigned function, `sign(a) * sign(b) * m(|a|, |b|)` with `sign(0) = +`, for
+    /// signed operands of the same widths. Its rank is at most the function's.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Factorization {
         .minimal()
     }
 
-    /// The same function by as few terms as there can be.
+    /// The function by as few terms as there can be.
     pub(crate) fn minimal(self) -> Result<Self, MultiplierError> {
         let codes = (self.activation_codes(), self.weight_codes());
         let (rows, columns) = self.independent_codes(self.form(), codes.0.clone(), codes.1.clone());
@@ -78,8 +78,8 @@ impl Factorization {
         self.factorized_anew(self.form(), codes, &rows, &columns)
     }
 
-    /// The function as the options ask for it: for fewer codes, by as few terms as these need, and in another form. Where
-    /// no form is given, it stays the present one unless that has more products.
+    /// The function as the options ask for it: for fewer codes, by as few terms as these need, and in another form.
+    /// Where no form is given, it stays the present one unless that has more products.
     pub(crate) fn with_options(
         &self,
         options: &FactorizationOptions,
@@ -116,7 +116,7 @@ impl Factorization {
         }
     }
 
-    /// The same terms, which these codes all need, without the factors of all other codes.
+    /// These terms, all of which the codes need, without the factors of all other codes.
     fn restricted(
         &self,
         codes: (RangeInclusive<i32>, RangeInclusive<i32>),
@@ -180,8 +180,8 @@ impl Factorization {
         }
     }
 
-    /// Those of the given codes whose products, or errors in that form, are independent of those of the codes before them,
-    /// for each operand: as many as the rank. In them the products of all given codes are known.
+    /// Those of the given codes whose products, or errors in that form, are independent of those of the codes before
+    /// them, for each operand: as many as the rank. In them the products of all given codes are known.
     ///
     /// They depend on the function only, not on the terms.
     pub(crate) fn independent_codes(

@@ -43,10 +43,11 @@ pub struct Factorization {
 }
 
 impl Factorization {
-    /// A function of two operands given by terms, and by `a * b` if they are those of its [error](FactorizationForm::Error).
+    /// A function of two operands given by terms, and by `a * b` if they are those of its
+    /// [error](FactorizationForm::Error).
     ///
-    /// Terms that depend on each other are replaced by as few as there can be. The [certificate](Self::certificate) says
-    /// that all pairs were compared: the terms are the function's definition.
+    /// Terms that depend on each other are replaced by as few as there can be. The [certificate](Self::certificate)
+    /// says that all pairs were compared: the terms are the function's definition.
     ///
     /// ```
     /// use approx_multiplier::{Factorization, FactorizationForm, OperandFormat, Term};
@@ -211,9 +212,9 @@ impl Factorization {
         })
     }
 
-    /// The terms as integer arithmetic wants them, with as few different scales as possible: in the error form first the
-    /// exact product, with scale 1 and the codes themselves as factors; then every term with the
-    /// [common scale](Self::common_scale), and what remains of its own multiplied into the smaller one of its factors.
+    /// The terms as integer arithmetic wants them, with as few different scales as possible: in the error form first
+    /// the exact product, with scale 1 and the codes themselves as factors; then every term with the [common
+    /// scale](Self::common_scale), and what remains of its own multiplied into the smaller one of its factors.
     ///
     /// `m(a, b)` is the sum of all of them. Factors are at most
     /// [`largest_folded_factor`](Certificate::largest_folded_factor), or a code.

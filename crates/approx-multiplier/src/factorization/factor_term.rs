@@ -4,8 +4,8 @@ use num_integer::gcd;
 
 /// A term `scale * activation[a] * weight[b]` with its own factors, as integer arithmetic takes them.
 ///
-/// The terms of [`Factorization::folded_terms`](crate::Factorization::folded_terms) have a factor for each bit pattern of an
-/// operand. While a factorisation is looked for, there is one for each row and column of a matrix.
+/// The terms of [`Factorization::folded_terms`](crate::Factorization::folded_terms) have a factor for each bit pattern
+/// of an operand. While a factorisation is looked for, there is one for each row and column of a matrix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactorTerm {
     /// What the product of the factors is multiplied by, at least 1.
@@ -17,8 +17,8 @@ pub struct FactorTerm {
 }
 
 impl FactorTerm {
-    /// Pulls the factors' greatest common divisors out into the scale, makes the scale positive and chooses the factors'
-    /// signs. `None` if the scale does not fit.
+    /// Pulls the factors' greatest common divisors out into the scale, makes the scale positive and chooses the
+    /// factors' signs. `None` if the scale does not fit.
     pub(super) fn normalise(&mut self) -> Option<()> {
         let mut scale = self.scale;
         if self.activation.contains(&i64::MIN) || self.weight.contains(&i64::MIN) {

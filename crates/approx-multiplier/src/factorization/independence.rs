@@ -1,8 +1,8 @@
 //! Which of some integer vectors are independent of those before them, without rounding.
 //!
 //! Elimination without fractions: the remainder of a vector is made of minors of the matrix, so that each division goes
-//! without a rest (Bareiss). Minors usually fit in 128 bits, and are computed again with unlimited integers where they do
-//! not.
+//! without a rest (Bareiss). Minors usually fit in 128 bits, and are computed again with unlimited integers where they
+//! do not.
 
 use num_bigint::BigInt;
 use num_integer::Integer;

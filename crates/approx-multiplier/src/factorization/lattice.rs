@@ -1,14 +1,14 @@
 //! Exact linear algebra over the integers: what the factoriser needs of ranks, lattices and linear systems.
 //!
-//! Nothing here rounds. Ranks are found modulo a prime, so they can be too small (never too large) for a matrix made for
-//! it; the factoriser notices because it compares products, and takes the next prime.
+//! Nothing here rounds. Ranks are found modulo a prime, so they can be too small (never too large) for a matrix made
+//! for it; the factoriser notices because it compares products, and takes the next prime.
 
 use num_bigint::BigInt;
 use num_integer::Integer;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
-/// Primes modulo which ranks are found. The first one, a Mersenne prime, is quick to divide by; a random matrix's rank falls
-/// modulo one of them with a probability of about `2^-61`.
+/// Primes modulo which ranks are found. The first one, a Mersenne prime, is quick to divide by; a random matrix's rank
+/// falls modulo one of them with a probability of about `2^-61`.
 pub(super) const PRIMES: [u64; 3] = [MERSENNE, (1 << 61) - 31, (1 << 61) - 45];
 
 const MERSENNE: u64 = (1 << 61) - 1;
@@ -102,13 +102,14 @@ impl Pivots {
 }
 
 /// Reduces independent vectors in place to a basis of the same lattice with short vectors (Lenstra, Lenstra and Lovász,
-/// in integers throughout). Lengths are measured in the components `measured`, in which the vectors must be independent.
+/// in integers throughout). Lengths are measured in the components `measured`, in which the vectors must be
+/// independent.
 ///
 /// `None` if numbers leave 128 bits, or if the vectors are not independent.
 pub(super) fn reduce(basis: &mut [Vec<i128>], measured: &[usize]) -> Option<()> {
     let rank = basis.len();
-    // determinants[i] is the Gram determinant of the first i vectors; lambda[i][j] = determinants[j + 1] * mu[i][j] with
-    // the coefficients mu of the Gram-Schmidt process.
+    // determinants[i] is the Gram determinant of the first i vectors; lambda[i][j] = determinants[j + 1] * mu[i][j]
+    // with the coefficients mu of the Gram-Schmidt process.
     let mut determinants = vec![BigInt::one(); rank + 1];
     let mut lambda = vec![vec![BigInt::zero(); rank]; rank];
     for k in 0..rank {

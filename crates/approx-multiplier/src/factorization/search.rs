@@ -1,7 +1,7 @@
 //! Finds exact integer factorisations.
 //!
-//! The rows of a table span a lattice whose rank is the table's. A basis of it is one side of a factorisation, and the rows'
-//! coordinates in that basis are the other:
+//! The rows of a table span a lattice whose rank is the table's. A basis of it is one side of a factorisation, and the
+//! rows' coordinates in that basis are the other:
 //!
 //! 1. Independent rows and columns ("pivots") are found by elimination modulo a prime. Restricted to the pivot columns,
 //!    rows live in a space of as many dimensions as the rank, where everything below happens.
@@ -102,8 +102,8 @@ impl Factorization {
     ///
     /// The rank is found from a sample of its rows and columns; wherever one of the compared products differs, it
     /// grows. Compared are `pairs` operand pairs drawn at random from `seed`, and besides all products of some tens to
-    /// hundreds of codes with each other, the extreme ones, powers of two and their neighbours among them. The function is
-    /// called for all codes with as many others as the rank, and for the pairs compared.
+    /// hundreds of codes with each other, the extreme ones, powers of two and their neighbours among them. The function
+    /// is called for all codes with as many others as the rank, and for the pairs compared.
     ///
     /// ```
     /// use approx_multiplier::{Coverage, Factorization, FactorizationOptions, OperandFormat};
@@ -152,8 +152,8 @@ impl Factorization {
     }
 }
 
-/// Terms of a form of a function, from independent rows and columns as many as its rank, which are known to determine all
-/// others.
+/// Terms of a form of a function, from independent rows and columns as many as its rank, which are known to determine
+/// all others.
 pub(super) fn from_independent(
     formats: (OperandFormat, OperandFormat),
     product: impl Fn(i32, i32) -> i64,

@@ -13,7 +13,8 @@ use crate::table::compression::{
 };
 use crate::{Coverage, Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};
 
-/// The most factors of a file, which take 128 MiB: 128 terms of 16 x 16 bits, far more than any useful factorisation has.
+/// The most factors of a file, which take 128 MiB: 128 terms of 16 x 16 bits, far more than any useful factorisation
+/// has.
 const MAX_FACTORS: usize = 1 << 24;
 
 /// A [`Factorization`] without its operand formats.
@@ -135,8 +136,8 @@ impl Serialize for Factorization {
     }
 }
 
-/// What is read is checked as by [`Factorization::from_terms`]. That it was compared with another function, and where, is
-/// taken from the file.
+/// What is read is checked as by [`Factorization::from_terms`]. That it was compared with another function, and where,
+/// is taken from the file.
 impl<'de> Deserialize<'de> for Factorization {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let SerializedFactorization {

@@ -1,8 +1,8 @@
 //! The largest terms of a matrix's singular value decomposition.
 //!
-//! They are computed by Jacobi rotations; of a large matrix only the few largest ones, after a subspace that holds them was
-//! found by repeated multiplication. Everything runs in a fixed order from fixed numbers, so that a matrix always gives the
-//! same terms.
+//! They are computed by Jacobi rotations; of a large matrix only the few largest ones, after a subspace that holds them
+//! was found by repeated multiplication. Everything runs in a fixed order from fixed numbers, so that a matrix always
+//! gives the same terms.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -26,8 +26,8 @@ const ORTHOGONAL: f64 = 1e-13;
 /// orthogonal.
 const NEGLIGIBLE: f64 = 1e-14;
 
-/// The terms of the largest singular values, up to `rank` of those that are not negligible: factors of the rows and of the
-/// columns.
+/// The terms of the largest singular values, up to `rank` of those that are not negligible: factors of the rows and of
+/// the columns.
 pub(super) fn largest_terms(matrix: Vec<Vec<f64>>, rank: usize) -> Vec<(Vec<f64>, Vec<f64>)> {
     if rank == 0 {
         return Vec::new();

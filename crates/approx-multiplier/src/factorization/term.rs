@@ -9,7 +9,7 @@ use super::exact_in::ExactIn;
 use super::factor_term::{FactorTerm, largest};
 use crate::MultiplierError;
 
-/// What the terms of a [`Factorization`] add up to.
+/// What the terms of a [`Factorization`](crate::Factorization) add up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FactorizationForm {
@@ -28,7 +28,7 @@ impl fmt::Display for FactorizationForm {
     }
 }
 
-/// One term of a [`Factorization`]: `scale * activation[a] * weight[b]`. Cloning is cheap.
+/// One term of a [`Factorization`](crate::Factorization): `scale * activation[a] * weight[b]`. Cloning is cheap.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Term {
     scale: i64,
@@ -37,14 +37,16 @@ pub struct Term {
 }
 
 impl Term {
-    /// A term of [`Factorization::from_terms`], with one factor for each code of the operands, in the order of bit patterns.
+    /// A term of [`Factorization::from_terms`](crate::Factorization::from_terms), with one factor for each code of the
+    /// operands, in the order of bit patterns.
     ///
-    /// Common divisors of the factors go into the scale; and both factors, or the scale and one of them, change their signs
-    /// where that saves a bit or makes the scale positive. The products stay.
+    /// Common divisors of the factors go into the scale; and both factors, or the scale and one of them, change their
+    /// signs where that saves a bit or makes the scale positive. The products stay.
     ///
     /// # Errors
     ///
-    /// [`MultiplierError::FactorsOutOfRange`] if the scale that results does not fit in 64 bits, or a factor is `i64::MIN`.
+    /// [`MultiplierError::FactorsOutOfRange`] if the scale that results does not fit in 64 bits, or a factor is
+    /// `i64::MIN`.
     pub fn new(
         scale: i64,
         activation: Vec<i64>,

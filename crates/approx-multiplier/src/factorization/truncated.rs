@@ -60,8 +60,8 @@ pub struct TruncatedFactorization {
 impl TruncatedFactorization {
     /// Approximates a table, or its error, by `rank` terms, or by fewer if that many are as good as exact.
     ///
-    /// The terms are the ones with the least mean square error over all operand pairs; of tables with more than 512 codes
-    /// of both operands they come close to it.
+    /// The terms are the ones with the least mean square error over all operand pairs; of tables with more than 512
+    /// codes of both operands they come close to it.
     ///
     /// # Errors
     ///
@@ -75,8 +75,8 @@ impl TruncatedFactorization {
         Self::of_codes(table, form, rank, activation, weight)
     }
 
-    /// The same for the codes that occur: those are approximated at least as well, in the mean square, as by terms that have
-    /// to do for all codes.
+    /// The best approximation of a table, or of its error, for the codes that occur: those are approximated at least as
+    /// well, in the mean square, as by terms that have to do for all codes.
     ///
     /// ```
     /// use approx_multiplier::{FactorizationForm, TruncatedFactorization, evoapprox};

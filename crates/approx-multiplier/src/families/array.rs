@@ -1,10 +1,10 @@
-//! Array multipliers with parts left out: sums of partial products `2^(i + j) a_i b_j`, with `a_i` and `b_j` the operands'
-//! bits.
+//! Array multipliers with parts left out: sums of partial products `2^(i + j) a_i b_j`, with `a_i` and `b_j` the
+//! operands' bits.
 
 use crate::{Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};
 
-/// The array without its `rows` lowest rows, those of the activation's bits, and without its `columns` lowest columns: the
-/// partial products with `i >= rows` and `i + j >= columns`. The highest bit of a signed operand counts negatively.
+/// The array without its `rows` lowest rows, those of the activation's bits, and without its `columns` lowest columns:
+/// the partial products with `i >= rows` and `i + j >= columns`. The highest bit of a signed operand counts negatively.
 pub(crate) fn broken_array(
     activation: OperandFormat,
     weight: OperandFormat,
@@ -47,8 +47,8 @@ fn factors(format: OperandFormat, factor: impl Fn(i32) -> i32) -> Vec<i64> {
     format.codes().map(|code| factor(code).into()).collect()
 }
 
-/// The product of magnitudes by an array whose rows, those of the bits of `a`, are added from the lowest to the highest by
-/// lower-part-OR adders with an OR of `columns` bits.
+/// The product of magnitudes by an array whose rows, those of the bits of `a`, are added from the lowest to the highest
+/// by lower-part-OR adders with an OR of `columns` bits.
 pub(super) fn lower_or(a: u64, b: u64, columns: u32) -> u64 {
     let mut sum = 0;
     for i in 0..u64::BITS - a.leading_zeros() {

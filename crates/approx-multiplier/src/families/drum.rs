@@ -1,7 +1,8 @@
 //! DRUM, the dynamic-range unbiased multiplier (S. Hashemi, R. I. Bahar and S. Reda, ICCAD 2015).
 //!
-//! Of each operand the `k` bits from the leading one on are multiplied exactly, with the lowest of them set to 1: the mean of
-//! what was cut off below it. Operands of up to `k` bits stay as they are. So the product is one of two one-operand functions.
+//! Of each operand the `k` bits from the leading one on are multiplied exactly, with the lowest of them set to 1: the
+//! mean of what was cut off below it. Operands of up to `k` bits stay as they are. So the product is one of two
+//! one-operand functions.
 
 use super::odd_factors;
 use crate::{Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};

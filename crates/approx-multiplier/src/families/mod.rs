@@ -1,7 +1,8 @@
 //! Families of multipliers that a formula describes, for operands of any width.
 //!
-//! Each family's file says what its circuit does and who published it. Where the function is an exact sum of few products of
-//! one-operand functions it is built from those, so that it exists for 16 x 16 bits too; the others are tabulated.
+//! Each family's file says what its circuit does and who published it. Where the function is an exact sum of few
+//! products of one-operand functions it is built from those, so that it exists for 16 x 16 bits too; the others are
+//! tabulated.
 
 mod array;
 mod drum;
@@ -34,14 +35,14 @@ const TABULATED_INDEX_BITS: u32 = 16;
 ///
 /// # Signed operands
 ///
-/// In `truncated` and `broken-array` a signed operand's highest bit counts negatively, as in a two's-complement array. All
-/// others multiply magnitudes, and the product gets the product of the signs; `-2^(bits - 1)` has the magnitude
+/// In `truncated` and `broken-array` a signed operand's highest bit counts negatively, as in a two's-complement array.
+/// All others multiply magnitudes, and the product gets the product of the signs; `-2^(bits - 1)` has the magnitude
 /// `2^(bits - 1)`.
 ///
 /// # Widths
 ///
-/// `truncated`, `broken-array`, `drum` and `roba` are exact sums of few products of one-operand functions, and exist up to
-/// 16 x 16 bits; `mitchell`, `truncated-mitchell` and `lower-or` are tabulated, up to 12 x 12 bits.
+/// `truncated`, `broken-array`, `drum` and `roba` are exact sums of few products of one-operand functions, and exist up
+/// to 16 x 16 bits; `mitchell`, `truncated-mitchell` and `lower-or` are tabulated, up to 12 x 12 bits.
 ///
 /// ```
 /// use approx_multiplier::{MultiplierFamily, OperandFormat};
@@ -104,8 +105,8 @@ impl MultiplierFamily {
     ///
     /// # Errors
     ///
-    /// [`MultiplierError::InvalidFamily`] if a parameter is out of its range, and [`MultiplierError::TableTooLarge`] for
-    /// formats of more than [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS) where the family has to be tabulated.
+    /// [`MultiplierError::InvalidFamily`] if a parameter is out of its range, and [`MultiplierError::TableTooLarge`]
+    /// for formats of more than [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS) where the family has to be tabulated.
     pub fn multiplier(
         self,
         activation: OperandFormat,

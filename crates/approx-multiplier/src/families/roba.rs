@@ -1,8 +1,8 @@
-//! RoBA, the rounding-based multiplier (R. Zendegani, M. Kamal, M. Bahadori, A. Afzali-Kusha and M. Pedram, IEEE Transactions
-//! on VLSI Systems, 2017).
+//! RoBA, the rounding-based multiplier (R. Zendegani, M. Kamal, M. Bahadori, A. Afzali-Kusha and M. Pedram, IEEE
+//! Transactions on VLSI Systems, 2017).
 //!
-//! With `ra` and `rb` the operands rounded to powers of two, `a b = ra b + a rb - ra rb + (a - ra) (b - rb)`; the last term is
-//! left out, so the error is one product of two one-operand functions.
+//! With `ra` and `rb` the operands rounded to powers of two, `a b = ra b + a rb - ra rb + (a - ra) (b - rb)`; the last
+//! term is left out, so the error is one product of two one-operand functions.
 
 use super::odd_factors;
 use crate::{Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};

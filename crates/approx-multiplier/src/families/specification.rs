@@ -10,9 +10,10 @@ use crate::{Multiplier, MultiplierError, OperandFormat, Signedness};
 
 /// A member of a family: the family with its parameters, and the operand formats.
 ///
-/// As text ([`FromStr`], and what is serialised) it is `NAME:KEY=VALUE,...`: the family's name and parameters as listed under
-/// [`MultiplierFamily`], then the formats, `bits=8,signed` or `bits=8,unsigned` for both operands, `activation=uint8,weight=int4` for
-/// each of them. What is left out of them is 8 bits and signed; the text without either has no colon.
+/// As text ([`FromStr`], and what is serialised) it is `NAME:KEY=VALUE,...`: the family's name and parameters as listed
+/// under [`MultiplierFamily`], then the formats, `bits=8,signed` or `bits=8,unsigned` for both operands,
+/// `activation=uint8,weight=int4` for each of them. What is left out of them is 8 bits and signed; the text without
+/// either has no colon.
 ///
 /// ```
 /// use approx_multiplier::{MultiplierFamily, FamilySpecification, OperandFormat};

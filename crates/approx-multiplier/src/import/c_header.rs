@@ -1,5 +1,5 @@
-//! Tables in C: `const int16_t lut[256][256] = {{0, 0, ...}, ...};`, in one or two dimensions, with or without braces around the
-//! rows.
+//! Tables in C: `const int16_t lut[256][256] = {{0, 0, ...}, ...};`, in one or two dimensions, with or without braces
+//! around the rows.
 
 use approx_netlists::NetlistError;
 use approx_netlists::lexer::{Dialect, Lexer, Token, TokenKind, quoted};

@@ -1,4 +1,5 @@
-//! What EvoApproxLib's files say beyond the circuit: operand widths and signedness in its name, and figures in comments.
+//! What EvoApproxLib's files say beyond the circuit: operand widths and signedness in its name, and figures in
+//! comments.
 
 use crate::{HardwareFigures, Signedness};
 

@@ -1,12 +1,14 @@
 //! Multipliers from files of other tools, and from this project's own.
 //!
-//! [`read`] takes a file of any kind that [`FileKind`] lists, and [`parse`] its content. Files come from strangers: their size
-//! and that of what they describe is bounded before memory is taken, and what is wrong with one is said with the place.
+//! [`read`] takes a file of any kind that [`FileKind`] lists, and [`parse`] its content. Files come from strangers:
+//! their size and that of what they describe is bounded before memory is taken, and what is wrong with one is said with
+//! the place.
 //!
-//! Circuits, in C, Verilog or BLIF, are evaluated for all operands, or factorised where these are too many; see [`circuit`].
+//! Circuits, in C, Verilog or BLIF, are evaluated for all operands, or factorised where these are too many; see
+//! [`circuit`].
 //!
-//! The kinds that hold nothing but numbers do not say everything about a multiplier. What had to be assumed is among the
-//! [notes](Imported::notes), to be shown to whoever asked for the file; [`ImportOptions`] say it.
+//! The kinds that hold nothing but numbers do not say everything about a multiplier. What had to be assumed is among
+//! the [notes](Imported::notes), to be shown to whoever asked for the file; [`ImportOptions`] say it.
 //!
 //! ```
 //! use approx_multiplier::import::{self, FileKind, ImportOptions};
@@ -49,12 +51,12 @@ pub(crate) use table::formats_comment;
 
 use crate::{Multiplier, OperandFormat, Signedness};
 
-/// What an input does not say itself, and how much of it to take. What is given goes before what the input says, except for
-/// a file of this project, which says everything.
+/// What an input does not say itself, and how much of it to take. What is given goes before what the input says, except
+/// for a file of this project, which says everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Whether the codes of activation and weight are signed. If not given: what the input says, else what a name such as
-    /// `mul8u_` or `mul8s_` says, else signed.
+    /// Whether the codes of activation and weight are signed. If not given: what the input says, else what a name such
+    /// as `mul8u_` or `mul8s_` says, else signed.
     pub signedness: Option<[Signedness; 2]>,
     /// The bits of activation and weight. If not given: as many as the input's size asks for.
     pub bits: Option<[u8; 2]>,
@@ -85,7 +87,7 @@ impl Default for ImportOptions {
 }
 
 impl ImportOptions {
-    /// The same options, with these formats for activation and weight.
+    /// These options, with other formats for activation and weight.
     #[must_use]
     pub fn with_formats(mut self, activation: OperandFormat, weight: OperandFormat) -> Self {
         self.signedness = Some([activation.signedness(), weight.signedness()]);
@@ -156,8 +158,8 @@ fn bytes(path: &Path, options: &ImportOptions) -> Result<Vec<u8>, ImportError> {
     Ok(bytes)
 }
 
-/// Reads a multiplier from the content of a file, of the kind that is given here whatever the options say. `name` becomes the
-/// multiplier's unless the content has one, as netlists and files of this project do.
+/// Reads a multiplier from the content of a file, of the kind that is given here whatever the options say. `name`
+/// becomes the multiplier's unless the content has one, as netlists and files of this project do.
 ///
 /// # Errors
 ///

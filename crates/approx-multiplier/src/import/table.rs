@@ -152,7 +152,7 @@ impl Formats {
         }
     }
 
-    /// The same from entries.
+    /// The multiplier of entries, row by row in the order of the formats' bit patterns.
     pub fn multiplier_of_entries(
         self,
         entries: &[i64],

@@ -45,8 +45,8 @@ pub(super) fn parse(
 }
 
 impl Matrix {
-    /// Reads all lines. Whether the first row and the first column are headers follows from their lengths: operands have a
-    /// power of two of codes, so one row or one column more is a header.
+    /// Reads all lines. Whether the first row and the first column are headers follows from their lengths: operands
+    /// have a power of two of codes, so one row or one column more is a header.
     fn read(text: &str) -> Result<Self, ImportError> {
         let mut lines = text.lines().enumerate().filter_map(|(index, line)| {
             let content = line.split('#').next().unwrap_or_default();

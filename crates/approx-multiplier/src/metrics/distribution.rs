@@ -3,7 +3,8 @@
 use crate::table::entry_count;
 use crate::{MultiplierError, OperandFormat};
 
-/// How likely a multiplier's operand pairs are: what [`ErrorMetrics::measure_weighted`] weights them with.
+/// How likely a multiplier's operand pairs are: what
+/// [`ErrorMetrics::measure_weighted`](crate::ErrorMetrics::measure_weighted) weights them with.
 ///
 /// Probabilities are given in the order of bit patterns, up to a common factor: a histogram of observed codes will do.
 ///

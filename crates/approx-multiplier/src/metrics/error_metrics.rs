@@ -18,8 +18,8 @@ use crate::Coverage;
 ///
 /// # Agreement with the published figures
 ///
-/// Measured so, over all operand pairs, all [figures published](crate::evoapprox::entries) for the 73 bundled circuits are
-/// confirmed to the precision in which they are printed, except
+/// Measured so, over all operand pairs, all [figures published](crate::evoapprox::entries) for the 73 bundled circuits
+/// are confirmed to the precision in which they are printed, except
 ///
 /// | circuit | figure | published | measured |
 /// |---|---|---|---|

@@ -1,5 +1,5 @@
-//! How error metrics are measured: over all operand pairs, over all pairs weighted by how often a network meets them, or over
-//! a random sample where there are too many.
+//! How error metrics are measured: over all operand pairs, over all pairs weighted by how often a network meets them,
+//! or over a random sample where there are too many.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -39,8 +39,8 @@ impl ErrorMetrics {
     ///
     /// # Errors
     ///
-    /// [`MultiplierError::DifferentFormats`] if the two have other operand formats, and [`MultiplierError::TooManyPairs`]
-    /// if one is an HTP model of more than [`MAX_INDEX_BITS`] index bits.
+    /// [`MultiplierError::DifferentFormats`] if the two have other operand formats, and
+    /// [`MultiplierError::TooManyPairs`] if one is an HTP model of more than [`MAX_INDEX_BITS`] index bits.
     pub fn measure_against(
         multiplier: &Multiplier,
         reference: &Multiplier,
@@ -75,8 +75,8 @@ impl ErrorMetrics {
         })
     }
 
-    /// Measures a multiplier over `pairs` operand pairs drawn at random with replacement, each as likely as every other.
-    /// The same seed draws the same pairs.
+    /// Measures a multiplier over `pairs` operand pairs drawn at random with replacement, each as likely as every
+    /// other. The same seed draws the same pairs.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl ErrorMetrics {
         Self::measure_sampled_against(multiplier, &exact_of(multiplier), pairs, seed)
     }
 
-    /// Measures how far a multiplier is from another one, as [`measure_against`](Self::measure_against) does, over a random
-    /// sample, as [`measure_sampled`](Self::measure_sampled) draws it.
+    /// Measures how far a multiplier is from another one, as [`measure_against`](Self::measure_against) does, over a
+    /// random sample, as [`measure_sampled`](Self::measure_sampled) draws it.
     ///
     /// # Errors
     ///

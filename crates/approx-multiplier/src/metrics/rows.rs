@@ -9,7 +9,8 @@ const EXACT_INTEGERS: u128 = 1 << 53;
 /// Where the products of one activation with all weights come from.
 pub(super) enum Rows<'a> {
     Table(&'a ProductTable),
-    /// Terms that give the same in floating point as one by one: activations' factors with the scale, and weights' factors.
+    /// Terms that give the same in floating point as one by one: activations' factors with the scale, and weights'
+    /// factors.
     Terms(Vec<(Vec<f64>, Vec<f64>)>),
     /// One by one.
     Evaluated(&'a Multiplier),

@@ -1,7 +1,7 @@
 //! Operand traces: how often each code of activation and weight occurred in the layers of a network, as files.
 //!
-//! A network's codes are far from uniformly distributed, so what a multiplier's error means for it depends on them. Only codes
-//! that occurred are kept, so that memory is bounded by what was recorded, or by a file's size.
+//! A network's codes are far from uniformly distributed, so what a multiplier's error means for it depends on them.
+//! Only codes that occurred are kept, so that memory is bounded by what was recorded, or by a file's size.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -57,8 +57,8 @@ impl TryFrom<UncheckedLayer> for LayerTrace {
 }
 
 impl LayerTrace {
-    /// A layer's operand formats, and codes with how often each occurred, in any order. The counts of a code that is there
-    /// more than once are added up; codes that are not there did not occur.
+    /// A layer's operand formats, and codes with how often each occurred, in any order. The counts of a code that is
+    /// there more than once are added up; codes that are not there did not occur.
     ///
     /// ```
     /// use approx_multiplier::{LayerTrace, OperandFormat};
@@ -256,8 +256,8 @@ impl OperandTrace {
     ///
     /// # Errors
     ///
-    /// [`MultiplierError::Io`] if it cannot be read, and [`MultiplierError::InvalidTrace`] if it is no operand trace, or one
-    /// of another version, or has more than 256 MiB.
+    /// [`MultiplierError::Io`] if it cannot be read, and [`MultiplierError::InvalidTrace`] if it is no operand trace,
+    /// or one of another version, or has more than 256 MiB.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, MultiplierError> {
         let path = path.as_ref();
         let io_error = |source| MultiplierError::Io {

@@ -84,8 +84,8 @@ impl Multiplier {
         Ok(Self::from_table(name, table))
     }
 
-    /// A multiplier given by a factorisation, which defines it: whatever function it was found from, and however that was
-    /// compared.
+    /// A multiplier given by a factorisation, which defines it: whatever function it was found from, and however that
+    /// was compared.
     ///
     /// ```
     /// use approx_multiplier::{Factorization, FactorizationForm, Multiplier, OperandFormat, Term};
@@ -120,8 +120,8 @@ impl Multiplier {
         ))
     }
 
-    /// A multiplier of up to 16 x 16 bits given as a function of an activation code and a weight code, which is factorised
-    /// as [`Factorization::of_function`] does with its default options, comparing 2^22 random operand pairs.
+    /// A multiplier of up to 16 x 16 bits given as a function of an activation code and a weight code, which is
+    /// factorised as [`Factorization::of_function`] does with its default options, comparing 2^22 random operand pairs.
     ///
     /// Of up to 24 index bits [`from_fn`](Self::from_fn) calls the function for every pair, and needs no low rank.
     ///

@@ -1,5 +1,5 @@
-//! The multiplier itself: a definition together with its name, the hash of its content and its hardware figures, and what can
-//! be asked of it.
+//! The multiplier itself: a definition together with its name, the hash of its content and its hardware figures, and
+//! what can be asked of it.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -16,8 +16,8 @@ use crate::{
 ///
 /// It is identified by the [`hash`](Self::hash) of its content, not by its name. Cloning is cheap.
 ///
-/// Serialised it is self-contained (tables and factors are compressed and written in base64) and carries its hash, which is
-/// verified when it is read.
+/// Serialised it is self-contained (tables and factors are compressed and written in base64) and carries its hash,
+/// which is verified when it is read.
 ///
 /// ```
 /// use approx_multiplier::{Multiplier, OperandFormat};
@@ -151,9 +151,9 @@ impl Multiplier {
     ///
     /// # Errors
     ///
-    /// [`MultiplierError::NotIntegerValued`] for an HTP model, [`MultiplierError::TableTooLarge`] for a multiplier of more
-    /// than [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS), and [`MultiplierError::EntryOutOfRange`] if a factorisation's product
-    /// does not fit in 32 bits.
+    /// [`MultiplierError::NotIntegerValued`] for an HTP model, [`MultiplierError::TableTooLarge`] for a multiplier of
+    /// more than [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS), and [`MultiplierError::EntryOutOfRange`] if a
+    /// factorisation's product does not fit in 32 bits.
     pub fn to_table(&self) -> Result<ProductTable, MultiplierError> {
         match &self.0.definition {
             Definition::Exact => ProductTable::exact(self.0.activation, self.0.weight),
@@ -163,9 +163,10 @@ impl Multiplier {
         }
     }
 
-    /// The multiplier as an exact sum of products of one-operand functions: that of its table; the exact product's, which has
-    /// one term and the codes themselves as factors; or the factorisation that defines it, for fewer codes or in another
-    /// form if the options ask for that. Without a form asked for it keeps its own, unless the other has fewer products.
+    /// The multiplier as an exact sum of products of one-operand functions: that of its table; the exact product's,
+    /// which has one term and the codes themselves as factors; or the factorisation that defines it, for fewer codes or
+    /// in another form if the options ask for that. Without a form asked for it keeps its own, unless the other has
+    /// fewer products.
     ///
     /// The same multiplier and options give the same factors. A table's take a while: keep them.
     ///

@@ -17,14 +17,15 @@ use crate::{
 /// It covers the kind of definition, the operand formats and
 /// - of a table: its entries. Tables with equal entries have equal hashes, whatever their names and wherever they came
 ///   from;
-/// - of a [`Factorization`]: the function, whatever its factors. Where there could be a table with the function's products
-///   it has that table's hash. Elsewhere what is hashed are the bit patterns of the first activations whose products are
-///   independent, those of the first such weights, and all products with either: they determine the function;
+/// - of a [`Factorization`]: the function, whatever its factors. Where there could be a table with the function's
+///   products it has that table's hash. Elsewhere what is hashed are the bit patterns of the first activations whose
+///   products are independent, those of the first such weights, and all products with either: they determine the
+///   function;
 /// - of an HTP model: its terms in their order, without its name;
 /// - of the exact product: nothing more.
 ///
-/// Other kinds never share a hash: the exact product and a table that holds exact products are different definitions of one
-/// function. Hash [`Multiplier::to_table`](crate::Multiplier::to_table) to compare such functions.
+/// Other kinds never share a hash: the exact product and a table that holds exact products are different definitions of
+/// one function. Hash [`Multiplier::to_table`](crate::Multiplier::to_table) to compare such functions.
 ///
 /// ```
 /// use approx_multiplier::{ContentHash, evoapprox};

@@ -1,5 +1,5 @@
-//! Multipliers: [`handle`] is the type, [`construction`] has the ways to make one, [`transformation`] those to make one of
-//! another. A multiplier is identified by the [`hash`] of its [`definition`].
+//! Multipliers: [`handle`] is the type, [`construction`] has the ways to make one, [`transformation`] those to make one
+//! of another. A multiplier is identified by the [`hash`] of its [`definition`].
 
 mod construction;
 mod definition;

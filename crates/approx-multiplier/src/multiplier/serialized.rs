@@ -1,4 +1,5 @@
-//! How multipliers are written to files: self-contained, with the hash of their content, which is verified when they are read.
+//! How multipliers are written to files: self-contained, with the hash of their content, which is verified when they
+//! are read.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 

@@ -14,7 +14,7 @@ pub(crate) const SIGN_MAGNITUDE_SUFFIX: &str = ":sign-magnitude";
 pub(crate) const SWAPPED_SUFFIX: &str = ":swapped";
 
 impl Multiplier {
-    /// The same multiplier under another name.
+    /// This multiplier under another name.
     #[must_use]
     pub fn with_name(&self, name: impl Into<String>) -> Self {
         let name = name.into();
@@ -25,7 +25,7 @@ impl Multiplier {
         self.replaced(name, definition, self.0.hardware.clone())
     }
 
-    /// The same multiplier with other hardware figures.
+    /// This multiplier with other hardware figures.
     #[must_use]
     pub fn with_hardware(&self, hardware: HardwareFigures) -> Self {
         self.replaced(

@@ -5,9 +5,9 @@ use super::text::without_sign_magnitude;
 use crate::{Definition, Multiplier, evoapprox};
 
 impl MultiplierSource {
-    /// The shortest source that gives this very multiplier, without reference to any file: its bundled name with the hash
-    /// of its content, where name, content and hardware figures are those of a bundled one; in the same way a member of a
-    /// family; the exact one; else the multiplier itself.
+    /// The shortest source that gives this very multiplier, without reference to any file: its bundled name with the
+    /// hash of its content, where name, content and hardware figures are those of a bundled one; in the same way a
+    /// member of a family; the exact one; else the multiplier itself.
     pub fn describe(multiplier: &Multiplier) -> Self {
         Self::by_name(multiplier)
             .filter(|source| {

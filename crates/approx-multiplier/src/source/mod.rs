@@ -1,4 +1,5 @@
-//! Multiplier sources: how configuration files and command lines say which multiplier they mean, as [`text`] or [`json`].
+//! Multiplier sources: how configuration files and command lines say which multiplier they mean, as [`text`] or
+//! [`json`].
 
 mod description;
 mod json;

@@ -27,8 +27,8 @@ use crate::{
 /// {"inline": {"name": "mine", ...}}
 /// ```
 ///
-/// `hash`, `sign_magnitude` and `swap_operands` may always be left out. With a hash, another content is an error. Files that
-/// were written by version 0.1.0 say `npy` in place of `file`, with both formats: they are read as before.
+/// `hash`, `sign_magnitude` and `swap_operands` may always be left out. With a hash, another content is an error. Files
+/// that were written by version 0.1.0 say `npy` in place of `file`, with both formats: they are read as before.
 ///
 /// # As text
 ///
@@ -43,7 +43,7 @@ use crate::{
 /// | `tables/mine.npy` | a table in a file, 8 x 8-bit signed |
 /// | `tables/mine.npy:uint8` | a table with other formats, written as for `exact` |
 /// | `tables/mine.npy:uint8:sign-magnitude` | an unsigned table with sign-magnitude operands |
-/// | `mine.csv`, `mine.h`, `mine.c`, `mine.v`, `mine.json` | a file of any [kind](FileKind) that can be imported, by its extension |
+/// | `mine.csv`, `mine.h`, `mine.c`, `mine.v`, `mine.json` | a file of any [kind](crate::import::FileKind) that can be imported, by its extension |
 /// | `mine.csv:uint8,int8:swapped` | the same with operand formats, and with the weight as the file's first operand |
 /// | `drum:k=6,bits=8,signed` | a member of a [family](FamilySpecification) |
 ///

@@ -1,8 +1,9 @@
-//! Compact encoding of a table's entries, for the bundled library and for tables inside configuration files, and of factors.
+//! Compact encoding of a table's entries, for the bundled library and for tables inside configuration files, and of
+//! factors.
 //!
-//! Of a table is stored the mixed second difference, `t[i][j] - t[i-1][j] - t[i][j-1] + t[i-1][j-1]`, with zeros outside the
-//! table. It is constant for exact products and sparse for most circuits. Of a vector of factors it is the difference of
-//! neighbours. Each difference is a zigzag LEB128 number, and the whole is a raw deflate stream.
+//! Of a table is stored the mixed second difference, `t[i][j] - t[i-1][j] - t[i][j-1] + t[i-1][j-1]`, with zeros
+//! outside the table. It is constant for exact products and sparse for most circuits. Of a vector of factors it is the
+//! difference of neighbours. Each difference is a zigzag LEB128 number, and the whole is a raw deflate stream.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -176,8 +177,8 @@ fn push_number(bytes: &mut Vec<u8>, number: i64) {
     bytes.push(rest as u8);
 }
 
-/// Takes a number of at most so many bytes off the front; `None` if the bytes end inside it, or it is longer or has more
-/// than 64 bits.
+/// Takes a number of at most so many bytes off the front; `None` if the bytes end inside it, or it is longer or has
+/// more than 64 bits.
 fn take_number(bytes: &mut &[u8], max_bytes: usize) -> Option<i64> {
     let mut zigzag = 0;
     for position in 0..max_bytes {

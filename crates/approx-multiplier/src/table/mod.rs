@@ -1,5 +1,5 @@
-//! Product tables: every product of a multiplier, what they are ([`product`]), and the two ways in which they are stored, as
-//! [`.npy` files](npy) and [compactly](compression).
+//! Product tables: every product of a multiplier, what they are ([`product`]), and the two ways in which they are
+//! stored, as [`.npy` files](npy) and [compactly](compression).
 
 pub(crate) mod compression;
 pub(crate) mod npy;

@@ -237,7 +237,8 @@ pub(crate) struct Announced {
     pub(crate) unsigned: bool,
 }
 
-/// What a header announces, or what is wrong with it. It is looked at before `npyz` sees it, because `npyz` multiplies the sizes without regard to overflow.
+/// What a header announces, or what is wrong with it. It is looked at before `npyz` sees it, because `npyz` multiplies
+/// the sizes without regard to overflow.
 fn announced_by(header: &[u8]) -> Result<Announced, String> {
     let text_start = if header[6] == 1 { 10 } else { 12 };
     let text = std::str::from_utf8(&header[text_start..])

@@ -10,8 +10,8 @@ pub fn in_form(form: FactorizationForm) -> FactorizationOptions {
     }
 }
 
-/// The wide circuits of EvoApproxLib: the exact product without the partial products of the activation's lowest bits, and
-/// without those whose bits' positions add up to less than a limit.
+/// The wide circuits of EvoApproxLib: the exact product without the partial products of the activation's lowest bits,
+/// and without those whose bits' positions add up to less than a limit.
 pub fn broken_array(bits: u8, dropped_rows: u8, dropped_diagonals: u8) -> impl Fn(i64, i64) -> i64 {
     move |a, b| {
         let bit = |value: i64, position: u8| ((value >> position) & 1) << position;

@@ -1,4 +1,5 @@
-//! Netlists that are read equal the functions that they were written from, whatever the language, and no text is a panic.
+//! Netlists that are read equal the functions that they were written from, whatever the language, and no text is a
+//! panic.
 
 mod generator;
 mod hostile;

@@ -1,5 +1,5 @@
-//! The Berkeley Logic Interchange Format: models of truth tables (`.names`) and of each other (`.subckt`). Latches and all
-//! else that has a state is refused.
+//! The Berkeley Logic Interchange Format: models of truth tables (`.names`) and of each other (`.subckt`). Latches and
+//! all else that has a state is refused.
 
 mod parser;
 

@@ -35,7 +35,8 @@ impl<'a> Parser<'a> {
         Self { text, next: 0 }
     }
 
-    /// The words of the next line that has any, with those of lines that a backslash continues it with; none at the end.
+    /// The words of the next line that has any, with those of lines that a backslash continues it with; none at the
+    /// end.
     fn line(&mut self) -> Vec<Word<'a>> {
         let mut words = Vec::new();
         while self.next < self.text.len() {

@@ -1,5 +1,5 @@
-//! Circuits and their evaluation: 64 combinations of inputs in the bits of a word, some words of a net next to each other, so
-//! that vector instructions apply and the nets of a circuit fit into the cache.
+//! Circuits and their evaluation: 64 combinations of inputs in the bits of a word, some words of a net next to each
+//! other, so that vector instructions apply and the nets of a circuit fit into the cache.
 
 use super::signal::Signal;
 use crate::NetlistError;
@@ -66,7 +66,8 @@ impl Circuit {
         self.inputs
     }
 
-    /// How many gates of two inputs there are, inverters not counted. None computes nothing, or the same as another one.
+    /// How many gates of two inputs there are, inverters not counted. None computes nothing, or the same as another
+    /// one.
     pub fn gates(&self) -> usize {
         self.gates.len()
     }
@@ -108,8 +109,8 @@ impl Circuit {
         })
     }
 
-    /// The outputs for one combination of inputs, the first of each in the lowest bit. An [`evaluator`](Self::evaluator) has
-    /// the outputs of 64 combinations in the same time.
+    /// The outputs for one combination of inputs, the first of each in the lowest bit. An
+    /// [`evaluator`](Self::evaluator) has the outputs of 64 combinations in the same time.
     ///
     /// # Errors
     ///
@@ -249,7 +250,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// The same gates one combination at a time.
+    /// The outputs for one combination, gate after gate.
     pub(in crate::circuit) fn reference(circuit: &Circuit, combination: u64) -> u64 {
         let mut values = vec![false];
         values.extend((0..circuit.inputs).map(|input| combination >> input & 1 == 1));

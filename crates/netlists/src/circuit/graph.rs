@@ -24,8 +24,8 @@ pub(crate) struct Declaration<'a> {
     pub name: &'a str,
     /// Where in the text.
     pub offset: usize,
-    /// The index of the first of several nets, and whether that of the next one is higher; `None` for a single net without
-    /// an index.
+    /// The index of the first of several nets, and whether that of the next one is higher; `None` for a single net
+    /// without an index.
     pub index: Option<(i64, bool)>,
 }
 

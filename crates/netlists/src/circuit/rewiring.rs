@@ -1,4 +1,5 @@
-//! Other inputs and outputs for a circuit: inputs that are connected to each other, or to constants, and outputs left out.
+//! Other inputs and outputs for a circuit: inputs that are connected to each other, or to constants, and outputs left
+//! out.
 
 use super::gates::{Circuit, Gate};
 use super::graph::GraphBuilder;
@@ -14,8 +15,8 @@ pub enum Connection {
 }
 
 impl Circuit {
-    /// The circuit of `inputs` inputs that connects them, or constants, to this one's inputs as `connection` says, and has
-    /// as outputs what `select` chooses.
+    /// The circuit of `inputs` inputs that connects them, or constants, to this one's inputs as `connection` says, and
+    /// has as outputs what `select` chooses.
     ///
     /// ```
     /// use approx_netlists::{Connection, Netlist, NetlistFormat, NetlistOptions};

@@ -1,5 +1,5 @@
-//! Arithmetic on vectors of signals, lowest bit first: what the operators of C and Verilog are made of. Constants need no
-//! gates: a shift by a constant is wiring, a mask removes what it masks.
+//! Arithmetic on vectors of signals, lowest bit first: what the operators of C and Verilog are made of. Constants need
+//! no gates: a shift by a constant is wiring, a mask removes what it masks.
 
 use super::graph::GraphBuilder;
 use super::signal::Signal;

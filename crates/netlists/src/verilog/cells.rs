@@ -20,8 +20,8 @@ static BY_NAME: LazyLock<HashMap<&str, &Module>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The cell of a name with or without a drive strength, such as `NAND2_X4`, `NAND2X1` or `NAND2`, and the syntax that its
-/// expressions are in. A name without one is NanGate's.
+/// The cell of a name with or without a drive strength, such as `NAND2_X4`, `NAND2X1` or `NAND2`, and the syntax that
+/// its expressions are in. A name without one is NanGate's.
 pub(super) fn find(name: &str) -> Option<(&'static Syntax<'static>, &'static Module<'static>)> {
     let family = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let has_strength = family.ends_with('X') && family.len() < name.len();

@@ -1,5 +1,5 @@
-//! From a circuit to a multiplier: every product in a table, or factors where no table would fit, compared with the circuit
-//! on many operand pairs.
+//! From a circuit to a multiplier: every product in a table, or factors where no table would fit, compared with the
+//! circuit on many operand pairs.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -170,8 +170,8 @@ type Line = Box<[i64; 64]>;
 /// How many lines are kept: some 64 MiB.
 const MAX_LINES: usize = 1 << 17;
 
-/// The circuit's function one product at a time. Evaluating one takes as long as evaluating 64, and the factoriser asks for
-/// neighbours, and for the same ones again: all that are evaluated are kept for a while.
+/// The circuit's function one product at a time. Evaluating one takes as long as evaluating 64, and the factoriser asks
+/// for neighbours, and for the same ones again: all that are evaluated are kept for a while.
 struct CachedFunction<'a> {
     interpretation: &'a Interpretation,
     evaluator: Evaluator<'a, 1>,

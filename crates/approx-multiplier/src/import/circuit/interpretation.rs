@@ -1,5 +1,5 @@
-//! What the bits of a circuit mean: which inputs are the activation and which the weight, how wide and whether signed they
-//! are, and what number the outputs are. Whatever the file leaves open is decided here, and put down in notes.
+//! What the bits of a circuit mean: which inputs are the activation and which the weight, how wide and whether signed
+//! they are, and what number the outputs are. Whatever the file leaves open is decided here, and put down in notes.
 
 use approx_netlists::{Circuit, Connection, Evaluator, LANES, Netlist, Signal, WORDS};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -17,13 +17,13 @@ const COMPARED_BITS: u32 = 16;
 /// The seed of the pairs they are compared on beyond.
 const COMPARED_SEED: u64 = 0;
 
-/// A circuit read as a multiplier of its first and its second operand, which are activation and weight unless they are to be
-/// swapped.
+/// A circuit read as a multiplier of its first and its second operand, which are activation and weight unless they are
+/// to be swapped.
 pub(super) struct Interpretation {
     pub first: OperandFormat,
     pub second: OperandFormat,
-    /// Its inputs are the bits of the second and of the first operand, so that a combination of inputs is the index in a
-    /// table; its outputs are the product's bits.
+    /// Its inputs are the bits of the second and of the first operand, so that a combination of inputs is the index in
+    /// a table; its outputs are the product's bits.
     pub circuit: Circuit,
     pub product: ProductFormat,
 }
@@ -317,7 +317,8 @@ fn reading(
     ] {
         let bits = usize::from(operand.bits);
         for (position, &input) in operand.group.bits.iter().enumerate() {
-            // The rest of an integer is the sign of a signed number, unless the integer is unsigned: then it is a pattern.
+            // The rest of an integer is the sign of a signed number, unless the integer is unsigned: then it is a
+            // pattern.
             let sign = operand.group.signed && format.is_signed();
             if position < bits {
                 connections[input] = Connection::Input(position_of_first + position);

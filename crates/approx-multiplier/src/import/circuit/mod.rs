@@ -1,5 +1,5 @@
-//! From a circuit to the multiplier that it is: its ports become operands ([`interpretation`]), and its function a table or
-//! factors ([`evaluation`]).
+//! From a circuit to the multiplier that it is: its ports become operands ([`interpretation`]), and its function a
+//! table or factors ([`evaluation`]).
 
 mod evaluation;
 mod interpretation;
@@ -25,8 +25,8 @@ use crate::MAX_INDEX_BITS;
 pub struct CircuitLimits {
     /// How large its text may be, and what it describes.
     pub netlist: NetlistLimits,
-    /// Evaluations of the circuit, one for each gate and each pair of operands: 2^40 unless told otherwise, some seconds. It
-    /// bounds the gates of a multiplier of 12 x 12 bits, or of more, to 2^16.
+    /// Evaluations of the circuit, one for each gate and each pair of operands: 2^40 unless told otherwise, some
+    /// seconds. It bounds the gates of a multiplier of 12 x 12 bits, or of more, to 2^16.
     pub evaluations: u64,
 }
 
@@ -44,9 +44,9 @@ impl Default for CircuitLimits {
 /// Up to [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS) it is tabulated. Beyond that it is factorised, and its products are
 /// compared with the circuit's on random and extreme operand pairs, as one of the notes says.
 ///
-/// The operands are signed or not as the options say, else as the circuit's name or its declarations say; where these say
-/// nothing, the reading is taken under which the circuit is the better multiplier. Bits that the options give are those of C
-/// functions whose parameters are wider than that, and of the operands in an undivided list of inputs.
+/// The operands are signed or not as the options say, else as the circuit's name or its declarations say; where these
+/// say nothing, the reading is taken under which the circuit is the better multiplier. Bits that the options give are
+/// those of C functions whose parameters are wider than that, and of the operands in an undivided list of inputs.
 ///
 /// ```
 /// use approx_multiplier::import::{self, ImportOptions, NetlistFormat};
@@ -67,10 +67,10 @@ impl Default for CircuitLimits {
 ///
 /// # Errors
 ///
-/// [`ImportError::Netlist`] if the text is no circuit, [`ImportError::NotAMultiplier`] if that does not have two operands of 2 to
-/// 16 bits and a product, [`ImportError::Undetermined`] if their widths are not known, [`ImportError::TooLarge`] if there are
-/// too many gates for as many operand pairs, and [`ImportError::Multiplier`] if a product does not fit in 32 bits or a circuit
-/// that is too large for a table has no factors.
+/// [`ImportError::Netlist`] if the text is no circuit, [`ImportError::NotAMultiplier`] if that does not have two
+/// operands of 2 to 16 bits and a product, [`ImportError::Undetermined`] if their widths are not known,
+/// [`ImportError::TooLarge`] if there are too many gates for as many operand pairs, and [`ImportError::Multiplier`] if
+/// a product does not fit in 32 bits or a circuit that is too large for a table has no factors.
 pub fn circuit(
     text: &str,
     format: NetlistFormat,

@@ -1,4 +1,5 @@
-//! From ports to operands: which inputs are the first operand, which are the second one, and in which order their bits are.
+//! From ports to operands: which inputs are the first operand, which are the second one, and in which order their bits
+//! are.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,8 @@ pub(crate) struct Group {
     pub is_integer: bool,
 }
 
-/// Puts ports together to numbers: a port of several bits is one, and ports of one bit whose names differ in an index are.
-/// The error says which index is missing or there twice.
+/// Puts ports together to numbers: a port of several bits is one, and ports of one bit whose names differ in an index
+/// are. The error says which index is missing or there twice.
 pub(crate) fn groups(ports: &[Port]) -> Result<Vec<Group>, String> {
     let mut groups: Vec<Group> = Vec::new();
     // Bits by their index, and the group that they will be, by what their names have in common.
@@ -73,9 +74,9 @@ fn split_index(name: &str) -> Option<(&str, u32)> {
     Some((stem, digits.parse().ok()?)).filter(|(stem, _)| !stem.is_empty())
 }
 
-/// Whether the names of two operands say which one is the first: `Some(true)` if the order is the right one, `Some(false)`
-/// if it is the other one. They do if they differ in one character which follows the other one's in the alphabet or in the
-/// digits, and for some common pairs of words.
+/// Whether the names of two operands say which one is the first: `Some(true)` if the order is the right one,
+/// `Some(false)` if it is the other one. They do if they differ in one character which follows the other one's in the
+/// alphabet or in the digits, and for some common pairs of words.
 pub(crate) fn in_order(first: &str, second: &str) -> Option<bool> {
     const WORDS: [(&str, &str); 4] = [
         ("multiplicand", "multiplier"),
