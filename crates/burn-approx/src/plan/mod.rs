@@ -11,7 +11,7 @@ mod float32;
 mod planner;
 mod target;
 
-use approx_multiplier::Form;
+use approx_multiplier::FactorizationForm;
 use serde::{Deserialize, Serialize};
 
 pub use approx_cpu::cost::Workload;
@@ -161,7 +161,7 @@ enum Reason {
 /// The factors of a factored plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct FactorSummary {
-    form: Form,
+    form: FactorizationForm,
     rank: usize,
     products: usize,
     largest: u64,
@@ -247,13 +247,13 @@ impl ExecutionPlan {
                 } = factors;
                 let all = if all { "all " } else { "" };
                 let terms = match form {
-                    Form::Table => {
+                    FactorizationForm::Table => {
                         format!(
                             "{products} product{} of",
                             if products == 1 { "" } else { "s" }
                         )
                     }
-                    Form::Error => format!("the exact product and {rank} of"),
+                    FactorizationForm::Error => format!("the exact product and {rank} of"),
                 };
                 match products {
                     0 => format!(
