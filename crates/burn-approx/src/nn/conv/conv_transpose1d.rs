@@ -214,11 +214,8 @@ pub(crate) fn apply(
     let images = input.clone().unsqueeze_dim::<4>(2);
     let over_images = weight.clone().unsqueeze_dim::<4>(2);
     let image_options = conv_transpose2d::over_lines(&options);
-    let geometry = conv_transpose2d::conv_transpose2d(
-        images.dims(),
-        over_images.dims(),
-        &image_options,
-    )?;
+    let geometry =
+        conv_transpose2d::conv_transpose2d(images.dims(), over_images.dims(), &image_options)?;
     let kernels = turned(over_images, options.groups);
     let operands = Operands {
         operator: "conv_transpose1d",
