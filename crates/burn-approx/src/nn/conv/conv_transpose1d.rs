@@ -5,10 +5,10 @@ use burn::module::{Content, DisplaySettings, Initializer, Module, ModuleDisplay,
 use burn::prelude::*;
 use burn::tensor::ops::ConvTransposeOptions;
 
-use super::conv_transpose2d::turned;
 use crate::error::{ApproxError, or_panic};
 use crate::geometry::{conv_transpose2d, conv2d};
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
+use crate::ops;
 
 /// Configuration of a [`ConvTranspose1d`] layer, as [`burn::nn::conv::ConvTranspose1dConfig`].
 ///
@@ -216,7 +216,7 @@ pub(crate) fn apply(
     let image_options = conv_transpose2d::over_lines(&options);
     let geometry =
         conv_transpose2d::conv_transpose2d(images.dims(), over_images.dims(), &image_options)?;
-    let kernels = turned(over_images, options.groups);
+    let kernels = ops::turned_weight(over_images, options.groups);
     let operands = Operands {
         operator: "conv_transpose1d",
         activation: &input,

@@ -3,7 +3,6 @@
 //! Products are summed as the hardware multiplies them: the zeros that a stride puts between inputs are not multiplied, nor is what
 //! lies outside the input, and padding crops the result (docs/numerical-contract.md).
 
-use burn::backend::Dispatch;
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Initializer, Module, ModuleDisplay, Param};
 use burn::prelude::*;
@@ -12,6 +11,7 @@ use burn::tensor::ops::ConvTransposeOptions;
 use crate::error::{ApproxError, or_panic};
 use crate::geometry::{conv_transpose2d, conv2d};
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
+use crate::ops;
 
 /// Configuration of a [`ConvTranspose2d`] layer, as [`burn::nn::conv::ConvTranspose2dConfig`].
 ///
@@ -214,7 +214,7 @@ pub(crate) fn apply(
     bias: Option<Tensor<1>>,
     options: ConvTransposeOptions<2>,
 ) -> Result<Tensor<4>, ApproxError> {
-    let kernels = turned(weight.clone(), options.groups);
+    let kernels = ops::turned_weight(weight.clone(), options.groups);
     let geometry = conv_transpose2d::conv_transpose2d(input.dims(), weight.dims(), &options)?;
     let operands = Operands {
         operator: "conv_transpose2d",
@@ -227,14 +227,6 @@ pub(crate) fn apply(
         None => burn::tensor::module::conv_transpose2d(input, weight, bias, options),
         Some(simulation) => simulation.product(input, kernels, bias),
     })
-}
-
-/// Burn's weight `[in, out / groups, height, width]` as a product takes it, `[out, in / groups, height, width]`.
-pub(super) fn turned(weight: Tensor<4>, groups: usize) -> Tensor<4> {
-    Tensor::from_dispatch(conv_transpose2d::turn::<Dispatch>(
-        weight.into_dispatch(),
-        groups,
-    ))
 }
 
 impl ModuleDisplay for ConvTranspose2d {
