@@ -323,6 +323,9 @@ pub(super) fn product(
             let options = convolution::options(shape);
             conv2d(activation, weight, quantizers, operation, options)
         }
+        Geometry::ConvTranspose2d(_) => {
+            unreachable!("no float32 route of a transposed convolution is planned on a GPU")
+        }
     }
 }
 
