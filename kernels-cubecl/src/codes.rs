@@ -6,6 +6,7 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
+use crate::checks::{check_buffer, check_width};
 use crate::error::KernelError;
 
 /// A tensor of codes on the device, contiguous and in row-major order.
@@ -37,16 +38,14 @@ impl PackedCodes {
         bits: u32,
         signed: bool,
     ) -> Result<Self, KernelError> {
-        if !(1..=16).contains(&bits) {
-            return Err(KernelError::CodeWidth { bits });
-        }
+        check_width(bits)?;
         let codes = Self {
             handle,
             length,
             bits,
             signed,
         };
-        crate::error::check_buffer::<u32>("codes", codes.words(), &codes.handle)?;
+        check_buffer::<u32>("codes", codes.words(), &codes.handle)?;
         Ok(codes)
     }
 
@@ -60,9 +59,7 @@ impl PackedCodes {
         bits: u32,
         signed: bool,
     ) -> Result<Self, KernelError> {
-        if !(1..=16).contains(&bits) {
-            return Err(KernelError::CodeWidth { bits });
-        }
+        check_width(bits)?;
         let per_word = codes_per_word(bits);
         let width = 32 / per_word;
         let mut words: Vec<u32> = codes

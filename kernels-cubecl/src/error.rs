@@ -1,6 +1,5 @@
 //! What can be wrong with a kernel's arguments, as one typed error.
 
-use cubecl::server::Handle;
 use thiserror::Error;
 
 /// Why a launch was refused. Nothing has been computed when one of these is returned.
@@ -134,38 +133,4 @@ pub enum KernelError {
         /// How much the device has.
         available: usize,
     },
-}
-
-/// Checks that something has the length its shape asks for.
-pub(crate) fn check_length(
-    operand: &'static str,
-    expected: usize,
-    actual: usize,
-) -> Result<(), KernelError> {
-    if expected == actual {
-        Ok(())
-    } else {
-        Err(KernelError::Length {
-            operand,
-            expected,
-            actual,
-        })
-    }
-}
-
-/// Checks that a buffer holds as many elements of type `T` as described.
-pub(crate) fn check_buffer<T>(
-    operand: &'static str,
-    length: usize,
-    handle: &Handle,
-) -> Result<(), KernelError> {
-    let (expected, actual) = ((length * size_of::<T>()) as u64, handle.size_in_used());
-    if actual < expected {
-        return Err(KernelError::Buffer {
-            operand,
-            expected,
-            actual,
-        });
-    }
-    Ok(())
 }

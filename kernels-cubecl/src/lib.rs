@@ -10,9 +10,11 @@
 //!
 //! `kernels` has the mathematics, one kernel per file; `launch` has the checks and sizes, one launch per file.
 
+mod checks;
 mod codes;
 mod device;
 mod error;
+mod float_bits;
 mod kernels;
 mod launch;
 mod product;
@@ -23,10 +25,10 @@ pub use codes::PackedCodes;
 pub use device::{check_device, has_tensor_float32};
 pub use error::KernelError;
 pub use launch::{
-    Conv2dProblem, EncodedCodes, EncodedFactors, FactorElement, FactorLayout, FactorTables,
-    HISTOGRAM_BINS, MatmulProblem, MatrixPairs, PartialSums, Quantization, Rescaling, conv2d,
-    encode, encode_factors, fake_quantize, histogram, mask_clipped, matmul, pack, ranges, rescale,
-    shifted_codes,
+    Conv2dProblem, ConvTranspose2dProblem, EncodedCodes, EncodedFactors, FactorElement,
+    FactorLayout, FactorTables, HISTOGRAM_BINS, MatmulProblem, MatrixPairs, PartialSums,
+    Quantization, Rescaling, conv_transpose2d, conv2d, encode, encode_factors, fake_quantize,
+    histogram, mask_clipped, matmul, pack, ranges, rescale, shifted_codes,
 };
 pub use product::{
     DeviceFactors, DeviceTable, FactorNumber, Operand, Output, ScalarProduct, Words,

@@ -3,8 +3,9 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use crate::error::{KernelError, check_buffer};
-use crate::kernels::float_bits::is_finite;
+use crate::checks::check_buffer;
+use crate::error::KernelError;
+use crate::float_bits::is_finite;
 
 /// The quantisers of a tensor: float32 `[3, channels]`, the scales, their reciprocals and the zero points (integers).
 ///

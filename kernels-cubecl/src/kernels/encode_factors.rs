@@ -9,7 +9,7 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::is_nan;
+use crate::float_bits::is_nan;
 use crate::kernels::quantization::ChannelQuantizers;
 
 /// One unit per value, and at least one per element of `at_zero`.

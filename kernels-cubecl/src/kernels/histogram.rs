@@ -9,7 +9,7 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{MAGNITUDE, is_finite};
+use crate::float_bits::{MAGNITUDE, is_finite};
 
 /// The bins of one sign: 64 powers of two from 2^-32 on, of 32 bins each.
 const SIDE: u32 = 64 * 32;

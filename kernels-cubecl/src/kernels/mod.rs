@@ -1,17 +1,15 @@
 //! The kernels, one file each, and the components that they share.
 
-pub(crate) mod conv2d;
-pub(crate) mod depthwise;
+pub(crate) mod code_sums;
+pub(crate) mod direct;
 pub(crate) mod encode;
 pub(crate) mod encode_factors;
 pub(crate) mod epilogue;
 pub(crate) mod fake_quantize;
 pub(crate) mod finish_counts;
-pub(crate) mod float_bits;
 pub(crate) mod geometry;
 pub(crate) mod histogram;
 pub(crate) mod mask_clipped;
-pub(crate) mod matmul;
 pub(crate) mod pack;
 pub(crate) mod quantization;
 pub(crate) mod ranges;

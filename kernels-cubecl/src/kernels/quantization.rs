@@ -10,7 +10,7 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{MAGNITUDE, is_nan};
+use crate::float_bits::{MAGNITUDE, is_nan};
 use crate::quantizer::Quantizers;
 
 const MANTISSA_BITS: u32 = 23;

@@ -10,7 +10,7 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{NAN, SIGN, is_finite, is_nan};
+use crate::float_bits::{NAN, SIGN, is_finite, is_nan};
 
 /// The integers of +inf and -inf, the ends of nothing.
 const NO_LOW: u32 = 0xff80_0000;

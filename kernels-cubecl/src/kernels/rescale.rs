@@ -9,7 +9,7 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{SIGN, bits_unless, is_finite, is_nan};
+use crate::float_bits::{SIGN, bits_unless, is_finite, is_nan};
 use crate::quantizer::Quantizers;
 use crate::wide::Wide;
 

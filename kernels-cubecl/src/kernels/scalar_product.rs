@@ -12,6 +12,9 @@ use cubecl::prelude::*;
 use crate::kernels::sums::Sums;
 use crate::wide::Wide;
 
+/// What stands in a tile for an activation that is skipped: no code has this value, and no index of a table.
+pub(crate) const SKIPPED: u32 = 1 << 31;
+
 /// How the entries of a table are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum EntryForm {
@@ -84,6 +87,14 @@ impl ScalarProduct {
         }
     }
 
+    /// What an activation becomes that adds nothing, whatever the weight. Factors are finite.
+    pub(crate) fn skipped_activation(&self) -> u32 {
+        match self {
+            ScalarProduct::Lookup(_) => SKIPPED.runtime(),
+            ScalarProduct::Factors(_) => 0u32.runtime(),
+        }
+    }
+
     /// What [`accumulate`](ScalarProduct::accumulate) reads: a table where it is fastest. All units of the cube take part.
     pub(crate) fn table(&self) -> Box<[u32]> {
         match self {
@@ -93,7 +104,7 @@ impl ScalarProduct {
         }
     }
 
-    /// Adds a term of the product of two mapped operands to a sum.
+    /// Adds a term of the product of two mapped operands to a sum; `skips` says that some activations may be skipped.
     pub(crate) fn accumulate(
         &self,
         table: &[u32],
@@ -101,24 +112,33 @@ impl ScalarProduct {
         #[comptime] index: usize,
         activation: u32,
         weight: u32,
+        #[comptime] skips: bool,
     ) {
         match self {
             ScalarProduct::Lookup(lookup) => {
-                let entry = lookup.entry(table, activation | weight);
-                sums.add(index, entry);
+                if comptime!(skips) {
+                    let is_skipped = activation == SKIPPED;
+                    let first = select(is_skipped, 0u32.runtime(), activation);
+                    let kept = select(is_skipped, 0u32.runtime(), u32::MAX.runtime());
+                    let entry = lookup.entry(table, first | weight) & kept;
+                    sums.add(index, lookup.value(entry));
+                } else {
+                    let entry = lookup.entry(table, activation | weight);
+                    sums.add(index, lookup.value(entry));
+                }
             }
             ScalarProduct::Factors(_) => sums.add_product(index, activation, weight),
         }
     }
 
-    /// Completes a sum over `depth` products.
-    pub(crate) fn complete(&self, sums: &mut Sums, #[comptime] index: usize, depth: u32) {
+    /// Completes a sum of so many products.
+    pub(crate) fn complete(&self, sums: &mut Sums, #[comptime] index: usize, products: u32) {
         match self {
             ScalarProduct::Lookup(lookup) => {
                 if comptime!(matches!(lookup.form, EntryForm::Offsets)) {
                     sums.add(
                         index,
-                        Wide::product(i32::reinterpret(depth), lookup.minimum),
+                        Wide::product(i32::reinterpret(products), lookup.minimum),
                     );
                 }
             }
@@ -148,14 +168,22 @@ impl Lookup {
         }
     }
 
-    /// An entry; of offsets, its distance from the smallest.
-    fn entry(&self, table: &[u32], position: u32) -> Wide {
+    /// The bits of an entry; of offsets, of its distance from the smallest.
+    fn entry(&self, table: &[u32], position: u32) -> u32 {
         match comptime!(self.form) {
-            EntryForm::Full => Wide::from_word(i32::reinterpret(table[position as usize])),
+            EntryForm::Full => table[position as usize],
             EntryForm::Offsets => {
                 let word = table[(position >> 1) as usize];
-                Wide::from_unsigned((word >> ((position & 1) << 4)) & 0xffff)
+                (word >> ((position & 1) << 4)) & 0xffff
             }
+        }
+    }
+
+    /// What the bits of an entry add to a sum.
+    fn value(&self, entry: u32) -> Wide {
+        match comptime!(self.form) {
+            EntryForm::Full => Wide::from_word(i32::reinterpret(entry)),
+            EntryForm::Offsets => Wide::from_unsigned(entry),
         }
     }
 }

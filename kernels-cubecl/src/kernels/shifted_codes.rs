@@ -6,7 +6,7 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{bits_unless, is_nan};
+use crate::float_bits::{bits_unless, is_nan};
 use crate::kernels::quantization::ChannelQuantizers;
 
 #[cube(launch)]

@@ -4,8 +4,8 @@ use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::check_count;
-use crate::error::{KernelError, check_buffer};
+use crate::checks::{check_buffer, check_count};
+use crate::error::KernelError;
 
 /// The units of a cube: what every device has.
 pub(super) const UNITS: usize = 256;

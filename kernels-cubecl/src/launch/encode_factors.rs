@@ -6,9 +6,9 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use super::Quantization;
-use super::check_count;
 use super::element_wise::{buffer, empty, grid};
 use super::quantization::check_layout;
+use crate::checks::check_count;
 use crate::error::KernelError;
 use crate::kernels;
 

@@ -1,6 +1,6 @@
 //! How the elements of a tensor become codes, as callers say it and as kernels take it.
 
-use super::check_count;
+use crate::checks::{check_count, check_width};
 use crate::error::KernelError;
 use crate::kernels::quantization::ChannelQuantizersLaunch;
 use crate::quantizer::QuantizerBuffer;
@@ -23,9 +23,7 @@ pub struct Quantization<'a> {
 impl Quantization<'_> {
     /// Checks that the codes are some of a format's.
     pub(super) fn check_format(&self, bits: u32, signed: bool) -> Result<(), KernelError> {
-        if !(1..=16).contains(&bits) {
-            return Err(KernelError::CodeWidth { bits });
-        }
+        check_width(bits)?;
         let (lowest, highest) = if signed {
             (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
         } else {

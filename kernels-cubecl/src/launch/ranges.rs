@@ -3,9 +3,9 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::check_count;
 use super::element_wise::{UNITS, buffer, empty};
 use super::quantization::check_layout;
+use crate::checks::check_count;
 use crate::error::KernelError;
 use crate::kernels;
 use crate::kernels::ranges::SlicesLaunch;

@@ -1,8 +1,9 @@
 //! What a launch refuses, and what is merely empty.
 
 use kernels_cubecl::{
-    Conv2dProblem, DeviceFactors, DeviceTable, KernelError, MatmulProblem, MatrixPairs, Operand,
-    Output, PackedCodes, QuantizerBuffer, ScalarProduct, Words, conv2d, matmul,
+    Conv2dProblem, ConvTranspose2dProblem, DeviceFactors, DeviceTable, KernelError, MatmulProblem,
+    MatrixPairs, Operand, Output, PackedCodes, QuantizerBuffer, ScalarProduct, Words,
+    conv_transpose2d, conv2d, matmul,
 };
 
 use crate::common::{client, download};
@@ -67,6 +68,128 @@ fn convolved(problem: Conv2dProblem) -> Result<(), KernelError> {
         RAW,
     )
     .map(drop)
+}
+
+fn transposed_convolution() -> ConvTranspose2dProblem {
+    ConvTranspose2dProblem {
+        batch: 1,
+        in_channels: 2,
+        out_channels: 2,
+        groups: 2,
+        input: [2, 2],
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [0, 0],
+        output: [2, 2],
+    }
+}
+
+/// The outcome with 8 activations and 2 weights.
+fn convolved_transposed(problem: ConvTranspose2dProblem) -> Result<(), KernelError> {
+    let client = client();
+    let factors = DeviceFactors::<i32>::new(&client, &[1; 16], &[1; 16], 4, 4)?;
+    let activation = PackedCodes::from_codes(&client, &[1; 8], 4, false)?;
+    let weight = PackedCodes::from_codes(&client, &[1; 2], 4, false)?;
+    let product = ScalarProduct::Integer {
+        factors: &factors,
+        words: Words::One,
+    };
+    let operands = [Operand::new(&activation), Operand::new(&weight)];
+    conv_transpose2d(&client, problem, operands, product, RAW).map(drop)
+}
+
+#[test]
+fn transposed_convolutions_have_lengths_strides_groups_and_an_end() {
+    let problem = transposed_convolution();
+    assert_eq!(convolved_transposed(problem), Ok(()));
+    let error = |operand, expected, actual| KernelError::Length {
+        operand,
+        expected,
+        actual,
+    };
+    for (problem, expected) in [
+        (
+            ConvTranspose2dProblem {
+                input: [2, 3],
+                ..problem
+            },
+            error("activations", 12, 8),
+        ),
+        (
+            ConvTranspose2dProblem {
+                kernel: [2, 1],
+                ..problem
+            },
+            error("weights", 4, 2),
+        ),
+        // Input channels by output channels of a group.
+        (
+            ConvTranspose2dProblem {
+                out_channels: 4,
+                ..problem
+            },
+            error("weights", 4, 2),
+        ),
+        (
+            ConvTranspose2dProblem {
+                groups: 3,
+                ..problem
+            },
+            KernelError::Groups {
+                groups: 3,
+                channels: 2,
+                side: "input",
+            },
+        ),
+        (
+            ConvTranspose2dProblem {
+                out_channels: 3,
+                ..problem
+            },
+            KernelError::Groups {
+                groups: 2,
+                channels: 3,
+                side: "output",
+            },
+        ),
+        (
+            ConvTranspose2dProblem {
+                groups: 0,
+                ..problem
+            },
+            KernelError::Zero {
+                parameter: "number of groups",
+            },
+        ),
+    ] {
+        assert_eq!(convolved_transposed(problem), Err(expected), "{problem:?}");
+    }
+    for axis in 0..2 {
+        type Parameter = fn(&mut ConvTranspose2dProblem) -> &mut [usize; 2];
+        let windows: [Parameter; 2] = [
+            |problem| &mut problem.stride,
+            |problem| &mut problem.dilation,
+        ];
+        for parameter in windows {
+            let mut problem = transposed_convolution();
+            parameter(&mut problem)[axis] = 0;
+            let outcome = convolved_transposed(problem);
+            assert!(matches!(outcome, Err(KernelError::Zero { .. })));
+        }
+        let sizes: [Parameter; 4] = [
+            |problem| &mut problem.padding,
+            |problem| &mut problem.output,
+            |problem| &mut problem.input,
+            |problem| &mut problem.kernel,
+        ];
+        for parameter in windows.into_iter().chain(sizes) {
+            let mut problem = transposed_convolution();
+            parameter(&mut problem)[axis] = 1 << 31;
+            let outcome = convolved_transposed(problem);
+            assert!(matches!(outcome, Err(KernelError::TooLarge { .. })));
+        }
+    }
 }
 
 #[test]

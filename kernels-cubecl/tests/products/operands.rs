@@ -87,6 +87,18 @@ pub enum Kind {
     Factors(usize),
 }
 
+pub fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        Just(Kind::NarrowTable),
+        Just(Kind::WideTable),
+        (0usize..4).prop_map(Kind::Factors)
+    ]
+}
+
+pub fn words() -> impl Strategy<Value = Words> {
+    prop_oneof![Just(Words::One), Just(Words::Two)]
+}
+
 /// A scalar product, as the host computes it.
 #[derive(Clone, Debug)]
 pub struct Product {
