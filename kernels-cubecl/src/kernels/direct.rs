@@ -40,14 +40,14 @@ pub(crate) fn multiply_elements<G: Geometry + LaunchArg>(
         let row = element % rows;
         let column = element / rows % columns;
         let matrix = geometry.matrix(element / rows / columns);
-        let products = geometry.products(&matrix, row);
+        let depth = geometry.depth(&matrix);
         let mut codes = CodeSums {
             activation: 0i32.runtime(),
             weight: 0i32.runtime(),
-            products,
+            products: depth,
         };
         sums.clear();
-        for inner in 0..geometry.depth(&matrix) {
+        for inner in 0..depth {
             let place = geometry.activation(&matrix, row, inner);
             let weight_place = geometry.weight(&matrix, inner, column);
             if comptime!(skips) {
@@ -57,6 +57,8 @@ pub(crate) fn multiply_elements<G: Geometry + LaunchArg>(
                     add(
                         activation, weight, product, epilogue, &table, &mut sums, &mut codes, a, b,
                     );
+                } else {
+                    codes.products -= 1u32;
                 }
             } else {
                 let a = pattern_or_padding(activation, place, padding);
@@ -66,7 +68,7 @@ pub(crate) fn multiply_elements<G: Geometry + LaunchArg>(
                 );
             }
         }
-        product.complete(&mut sums, 0usize, products);
+        product.complete(&mut sums, 0usize, codes.products);
         let channel = geometry.channel(&matrix, column);
         let result = epilogue.finish(&sums, 0usize, codes, channel, poison);
         let position = geometry.output(&matrix, row, column);
