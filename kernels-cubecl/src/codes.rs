@@ -1,7 +1,7 @@
 //! Operand codes as they lie in device memory: bit patterns of few bits, several to a 32-bit word.
 //!
-//! Devices need not have storage of 8 or 16 bits, so patterns are packed into words: four to a word where they have at most
-//! 8 bits, two where they have more, the first in the lowest bits.
+//! Devices need not have storage of 8 or 16 bits, so patterns are packed into words: four to a word where they have at
+//! most 8 bits, two where they have more, the first in the lowest bits.
 
 use cubecl::prelude::*;
 use cubecl::server::Handle;

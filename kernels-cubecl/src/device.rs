@@ -6,8 +6,8 @@ use crate::error::KernelError;
 use crate::kernels::epilogue::FLAG_BYTES;
 use crate::kernels::tile::{TileSize, UNITS};
 
-/// Whether a device has matrix units for TF32, which CubeCL's products of float32 matrices then use: they round operands to 11
-/// significant bits.
+/// Whether a device has matrix units for TF32, which CubeCL's products of float32 matrices then use: they round
+/// operands to 11 significant bits.
 ///
 /// ```no_run
 /// let client = cubecl::Device::default().client();
@@ -17,10 +17,12 @@ pub fn has_tensor_float32(client: &Client) -> bool {
     client.properties().supports_type(tf32::elem_type_native())
 }
 
-/// The most buffers that a kernel here is given: two operands, a table, two quantisers, two flags, pairs, a result and the scalars.
+/// The most buffers that a kernel here is given: two operands, a table, two quantisers, two flags, pairs or phases, a
+/// result and the scalars.
 pub(crate) const MOST_BUFFERS: usize = 10;
 
-/// Checks that every kernel here runs on a device. (What WebGPU promises, 8 buffers, is too little; most adapters have more.)
+/// Checks that every kernel here runs on a device. (What WebGPU promises, 8 buffers, is too little; most adapters have
+/// more.)
 ///
 /// ```no_run
 /// let client = cubecl::Device::default().client();
@@ -93,8 +95,8 @@ impl Limits {
         CubeCount::Static(count.min(self.cubes) as u32, 1, 1)
     }
 
-    /// A grid as above for cubes that each hold `shared_memory` bytes, as many as run at the same time: what each of them
-    /// prepares in its memory is then prepared as seldom as can be.
+    /// A grid as above for cubes that each hold `shared_memory` bytes, as many as run at the same time: what each of
+    /// them prepares in its memory is then prepared as seldom as can be.
     pub(crate) fn resident_grid(&self, count: usize, shared_memory: usize) -> CubeCount {
         let per_multiprocessor = (self.shared_memory / shared_memory.max(1)).clamp(1, 8);
         let multiprocessors = self.multiprocessors.unwrap_or(ASSUMED_MULTIPROCESSORS);

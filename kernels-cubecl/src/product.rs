@@ -72,9 +72,9 @@ pub enum Output<'a> {
         /// The code of a padded tap of a convolution; other products have none.
         padding_code: i32,
     },
-    /// The real values that the sums stand for, `f32`:
-    /// `s_x s_w (acc - z_x sum b - z_w sum a + K z_x z_w)`, the bracket rounded to float32 once. Padded taps hold the code of
-    /// the real value 0; of a transposed convolution `a`, `b` and `K` are those of the products that enter `acc`. All are NaN if a quantiser is not finite.
+    /// The real values that the sums stand for, `f32`: `s_x s_w (acc - z_x sum b - z_w sum a + K z_x z_w)`, the bracket
+    /// rounded to float32 once. Padded taps hold the code of the real value 0; of a transposed convolution `a`, `b` and
+    /// `K` are those of the products that enter `acc`. All are NaN if a quantiser is not finite.
     Rescaled {
         /// The activation's quantiser: one channel.
         activation: &'a QuantizerBuffer,
@@ -174,7 +174,8 @@ pub trait FactorNumber: CubeElement {}
 impl FactorNumber for i32 {}
 impl FactorNumber for f32 {}
 
-/// The factors of a sum of products, `p(a, b) = sum over t of u_t[a] * v_t[b]`, by bit pattern, on the device.
+/// The factors of a sum of products, `p(a, b) = sum over t of u_t[a] * v_t[b]`, by bit pattern, on the device. Those of
+/// float32 are finite.
 ///
 /// ```no_run
 /// use kernels_cubecl::DeviceFactors;
@@ -199,7 +200,8 @@ impl<T: FactorNumber> DeviceFactors<T> {
     /// Factors from the host: `activation` as `[terms, 2^activation_bits]`, `weight` as `[terms, 2^weight_bits]`.
     ///
     /// # Errors
-    /// If a width is not in 1..=16, the lengths are not those of the same number of terms, or there are 2^31 values or more.
+    /// If a width is not in 1..=16, the lengths are not those of the same number of terms, or there are 2^31 values or
+    /// more.
     pub fn new(
         client: &Client,
         activation: &[T],

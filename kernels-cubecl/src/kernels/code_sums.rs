@@ -1,4 +1,5 @@
-//! The sums of the codes that entered a sum of products, from which the zero points of operands are corrected, in registers:
+//! The sums of the codes that entered a sum of products, from which the zero points of operands are corrected, in
+//! registers:
 //!
 //! ```text
 //! sum a [i] = sum over k of code(x[i, k])            sum b [o] = sum over k of code(w[k, o])

@@ -1,5 +1,5 @@
-//! Products of matrices with few columns, of any geometry, such as those of depthwise convolutions: most of a tile's columns
-//! would be empty, so each unit computes whole elements of the result on its own,
+//! Products of matrices with few columns, of any geometry, such as those of depthwise convolutions: most of a tile's
+//! columns would be empty, so each unit computes whole elements of the result on its own,
 //!
 //! ```text
 //! acc[i, o] = sum over k, over terms t of f_t(x[i, k]) . g_t(w[k, o])

@@ -4,9 +4,9 @@
 //! y = s_x s_w (acc - z_x sum b - z_w sum a + K z_x z_w) = s_x s_w (acc - z_x sum b - z_w (sum a - K z_x))
 //! ```
 //!
-//! with the scales `s` and zero points `z` of activation and weight and the sums of the codes of the `K` products that entered `acc`. The
-//! bracket is an exact integer of 64 bits, rounded to float32 once; for real-valued factors it is the float sum plus the
-//! corrections, an exact integer rounded to float32 once.
+//! with the scales `s` and zero points `z` of activation and weight and the sums of the codes of the `K` products that
+//! entered `acc`. The bracket is an exact integer of 64 bits, rounded to float32 once; for real-valued factors it is
+//! the float sum plus the corrections, an exact integer rounded to float32 once.
 
 use cubecl::prelude::*;
 

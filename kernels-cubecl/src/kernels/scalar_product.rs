@@ -4,8 +4,9 @@
 //! p(a, b) = table[a][b]            p(a, b) = sum over t of u_t[a] * v_t[b]
 //! ```
 //!
-//! with `a` and `b` the codes' bit patterns. A kernel maps each operand once, on the way into a tile: a pattern to its half of
-//! the table's index, or to its factor of one term. What is then done for every pair of operands is a load or a product.
+//! with `a` and `b` the codes' bit patterns. A kernel maps each operand once, on the way into a tile: a pattern to its
+//! half of the table's index, or to its factor of one term. What is then done for every pair of operands is a load or a
+//! product.
 
 use cubecl::prelude::*;
 
@@ -38,8 +39,8 @@ pub(crate) struct Lookup {
     shared_words: Option<usize>,
 }
 
-/// Factors by bit pattern: `u` as `[terms, 2^activation_bits]`, then `v` as `[terms, 2^weight_bits]`. 32-bit integers or
-/// float32, as the sums are.
+/// Factors by bit pattern: `u` as `[terms, 2^activation_bits]`, then `v` as `[terms, 2^weight_bits]`. 32-bit integers
+/// or float32, as the sums are.
 #[derive(CubeType, CubeLaunch)]
 pub(crate) struct Factors {
     values: Box<[u32]>,
@@ -95,7 +96,8 @@ impl ScalarProduct {
         }
     }
 
-    /// What [`accumulate`](ScalarProduct::accumulate) reads: a table where it is fastest. All units of the cube take part.
+    /// What [`accumulate`](ScalarProduct::accumulate) reads: a table where it is fastest. All units of the cube take
+    /// part.
     pub(crate) fn table(&self) -> Box<[u32]> {
         match self {
             ScalarProduct::Lookup(lookup) => lookup.table(),

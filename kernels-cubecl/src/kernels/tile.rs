@@ -6,10 +6,11 @@
 //!
 //! with `f_t`, `g_t` what the scalar product maps operands to, and `.` what it makes of two mapped operands.
 //!
-//! A cube of 16 x 16 units computes a square tile of the result; each unit computes the sums of 1, 4 or 16 of its elements. It
-//! steps through the depth: 16 positions of the operands are mapped into shared memory, then multiplied out, once for every
-//! term of the scalar product and once more for the sums of the codes themselves where those are needed. Cubes are
-//! persistent: each takes tile after tile, so that a table copied to shared memory serves many, and no grid is too large.
+//! A cube of 16 x 16 units computes a square tile of the result; each unit computes the sums of 1, 4 or 16 of its
+//! elements. It steps through the depth: 16 positions of the operands are mapped into shared memory, then multiplied
+//! out, once for every term of the scalar product and once more for the sums of the codes themselves where those are
+//! needed. Cubes are persistent: each takes tile after tile, so that a table copied to shared memory serves many, and
+//! no grid is too large.
 
 use cubecl::prelude::*;
 
@@ -296,7 +297,8 @@ fn of_unit(
     values
 }
 
-/// Brings the window's part of an operand into shared memory, `[depth, row]` or `[depth, column]`; what is not there becomes 0.
+/// Brings the window's part of an operand into shared memory, `[depth, row]` or `[depth, column]`; what is not there
+/// becomes 0.
 #[cube]
 fn load<G: Geometry>(
     operand: &Codes,

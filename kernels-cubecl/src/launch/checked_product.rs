@@ -1,4 +1,5 @@
-//! What the launches of products have in common: the operands checked against each other, and the kernel that suits a shape.
+//! What the launches of products have in common: the operands checked against each other, and the kernel that suits a
+//! shape.
 
 use cubecl::prelude::*;
 use cubecl::server::Handle;
@@ -14,7 +15,8 @@ use crate::kernels::sums::SumKind;
 use crate::kernels::tile::{TileSize, UNITS, multiply_tiles};
 use crate::product::{Operand, Output, ScalarProduct};
 
-/// Convolutions of fewer output channels per group than this are computed without tiles, most of whose columns would be empty.
+/// Convolutions of fewer output channels per group than this are computed without tiles, most of whose columns would be
+/// empty.
 const TILED_CHANNELS: usize = 8;
 
 /// A product whose parts fit together.
@@ -187,7 +189,8 @@ impl<'a> CheckedProduct<'a> {
         (result, argument)
     }
 
-    /// The most buffers that a kernel is given: operands, tables, quantisers, flags, pairs or phases, the result and the scalars.
+    /// The most buffers that a kernel is given: operands, tables, quantisers, flags, pairs or phases, the result and
+    /// the scalars.
     fn buffers(&self) -> usize {
         let of_output = match self.output {
             Output::Accumulators { .. } => 0,
@@ -199,8 +202,8 @@ impl<'a> CheckedProduct<'a> {
         6 + of_output
     }
 
-    /// Whether the table, if there is one, is copied to shared memory beside `tiles` bytes, and a grid for `count` pieces of
-    /// work; an error if the device cannot run the kernel at all.
+    /// Whether the table, if there is one, is copied to shared memory beside `tiles` bytes, and a grid for `count`
+    /// pieces of work; an error if the device cannot run the kernel at all.
     fn placement(&self, tiles: usize, count: usize) -> Result<(bool, CubeCount), KernelError> {
         let needed = tiles + FLAG_BYTES;
         self.limits.check(UNITS * UNITS, needed, self.buffers())?;

@@ -56,8 +56,9 @@ impl Conv2dProblem {
 /// The convolution of codes: see [`Output`] for what is returned, row-major `[batch, out_channels, output]`.
 ///
 /// # Errors
-/// If a length does not follow from the shape, groups do not divide the channels, a stride or dilation is 0, codes have another
-/// width than the product takes, a tensor has 2^31 elements or more, or the device has too few units or buffers.
+/// If a length does not follow from the shape, groups do not divide the channels, a stride or dilation is 0, codes have
+/// another width than the product takes, a tensor has 2^31 elements or more, or the device has too few units or
+/// buffers.
 ///
 /// ```no_run
 /// use kernels_cubecl::{

@@ -14,8 +14,9 @@ use crate::product::{Operand, Output, ScalarProduct};
 /// The shape of a transposed convolution: activations `[batch, in_channels, input]`, weights
 /// `[in_channels, out_channels / groups, kernel]`, results `[batch, out_channels, output]`; pairs are height and width.
 ///
-/// Of all products, of which input `u` and tap `i` add to output `u * stride + i * dilation - padding`, the output may have any
-/// part. Burn's is `(input - 1) * stride + dilation * (kernel - 1) + output_padding - 2 * padding + 1` along an axis.
+/// Of all products, of which input `u` and tap `i` add to output `u * stride + i * dilation - padding`, the output may
+/// have any part. Burn's is `(input - 1) * stride + dilation * (kernel - 1) + output_padding - 2 * padding + 1` along
+/// an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvTranspose2dProblem {
     /// The number of images.
@@ -146,12 +147,13 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
 
 /// The transposed convolution of codes: see [`Output`] for what is returned, row-major `[batch, out_channels, output]`.
 ///
-/// Only products of an input and a weight are summed: nothing enters for the zeros that a stride puts between inputs, nor for
-/// what is around them.
+/// Only products of an input and a weight are summed: nothing enters for the zeros that a stride puts between inputs,
+/// nor for what is around them.
 ///
 /// # Errors
-/// If a length does not follow from the shape, groups do not divide the channels, a stride or dilation is 0, codes have another
-/// width than the product takes, a tensor has 2^31 elements or more, or the device has too few units or buffers.
+/// If a length does not follow from the shape, groups do not divide the channels, a stride or dilation is 0, codes have
+/// another width than the product takes, a tensor has 2^31 elements or more, or the device has too few units or
+/// buffers.
 ///
 /// ```no_run
 /// use kernels_cubecl::{

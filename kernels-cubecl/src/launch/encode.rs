@@ -34,7 +34,8 @@ pub struct EncodedCodes {
 /// ```
 ///
 /// # Errors
-/// If a buffer is too short, the layout of channels does not fit the length, or the range of codes is not one of the format's.
+/// If a buffer is too short, the layout of channels does not fit the length, or the range of codes is not one of the
+/// format's.
 pub fn encode(
     client: &Client,
     values: &Handle,

@@ -103,8 +103,8 @@ pub struct EncodedFactors {
 /// ```
 ///
 /// # Errors
-/// If a buffer is too short, a layout does not fit the length, the range of codes is not one of the format's, or the device
-/// lacks the element type.
+/// If a buffer is too short, a layout does not fit the length, the range of codes is not one of the format's, or the
+/// device lacks the element type.
 pub fn encode_factors(
     client: &Client,
     values: &Handle,

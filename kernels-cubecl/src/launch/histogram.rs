@@ -16,12 +16,12 @@ const CUBES: usize = 512;
 /// The fewest values of a unit that are worth another cube.
 const VALUES_PER_UNIT: usize = 64;
 
-/// Counts `length` float32 values per bin, as float32 `[HISTOGRAM_BINS]`; counts below 2^24 are exact. All are NaN if any
-/// value is not finite.
+/// Counts `length` float32 values per bin, as float32 `[HISTOGRAM_BINS]`; counts below 2^24 are exact. All are NaN if
+/// any value is not finite.
 ///
-/// A bin is a sign, a power of two from 2^-32 to 2^31 and the five highest bits of the mantissa; from the most negative to
-/// the largest values, with one bin for magnitudes below 2^-32 in the middle. Larger magnitudes than the last bin's count
-/// into it.
+/// A bin is a sign, a power of two from 2^-32 to 2^31 and the five highest bits of the mantissa; from the most negative
+/// to the largest values, with one bin for magnitudes below 2^-32 in the middle. Larger magnitudes than the last bin's
+/// count into it.
 ///
 /// ```no_run
 /// use cubecl::prelude::*;

@@ -87,8 +87,8 @@ impl MatmulProblem<'_> {
 /// Products of matrices of codes: see [`Output`] for what is returned, row-major `[output matrices, rows, columns]`.
 ///
 /// # Errors
-/// If a length does not follow from the shape, codes have another width than the product takes, a tensor has 2^31 elements or
-/// more, a pair names a matrix that is not there, or the device has too few units or buffers.
+/// If a length does not follow from the shape, codes have another width than the product takes, a tensor has 2^31
+/// elements or more, a pair names a matrix that is not there, or the device has too few units or buffers.
 ///
 /// ```no_run
 /// use kernels_cubecl::{
@@ -170,6 +170,7 @@ pub fn matmul(
         rows,
         columns,
     };
-    // SAFETY: positions follow from the shape, against which all lengths were checked, and from pairs of matrices that are there.
+    // SAFETY: positions follow from the shape, against which all lengths were checked, and from pairs of matrices that
+    // are there.
     unsafe { checked.multiply::<MatmulGeometry>(client, matrices, geometry) }
 }

@@ -1,12 +1,12 @@
 //! The launches, one file each, and what they share.
 
 mod checked_product;
+mod code_values;
 mod conv2d;
 mod conv_transpose2d;
 mod element_wise;
 mod encode;
 mod encode_factors;
-mod fake_quantize;
 mod histogram;
 mod mask_clipped;
 mod matmul;
@@ -14,15 +14,14 @@ mod pack;
 mod quantization;
 mod ranges;
 mod rescale;
-mod shifted_codes;
 
+pub use code_values::{fake_quantize, shifted_codes};
 pub use conv_transpose2d::{ConvTranspose2dProblem, conv_transpose2d};
 pub use conv2d::{Conv2dProblem, conv2d};
 pub use encode::{EncodedCodes, encode};
 pub use encode_factors::{
     EncodedFactors, FactorElement, FactorLayout, FactorTables, encode_factors,
 };
-pub use fake_quantize::fake_quantize;
 pub use histogram::{HISTOGRAM_BINS, histogram};
 pub use mask_clipped::mask_clipped;
 pub use matmul::{MatmulProblem, MatrixPairs, matmul};
@@ -30,4 +29,3 @@ pub use pack::pack;
 pub use quantization::Quantization;
 pub use ranges::ranges;
 pub use rescale::{PartialSums, Rescaling, rescale};
-pub use shifted_codes::shifted_codes;

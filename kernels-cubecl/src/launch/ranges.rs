@@ -15,9 +15,9 @@ const CUBES: usize = 1024;
 /// The fewest values of a unit that are worth another slice.
 const VALUES_PER_UNIT: usize = 16;
 
-/// The smallest and the largest value of every channel of `length` float32 values, of which value `i` belongs to channel
-/// `(i / inner) % channels`: float32 `[2, channels]`. Both are NaN if any value of the channel is not finite; of no values
-/// they are `+inf` and `-inf`.
+/// The smallest and the largest value of every channel of `length` float32 values, of which value `i` belongs to
+/// channel `(i / inner) % channels`: float32 `[2, channels]`. Both are NaN if any value of the channel is not finite;
+/// of no values they are `+inf` and `-inf`.
 ///
 /// ```no_run
 /// use cubecl::prelude::*;

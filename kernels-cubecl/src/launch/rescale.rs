@@ -30,8 +30,8 @@ pub struct Rescaling<'a> {
     pub inner: usize,
 }
 
-/// Real values, float32, of `length` sums of products of codes that were computed in float32, in parts `[parts, length]`:
-/// `(s_x * s_w[channel]) * (sum of parts + constant[channel])`.
+/// Real values, float32, of `length` sums of products of codes that were computed in float32, in parts
+/// `[parts, length]`: `(s_x * s_w[channel]) * (sum of parts + constant[channel])`.
 ///
 /// A NaN stays one, and a scale that is not finite gives NaNs.
 ///

@@ -1,4 +1,5 @@
-//! Random operands, scalar products and quantisers, on the host and on the device, and the sums' way to real values as a formula.
+//! Random operands, scalar products and quantisers, on the host and on the device, and the sums' way to real values as
+//! a formula.
 
 use cubecl::prelude::*;
 use cubecl::server::Handle;

@@ -8,8 +8,8 @@ use kernels_cubecl::{
 
 use crate::common::{client, download};
 
-/// All results of a product of matrices, and of convolutions and transposed ones in tiles and without. Of the latter, some
-/// results have no product.
+/// All results of a product of matrices, and of convolutions and transposed ones in tiles and without. Of the latter,
+/// some results have no product.
 fn results(
     flags: [Option<u32>; 2],
     activation_scale: f32,

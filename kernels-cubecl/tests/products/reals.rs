@@ -9,7 +9,8 @@ use crate::common::{client, download};
 use crate::conv_transpose2d::example;
 use crate::operands::{Format, Quantizers, Source, formats};
 
-/// The sums and the real values of a product of matrices `[rows, depth, columns]`, with the absolute values of what they sum.
+/// The sums and the real values of a product of matrices `[rows, depth, columns]`, with the absolute values of what
+/// they sum.
 fn run(
     shape: [usize; 3],
     formats: [Format; 2],

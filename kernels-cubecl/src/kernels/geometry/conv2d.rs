@@ -4,9 +4,10 @@
 //! acc[b, o, y, x] = sum over c, i, j of p(input[b, c, s_y y + d_y i - t, s_x x + d_x j - l], weight[o, c, i, j])
 //! ```
 //!
-//! with strides `s`, dilations `d`, padding `t` above and `l` to the left, and `c` the input channels of the group of `o`. A tap
-//! outside the input holds the padding's code and is multiplied like any other. Each group is a product of matrices: rows are
-//! the pixels of all images, columns the group's output channels, and the depth runs over `(c, i, j)`.
+//! with strides `s`, dilations `d`, padding `t` above and `l` to the left, and `c` the input channels of the group of
+//! `o`. A tap outside the input holds the padding's code and is multiplied like any other. Each group is a product of
+//! matrices: rows are the pixels of all images, columns the group's output channels, and the depth runs over
+//! `(c, i, j)`.
 
 use cubecl::prelude::*;
 use cubecl::std::FastDivmod;

@@ -5,17 +5,19 @@
 //!                   p(input[b, c, u, v], weight[c, o, i, j])
 //! ```
 //!
-//! with strides `s`, dilations `d`, `t` and `l` the lines above and to the left that are cropped, and `c` the input channels of
-//! the group of `o`. Only inputs that are there are multiplied: neither zeros between them nor anything around them.
+//! with strides `s`, dilations `d`, `t` and `l` the lines above and to the left that are cropped, and `c` the input
+//! channels of the group of `o`. Only inputs that are there are multiplied: neither zeros between them nor anything
+//! around them.
 //!
-//! Along an axis, an output `f + s m` of phase `f < s` meets only every `s / gcd(s, d)`-th tap, from the first tap `i_f` on, and
+//! Along an axis, an output `f + s m` of phase `f < s` meets only every `s / gcd(s, d)`-th tap, from the first tap
+//! `i_f` on, and
 //!
 //! ```text
 //! tap i_f + n s / gcd(s, d) meets input u_f + m - n d / gcd(s, d)         u_f = (f + t - d i_f) / s
 //! ```
 //!
-//! so that a phase is a convolution of stride 1 with a part of the kernel. Each group and pair of phases is a product of
-//! matrices: rows are the phase's pixels of all images, columns the group's output channels, and the depth runs over
+//! so that a phase is a convolution of stride 1 with a part of the kernel. Each group and pair of phases is a product
+//! of matrices: rows are the phase's pixels of all images, columns the group's output channels, and the depth runs over
 //! `(taps, c)`. All phases have as many pixels as the longest; what the others lack is outside the output.
 
 use cubecl::prelude::*;

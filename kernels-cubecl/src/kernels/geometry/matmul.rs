@@ -1,7 +1,7 @@
 //! The geometry of products of matrices of codes:
 //!
 //! ```text
-//! acc[i, o] = sum over k of p(x[k of row i], w[k, o])         x: [matrices, rows, depth]    w: [matrices, depth, columns]
+//! acc[i, o] = sum over k of p(x[k of row i], w[k, o])     x: [matrices, rows, depth]  w: [matrices, depth, columns]
 //! ```
 //!
 //! For every output matrix a pair of indices says which activation matrix and which weight matrix it is made of.
@@ -17,7 +17,8 @@ pub(crate) struct MatmulGeometry {
     rows: u32,
     columns: u32,
     depth: u32,
-    /// `[matrices, 2]`: the indices of an output matrix's activation and weight. Without it there is one matrix of each.
+    /// `[matrices, 2]`: the indices of an output matrix's activation and weight. Without it there is one matrix of
+    /// each.
     pairs: ComptimeOption<Box<[u32]>>,
 }
 

@@ -1,6 +1,6 @@
 //! Where the operands and results of a product lie: every product here is one or more products of an activation matrix
-//! `[rows, depth]` and a weight matrix `[depth, columns]`, whose elements are found in tensors by the rules of a geometry.
-//! Each kind of layer has one, in a file of its own; kernels are written for any.
+//! `[rows, depth]` and a weight matrix `[depth, columns]`, whose elements are found in tensors by the rules of a
+//! geometry. Each kind of layer has one, in a file of its own; kernels are written for any.
 
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
@@ -49,12 +49,12 @@ pub(crate) trait Geometry: Send + Sync + 'static {
     /// The output channel of a result.
     fn channel(&self, matrix: &Self::Matrix, column: u32) -> u32;
 
-    /// Whether what is outside is skipped: such an activation adds nothing, and such a result is not stored. Otherwise an
-    /// activation outside is one of padding, and multiplied like any other.
+    /// Whether what is outside is skipped: such an activation adds nothing, and such a result is not stored. Otherwise
+    /// an activation outside is one of padding, and multiplied like any other.
     fn skips(&self) -> comptime_type!(bool);
 
-    /// Whether activations that follow one another in memory belong to one row, not to one position in it: units then load
-    /// along the row.
+    /// Whether activations that follow one another in memory belong to one row, not to one position in it: units then
+    /// load along the row.
     fn activation_along_rows(&self) -> comptime_type!(bool);
 
     /// Whether weights that follow one another in memory belong to one column: units then load along the column.
