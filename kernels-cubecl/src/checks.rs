@@ -2,17 +2,17 @@
 
 use cubecl::server::Handle;
 
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 
 /// The elements that a tensor may have: indices are 32 bits wide, and one bit is left over for what is outside.
 const ELEMENTS: u128 = 1 << 31;
 
 /// Checks that codes have a width that there is.
-pub(crate) fn check_width(bits: u32) -> Result<(), KernelError> {
+pub(crate) fn check_width(bits: u32) -> Result<(), DeviceKernelError> {
     if (1..=16).contains(&bits) {
         Ok(())
     } else {
-        Err(KernelError::CodeWidth { bits })
+        Err(DeviceKernelError::CodeWidth { bits })
     }
 }
 
@@ -21,11 +21,11 @@ pub(crate) fn check_length(
     operand: &'static str,
     expected: usize,
     actual: usize,
-) -> Result<(), KernelError> {
+) -> Result<(), DeviceKernelError> {
     if expected == actual {
         Ok(())
     } else {
-        Err(KernelError::Length {
+        Err(DeviceKernelError::Length {
             operand,
             expected,
             actual,
@@ -38,10 +38,10 @@ pub(crate) fn check_buffer<T>(
     operand: &'static str,
     length: usize,
     handle: &Handle,
-) -> Result<(), KernelError> {
+) -> Result<(), DeviceKernelError> {
     let (expected, actual) = ((length * size_of::<T>()) as u64, handle.size_in_used());
     if actual < expected {
-        return Err(KernelError::Buffer {
+        return Err(DeviceKernelError::Buffer {
             operand,
             expected,
             actual,
@@ -51,9 +51,9 @@ pub(crate) fn check_buffer<T>(
 }
 
 /// Checks that kernels can count something.
-pub(crate) fn check_count(quantity: &'static str, count: u128) -> Result<(), KernelError> {
+pub(crate) fn check_count(quantity: &'static str, count: u128) -> Result<(), DeviceKernelError> {
     if count >= ELEMENTS {
-        return Err(KernelError::TooLarge {
+        return Err(DeviceKernelError::TooLarge {
             quantity,
             count,
             limit: ELEMENTS - 1,
@@ -63,7 +63,10 @@ pub(crate) fn check_count(quantity: &'static str, count: u128) -> Result<(), Ker
 }
 
 /// The number of elements of a shape, if kernels can count them.
-pub(crate) fn elements(quantity: &'static str, shape: &[usize]) -> Result<usize, KernelError> {
+pub(crate) fn elements(
+    quantity: &'static str,
+    shape: &[usize],
+) -> Result<usize, DeviceKernelError> {
     // A length of zero makes the tensor empty, whatever the others are.
     if shape.contains(&0) {
         return Ok(0);
@@ -82,7 +85,7 @@ pub(crate) fn check_convolution(
     channels: [usize; 2],
     stride: [usize; 2],
     dilation: [usize; 2],
-) -> Result<(), KernelError> {
+) -> Result<(), DeviceKernelError> {
     for (parameter, value) in [
         ("number of groups", groups),
         ("vertical stride", stride[0]),
@@ -91,12 +94,12 @@ pub(crate) fn check_convolution(
         ("horizontal dilation", dilation[1]),
     ] {
         if value == 0 {
-            return Err(KernelError::Zero { parameter });
+            return Err(DeviceKernelError::Zero { parameter });
         }
     }
     for (channels, side) in channels.into_iter().zip(["input", "output"]) {
         if channels % groups != 0 {
-            return Err(KernelError::Groups {
+            return Err(DeviceKernelError::Groups {
                 groups,
                 channels,
                 side,

@@ -7,7 +7,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use crate::checks::{check_buffer, check_width};
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 
 /// A tensor of codes on the device, contiguous and in row-major order.
 ///
@@ -17,7 +17,7 @@ use crate::error::KernelError;
 /// let client = cubecl::Device::default().client();
 /// let codes = PackedCodes::from_codes(&client, &[-1, 2, 3], 4, true)?;
 /// assert_eq!((codes.length(), codes.per_word(), codes.pattern(-1)), (3, 4, 0xf));
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PackedCodes {
@@ -37,7 +37,7 @@ impl PackedCodes {
         length: usize,
         bits: u32,
         signed: bool,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, DeviceKernelError> {
         check_width(bits)?;
         let codes = Self {
             handle,
@@ -58,7 +58,7 @@ impl PackedCodes {
         codes: &[i32],
         bits: u32,
         signed: bool,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, DeviceKernelError> {
         check_width(bits)?;
         let per_word = codes_per_word(bits);
         let width = 32 / per_word;

@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels::epilogue::FLAG_BYTES;
 use crate::kernels::tile::{TileSize, UNITS};
 
@@ -27,12 +27,12 @@ pub(crate) const MOST_BUFFERS: usize = 10;
 /// ```no_run
 /// let client = cubecl::Device::default().client();
 /// kernels_cubecl::check_device(&client)?;
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
-/// [`KernelError::Device`] with what there is too little of.
-pub fn check_device(client: &Client) -> Result<(), KernelError> {
+/// [`DeviceKernelError::Device`] with what there is too little of.
+pub fn check_device(client: &Client) -> Result<(), DeviceKernelError> {
     let largest_tiles = TileSize::Large.bytes() + FLAG_BYTES;
     Limits::of(client).check(UNITS * UNITS, largest_tiles, MOST_BUFFERS)
 }
@@ -73,14 +73,14 @@ impl Limits {
         units: usize,
         shared_memory: usize,
         buffers: usize,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), DeviceKernelError> {
         for (resource, needed, available) in [
             ("units per cube", units, self.units),
             ("bytes of shared memory", shared_memory, self.shared_memory),
             ("buffers per kernel", buffers, self.buffers),
         ] {
             if needed > available {
-                return Err(KernelError::Device {
+                return Err(DeviceKernelError::Device {
                     resource,
                     needed,
                     available,
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(webgpu.check(UNITS * UNITS, needed, 8), Ok(()));
         assert_eq!(
             webgpu.check(UNITS * UNITS, needed, MOST_BUFFERS),
-            Err(KernelError::Device {
+            Err(DeviceKernelError::Device {
                 resource: "buffers per kernel",
                 needed: MOST_BUFFERS,
                 available: 8,

@@ -5,7 +5,7 @@ use thiserror::Error;
 /// Why a launch was refused. Nothing has been computed when one of these is returned.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum KernelError {
+pub enum DeviceKernelError {
     /// Codes of no bits or of more than 16.
     #[error("codes of {bits} bits; they have 1 to 16")]
     CodeWidth {
@@ -111,12 +111,6 @@ pub enum KernelError {
         lowest: i32,
         /// The highest code of the format.
         highest: i32,
-    },
-    /// A type of elements that the device does not have.
-    #[error("the device has no {element}; float32 it has")]
-    Element {
-        /// The type.
-        element: &'static str,
     },
     /// Two-word accumulators asked for as they are.
     #[error(

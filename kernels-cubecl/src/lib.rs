@@ -25,12 +25,12 @@ pub mod wide;
 
 pub use codes::PackedCodes;
 pub use device::{check_device, has_tensor_float32};
-pub use error::KernelError;
+pub use error::DeviceKernelError;
 pub use launch::{
-    Conv2dProblem, ConvTranspose2dProblem, EncodedCodes, EncodedFactors, FactorElement,
-    FactorLayout, FactorTables, HISTOGRAM_BINS, MatmulProblem, MatrixPairs, PartialSums,
-    Quantization, Rescaling, conv_transpose2d, conv2d, encode, encode_factors, fake_quantize,
-    histogram, mask_clipped, matmul, pack, ranges, rescale, shifted_codes,
+    ChannelQuantization, Conv2dProblem, ConvTranspose2dProblem, EncodedCodes, EncodedFactors,
+    FactorLayout, FactorTables, HISTOGRAM_BINS, MatmulProblem, MatrixPairs, PartialSums, Rescaling,
+    conv_transpose2d, conv2d, encode, encode_factors, fake_quantize, histogram, mask_clipped,
+    matmul, pack, ranges, rescale, shifted_codes,
 };
 pub use product::{
     DeviceFactors, DeviceTable, FactorNumber, Operand, Output, ScalarProduct, Words,

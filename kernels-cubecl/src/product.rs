@@ -7,7 +7,7 @@ use cubecl::server::Handle;
 
 use crate::checks::{check_count, check_length, check_width};
 use crate::codes::PackedCodes;
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels::scalar_product::{EntryForm, FactorsLaunch, LookupLaunch, ScalarProductArgs};
 use crate::kernels::sums::SumKind;
 use crate::quantizer::QuantizerBuffer;
@@ -93,7 +93,7 @@ pub enum Output<'a> {
 /// let client = cubecl::Device::default().client();
 /// let products: Vec<i32> = (0..16).flat_map(|a| (0..16).map(move |b| a * b)).collect();
 /// let table = DeviceTable::new(&client, &products, 4, 4)?;
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct DeviceTable {
@@ -114,7 +114,7 @@ impl DeviceTable {
         entries: &[i32],
         activation_bits: u32,
         weight_bits: u32,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, DeviceKernelError> {
         let bits = [activation_bits, weight_bits];
         bits.into_iter().try_for_each(check_width)?;
         check_count("entries of a table", 1 << (activation_bits + weight_bits))?;
@@ -185,7 +185,7 @@ impl FactorNumber for f32 {}
 /// let factors = [0, 1, 2, 3, 1, 1, 1, 1];
 /// let factors = DeviceFactors::<i32>::new(&client, &factors, &factors, 2, 2)?;
 /// assert_eq!(factors.terms(), 2);
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct DeviceFactors<T> {
@@ -208,7 +208,7 @@ impl<T: FactorNumber> DeviceFactors<T> {
         weight: &[T],
         activation_bits: u32,
         weight_bits: u32,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, DeviceKernelError> {
         let bits = [activation_bits, weight_bits];
         bits.into_iter().try_for_each(check_width)?;
         let terms = activation.len() >> activation_bits;

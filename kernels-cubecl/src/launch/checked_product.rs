@@ -7,7 +7,7 @@ use cubecl::server::Handle;
 use crate::checks::{check_buffer, check_count, check_length};
 use crate::codes::{CodesLaunch, PackedCodes};
 use crate::device::Limits;
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels::direct::multiply_elements;
 use crate::kernels::epilogue::{EpilogueArgs, FLAG_BYTES, RawSumsLaunch, RescaleLaunch};
 use crate::kernels::geometry::Geometry;
@@ -56,7 +56,7 @@ impl<'a> CheckedProduct<'a> {
         product: ScalarProduct<'a>,
         output: Output<'a>,
         lengths: Lengths,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, DeviceKernelError> {
         check_length("activations", lengths.activation, activation.codes.length())?;
         check_length("weights", lengths.weight, weight.codes.length())?;
         for ((operand, name), expected) in [(activation, "activations"), (weight, "weights")]
@@ -64,7 +64,7 @@ impl<'a> CheckedProduct<'a> {
             .zip(product.bits())
         {
             if operand.codes.bits() != expected {
-                return Err(KernelError::OperandWidth {
+                return Err(DeviceKernelError::OperandWidth {
                     operand: name,
                     expected,
                     actual: operand.codes.bits(),
@@ -77,7 +77,7 @@ impl<'a> CheckedProduct<'a> {
         match output {
             Output::Accumulators { .. } => {
                 if product.sum_kind() == SumKind::TwoWords {
-                    return Err(KernelError::WideAccumulators);
+                    return Err(DeviceKernelError::WideAccumulators);
                 }
             }
             Output::Rescaled {
@@ -119,7 +119,7 @@ impl<'a> CheckedProduct<'a> {
         client: &Client,
         matrices: Matrices,
         geometry: G::RuntimeArg,
-    ) -> Result<Handle, KernelError> {
+    ) -> Result<Handle, DeviceKernelError> {
         if matrices.columns >= TILED_CHANNELS {
             // SAFETY: as promised to this function.
             return unsafe { self.multiply::<G>(client, matrices, geometry) };
@@ -155,7 +155,7 @@ impl<'a> CheckedProduct<'a> {
         client: &Client,
         matrices: Matrices,
         geometry: G::RuntimeArg,
-    ) -> Result<Handle, KernelError> {
+    ) -> Result<Handle, DeviceKernelError> {
         let (result, argument) = self.result(client);
         let size = TileSize::of(matrices.rows, matrices.columns);
         let tiles = matrices.count * size.count(matrices.rows) * size.count(matrices.columns);
@@ -204,7 +204,11 @@ impl<'a> CheckedProduct<'a> {
 
     /// Whether the table, if there is one, is copied to shared memory beside `tiles` bytes, and a grid for `count`
     /// pieces of work; an error if the device cannot run the kernel at all.
-    fn placement(&self, tiles: usize, count: usize) -> Result<(bool, CubeCount), KernelError> {
+    fn placement(
+        &self,
+        tiles: usize,
+        count: usize,
+    ) -> Result<(bool, CubeCount), DeviceKernelError> {
         let needed = tiles + FLAG_BYTES;
         self.limits.check(UNITS * UNITS, needed, self.buffers())?;
         let used = self.product.table_bytes().map(|table| table + needed);

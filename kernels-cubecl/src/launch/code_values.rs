@@ -3,25 +3,25 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::Quantization;
+use super::ChannelQuantization;
 use super::element_wise::{buffer, empty, grid};
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels;
 use crate::kernels::code_values::CodeUnit;
 
-/// The real values of the codes of `length` float32 values, `scale * (code - zero_point)`, as float32. A NaN stays one, and
-/// a scale that is not finite gives NaNs.
+/// The real values of the codes of `length` float32 values, `scale * (code - zero_point)`, as float32. A NaN stays one,
+/// and a scale that is not finite gives NaNs.
 ///
 /// ```no_run
 /// use cubecl::prelude::*;
-/// use kernels_cubecl::{Quantization, QuantizerBuffer, fake_quantize};
+/// use kernels_cubecl::{ChannelQuantization, QuantizerBuffer, fake_quantize};
 ///
 /// let client = cubecl::Device::default().client();
 /// let values = client.create_from_slice(f32::as_bytes(&[0.75, 100.0]));
 /// let quantizer = QuantizerBuffer::from_parameters(&client, &[0.5], &[3.0])?;
-/// let quantization = Quantization { quantizer: &quantizer, inner: 1, low: -8, high: 7 };
+/// let quantization = ChannelQuantization { quantizer: &quantizer, inner: 1, low: -8, high: 7 };
 /// let fake = fake_quantize(&client, &values, 2, quantization)?; // 1, 2
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
@@ -30,24 +30,24 @@ pub fn fake_quantize(
     client: &Client,
     values: &Handle,
     length: usize,
-    quantization: Quantization,
-) -> Result<Handle, KernelError> {
+    quantization: ChannelQuantization,
+) -> Result<Handle, DeviceKernelError> {
     code_values(client, values, length, quantization, CodeUnit::One)
 }
 
-/// The codes of `length` float32 values minus their zero points, as float32: the values in units of their scale. A NaN stays
-/// one.
+/// The codes of `length` float32 values minus their zero points, as float32: the values in units of their scale. A NaN
+/// stays one.
 ///
 /// ```no_run
 /// use cubecl::prelude::*;
-/// use kernels_cubecl::{Quantization, QuantizerBuffer, shifted_codes};
+/// use kernels_cubecl::{ChannelQuantization, QuantizerBuffer, shifted_codes};
 ///
 /// let client = cubecl::Device::default().client();
 /// let values = client.create_from_slice(f32::as_bytes(&[0.75, 100.0]));
 /// let quantizer = QuantizerBuffer::from_parameters(&client, &[0.5], &[3.0])?;
-/// let quantization = Quantization { quantizer: &quantizer, inner: 1, low: -8, high: 7 };
+/// let quantization = ChannelQuantization { quantizer: &quantizer, inner: 1, low: -8, high: 7 };
 /// let shifted = shifted_codes(&client, &values, 2, quantization)?; // 2, for 1.5 is rounded to the even integer; 4, of code 7
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
@@ -56,8 +56,8 @@ pub fn shifted_codes(
     client: &Client,
     values: &Handle,
     length: usize,
-    quantization: Quantization,
-) -> Result<Handle, KernelError> {
+    quantization: ChannelQuantization,
+) -> Result<Handle, DeviceKernelError> {
     code_values(client, values, length, quantization, CodeUnit::Scale)
 }
 
@@ -65,9 +65,9 @@ fn code_values(
     client: &Client,
     values: &Handle,
     length: usize,
-    quantization: Quantization,
+    quantization: ChannelQuantization,
     unit: CodeUnit,
-) -> Result<Handle, KernelError> {
+) -> Result<Handle, DeviceKernelError> {
     let quantizers = quantization.argument(length)?;
     let values = buffer::<f32>("values", values, length)?;
     let output = empty::<f32>(client, length);

@@ -5,7 +5,7 @@ use cubecl::server::Handle;
 
 use super::checked_product::{CheckedProduct, Lengths, Matrices};
 use crate::checks::{check_convolution, check_count, elements};
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels::geometry::conv2d::{Conv2dGeometry, Conv2dGeometryLaunch};
 use crate::product::{Operand, Output, ScalarProduct};
 
@@ -38,7 +38,7 @@ pub struct Conv2dProblem {
 }
 
 impl Conv2dProblem {
-    fn check(&self) -> Result<(), KernelError> {
+    fn check(&self) -> Result<(), DeviceKernelError> {
         let channels = [self.in_channels, self.out_channels];
         check_convolution(self.groups, channels, self.stride, self.dilation)?;
         for axis in 0..2 {
@@ -81,7 +81,7 @@ impl Conv2dProblem {
 ///     ScalarProduct::Lookup { table: &table, words: Words::One },
 ///     Output::Accumulators { padding_code: 0 },
 /// )?; // i32 [1, 1, 2, 1]: 17, 39
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 pub fn conv2d(
     client: &Client,
@@ -89,7 +89,7 @@ pub fn conv2d(
     operands: [Operand; 2],
     product: ScalarProduct,
     output: Output,
-) -> Result<Handle, KernelError> {
+) -> Result<Handle, DeviceKernelError> {
     problem.check()?;
     let Conv2dProblem {
         batch,

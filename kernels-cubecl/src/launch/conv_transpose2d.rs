@@ -5,7 +5,7 @@ use cubecl::server::Handle;
 
 use super::checked_product::{CheckedProduct, Lengths, Matrices};
 use crate::checks::{check_convolution, check_count, elements};
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels::geometry::conv_transpose2d::{
     AxisLaunch, ConvTranspose2dGeometry, ConvTranspose2dGeometryLaunch, PHASE_WORDS,
 };
@@ -42,7 +42,7 @@ pub struct ConvTranspose2dProblem {
 }
 
 impl ConvTranspose2dProblem {
-    fn check(&self) -> Result<(), KernelError> {
+    fn check(&self) -> Result<(), DeviceKernelError> {
         let channels = [self.in_channels, self.out_channels];
         check_convolution(self.groups, channels, self.stride, self.dilation)?;
         for axis in 0..2 {
@@ -177,7 +177,7 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
 ///     ScalarProduct::Lookup { table: &table, words: Words::One },
 ///     Output::Accumulators { padding_code: 0 },
 /// )?; // i32 [1, 1, 1, 5]: 5, 6, 7 + 10, 12, 14
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 pub fn conv_transpose2d(
     client: &Client,
@@ -185,7 +185,7 @@ pub fn conv_transpose2d(
     operands: [Operand; 2],
     product: ScalarProduct,
     output: Output,
-) -> Result<Handle, KernelError> {
+) -> Result<Handle, DeviceKernelError> {
     problem.check()?;
     let ConvTranspose2dProblem {
         batch,

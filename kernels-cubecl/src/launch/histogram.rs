@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use super::element_wise::{UNITS, buffer, empty, grid};
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels;
 use crate::kernels::histogram::BINS;
 
@@ -30,12 +30,16 @@ const VALUES_PER_UNIT: usize = 64;
 /// let client = cubecl::Device::default().client();
 /// let values = client.create_from_slice(f32::as_bytes(&[0.0, 1.0, 1.001, -3.0]));
 /// let counts = histogram(&client, &values, 4)?; // 2 in the bin of 1, 1 in those of 0 and -3
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
 /// If the buffer is too short.
-pub fn histogram(client: &Client, values: &Handle, length: usize) -> Result<Handle, KernelError> {
+pub fn histogram(
+    client: &Client,
+    values: &Handle,
+    length: usize,
+) -> Result<Handle, DeviceKernelError> {
     let values = buffer::<f32>("values", values, length)?;
     if length == 0 {
         return Ok(client.create_from_slice(f32::as_bytes(&[0.0; BINS])));

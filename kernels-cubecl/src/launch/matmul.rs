@@ -5,7 +5,7 @@ use cubecl::server::Handle;
 
 use super::checked_product::{CheckedProduct, Lengths, Matrices};
 use crate::checks::{check_count, elements};
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels::geometry::matmul::{MatmulGeometry, MatmulGeometryLaunch};
 use crate::product::{Operand, Output, ScalarProduct};
 
@@ -107,7 +107,7 @@ impl MatmulProblem<'_> {
 ///     ScalarProduct::Lookup { table: &table, words: Words::One },
 ///     Output::Accumulators { padding_code: 0 },
 /// )?; // i32 [2, 1]: 17, 39
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 pub fn matmul(
     client: &Client,
@@ -115,7 +115,7 @@ pub fn matmul(
     operands: [Operand; 2],
     product: ScalarProduct,
     output: Output,
-) -> Result<Handle, KernelError> {
+) -> Result<Handle, DeviceKernelError> {
     let MatmulProblem {
         activation_matrices,
         weight_matrices,
@@ -144,7 +144,7 @@ pub fn matmul(
     ];
     for (index, (count, operand)) in largest.into_iter().zip(there) {
         if matrices > 0 && index as usize >= count {
-            return Err(KernelError::Pair {
+            return Err(DeviceKernelError::Pair {
                 operand,
                 index,
                 count,

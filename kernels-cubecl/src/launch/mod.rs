@@ -19,13 +19,11 @@ pub use code_values::{fake_quantize, shifted_codes};
 pub use conv_transpose2d::{ConvTranspose2dProblem, conv_transpose2d};
 pub use conv2d::{Conv2dProblem, conv2d};
 pub use encode::{EncodedCodes, encode};
-pub use encode_factors::{
-    EncodedFactors, FactorElement, FactorLayout, FactorTables, encode_factors,
-};
+pub use encode_factors::{EncodedFactors, FactorLayout, FactorTables, encode_factors};
 pub use histogram::{HISTOGRAM_BINS, histogram};
 pub use mask_clipped::mask_clipped;
 pub use matmul::{MatmulProblem, MatrixPairs, matmul};
 pub use pack::pack;
-pub use quantization::Quantization;
+pub use quantization::ChannelQuantization;
 pub use ranges::ranges;
 pub use rescale::{PartialSums, Rescaling, rescale};
