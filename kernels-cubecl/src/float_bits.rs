@@ -1,7 +1,8 @@
 //! Floats as their bits.
 //!
-//! Targets promise nothing of NaNs and infinities: compilers may assume that there are none, and their constants may not even
-//! be written down. As integers they are told apart and written everywhere alike, so kernels test and store bits.
+//! Targets promise nothing of NaNs and infinities: compilers may assume that there are none, and their constants may
+//! not even be written down. As integers they are told apart and written everywhere alike, so kernels test and store
+//! bits.
 
 use cubecl::prelude::*;
 
