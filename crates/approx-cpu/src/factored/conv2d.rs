@@ -20,9 +20,9 @@ use super::source::{Encode, Source};
 use super::tile::{GroupPass, TileSums, add_scaled};
 use super::weights::{FilterWords, Filters};
 use super::{KernelError, NOT_A_NUMBER, PRODUCTS_PER_TASK};
-use crate::Conv2dShape;
 use crate::accumulators::Accumulator;
 use crate::instruction_set::InstructionSet;
+use crate::shapes::Conv2dShape;
 use crate::word::Pattern;
 
 /// Words of encoded activations that are worked on together: they stay in the second cache.

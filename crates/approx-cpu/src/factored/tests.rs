@@ -4,8 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Padding2d;
+use crate::operand::ProductQuantizers;
 use crate::rescale::{rescale_planes, rescale_rows};
-use crate::tests::{Random, convolution, visit_taps};
+use crate::shapes::ConvTranspose2dShape;
+use crate::tests::{
+    Random, any_quantizer, convolution, transposed_convolution, transposed_reference, visit_taps,
+};
 
 /// What the factors of a term look like.
 #[derive(Debug, Clone, Copy)]
@@ -315,6 +319,70 @@ fn check_conv2d(random: &mut Random, case: &Case, shape: Conv2dShape) {
     }
 }
 
+fn check_conv_transpose2d(
+    random: &mut Random,
+    case: &Case,
+    shape: ConvTranspose2dShape,
+    [exact_zero, zero_weights, per_channel]: [bool; 3],
+) {
+    let Case {
+        operands,
+        terms,
+        extreme,
+    } = case;
+    let activations = patterns(random, operands[0], shape.input_length(), *extreme);
+    let weights = patterns(random, operands[1], shape.weight_length(), *extreme);
+    let mut forms = Forms::new(random, operands[0], activations);
+    if exact_zero {
+        forms.quantizer.zero_point = 0.0;
+        forms.values = values(forms.quantizer, operands[0], &forms.activations);
+    }
+    let count = if per_channel {
+        shape.out_channels.max(1)
+    } else {
+        1
+    };
+    let weight_quantizers: Vec<_> = (0..count)
+        .map(|_| any_quantizer(random, operands[1], zero_weights))
+        .collect();
+    let quantizers = ProductQuantizers {
+        activation: forms.quantizer,
+        weights: &weight_quantizers,
+    };
+    let (sums, rescaled) = transposed_reference(
+        shape,
+        |activation, weight| {
+            product(
+                terms,
+                *operands,
+                forms.activations[activation],
+                weights[weight],
+            )
+        },
+        [
+            &|index| operands[0].code(forms.activations[index]).into(),
+            &|index| operands[1].code(weights[index]).into(),
+        ],
+        quantizers,
+    );
+    let product = FactoredProduct::new(operands[0], operands[1], terms).unwrap();
+    let packed = product
+        .pack_conv_transpose2d(Weights::Wide(&weights), shape)
+        .unwrap();
+    for &set in InstructionSet::available() {
+        for activations in forms.each() {
+            let found = product
+                .conv_transpose2d_with(set, activations, &packed, shape)
+                .unwrap();
+            assert_eq!(found.to_i64(), sums, "{set:?} {shape:?}");
+            let found = product
+                .conv_transpose2d_rescaled_with(set, activations, &packed, quantizers, shape)
+                .unwrap();
+            assert_eq!(found, rescaled, "{set:?} {shape:?} {quantizers:?}");
+        }
+    }
+}
+
 fn operand() -> impl Strategy<Value = OperandWidth> {
     let bits = prop_oneof![4 => Just(8u8), 1 => Just(12), 1 => Just(16), 3 => 2..=16u8];
     (bits, any::<bool>()).prop_map(|(bits, signed)| OperandWidth { bits, signed })
@@ -361,6 +429,15 @@ proptest! {
     #[test]
     fn conv2d_equals_the_formula((seed, _, case) in case(), shape in convolution()) {
         check_conv2d(&mut Random(seed), &case, shape);
+    }
+
+    #[test]
+    fn conv_transpose2d_equals_the_formula(
+        (seed, _, case) in case(),
+        shape in transposed_convolution(),
+        choices: [bool; 3],
+    ) {
+        check_conv_transpose2d(&mut Random(seed), &case, shape, choices);
     }
 }
 
