@@ -244,6 +244,7 @@ impl<'a> Problem<'a> {
             .find(|&code| self.table.activation_max_abs(code) == 0);
         let padding_code = nothing.unwrap_or(0);
         assemble(
+            self.set,
             &self.shape,
             &self.phases,
             self.shape.batch,
@@ -271,6 +272,7 @@ impl<'a> Problem<'a> {
         let zero_point = quantizers.activation.zero_point as i64;
         let padding_code = zero_point as u8 & self.table.activation_mask();
         assemble(
+            self.set,
             &self.shape,
             &self.phases,
             self.shape.batch,

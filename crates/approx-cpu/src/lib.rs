@@ -33,6 +33,7 @@ mod table;
 mod transposed;
 mod window_sums;
 mod word;
+mod written;
 
 #[cfg(test)]
 mod tests;

@@ -290,23 +290,29 @@ impl FactoredProduct {
             let corrected = self.corrected(phase, part, padding);
             (!corrected.border.is_empty() && !corrected.correction.is_zero()).then_some(corrected)
         });
-        assemble(&shape, &phases, images_at_once(&shape), |phase, images| {
-            let weights = &weights.parts[phase.tap_set].weights;
-            let activations = of_images(activations, &shape, images.clone());
-            let operands = (
-                activations,
-                padding,
-                weights,
-                phase.convolution_of(images.len()),
-            );
-            let constants = &weights.filters.sums.constants;
-            let exact = Exact::new(constants, constants.len());
-            let mut sums = self.run_conv2d::<S, _>(set, operands, &exact)?;
-            if let Some(Some(corrected)) = &corrections[phase.tap_set] {
-                corrected.border.correct(&corrected.correction, &mut sums);
-            }
-            Ok(sums)
-        })
+        assemble(
+            set,
+            &shape,
+            &phases,
+            images_at_once(&shape),
+            |phase, images| {
+                let weights = &weights.parts[phase.tap_set].weights;
+                let activations = of_images(activations, &shape, images.clone());
+                let operands = (
+                    activations,
+                    padding,
+                    weights,
+                    phase.convolution_of(images.len()),
+                );
+                let constants = &weights.filters.sums.constants;
+                let exact = Exact::new(constants, constants.len());
+                let mut sums = self.run_conv2d::<S, _>(set, operands, &exact)?;
+                if let Some(Some(corrected)) = &corrections[phase.tap_set] {
+                    corrected.border.correct(&corrected.correction, &mut sums);
+                }
+                Ok(sums)
+            },
+        )
     }
 
     /// [`conv_transpose2d_rescaled`](Self::conv_transpose2d_rescaled) with a given instruction set.
@@ -334,38 +340,44 @@ impl FactoredProduct {
         let has_windows = channels
             .iter()
             .any(|channel| channel.weight_zero_point != 0);
-        assemble(&shape, &phases, images_at_once(&shape), |phase, images| {
-            let weights = &weights.parts[phase.tap_set].weights;
-            let activations = of_images(activations, &shape, images.clone());
-            let convolution = phase.convolution_of(images.len());
-            let rescaling = rescalings[phase.tap_set].as_ref();
-            let Corrected { border, correction } =
-                match rescaling.expect("every phase has its rescaling") {
-                    Rescaling::Fused(channels) => {
-                        return self.conv2d_rescaled_with(
-                            set,
-                            activations,
-                            padding,
-                            weights,
-                            convolution,
-                            channels,
-                        );
+        assemble(
+            set,
+            &shape,
+            &phases,
+            images_at_once(&shape),
+            |phase, images| {
+                let weights = &weights.parts[phase.tap_set].weights;
+                let activations = of_images(activations, &shape, images.clone());
+                let convolution = phase.convolution_of(images.len());
+                let rescaling = rescalings[phase.tap_set].as_ref();
+                let Corrected { border, correction } =
+                    match rescaling.expect("every phase has its rescaling") {
+                        Rescaling::Fused(channels) => {
+                            return self.conv2d_rescaled_with(
+                                set,
+                                activations,
+                                padding,
+                                weights,
+                                convolution,
+                                channels,
+                            );
+                        }
+                        Rescaling::Corrected(corrected) => corrected,
+                    };
+                let sums = self.conv2d_with(set, activations, padding, weights, convolution)?;
+                let windows = has_windows.then(|| self.windows(activations, convolution));
+                let windows = windows.as_deref();
+                let groups = shape.groups;
+                Ok(match sums {
+                    Accumulators::I32(sums) => {
+                        border.rescale(correction, &channels, windows, groups, &sums)
                     }
-                    Rescaling::Corrected(corrected) => corrected,
-                };
-            let sums = self.conv2d_with(set, activations, padding, weights, convolution)?;
-            let windows = has_windows.then(|| self.windows(activations, convolution));
-            let windows = windows.as_deref();
-            let groups = shape.groups;
-            Ok(match sums {
-                Accumulators::I32(sums) => {
-                    border.rescale(correction, &channels, windows, groups, &sums)
-                }
-                Accumulators::I64(sums) => {
-                    border.rescale(correction, &channels, windows, groups, &sums)
-                }
-            })
-        })
+                    Accumulators::I64(sums) => {
+                        border.rescale(correction, &channels, windows, groups, &sums)
+                    }
+                })
+            },
+        )
     }
 
     /// What is to be added to a phase's sums if their padding has some code.

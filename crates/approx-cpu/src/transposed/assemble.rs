@@ -1,16 +1,20 @@
 //! The outputs of all phases, put between each other.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::Phase;
+use crate::instruction_set::{InstructionSet, compiled_for_every_set};
 use crate::parallel::CHUNK;
 use crate::shapes::ConvTranspose2dShape;
+use crate::written::written;
 
 /// The output of a valid shape, `[batch, out_channels, height, width]`, from what `compute` gives for some images of a phase: the
 /// ordinary convolution's output. `images` are computed at a time. Outputs of phases without taps are the default.
 pub(crate) fn assemble<T: Copy + Default + Send + Sync, E: Send>(
+    set: InstructionSet,
     shape: &ConvTranspose2dShape,
     phases: &[Vec<Phase>],
     images: usize,
@@ -18,88 +22,155 @@ pub(crate) fn assemble<T: Copy + Default + Send + Sync, E: Send>(
 ) -> Result<Vec<T>, E> {
     let plane: usize = shape.output().iter().product();
     let image = shape.out_channels * plane;
-    let mut output = vec![T::default(); shape.batch * image];
-    if output.is_empty() {
-        return Ok(output);
-    }
-    let run = |(index, output): (usize, &mut [T])| {
+    let length = shape.batch * image;
+    let run = |(index, output): (usize, &mut [MaybeUninit<T>])| {
         let first = index * images;
         let images = first..first + output.len() / image;
+        if !is_complete(shape, phases) {
+            output.fill(MaybeUninit::new(T::default()));
+        }
         for neighbours in phases {
             let parts = neighbours
                 .iter()
                 .map(|phase| compute(phase, images.clone()));
             let parts: Vec<Vec<T>> = parts.collect::<Result<_, E>>()?;
-            interleave(shape, neighbours, &parts, output);
+            interleave(set, shape, neighbours, &parts, output);
         }
         Ok(())
     };
-    output
-        .par_chunks_mut(images * image)
-        .enumerate()
-        .try_for_each(run)?;
-    Ok(output)
+    // SAFETY: the tasks share out all outputs, and a task fills all of its own with the default unless every position of a
+    // plane belongs to one of the phases, whose outputs `interleave` writes.
+    unsafe {
+        written(length, |output| match length {
+            0 => Ok(()),
+            _ => output
+                .par_chunks_mut(images * image)
+                .enumerate()
+                .try_for_each(run),
+        })
+    }
+}
+
+/// Whether every position of the output belongs to one of the phases, no two of which share one.
+fn is_complete(shape: &ConvTranspose2dShape, phases: &[Vec<Phase>]) -> bool {
+    let positions = phases.iter().flatten().map(|phase| {
+        let [rows, columns] = &phase.axes;
+        rows.kept.len() * columns.kept.len()
+    });
+    positions.sum::<usize>() == shape.output().iter().product()
+}
+
+/// The part of a plane of an ordinary convolution's output that is kept.
+#[derive(Clone, Copy)]
+struct Part<'a, T> {
+    values: &'a [T],
+    /// From one row to the next.
+    pitch: usize,
+    columns: usize,
+    /// Where the first column goes.
+    first: usize,
+}
+
+impl<'a, T> Part<'a, T> {
+    #[inline(always)]
+    fn row(&self, row: usize) -> &'a [T] {
+        &self.values[row * self.pitch..][..self.columns]
+    }
 }
 
 /// Writes the rows of the output that some phases share, of as many images as `output` holds.
 fn interleave<T: Copy + Send + Sync>(
+    set: InstructionSet,
     shape: &ConvTranspose2dShape,
     neighbours: &[Phase],
     parts: &[Vec<T>],
-    output: &mut [T],
+    output: &mut [MaybeUninit<T>],
 ) {
     let [height, width] = shape.output();
-    let [stride, column_stride] = shape.stride;
     let rows = &neighbours[0].axes[0];
-    let planes: Vec<[usize; 2]> = neighbours
-        .iter()
-        .map(|phase| phase.convolution.output())
-        .collect();
     output
         .par_chunks_exact_mut(height * width)
         .with_min_len((CHUNK / (height * width)).max(1))
         .enumerate()
         .for_each(|(plane, output)| {
-            let lines = output
-                .chunks_exact_mut(width)
-                .skip(rows.first)
-                .step_by(stride);
-            for (row, line) in rows.kept.clone().zip(lines) {
-                let part = |index: usize| {
-                    let [part_height, part_width] = planes[index];
-                    let columns = neighbours[index].axes[1].kept.clone();
-                    let start = (plane * part_height + row) * part_width + columns.start;
-                    &parts[index][start..][..columns.len()]
-                };
-                if let [first, _] = neighbours
-                    && column_stride == 2
-                    && first.axes[1].first == 0
-                {
-                    zip(part(0), part(1), line);
-                    continue;
+            let parts: Vec<Part<'_, T>> = neighbours
+                .iter()
+                .zip(parts)
+                .map(|(phase, values)| {
+                    let [part_height, pitch] = phase.convolution.output();
+                    let columns = &phase.axes[1];
+                    let row = plane * part_height + rows.kept.start;
+                    Part {
+                        values: &values[row * pitch + columns.kept.start..],
+                        pitch,
+                        columns: columns.kept.len(),
+                        first: columns.first,
+                    }
+                })
+                .collect();
+            let lines = Lines {
+                first: rows.first,
+                count: rows.kept.len(),
+                strides: shape.stride,
+                width,
+            };
+            match parts.as_slice() {
+                [even, odd] if shape.stride[1] == 2 && even.first == 0 => {
+                    zip_lines(set, lines, *even, *odd, output);
                 }
-                for (index, phase) in neighbours.iter().enumerate() {
-                    let to = &mut line[phase.axes[1].first..];
-                    match column_stride {
-                        1 => to[..part(index).len()].copy_from_slice(part(index)),
-                        stride => {
-                            for (to, from) in to.iter_mut().step_by(stride).zip(part(index)) {
-                                *to = *from;
-                            }
-                        }
+                parts => {
+                    for part in parts {
+                        write_lines(set, lines, *part, output);
                     }
                 }
             }
         });
 }
 
-/// Writes two sequences alternately.
-fn zip<T: Copy>(even: &[T], odd: &[T], line: &mut [T]) {
-    let (pairs, last) = line.as_chunks_mut::<2>();
-    for ((pair, &even), &odd) in pairs.iter_mut().zip(even).zip(odd) {
-        *pair = [even, odd];
+/// The rows of a plane that some phases share.
+#[derive(Clone, Copy)]
+struct Lines {
+    first: usize,
+    count: usize,
+    strides: [usize; 2],
+    width: usize,
+}
+
+impl Lines {
+    #[inline(always)]
+    fn line<'o, T>(&self, row: usize, output: &'o mut [T]) -> &'o mut [T] {
+        &mut output[(self.first + row * self.strides[0]) * self.width..][..self.width]
     }
-    if let [last] = last {
-        *last = even[pairs.len()];
+}
+
+compiled_for_every_set! {
+    /// Writes two parts alternately.
+    fn zip_lines<T: Copy>(set, lines: Lines, even: Part<'_, T>, odd: Part<'_, T>, output: &mut [MaybeUninit<T>]) {
+        for row in 0..lines.count {
+            let (pairs, last) = lines.line(row, output).as_chunks_mut::<2>();
+            let (even, odd) = (even.row(row), odd.row(row));
+            for ((pair, &even), &odd) in pairs.iter_mut().zip(even).zip(odd) {
+                *pair = [MaybeUninit::new(even), MaybeUninit::new(odd)];
+            }
+            if let [last] = last {
+                last.write(even[pairs.len()]);
+            }
+        }
+    }
+}
+
+compiled_for_every_set! {
+    /// Writes one part.
+    fn write_lines<T: Copy>(set, lines: Lines, part: Part<'_, T>, output: &mut [MaybeUninit<T>]) {
+        for row in 0..lines.count {
+            let line = &mut lines.line(row, output)[part.first..];
+            if lines.strides[1] == 1 {
+                line[..part.columns].write_copy_of_slice(part.row(row));
+                continue;
+            }
+            for (to, &from) in line.iter_mut().step_by(lines.strides[1]).zip(part.row(row)) {
+                to.write(from);
+            }
+        }
     }
 }
