@@ -9,191 +9,13 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use crate::accumulate::Segment;
-use crate::accumulators::{Accumulators, add_bound, fit_in_32_bits};
+use crate::accumulators::{Accumulator, Accumulators, add_bound, fit_in_32_bits};
 use crate::axis::{Axis, copy_strided};
-use crate::error::{KernelError, check_length, checked_product};
+use crate::error::{KernelError, check_length};
 use crate::gather::{Problem, Strategy, masked};
 use crate::instruction_set::InstructionSet;
+use crate::shapes::Conv2dShape;
 use crate::table::LookupTable;
-
-/// Positions added around the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Padding2d {
-    /// Rows above.
-    pub top: usize,
-    /// Rows below.
-    pub bottom: usize,
-    /// Columns before.
-    pub left: usize,
-    /// Columns after.
-    pub right: usize,
-}
-
-impl Padding2d {
-    /// The same number of rows above and below, and of columns before and after.
-    pub fn symmetric(rows: usize, columns: usize) -> Self {
-        Padding2d {
-            top: rows,
-            bottom: rows,
-            left: columns,
-            right: columns,
-        }
-    }
-}
-
-/// The shape of a two-dimensional convolution. Pairs are `[height, width]`.
-///
-/// ```
-/// use approx_cpu::{Conv2dShape, Padding2d};
-///
-/// let shape = Conv2dShape {
-///     batch: 8,
-///     in_channels: 64,
-///     out_channels: 32,
-///     groups: 1,
-///     input: [32, 32],
-///     kernel: [3, 3],
-///     stride: [2, 2],
-///     dilation: [1, 1],
-///     padding: Padding2d::symmetric(1, 1),
-/// };
-/// shape.validate()?;
-/// assert_eq!(shape.output(), [16, 16]);
-/// # Ok::<(), approx_cpu::KernelError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Conv2dShape {
-    /// Images.
-    pub batch: usize,
-    /// Channels of the input, a multiple of `groups`.
-    pub in_channels: usize,
-    /// Channels of the output, a multiple of `groups`.
-    pub out_channels: usize,
-    /// Groups: each computes its share of the output channels from its share of the input channels.
-    pub groups: usize,
-    /// The input's sides.
-    pub input: [usize; 2],
-    /// The kernel's sides, at least 1.
-    pub kernel: [usize; 2],
-    /// Distance between windows, at least 1.
-    pub stride: [usize; 2],
-    /// Distance between a window's taps, at least 1.
-    pub dilation: [usize; 2],
-    /// Padding around the input.
-    pub padding: Padding2d,
-}
-
-impl Conv2dShape {
-    /// Checks that this is a convolution, and that the number of elements of everything it involves fits in `usize`.
-    ///
-    /// # Errors
-    ///
-    /// [`KernelError::Groups`], [`KernelError::Zero`], [`KernelError::KernelTooLarge`] or [`KernelError::Overflow`].
-    pub fn validate(&self) -> Result<(), KernelError> {
-        for (channels, side) in [(self.in_channels, "input"), (self.out_channels, "output")] {
-            if self.groups == 0 || !channels.is_multiple_of(self.groups) {
-                return Err(KernelError::Groups {
-                    groups: self.groups,
-                    channels,
-                    side,
-                });
-            }
-        }
-        for (parameter, pair) in [
-            ("kernel", self.kernel),
-            ("stride", self.stride),
-            ("dilation", self.dilation),
-        ] {
-            if pair.contains(&0) {
-                return Err(KernelError::Zero { parameter });
-            }
-        }
-        let padding = [
-            (self.padding.top, self.padding.bottom),
-            (self.padding.left, self.padding.right),
-        ];
-        let mut padded = [0; 2];
-        for (axis, side) in ["height", "width"].into_iter().enumerate() {
-            let overflow = KernelError::Overflow {
-                quantity: "the padded input",
-            };
-            padded[axis] = self.input[axis]
-                .checked_add(padding[axis].0)
-                .and_then(|sum| sum.checked_add(padding[axis].1))
-                .ok_or(overflow)?;
-            let kernel = (self.kernel[axis] - 1)
-                .checked_mul(self.dilation[axis])
-                .and_then(|span| span.checked_add(1))
-                .ok_or(KernelError::Overflow {
-                    quantity: "the dilated kernel",
-                })?;
-            if kernel > padded[axis] {
-                return Err(KernelError::KernelTooLarge {
-                    side,
-                    kernel,
-                    input: padded[axis],
-                });
-            }
-        }
-        // The copy of the input with phases can exceed the padded input by less than a stride and a kernel per side.
-        let copy = [0, 1].map(|axis| {
-            padded[axis]
-                .checked_add(self.stride[axis].min(padded[axis]))
-                .and_then(|side| side.checked_mul(2))
-                .unwrap_or(usize::MAX)
-        });
-        checked_product(
-            "the padded input",
-            &[self.batch, self.in_channels, copy[0], copy[1]],
-        )?;
-        checked_product(
-            "the weights",
-            &[
-                self.out_channels,
-                self.in_channels,
-                self.kernel[0],
-                self.kernel[1],
-            ],
-        )?;
-        let [height, width] = self.output();
-        checked_product(
-            "the output",
-            &[self.batch, self.out_channels, height, width],
-        )?;
-        checked_product("the window sums", &[self.batch, self.groups, height, width])?;
-        Ok(())
-    }
-
-    /// The output's sides, `[height, width]`, of a shape that [`validate`](Self::validate) accepts.
-    ///
-    /// # Panics
-    ///
-    /// For other shapes it may panic or return any sides.
-    pub fn output(&self) -> [usize; 2] {
-        let padding = [
-            self.padding.top + self.padding.bottom,
-            self.padding.left + self.padding.right,
-        ];
-        [0, 1].map(|axis| {
-            let kernel = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
-            (self.input[axis] + padding[axis] - kernel) / self.stride[axis] + 1
-        })
-    }
-
-    /// Products per output.
-    pub fn inner(&self) -> usize {
-        self.in_channels / self.groups * self.kernel[0] * self.kernel[1]
-    }
-
-    /// The number of input elements.
-    pub(crate) fn input_length(&self) -> usize {
-        self.batch * self.in_channels * self.input[0] * self.input[1]
-    }
-
-    fn is_unpadded(&self) -> bool {
-        self.padding == Padding2d::default()
-    }
-}
 
 /// `acc[n, o, y, x] = sum over i, dy, dx of table[activation][weights[o, i, dy, dx]]`, where the activation is the code at
 /// `[n, i of o's group, y * stride + dy * dilation - top, x * stride + dx * dilation - left]`, or `padding_code` outside
@@ -257,13 +79,53 @@ pub(crate) fn conv2d_with(
 
     let activations = masked(activations, table.activation_mask());
     let weights = masked(weights, table.weight_mask());
-    let windows = Windows::new(&shape, &activations, padding_code & table.activation_mask());
+    let padding_code = padding_code & table.activation_mask();
+    let largest_sums = weights.chunks_exact(inner.max(1)).map(|weights| {
+        weights
+            .iter()
+            .fold(0, |bound, &weight| add_bound(bound, table, weight))
+    });
+    Ok(if fit_in_32_bits(table, inner, largest_sums) {
+        Accumulators::I32(conv2d_sums(
+            set,
+            strategy,
+            table,
+            &activations,
+            &weights,
+            padding_code,
+            shape,
+        ))
+    } else {
+        Accumulators::I64(conv2d_sums(
+            set,
+            strategy,
+            table,
+            &activations,
+            &weights,
+            padding_code,
+            shape,
+        ))
+    })
+}
+
+/// The sums of a valid shape, whose width `T` has to hold them; no code has bits above its operand's width.
+pub(crate) fn conv2d_sums<T: Accumulator>(
+    set: InstructionSet,
+    strategy: Option<Strategy>,
+    table: &LookupTable,
+    activations: &[u8],
+    weights: &[u8],
+    padding_code: u8,
+    shape: Conv2dShape,
+) -> Vec<T> {
+    let inner = shape.inner();
+    let windows = Windows::new(&shape, activations, padding_code);
     let problem = Problem {
         images: shape.batch,
         groups: shape.groups,
         planes: shape.out_channels / shape.groups,
         inner,
-        plane_codes: &weights,
+        plane_codes: weights,
         position_codes: &windows.codes,
         image_stride: shape.in_channels * windows.channel_stride,
         group_stride: shape.in_channels / shape.groups * windows.channel_stride,
@@ -272,16 +134,7 @@ pub(crate) fn conv2d_with(
         lines_by_plane: table.by_weight(),
         lines_by_position: table.by_activation(),
     };
-    let largest_sums = weights.chunks_exact(inner.max(1)).map(|weights| {
-        weights
-            .iter()
-            .fold(0, |bound, &weight| add_bound(bound, table, weight))
-    });
-    Ok(if fit_in_32_bits(table, inner, largest_sums) {
-        Accumulators::I32(problem.solve(table, set, strategy))
-    } else {
-        Accumulators::I64(problem.solve(table, set, strategy))
-    })
+    problem.solve(table, set, strategy)
 }
 
 /// The input's codes, laid out so that every tap is a fixed distance away from an output's position.

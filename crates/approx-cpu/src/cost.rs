@@ -6,11 +6,11 @@
 //! estimates, so another machine's clock does not. `cargo bench --workspace --bench planner` compares them with
 //! what it measures, on shapes of which half were not used for fitting.
 
-use crate::conv2d::Conv2dShape;
 use crate::factored::FactoredProduct;
 use crate::gather;
 use crate::instruction_set::{Family, InstructionSet};
-use crate::matmul::MatmulShape;
+use crate::shapes::Conv2dShape;
+use crate::shapes::MatmulShape;
 
 /// The shape of a product of activations and weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

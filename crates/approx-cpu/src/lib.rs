@@ -15,6 +15,7 @@ mod accumulators;
 mod axis;
 mod column_gather;
 mod conv2d;
+mod conv_transpose2d;
 pub mod cost;
 mod error;
 mod factored;
@@ -22,24 +23,31 @@ mod gather;
 mod instruction_set;
 mod matmul;
 pub mod observe;
+mod operand;
 mod panel;
 mod parallel;
 pub mod quantize;
 pub mod rescale;
+mod shapes;
 mod table;
+mod transposed;
 mod window_sums;
 mod word;
+mod written;
 
 #[cfg(test)]
 mod tests;
 
 pub use accumulators::Accumulators;
-pub use conv2d::{Conv2dShape, Padding2d, conv2d};
+pub use conv_transpose2d::{conv_transpose2d, conv_transpose2d_rescaled};
+pub use conv2d::conv2d;
 pub use error::KernelError;
 pub use factored::{
-    Activations, Conv2dWeights, ElementType, FactorTerm, FactoredProduct, MatmulWeights,
-    OperandWidth, ProductCost, Weights,
+    Activations, Conv2dWeights, ConvTranspose2dWeights, ElementType, FactorTerm, FactoredProduct,
+    MatmulWeights, ProductCost, Weights,
 };
-pub use matmul::{MatmulShape, matmul};
+pub use matmul::matmul;
+pub use operand::{OperandWidth, ProductQuantizers};
+pub use shapes::{Conv2dShape, ConvTranspose2dShape, MatmulShape, Padding2d};
 pub use table::LookupTable;
 pub use window_sums::{row_sums, window_sums};

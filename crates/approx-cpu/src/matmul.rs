@@ -5,18 +5,8 @@ use crate::accumulators::{Accumulators, add_bound, fit_in_32_bits};
 use crate::error::{KernelError, check_length, checked_product};
 use crate::gather::{Problem, Strategy, masked};
 use crate::instruction_set::InstructionSet;
+use crate::shapes::MatmulShape;
 use crate::table::LookupTable;
-
-/// The shape of a matrix product: `[rows, inner]` times `[inner, columns]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MatmulShape {
-    /// Rows of the activations and of the result.
-    pub rows: usize,
-    /// Columns of the activations, rows of the weights: products per sum.
-    pub inner: usize,
-    /// Columns of the weights and of the result.
-    pub columns: usize,
-}
 
 /// `acc[row, column] = sum over k of table[activations[row, k]][weights[k, column]]`.
 ///

@@ -20,6 +20,15 @@ pub struct ChannelRescale {
     pub constant: i64,
 }
 
+/// What turns the corrected sums of one output channel into real values, where corrections differ from output to output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ChannelScale {
+    /// The activation's scale times the channel's weight scale.
+    pub(crate) scale: f32,
+    /// The zero point of the channel's weight codes.
+    pub(crate) weight_zero_point: i64,
+}
+
 impl ChannelRescale {
     #[inline(always)]
     fn apply(self, sum: impl Into<i64>, activation_sum: i64) -> f32 {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::depthwise::Depthwise;
 use super::encode::ElementMap;
-use super::epilogue::{Epilogue, WindowSums, written};
+use super::epilogue::{Epilogue, WindowSums};
 use super::kernel::{Distances, LANES, Operands, ROWS, WIDTH, Words};
 use super::layout::{Layout, PositionTile, Segment};
 use super::prepared::Prepared;
@@ -20,10 +20,11 @@ use super::source::{Encode, Source};
 use super::tile::{GroupPass, TileSums, add_scaled};
 use super::weights::{FilterWords, Filters};
 use super::{KernelError, NOT_A_NUMBER, PRODUCTS_PER_TASK};
-use crate::Conv2dShape;
 use crate::accumulators::Accumulator;
 use crate::instruction_set::InstructionSet;
+use crate::shapes::Conv2dShape;
 use crate::word::Pattern;
+use crate::written::written;
 
 /// Words of encoded activations that are worked on together: they stay in the second cache.
 const PIECE_WORDS: usize = 1 << 17;

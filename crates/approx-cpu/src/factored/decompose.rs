@@ -10,7 +10,8 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use super::{FactorTerm, OperandWidth};
+use super::FactorTerm;
+use crate::operand::OperandWidth;
 
 /// What operands are multiplied as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -15,10 +15,10 @@ pub(crate) use self::taps::pack_words;
 use super::encode::ElementMap;
 use super::source::Source;
 use super::tile::{GroupPass, add_scaled};
-use crate::Conv2dShape;
 use crate::accumulators::Accumulator;
 use crate::instruction_set::InstructionSet;
 use crate::parallel::CHUNK;
+use crate::shapes::Conv2dShape;
 use crate::word::{Element, Pattern};
 
 /// A depthwise convolution of encoded operands.

@@ -8,8 +8,8 @@
 use std::ops::Range;
 
 use super::kernel::{BLOCKS, Distances, LANES};
-use crate::Conv2dShape;
 use crate::axis::{Axis, Inside, copy_strided};
+use crate::shapes::Conv2dShape;
 
 /// The words of one image and group, `[channel words, maps, row phases, column phases, rows, columns]`.
 pub(super) struct Layout {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::encode::ElementMap;
-use super::epilogue::{Epilogue, written};
+use super::epilogue::Epilogue;
 use super::kernel::{BLOCKS, Distances, LANES, Operands, ROWS, WIDTH, Words};
 use super::prepared::Prepared;
 use super::scratch::with_words;
@@ -20,6 +20,7 @@ use super::{KernelError, NOT_A_NUMBER, PRODUCTS_PER_TASK};
 use crate::accumulators::Accumulator;
 use crate::instruction_set::InstructionSet;
 use crate::word::Pattern;
+use crate::written::written;
 
 /// Words of encoded activations that are worked on together: they stay in the second cache.
 const PIECE_WORDS: usize = 1 << 16;

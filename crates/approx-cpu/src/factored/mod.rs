@@ -5,6 +5,7 @@
 //! weights are encoded and packed once, the activations as they come.
 
 mod conv2d;
+mod conv_transpose2d;
 mod decompose;
 mod depthwise;
 mod encode;
@@ -22,6 +23,7 @@ mod weights;
 
 use std::sync::Arc;
 
+pub use self::conv_transpose2d::ConvTranspose2dWeights;
 pub use self::decompose::ElementType;
 
 use self::conv2d::Conv2d;
@@ -31,74 +33,14 @@ use self::matmul::Matmul;
 use self::prepared::{Maps, Prepared};
 use self::source::Source;
 use self::weights::{Columns, Filters, OutputSums};
-use crate::Conv2dShape;
 use crate::accumulators::{Accumulator, Accumulators};
 use crate::error::{KernelError, check_length, checked_product};
 use crate::instruction_set::InstructionSet;
+use crate::operand::OperandWidth;
 use crate::quantize::{ChannelLayout, ChannelQuantizer, is_free_of_nans};
 use crate::rescale::ChannelRescale;
+use crate::shapes::Conv2dShape;
 use crate::word::Word;
-
-/// Width and signedness of an operand's codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OperandWidth {
-    /// Bits of a code, 2 to 16.
-    pub bits: u8,
-    /// Whether codes are two's complement. Bit patterns mean the same factors either way; quantisers and the sums of codes
-    /// that weight zero points ask for depend on it.
-    pub signed: bool,
-}
-
-impl OperandWidth {
-    fn validate(self) -> Result<(), KernelError> {
-        if (2..=16).contains(&self.bits) {
-            Ok(())
-        } else {
-            Err(KernelError::FactoredOperandWidth { bits: self.bits })
-        }
-    }
-
-    /// The number of codes.
-    fn patterns(self) -> usize {
-        1 << self.bits
-    }
-
-    /// The bits of a pattern that count.
-    fn mask(self) -> u16 {
-        u16::MAX >> (16 - self.bits)
-    }
-
-    /// The code that a bit pattern stands for.
-    fn code(self, pattern: u16) -> i32 {
-        let code = i32::from(pattern & self.mask());
-        if self.signed && code >> (self.bits - 1) != 0 {
-            code - (1 << self.bits)
-        } else {
-            code
-        }
-    }
-
-    /// Checks that a quantiser yields codes of this operand.
-    fn check_quantizer(self, quantizer: ChannelQuantizer) -> Result<(), KernelError> {
-        let span = self.patterns() as f32;
-        let lowest = if self.signed { -span / 2.0 } else { 0.0 };
-        let codes = lowest..lowest + span;
-        for (parameter, code) in [
-            ("lowest code", quantizer.low),
-            ("highest code", quantizer.high),
-            ("zero point", quantizer.zero_point),
-        ] {
-            if !codes.contains(&code) || code.fract() != 0.0 {
-                return Err(KernelError::Quantizer {
-                    parameter,
-                    bits: self.bits,
-                    signed: self.signed,
-                });
-            }
-        }
-        Ok(())
-    }
-}
 
 /// One term `scale * activation[a] * weight[b]` of a multiplier.
 #[derive(Debug, Clone, PartialEq, Eq)]

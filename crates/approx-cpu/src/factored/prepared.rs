@@ -1,9 +1,10 @@
 //! A multiplier prepared for the kernels: everything that depends on neither weights nor activations.
 
+use super::FactorTerm;
 use super::decompose::{Decomposition, ElementType};
 use super::encode::ElementMap;
 use super::tile::GroupPass;
-use super::{FactorTerm, OperandWidth};
+use crate::operand::OperandWidth;
 use crate::word::{Element, Pattern};
 
 /// The maps from an activation's pattern to its elements, in the types that both have.

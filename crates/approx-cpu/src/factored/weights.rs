@@ -241,7 +241,7 @@ impl WeightSum {
 impl Prepared {
     /// The bit pattern of a weight.
     #[inline(always)]
-    fn weight_pattern(&self, weights: Weights<'_>, index: usize) -> usize {
+    pub(super) fn weight_pattern(&self, weights: Weights<'_>, index: usize) -> usize {
         let pattern = match weights {
             Weights::Narrow(patterns) => patterns[index].into(),
             Weights::Wide(patterns) => patterns[index],

@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use crate::Conv2dShape;
 use crate::instruction_set::{InstructionSet, compiled_for_every_set};
+use crate::shapes::Conv2dShape;
 use crate::word::Element;
 
 /// Taps that one word of weights holds.
