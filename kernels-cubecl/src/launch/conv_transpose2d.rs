@@ -12,7 +12,8 @@ use crate::kernels::geometry::conv_transpose2d::{
 use crate::product::{Operand, Output, ScalarProduct};
 
 /// The shape of a transposed convolution: activations `[batch, in_channels, input]`, weights
-/// `[in_channels, out_channels / groups, kernel]`, results `[batch, out_channels, output]`; pairs are height and width.
+/// `[out_channels, in_channels / groups, kernel]`, as an ordinary convolution has them, so that output channels lie along
+/// one axis, results `[batch, out_channels, output]`; pairs are height and width.
 ///
 /// Of all products, of which input `u` and tap `i` add to output `u * stride + i * dilation - padding`, the output may
 /// have any part. Burn's is `(input - 1) * stride + dilation * (kernel - 1) + output_padding - 2 * padding + 1` along
@@ -203,7 +204,7 @@ pub fn conv_transpose2d(
         activation: elements("activations", &[batch, in_channels, input[0], input[1]])?,
         weight: elements(
             "weights",
-            &[in_channels, out_per_group, kernel[0], kernel[1]],
+            &[out_channels, in_per_group, kernel[0], kernel[1]],
         )?,
         depth: elements(
             "the depth of a product",

@@ -78,8 +78,9 @@ impl Case {
                     let element = ((image * out_channels + out) * output[0] + y) * output[1] + x;
                     elements[element].codes.push((
                         activation[((image * in_channels + channel) * input[0] + v) * input[1] + u],
-                        weight
-                            [((channel * out_per_group + column) * kernel[0] + i) * kernel[1] + j],
+                        weight[((out * in_per_group + channel % in_per_group) * kernel[0] + i)
+                            * kernel[1]
+                            + j],
                     ));
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! acc[b, o, y, x] = sum over c, i, j, u, v with s_y u + d_y i - t = y and s_x v + d_x j - l = x of
-//!                   p(input[b, c, u, v], weight[c, o, i, j])
+//!                   p(input[b, c, u, v], weight[o, c, i, j])
 //! ```
 //!
 //! with strides `s`, dilations `d`, `t` and `l` the lines above and to the left that are cropped, and `c` the input
@@ -26,7 +26,7 @@ use cubecl::std::FastDivmod;
 use crate::kernels::geometry::{Geometry, GeometryExpand, OUTSIDE};
 
 /// The shape of a transposed convolution: input `[batch, groups * in_per_group, ..]`, weight
-/// `[groups * in_per_group, out_per_group, ..]`, output `[batch, groups * out_per_group, ..]`.
+/// `[groups * out_per_group, in_per_group, ..]`, output `[batch, groups * out_per_group, ..]`.
 #[derive(CubeType, CubeLaunch)]
 pub(crate) struct ConvTranspose2dGeometry {
     batch: u32,
@@ -183,7 +183,7 @@ impl Geometry for ConvTranspose2dGeometry {
         let (i, j, channel) = self.tap(phase, inner);
         let i = phase.vertical.first_tap + i * self.vertical.tap_step;
         let j = phase.horizontal.first_tap + j * self.horizontal.tap_step;
-        let plane = (phase.group * self.in_per_group + channel) * self.out_per_group + column;
+        let plane = self.channel(phase, column) * self.in_per_group + channel;
         (plane * self.vertical.kernel + i) * self.horizontal.kernel + j
     }
 
@@ -213,6 +213,6 @@ impl Geometry for ConvTranspose2dGeometry {
     }
 
     fn weight_along_columns(&self) -> comptime_type!(bool) {
-        false
+        true
     }
 }
