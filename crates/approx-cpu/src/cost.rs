@@ -6,9 +6,9 @@
 //! estimates, so another machine's clock does not. `cargo bench --workspace --bench planner` compares them with
 //! what it measures, on shapes of which half were not used for fitting.
 
+use crate::arch::{Family, InstructionSet};
 use crate::factored::FactoredProduct;
-use crate::gather;
-use crate::instruction_set::{Family, InstructionSet};
+use crate::lookup::gather;
 use crate::shapes::Conv2dShape;
 use crate::shapes::MatmulShape;
 

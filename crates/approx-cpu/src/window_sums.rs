@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::error::{KernelError, check_length, checked_product};
 use crate::shapes::Conv2dShape;
 use crate::shapes::MatmulShape;
-use crate::table::CODES;
+use crate::word::CODES;
 
 /// `sums[row] = sum over k of decode(activations[row, k])`, for activations `[rows, inner]`.
 ///

@@ -4,12 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::epilogue::Exact;
+use super::operands::{Activations, Weights};
 use super::prepared::Prepared;
+use super::product::{Conv2dWeights, FactoredProduct};
+use super::source::NOT_A_NUMBER;
 use super::weights::Filters;
-use super::{Activations, Conv2dWeights, FactoredProduct, NOT_A_NUMBER, Weights};
 use crate::accumulators::{Accumulator, Accumulators};
+use crate::arch::InstructionSet;
 use crate::error::KernelError;
-use crate::instruction_set::InstructionSet;
 use crate::operand::{ProductQuantizers, check_weight_quantizers};
 use crate::quantize::{ChannelLayout, is_free_of_nans};
 use crate::rescale::{ChannelRescale, ChannelScale};

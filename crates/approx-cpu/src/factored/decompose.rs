@@ -10,7 +10,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use super::FactorTerm;
+use super::operands::FactorTerm;
 use crate::operand::OperandWidth;
 
 /// What operands are multiplied as.

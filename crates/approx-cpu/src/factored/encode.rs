@@ -10,12 +10,10 @@ use std::marker::PhantomData;
 #[cfg(target_arch = "x86_64")]
 use bytemuck::{cast_slice, cast_slice_mut};
 
-#[cfg(target_arch = "x86_64")]
-use crate::instruction_set::Family;
-use crate::instruction_set::{InstructionSet, compiled_for_every_set};
+use crate::arch::{InstructionSet, compiled_for_every_set};
 use crate::quantize::ChannelQuantizer;
 #[cfg(target_arch = "x86_64")]
-use crate::table::CODES;
+use crate::word::CODES;
 use crate::word::{Element, Pattern};
 
 /// Elements of a long row, and of a short one, that are worked on at once.
@@ -205,7 +203,7 @@ impl<P: Pattern, E: Element> ElementMap<P, E> {
                     x86::map_bytes([low, high], cast_slice(patterns), cast_slice_mut(elements))
                 };
             }
-            [bytes] if set.family() >= Family::Avx2 => {
+            [bytes] if set.shuffles_bytes() => {
                 // SAFETY: as above.
                 return unsafe {
                     x86::map_nibbles(bytes, cast_slice(patterns), cast_slice_mut(elements))
@@ -273,8 +271,8 @@ mod x86 {
     use bytemuck::must_cast;
 
     use super::BLOCK;
-    use crate::column_gather::vbmi::look_up;
-    use crate::table::CODES;
+    use crate::arch::avx512_vbmi::look_up;
+    use crate::word::CODES;
 
     /// Writes the bytes of every pattern, one of each table, side by side.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]

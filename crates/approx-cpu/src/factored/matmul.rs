@@ -13,12 +13,13 @@ use super::epilogue::Epilogue;
 use super::kernel::{BLOCKS, Distances, LANES, Operands, ROWS, WIDTH, Words};
 use super::prepared::Prepared;
 use super::scratch::with_words;
-use super::source::{Encode, Source};
+use super::source::{Encode, NOT_A_NUMBER, Source};
 use super::tile::TileSums;
 use super::weights::Columns;
-use super::{KernelError, NOT_A_NUMBER, PRODUCTS_PER_TASK};
 use crate::accumulators::Accumulator;
-use crate::instruction_set::InstructionSet;
+use crate::arch::InstructionSet;
+use crate::error::KernelError;
+use crate::parallel::PRODUCTS_PER_TASK;
 use crate::word::Pattern;
 use crate::written::written;
 

@@ -1,8 +1,8 @@
 //! A multiplier prepared for the kernels: everything that depends on neither weights nor activations.
 
-use super::FactorTerm;
 use super::decompose::{Decomposition, ElementType};
 use super::encode::ElementMap;
+use super::operands::FactorTerm;
 use super::tile::GroupPass;
 use crate::operand::OperandWidth;
 use crate::word::{Element, Pattern};

@@ -4,9 +4,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Padding2d;
+use crate::accumulators::Accumulators;
+use crate::arch::InstructionSet;
+use crate::error::KernelError;
+use crate::operand::OperandWidth;
 use crate::operand::ProductQuantizers;
 use crate::quantize::ChannelLayout;
+use crate::quantize::ChannelQuantizer;
+use crate::rescale::ChannelRescale;
 use crate::rescale::{rescale_planes, rescale_rows};
+use crate::shapes::Conv2dShape;
 use crate::shapes::ConvTranspose2dShape;
 use crate::tests::{
     Random, any_quantizer, convolution, transposed_convolution, transposed_reference, visit_taps,

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 use super::decompose::ElementType;
 use super::depthwise::pack_words;
 use super::kernel::{Block, LANES, ROWS};
+use super::operands::Weights;
 use super::prepared::Prepared;
-use super::{KernelError, Weights};
+use crate::error::KernelError;
 
 /// Words worth a task of their own.
 const WORDS_PER_TASK: usize = 1 << 14;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Phase;
-use crate::instruction_set::{InstructionSet, compiled_for_every_set};
+use crate::arch::{InstructionSet, compiled_for_every_set};
 use crate::parallel::CHUNK;
 use crate::shapes::ConvTranspose2dShape;
 use crate::written::written;

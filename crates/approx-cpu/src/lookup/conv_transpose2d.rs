@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::accumulators::{Accumulator, Accumulators, add_bound, fit_in_32_bits};
-use crate::conv2d::conv2d_sums;
+use crate::accumulators::{Accumulator, Accumulators};
+use crate::arch::InstructionSet;
 use crate::error::{KernelError, check_length};
-use crate::gather::{Strategy, masked};
-use crate::instruction_set::InstructionSet;
+use crate::lookup::bounds::{add_bound, fit_in_32_bits};
+use crate::lookup::conv2d::conv2d_sums;
+use crate::lookup::gather::{Strategy, masked};
+use crate::lookup::table::LookupTable;
 use crate::operand::ProductQuantizers;
 use crate::shapes::ConvTranspose2dShape;
-use crate::table::LookupTable;
 use crate::transposed::{Border, Correction, Phase, assemble, phases, tap_sets};
 use crate::window_sums::sums_over_windows;
 

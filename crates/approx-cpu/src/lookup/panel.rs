@@ -9,8 +9,9 @@
 
 use std::ops::RangeInclusive;
 
-use crate::instruction_set::{Family, InstructionSet};
-use crate::table::{CODES, LineEntries};
+use crate::arch::{Family, InstructionSet};
+use crate::lookup::table::LineEntries;
+use crate::word::CODES;
 
 /// Words in a row.
 pub(crate) const WORDS: usize = 16;

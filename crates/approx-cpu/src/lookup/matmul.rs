@@ -1,12 +1,13 @@
 //! Matrix product through a product table.
 
-use crate::accumulate::Segment;
-use crate::accumulators::{Accumulators, add_bound, fit_in_32_bits};
+use crate::accumulators::Accumulators;
+use crate::arch::InstructionSet;
 use crate::error::{KernelError, check_length, checked_product};
-use crate::gather::{Problem, Strategy, masked};
-use crate::instruction_set::InstructionSet;
+use crate::lookup::accumulate::Segment;
+use crate::lookup::bounds::{add_bound, fit_in_32_bits};
+use crate::lookup::gather::{Problem, Strategy, masked};
+use crate::lookup::table::LookupTable;
 use crate::shapes::MatmulShape;
-use crate::table::LookupTable;
 
 /// `acc[row, column] = sum over k of table[activations[row, k]][weights[k, column]]`.
 ///

@@ -18,12 +18,13 @@ use std::ops::RangeInclusive;
 
 use rayon::prelude::*;
 
-use crate::accumulate::{self, Form, Segment, Streams, Sums};
 use crate::accumulators::Accumulator;
-use crate::column_gather::{self, Lookup};
-use crate::instruction_set::{Family, InstructionSet};
-use crate::panel::{self, NARROW_LANES, Panel, Row, WIDE_LANES, exchange};
-use crate::table::{CODES, LineEntries, Lines, LookupTable};
+use crate::arch::{Family, InstructionSet};
+use crate::lookup::accumulate::{self, Form, Segment, Streams, Sums};
+use crate::lookup::column_gather::{self, Lookup};
+use crate::lookup::panel::{self, NARROW_LANES, Panel, Row, WIDE_LANES, exchange};
+use crate::lookup::table::{LineEntries, Lines, LookupTable};
+use crate::word::CODES;
 
 /// Which operand an index runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,9 @@
 //! Elsewhere a plain indexed load per lookup gives 2.9 G.
 
 use crate::accumulators::Accumulator;
-use crate::instruction_set::InstructionSet;
-use crate::table::{CODES, LineEntries, Lines};
+use crate::arch::InstructionSet;
+use crate::lookup::table::{LineEntries, Lines};
+use crate::word::CODES;
 
 /// Positions looked up together.
 pub(crate) const BLOCK: usize = 64;
@@ -103,9 +104,10 @@ pub(crate) mod vbmi {
 
     use bytemuck::must_cast;
 
-    use super::{BLOCK, CODES, Lookup};
+    use super::{BLOCK, Lookup};
     use crate::accumulators::Accumulator;
-    use crate::table::{DigitLine, Lines};
+    use crate::arch::avx512_vbmi::look_up;
+    use crate::lookup::table::{DigitLine, Lines};
 
     // Closures are kept out of library functions here: those are compiled without the instructions that the closures
     // ask for, so neither would be inlined.
@@ -231,20 +233,5 @@ pub(crate) mod vbmi {
             }
         }
         sums
-    }
-
-    /// The bytes at 64 indices of a line.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-    #[inline]
-    pub(crate) fn look_up<const ONE_HALF: bool>(line: &[u8; CODES], indices: __m512i) -> __m512i {
-        let quarter = |i: usize| -> __m512i {
-            must_cast::<[u8; BLOCK], __m512i>(line.as_chunks::<BLOCK>().0[i])
-        };
-        let lower = _mm512_permutex2var_epi8(quarter(0), indices, quarter(1));
-        if ONE_HALF {
-            return lower;
-        }
-        let upper = _mm512_permutex2var_epi8(quarter(2), indices, quarter(3));
-        _mm512_mask_blend_epi8(_mm512_movepi8_mask(indices), lower, upper)
     }
 }

@@ -8,14 +8,15 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use crate::accumulate::Segment;
-use crate::accumulators::{Accumulator, Accumulators, add_bound, fit_in_32_bits};
+use crate::accumulators::{Accumulator, Accumulators};
+use crate::arch::InstructionSet;
 use crate::axis::{Axis, copy_strided};
 use crate::error::{KernelError, check_length};
-use crate::gather::{Problem, Strategy, masked};
-use crate::instruction_set::InstructionSet;
+use crate::lookup::accumulate::Segment;
+use crate::lookup::bounds::{add_bound, fit_in_32_bits};
+use crate::lookup::gather::{Problem, Strategy, masked};
+use crate::lookup::table::LookupTable;
 use crate::shapes::Conv2dShape;
-use crate::table::LookupTable;
 
 /// `acc[n, o, y, x] = sum over i, dy, dx of table[activation][weights[o, i, dy, dx]]`, where the activation is the code at
 /// `[n, i of o's group, y * stride + dy * dilation - top, x * stride + dx * dilation - left]`, or `padding_code` outside

@@ -7,9 +7,7 @@
 //! otherwise 32-bit ones.
 
 use crate::error::{KernelError, check_length};
-
-/// Codes per line, whatever the width of the operand.
-pub(crate) const CODES: usize = 256;
+use crate::word::CODES;
 
 /// A product table prepared for the kernels.
 ///

@@ -2,17 +2,20 @@
 //!
 //! Every kernel takes an [`InstructionSet`], so that tests can run all the paths that a machine has.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512_vbmi;
+
 use std::sync::OnceLock;
 
 /// A family of vector instructions that the machine is known to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InstructionSet {
     family: Family,
     multiplies_and_adds: bool,
 }
 
-/// The families, the least capable first; each one includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The families. Kernels ask for one by name or for a capability of the set, never for an order among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     /// What the compilation target promises (SSE2 on x86-64, NEON on AArch64).
     Portable,
@@ -88,6 +91,15 @@ impl InstructionSet {
         self.multiplies_and_adds
     }
 
+    /// Whether bytes can be shuffled inside the 128-bit parts of 256-bit vectors, as AVX2 does.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn shuffles_bytes(self) -> bool {
+        match self.family {
+            Family::Portable => false,
+            Family::Avx2 | Family::Avx512 | Family::Avx512Vbmi => true,
+        }
+    }
+
     /// Whether codes can be looked up inside vector registers.
     pub(crate) fn permutes_bytes(self) -> bool {
         #[cfg(target_arch = "x86_64")]
@@ -108,7 +120,7 @@ macro_rules! compiled_for_every_set {
     ) => {
         $(#[$attribute])*
         $visibility fn $name $(<$($parameter: $bound),+>)? (
-            $set: $crate::instruction_set::InstructionSet,
+            $set: $crate::arch::InstructionSet,
             $($argument: $type),+
         ) $(-> $result)? {
             #[inline(always)]
@@ -127,13 +139,15 @@ macro_rules! compiled_for_every_set {
             }
 
             match $set.family() {
-                $crate::instruction_set::Family::Portable => body($($argument),+),
+                $crate::arch::Family::Portable => body($($argument),+),
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: an instruction set is only constructed where the machine has it.
-                $crate::instruction_set::Family::Avx2 => unsafe { avx2($($argument),+) },
+                $crate::arch::Family::Avx2 => unsafe { avx2($($argument),+) },
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above; every further family includes AVX-512.
-                _ => unsafe { avx512($($argument),+) },
+                // SAFETY: as above; both families have these instructions.
+                $crate::arch::Family::Avx512 | $crate::arch::Family::Avx512Vbmi => unsafe {
+                    avx512($($argument),+)
+                },
             }
         }
     };

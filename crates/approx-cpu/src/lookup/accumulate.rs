@@ -13,8 +13,8 @@
 //! come and go twice as often. With 32-bit entries 29, and 4 taps at once are best. Looking codes up in registers by
 //! byte permutation gives 12 whatever the number of lanes (see `column_gather`).
 
-use crate::instruction_set::{Family, InstructionSet};
-use crate::panel::{Panel, Row, WORDS};
+use crate::arch::{Family, InstructionSet};
+use crate::lookup::panel::{Panel, Row, WORDS};
 
 /// Positions that lie side by side in the streamed codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
