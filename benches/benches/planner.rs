@@ -4,7 +4,7 @@
 //!
 //! A plan that was more than ten times as slow as another at batch 1 is left out at batch 32.
 //!
-//! The constants of `approx_cpu::cost` were fitted to the layers of even number in the order printed; those of odd
+//! The constants of the planner's cost model (`plan/cost/host.rs`) were fitted to the layers of even number in the order printed; those of odd
 //! number are reported separately.
 
 use std::time::Instant;

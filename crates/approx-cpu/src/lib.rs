@@ -17,7 +17,6 @@
 mod accumulators;
 mod arch;
 mod axis;
-pub mod cost;
 mod error;
 mod factored;
 mod lookup;
@@ -27,6 +26,7 @@ mod parallel;
 pub mod quantize;
 pub mod rescale;
 mod shapes;
+mod speed;
 mod transposed;
 mod window_sums;
 mod word;
@@ -44,4 +44,5 @@ pub use factored::{
 pub use lookup::{LookupTable, conv_transpose2d, conv_transpose2d_rescaled, conv2d, matmul};
 pub use operand::{OperandWidth, ProductQuantizers};
 pub use shapes::{Conv2dShape, ConvTranspose2dShape, MatmulShape, Padding2d};
+pub use speed::{RelativeTimes, lookup_cycles, relative_times};
 pub use window_sums::{row_sums, window_sums};

@@ -166,7 +166,16 @@ impl FactoredProduct {
     }
 
     /// Whether activations are wider than 8 bits.
-    pub(crate) fn has_wide_activations(&self) -> bool {
+    ///
+    /// ```
+    /// use approx_cpu::{FactorTerm, FactoredProduct, OperandWidth};
+    ///
+    /// let operand = OperandWidth { bits: 4, signed: false };
+    /// let codes = FactorTerm { scale: 1, activation: (0..16).collect(), weight: (0..16).collect() };
+    /// assert!(!FactoredProduct::new(operand, operand, &[codes])?.has_wide_activations());
+    /// # Ok::<(), approx_cpu::KernelError>(())
+    /// ```
+    pub fn has_wide_activations(&self) -> bool {
         matches!(self.prepared.maps, Maps::WideBytes(_) | Maps::WideWords(_))
     }
 

@@ -79,7 +79,7 @@ impl ExecutionPlan {
         self.factors.map(|factors| factors.products)
     }
 
-    /// The expected time in seconds: on one thread of a CPU, by [`approx_cpu::cost`], or on a data-centre GPU.
+    /// The expected time in seconds: on one thread of a CPU, by the planner's cost model, or on a data-centre GPU.
     pub fn expected_seconds(&self) -> f64 {
         self.seconds
     }
