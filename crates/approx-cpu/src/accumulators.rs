@@ -34,7 +34,8 @@ impl Accumulators {
     }
 }
 
-/// An accumulator's integer type. Additions and multiplications wrap: an intermediate overflow is harmless when the final sum fits.
+/// An accumulator's integer type. Additions and multiplications wrap: an intermediate overflow is harmless when the
+/// final sum fits.
 pub(crate) trait Accumulator: Copy + Default + Send + Sync + Pod {
     /// Whether sums must be carried beyond 32 bits.
     const WIDE: bool;

@@ -1,16 +1,16 @@
 //! CPU kernels for approximate multipliers, over plain slices.
 //!
-//! [`matmul`] and [`conv2d`] compute `acc[o] = sum over k of table[a_k][w_{o,k}]` from bit patterns of operand codes and
-//! the product table of a multiplier ([`LookupTable`]), as exact integers. The activation is always the first operand.
-//! [`conv_transpose2d`] computes a transposed convolution so, as the ordinary convolutions that it consists of.
-//! [`row_sums`] and [`window_sums`] give the sums of activation codes that a weight's zero point asks for.
+//! [`matmul`] and [`conv2d`] compute `acc[o] = sum over k of table[a_k][w_{o,k}]` from bit patterns of operand codes
+//! and the product table of a multiplier ([`LookupTable`]), as exact integers. The activation is always the first
+//! operand. [`conv_transpose2d`] computes a transposed convolution so, as the ordinary convolutions that it consists
+//! of. [`row_sums`] and [`window_sums`] give the sums of activation codes that a weight's zero point asks for.
 //!
 //! [`FactoredProduct`] computes the same sums for a multiplier of low rank, whose table is an exact sum of products of
-//! one-operand functions: as one integer matrix product or convolution over encoded operands, much faster than by looking
-//! every product up, and for operands of up to 16 bits.
+//! one-operand functions: as one integer matrix product or convolution over encoded operands, much faster than by
+//! looking every product up, and for operands of up to 16 bits.
 //!
-//! `shapes` says what the products' shapes are, `lookup` and `factored` hold the two families of kernels, `transposed` takes transposed
-//! convolutions apart for both, and `arch` knows the instruction sets that they are compiled for.
+//! `shapes` says what the products' shapes are, `lookup` and `factored` hold the two families of kernels, `transposed`
+//! takes transposed convolutions apart for both, and `arch` knows the instruction sets that they are compiled for.
 //!
 //! All of them run on the current rayon thread pool; results do not depend on its size.
 

@@ -9,8 +9,8 @@ use crate::rescale::ChannelScale;
 pub struct OperandWidth {
     /// Bits of a code, 2 to 16.
     pub bits: u8,
-    /// Whether codes are two's complement. Bit patterns mean the same factors either way; quantisers and the sums of codes
-    /// that weight zero points ask for depend on it.
+    /// Whether codes are two's complement. Bit patterns mean the same factors either way; quantisers and the sums of
+    /// codes that weight zero points ask for depend on it.
     pub signed: bool,
 }
 

@@ -110,7 +110,8 @@ fn matmul_reference(
     sums
 }
 
-/// Calls `visit(position of the output, activation if the tap is inside the input, index of the weight)` for every product.
+/// Calls `visit(position of the output, activation if the tap is inside the input, index of the weight)` for every
+/// product.
 pub(crate) fn visit_taps<T: Copy>(
     shape: Conv2dShape,
     activations: &[T],
@@ -156,8 +157,8 @@ pub(crate) fn visit_taps<T: Copy>(
     }
 }
 
-/// Calls `visit(position of the output, position of the activation, position of the weight)` for every product of a transposed
-/// convolution.
+/// Calls `visit(position of the output, position of the activation, position of the weight)` for every product of a
+/// transposed convolution.
 pub(crate) fn visit_transposed_taps(
     shape: ConvTranspose2dShape,
     mut visit: impl FnMut(usize, usize, usize),
@@ -207,7 +208,8 @@ pub(crate) fn visit_transposed_taps(
     }
 }
 
-/// What the contract says of a transposed convolution, by a plain loop: its accumulators, and its outputs in real values.
+/// What the contract says of a transposed convolution, by a plain loop: its accumulators, and its outputs in real
+/// values.
 pub(crate) fn transposed_reference(
     shape: ConvTranspose2dShape,
     product: impl Fn(usize, usize) -> i64,

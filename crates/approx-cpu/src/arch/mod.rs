@@ -25,8 +25,8 @@ pub(crate) enum Family {
     /// 512-bit vectors: F, BW, DQ and VL.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// The same with VBMI, whose byte permutations look up 64 codes at a time, and VNNI, whose multiplications add up four
-    /// products of bytes.
+    /// The same with VBMI, whose byte permutations look up 64 codes at a time, and VNNI, whose multiplications add up
+    /// four products of bytes.
     #[cfg(target_arch = "x86_64")]
     Avx512Vbmi,
 }
@@ -84,8 +84,8 @@ impl InstructionSet {
         self.family
     }
 
-    /// Whether one instruction of the family's width multiplies four bytes or two 16-bit words of a lane each and adds the
-    /// products to it: AVX-VNNI or AVX-512 VNNI.
+    /// Whether one instruction of the family's width multiplies four bytes or two 16-bit words of a lane each and adds
+    /// the products to it: AVX-VNNI or AVX-512 VNNI.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn multiplies_and_adds(self) -> bool {
         self.multiplies_and_adds

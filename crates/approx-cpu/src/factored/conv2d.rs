@@ -1,8 +1,8 @@
 //! Convolutions: packed output channels meet an encoded input.
 //!
-//! The lanes of a tile are output positions, its rows output channels. The weights of eight channels are packed as a panel.
-//! The input is cut into pieces whose encoding stays in the second cache: some rows of one image, or several small images,
-//! whose positions then meet all panels, one panel after the other.
+//! The lanes of a tile are output positions, its rows output channels. The weights of eight channels are packed as a
+//! panel. The input is cut into pieces whose encoding stays in the second cache: some rows of one image, or several
+//! small images, whose positions then meet all panels, one panel after the other.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -550,8 +550,8 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
     }
 }
 
-/// Copies a segment of a tile to its place in the output. Whole vectors are copied, as long as there is room for them: what
-/// lies after a segment is overwritten by those that follow.
+/// Copies a segment of a tile to its place in the output. Whole vectors are copied, as long as there is room for them:
+/// what lies after a segment is overwritten by those that follow.
 #[inline(always)]
 fn copy_segment<T: Copy>(segment: Segment, from: &[T; WIDTH + LANES], to: &mut [T]) {
     let from = &from[segment.lane..];

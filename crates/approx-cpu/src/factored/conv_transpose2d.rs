@@ -120,10 +120,11 @@ enum Rescaling {
 }
 
 impl FactoredProduct {
-    /// Packs the weights `[in_channels, out_channels / groups, kernel height, kernel width]` of a transposed convolution. Of its
-    /// shape the batch, the input's sides, and both paddings do not matter.
+    /// Packs the weights `[in_channels, out_channels / groups, kernel height, kernel width]` of a transposed
+    /// convolution. Of its shape the batch, the input's sides, and both paddings do not matter.
     ///
-    /// Of the layout of [`Weights::Values`] the quantisers count, one or one for every output channel, and `inner` does not.
+    /// Of the layout of [`Weights::Values`] the quantisers count, one or one for every output channel, and `inner` does
+    /// not.
     ///
     /// # Errors
     ///
@@ -199,16 +200,17 @@ impl FactoredProduct {
         })
     }
 
-    /// `acc[n, o, p] = sum over i, k, q of m(activations[n, i, q], weights[i, o, k])`, over the channels i of o's group and all taps
-    /// k and positions q of the input with `q * stride + k * dilation - padding = p`, along both axes;
+    /// `acc[n, o, p] = sum over i, k, q of m(activations[n, i, q], weights[i, o, k])`, over the channels i of o's group
+    /// and all taps k and positions q of the input with `q * stride + k * dilation - padding = p`, along both axes;
     /// `[batch, out_channels, output height, output width]`.
     ///
-    /// The zeros that a stride puts between the inputs are not multiplied, and neither is what lies outside the input: an
-    /// output has as many products as taps meet the input, and is 0 where none does.
+    /// The zeros that a stride puts between the inputs are not multiplied, and neither is what lies outside the input:
+    /// an output has as many products as taps meet the input, and is 0 where none does.
     ///
     /// # Errors
     ///
-    /// What [`ConvTranspose2dShape::validate`] finds, [`KernelError::OtherConvolution`], and as [`matmul`](Self::matmul).
+    /// What [`ConvTranspose2dShape::validate`] finds, [`KernelError::OtherConvolution`], and as
+    /// [`matmul`](Self::matmul).
     ///
     /// ```
     /// use approx_cpu::{
@@ -238,14 +240,15 @@ impl FactoredProduct {
     }
 
     /// The transposed convolution in real values, as
-    /// [`conv_transpose2d_rescaled`](crate::conv_transpose2d_rescaled) says. Activations that come as values are quantised as they
-    /// themselves say; weights are not quantised anew, their quantisers say what the packed codes stand for.
+    /// [`conv_transpose2d_rescaled`](crate::conv_transpose2d_rescaled) says. Activations that come as values are
+    /// quantised as they themselves say; weights are not quantised anew, their quantisers say what the packed codes
+    /// stand for.
     ///
     /// # Errors
     ///
-    /// As [`conv_transpose2d`](Self::conv_transpose2d); [`KernelError::Length`] also where there is neither one weight quantiser
-    /// nor one per output channel, [`KernelError::Quantizer`] where a quantiser yields something else than codes of the
-    /// operands, and [`KernelError::Overflow`] where a corrected sum might not fit in 64 bits.
+    /// As [`conv_transpose2d`](Self::conv_transpose2d); [`KernelError::Length`] also where there is neither one weight
+    /// quantiser nor one per output channel, [`KernelError::Quantizer`] where a quantiser yields something else than
+    /// codes of the operands, and [`KernelError::Overflow`] where a corrected sum might not fit in 64 bits.
     pub fn conv_transpose2d_rescaled(
         &self,
         activations: Activations<'_>,
@@ -403,7 +406,8 @@ impl FactoredProduct {
         let mut corrected = self.corrected(phase, part, zero_point as u16);
         let shape = &phase.convolution;
         let codes = &part.sums.codes;
-        // Padding with the code of 0 counts in the corrections for both zero points, so that it adds nothing where its products are exact.
+        // Padding with the code of 0 counts in the corrections for both zero points, so that it adds nothing where its
+        // products are exact.
         let products = corrected.correction.per_tap.iter();
         let exact = products
             .zip(codes)
@@ -430,7 +434,8 @@ impl FactoredProduct {
         Rescaling::Corrected(corrected)
     }
 
-    /// The sums of the activations' codes over the windows of an ordinary convolution, those outside the input left out.
+    /// The sums of the activations' codes over the windows of an ordinary convolution, those outside the input left
+    /// out.
     fn windows(&self, activations: Activations<'_>, shape: Conv2dShape) -> Vec<i64> {
         let operand = self.prepared.activation;
         match activations {

@@ -45,8 +45,9 @@ pub(crate) struct Depthwise<'a, P, E> {
 const BLOCK: usize = 8 * 1024;
 
 impl<P: Pattern, E: Element> Depthwise<'_, P, E> {
-    /// Computes every output plane and hands its sums, modulo 2^32 in 32 bits and exact in 64, to `finish(output channel, sums, window sums, plane of out)` while
-    /// they are in cache. Window sums come plane after plane, in the order of `window_terms`.
+    /// Computes every output plane and hands its sums, modulo 2^32 in 32 bits and exact in 64, to
+    /// `finish(output channel, sums, window sums, plane of out)` while they are in cache. Window sums come plane after
+    /// plane, in the order of `window_terms`.
     ///
     /// Returns whether every value is a number; if not, some of `out` is left as it is.
     ///

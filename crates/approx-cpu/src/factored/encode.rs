@@ -1,9 +1,9 @@
 //! From operand values to the elements that the integer kernels multiply.
 //!
-//! An activation becomes a bit pattern (quantisation), a pattern becomes one element per term of the multiplier (a map of
-//! all patterns, read from a table or computed where bit operations and an addition say the same), and the elements of
-//! neighbouring channels are interleaved, because one instruction multiplies four bytes or two 16-bit words at a time.
-//! Each step works on rows of any length; rows of a few thousand stay in the first cache between the steps.
+//! An activation becomes a bit pattern (quantisation), a pattern becomes one element per term of the multiplier (a map
+//! of all patterns, read from a table or computed where bit operations and an addition say the same), and the elements
+//! of neighbouring channels are interleaved, because one instruction multiplies four bytes or two 16-bit words at a
+//! time. Each step works on rows of any length; rows of a few thousand stay in the first cache between the steps.
 
 use std::marker::PhantomData;
 
@@ -91,8 +91,8 @@ pub(crate) struct ElementMap<P, E> {
     /// A power of two of elements, by the low bits of a pattern.
     table: Vec<E>,
     affine: Option<Affine>,
-    /// The low and, if elements have two, the high bytes of the elements of all patterns of one byte; none where the map
-    /// is affine or patterns are wider.
+    /// The low and, if elements have two, the high bytes of the elements of all patterns of one byte; none where the
+    /// map is affine or patterns are wider.
     #[cfg(target_arch = "x86_64")]
     bytes: Vec<[u8; CODES]>,
     pattern: PhantomData<P>,

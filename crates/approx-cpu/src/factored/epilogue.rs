@@ -1,5 +1,5 @@
-//! What becomes of sums while they are in cache: the constants that they lack are added, and they are kept as integers or
-//! rescaled to real values.
+//! What becomes of sums while they are in cache: the constants that they lack are added, and they are kept as integers
+//! or rescaled to real values.
 
 use std::mem::MaybeUninit;
 
@@ -29,8 +29,8 @@ impl<S> WindowSums<'_, S> {
 /// How a sum becomes an output.
 ///
 /// # Safety
-/// Both methods either panic or write the first outputs, as many as there are sums: what they are given need not have been
-/// written before, and is read afterwards.
+/// Both methods either panic or write the first outputs, as many as there are sums: what they are given need not have
+/// been written before, and is read afterwards.
 pub(super) unsafe trait Epilogue<S>: Sync {
     type Output: Copy + Default + Send + Sync;
 
@@ -47,8 +47,8 @@ pub(super) unsafe trait Epilogue<S>: Sync {
         outputs: &mut [MaybeUninit<Self::Output>],
     );
 
-    /// Finishes sums of one window, of channels from the given one on; there may be more of them than there are channels.
-    /// Writes as many outputs as there are sums.
+    /// Finishes sums of one window, of channels from the given one on; there may be more of them than there are
+    /// channels. Writes as many outputs as there are sums.
     fn finish_channels(
         &self,
         set: InstructionSet,
@@ -147,8 +147,8 @@ pub(super) struct Rescaled<S> {
 }
 
 impl<S: Accumulator> Rescaled<S> {
-    /// `constants` are what every channel's sums lack, `codes` what every sum of codes lacks. `padded` is at least the number
-    /// of channels whose sums are handed over.
+    /// `constants` are what every channel's sums lack, `codes` what every sum of codes lacks. `padded` is at least the
+    /// number of channels whose sums are handed over.
     pub(super) fn new(
         channels: &[ChannelRescale],
         constants: &[i64],

@@ -1,8 +1,9 @@
 //! The inner loop of both products: sums of products of lane words with broadcast words.
 //!
 //! A word is 32 bits wide and holds the elements of neighbouring taps: four bytes, or two 16-bit integers. For every
-//! group of taps, the words of up to 48 lanes are loaded once and each is multiplied with a word of up to eight rows, which
-//! all lanes share: `sums[row][lane] += dot(lane word, row word)`. The sums stay in registers for as long as the groups last.
+//! group of taps, the words of up to 48 lanes are loaded once and each is multiplied with a word of up to eight rows,
+//! which all lanes share: `sums[row][lane] += dot(lane word, row word)`. The sums stay in registers for as long as the
+//! groups last.
 //!
 //! In a convolution the lanes are output positions and the rows output channels; in a matrix product the lanes are
 //! columns and the rows rows. So either operand can be in the lanes, which matters for bytes: those of activations are
@@ -205,8 +206,8 @@ impl Part<'_> {
     /// Writes the sums of some blocks of lanes, one row of them for each element of `sums`.
     ///
     /// # Safety
-    /// For every group of the distances, `lanes` has to hold a vector of [`LANES`] words in every block, and `rows` the words of
-    /// as many rows as there are sums.
+    /// For every group of the distances, `lanes` has to hold a vector of [`LANES`] words in every block, and `rows` the
+    /// words of as many rows as there are sums.
     #[inline]
     unsafe fn add_up<K: Kind>(
         &self,
@@ -460,7 +461,8 @@ mod x86 {
     }
 
     /// Defines the same for processors that only multiply and add pairs: the bytes at even places are multiplied apart
-    /// from those at odd places, both widened to 16 bits. The widening of a vector is shared by all it is multiplied with.
+    /// from those at odd places, both widened to 16 bits. The widening of a vector is shared by all it is multiplied
+    /// with.
     macro_rules! dot_by_pairs {
         (
             $name:ident, $features:literal, $vector:ty, $add:ident, $and:ident, $madd:ident, $set:ident,

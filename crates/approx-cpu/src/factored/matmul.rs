@@ -1,7 +1,7 @@
 //! Matrix products: rows of activations meet packed columns of weights.
 //!
-//! The lanes of a tile are columns. The weights of 16 columns are packed as one block for every group of taps, so that a
-//! tile reads them as a stream; activations are encoded row by row, without being rearranged.
+//! The lanes of a tile are columns. The weights of 16 columns are packed as one block for every group of taps, so that
+//! a tile reads them as a stream; activations are encoded row by row, without being rearranged.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -268,8 +268,8 @@ impl<P: Pattern, E: Encode> Matmul<'_, P, E> {
     }
 }
 
-/// The words from one encoded row to the next: an odd number of cache lines, so that equal places of neighbouring rows do
-/// not compete for the same lines of a cache.
+/// The words from one encoded row to the next: an odd number of cache lines, so that equal places of neighbouring rows
+/// do not compete for the same lines of a cache.
 fn row_words(words: usize) -> usize {
     (words.div_ceil(LANES) | 1) * LANES
 }

@@ -1,8 +1,8 @@
 //! Multipliers of low rank as integer matrix products and convolutions.
 //!
-//! Such a multiplier is an exact sum `m(a, b) = sum over t of scale_t * u_t(a) * v_t(b)` of integer factors of one operand
-//! each. `sum over k of m(a_k, w_{o,k})` then is one integer product over encoded operands, `terms` times as deep: the
-//! weights are encoded and packed once, the activations as they come.
+//! Such a multiplier is an exact sum `m(a, b) = sum over t of scale_t * u_t(a) * v_t(b)` of integer factors of one
+//! operand each. `sum over k of m(a_k, w_{o,k})` then is one integer product over encoded operands, `terms` times as
+//! deep: the weights are encoded and packed once, the activations as they come.
 
 mod conv2d;
 mod conv_transpose2d;

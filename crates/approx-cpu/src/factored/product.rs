@@ -79,13 +79,13 @@ pub struct Conv2dWeights {
 pub struct ProductCost {
     /// What operands are multiplied as.
     pub elements: ElementType,
-    /// Products of elements: one for each term, none for a term with a constant factor, more where a factor is wider than an
-    /// element.
+    /// Products of elements: one for each term, none for a term with a constant factor, more where a factor is wider
+    /// than an element.
     pub products: usize,
     /// How many sums with scales of their own the products are added up in. More than one cost little.
     pub passes: usize,
-    /// Whether a function of the activations has to be summed over every window or row besides, which costs about as much
-    /// as two more output channels.
+    /// Whether a function of the activations has to be summed over every window or row besides, which costs about as
+    /// much as two more output channels.
     pub window_sum: bool,
 }
 
@@ -112,12 +112,13 @@ macro_rules! with_maps {
 }
 
 impl FactoredProduct {
-    /// Prepares the multiplier `m(a, b) = sum over t of scale_t * activation_t[a] * weight_t[b]`; without terms it is 0.
+    /// Prepares the multiplier `m(a, b) = sum over t of scale_t * activation_t[a] * weight_t[b]`; without terms it is
+    /// 0.
     ///
     /// # Errors
     ///
-    /// [`KernelError::FactoredOperandWidth`] for a width outside 2..=16 bits, [`KernelError::Length`] where a term does not
-    /// hold exactly one factor for every code.
+    /// [`KernelError::FactoredOperandWidth`] for a width outside 2..=16 bits, [`KernelError::Length`] where a term does
+    /// not hold exactly one factor for every code.
     pub fn new(
         activation: OperandWidth,
         weight: OperandWidth,
@@ -183,8 +184,8 @@ impl FactoredProduct {
     ///
     /// # Errors
     ///
-    /// [`KernelError::NarrowPatterns`], [`KernelError::Quantizer`], [`KernelError::NotANumber`], [`KernelError::Length`], or
-    /// [`KernelError::Overflow`] where a sum of products might not fit in 64 bits.
+    /// [`KernelError::NarrowPatterns`], [`KernelError::Quantizer`], [`KernelError::NotANumber`],
+    /// [`KernelError::Length`], or [`KernelError::Overflow`] where a sum of products might not fit in 64 bits.
     pub fn pack_matmul(
         &self,
         weights: Weights<'_>,
@@ -199,8 +200,8 @@ impl FactoredProduct {
         })
     }
 
-    /// Packs the weights `[out_channels, group_channels, kernel height, kernel width]` of a convolution, where each of the
-    /// `groups` has `group_channels` input channels.
+    /// Packs the weights `[out_channels, group_channels, kernel height, kernel width]` of a convolution, where each of
+    /// the `groups` has `group_channels` input channels.
     ///
     /// # Errors
     ///
@@ -244,8 +245,8 @@ impl FactoredProduct {
     ///
     /// # Errors
     ///
-    /// [`KernelError::OtherProduct`], [`KernelError::NarrowPatterns`], [`KernelError::Quantizer`], [`KernelError::Length`],
-    /// [`KernelError::Overflow`] or [`KernelError::NotANumber`].
+    /// [`KernelError::OtherProduct`], [`KernelError::NarrowPatterns`], [`KernelError::Quantizer`],
+    /// [`KernelError::Length`], [`KernelError::Overflow`] or [`KernelError::NotANumber`].
     pub fn matmul(
         &self,
         activations: Activations<'_>,
@@ -272,9 +273,9 @@ impl FactoredProduct {
         self.matmul_rescaled_with(InstructionSet::best(), activations, rows, weights, channels)
     }
 
-    /// `acc[n, o, y, x] = sum over i, dy, dx of m(activation, weights[o, i, dy, dx])`, where the activation is the code at
-    /// `[n, i of o's group, y * stride + dy * dilation - top, x * stride + dx * dilation - left]`, or `padding_pattern`
-    /// outside the input; `[batch, out_channels, output height, output width]`.
+    /// `acc[n, o, y, x] = sum over i, dy, dx of m(activation, weights[o, i, dy, dx])`, where the activation is the code
+    /// at `[n, i of o's group, y * stride + dy * dilation - top, x * stride + dx * dilation - left]`, or
+    /// `padding_pattern` outside the input; `[batch, out_channels, output height, output width]`.
     ///
     /// # Errors
     ///
@@ -295,8 +296,8 @@ impl FactoredProduct {
         )
     }
 
-    /// The convolution in real values: what [`rescale_planes`](crate::rescale::rescale_planes) makes of the sums, to the
-    /// bit, with one channel per output channel.
+    /// The convolution in real values: what [`rescale_planes`](crate::rescale::rescale_planes) makes of the sums, to
+    /// the bit, with one channel per output channel.
     ///
     /// # Errors
     ///

@@ -91,7 +91,8 @@ pub(super) struct Filters {
 pub(super) enum FilterWords {
     /// `[groups, panels, passes, channel words, terms of the pass, kernel height, kernel width, channels of the panel]`.
     Panels(Vec<i32>),
-    /// Where every group has one channel and a kernel of moderate size: `[output channels, terms, kernel height, words of a kernel row]`.
+    /// Where every group has one channel and a kernel of moderate size:
+    /// `[output channels, terms, kernel height, words of a kernel row]`.
     Depthwise(Vec<i32>),
 }
 

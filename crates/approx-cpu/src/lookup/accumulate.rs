@@ -1,17 +1,17 @@
 //! The inner loop: for every position of a stream, add the panel rows that its codes pick.
 //!
 //! A row holds 32 entries of 16 bits, two to a word, or 16 entries of 32 bits. Both are summed with the same two
-//! additions per word, without widening: `sums += row` and `highs += row >> 16`. The upper digit's sum is then `highs`, and
-//! the lower digit's sum `sums - (highs << 16)`; both are exact in 32 bits for up to 65536 additions, since stored entries
-//! are unsigned. For 16-bit entries the two digits are two lanes; for 32-bit ones they are the 48 bits of one lane's sum,
-//! and where its low 32 bits suffice (no final sum leaves 32 bits) `highs` is not needed at all. Where a table's entries
-//! are small enough, two or eight rows are added first and split once.
+//! additions per word, without widening: `sums += row` and `highs += row >> 16`. The upper digit's sum is then `highs`,
+//! and the lower digit's sum `sums - (highs << 16)`; both are exact in 32 bits for up to 65536 additions, since stored
+//! entries are unsigned. For 16-bit entries the two digits are two lanes; for 32-bit ones they are the 48 bits of one
+//! lane's sum, and where its low 32 bits suffice (no final sum leaves 32 bits) `highs` is not needed at all. Where a
+//! table's entries are small enough, two or eight rows are added first and split once.
 //!
-//! Measured, one thread of a Xeon with AVX-512, 256 uniformly random codes, panels ready: 38 G lookups/s (43 with two rows
-//! at a time), 33 (37) on 256-bit vectors, 24 on SSE2, nearly the same for 4, 8 or 16 taps at once, where the panels come
-//! from the second-level cache; 26 with 2 taps, whose panels fit in the first-level cache but whose accumulators then
-//! come and go twice as often. With 32-bit entries 29, and 4 taps at once are best. Looking codes up in registers by
-//! byte permutation gives 12 whatever the number of lanes (see `column_gather`).
+//! Measured, one thread of a Xeon with AVX-512, 256 uniformly random codes, panels ready: 38 G lookups/s (43 with two
+//! rows at a time), 33 (37) on 256-bit vectors, 24 on SSE2, nearly the same for 4, 8 or 16 taps at once, where the
+//! panels come from the second-level cache; 26 with 2 taps, whose panels fit in the first-level cache but whose
+//! accumulators then come and go twice as often. With 32-bit entries 29, and 4 taps at once are best. Looking codes up
+//! in registers by byte permutation gives 12 whatever the number of lanes (see `column_gather`).
 
 use crate::arch::{Family, InstructionSet};
 use crate::lookup::panel::{Panel, Row, WORDS};

@@ -1,10 +1,10 @@
 //! Lookup for a single lane: one fixed code per tap picks a table line, and a stream of codes is looked up in it.
 //!
-//! Panels want 16 or 32 lanes that share a stream. Depthwise convolutions, groups of a few channels, and the linear layer
-//! of a batch of one have fewer. With AVX-512 VBMI a line's bytes stay in registers and `vpermi2b` looks 64 codes up at a
-//! time, one plane of bytes after the other: measured at 12 G lookups/s on one thread with 16-bit entries and 6 with 32-bit
-//! ones, where streams are long. Byte sums are kept in 16-bit words, even and odd positions apart, for up to 256 taps.
-//! Elsewhere a plain indexed load per lookup gives 2.9 G.
+//! Panels want 16 or 32 lanes that share a stream. Depthwise convolutions, groups of a few channels, and the linear
+//! layer of a batch of one have fewer. With AVX-512 VBMI a line's bytes stay in registers and `vpermi2b` looks 64 codes
+//! up at a time, one plane of bytes after the other: measured at 12 G lookups/s on one thread with 16-bit entries and 6
+//! with 32-bit ones, where streams are long. Byte sums are kept in 16-bit words, even and odd positions apart, for up
+//! to 256 taps. Elsewhere a plain indexed load per lookup gives 2.9 G.
 
 use crate::accumulators::Accumulator;
 use crate::arch::InstructionSet;
@@ -33,7 +33,8 @@ pub(crate) struct Lookup<'a> {
     pub(crate) largest_code: u8,
 }
 
-/// Adds to `sums[p]`, for every position p, the stored entries at `codes[offsets[k] + start + p]` of the lines `lane[k]`.
+/// Adds to `sums[p]`, for every position p, the stored entries at `codes[offsets[k] + start + p]` of the lines
+/// `lane[k]`.
 pub(crate) fn accumulate<T: Accumulator>(set: InstructionSet, lookup: Lookup<'_>, sums: &mut [T]) {
     #[cfg(target_arch = "x86_64")]
     if set.permutes_bytes() {

@@ -1,7 +1,7 @@
 //! Two-dimensional convolution through a product table, grouped or not.
 //!
-//! The input is never unfolded. With stride 1 and no padding it is read in place; otherwise one copy is made in which the
-//! border is filled in and, for strides, the rows and columns that a tap meets lie side by side (phases). Every
+//! The input is never unfolded. With stride 1 and no padding it is read in place; otherwise one copy is made in which
+//! the border is filled in and, for strides, the rows and columns that a tap meets lie side by side (phases). Every
 //! tap's codes then are a run of the copy at a fixed distance from the output's position.
 
 use std::borrow::Cow;
@@ -18,14 +18,14 @@ use crate::lookup::gather::{Problem, Strategy, masked};
 use crate::lookup::table::LookupTable;
 use crate::shapes::Conv2dShape;
 
-/// `acc[n, o, y, x] = sum over i, dy, dx of table[activation][weights[o, i, dy, dx]]`, where the activation is the code at
-/// `[n, i of o's group, y * stride + dy * dilation - top, x * stride + dx * dilation - left]`, or `padding_code` outside
-/// the input.
+/// `acc[n, o, y, x] = sum over i, dy, dx of table[activation][weights[o, i, dy, dx]]`, where the activation is the code
+/// at `[n, i of o's group, y * stride + dy * dilation - top, x * stride + dx * dilation - left]`, or `padding_code`
+/// outside the input.
 ///
 /// `activations` holds bit patterns `[batch, in_channels, height, width]`, `weights` bit patterns
 /// `[out_channels, in_channels / groups, kernel height, kernel width]`; bits above the operands' widths are ignored.
-/// `padding_code` is the bit pattern of the activations' zero point: a padded tap is multiplied like any other. The result
-/// is `[batch, out_channels, output height, output width]`.
+/// `padding_code` is the bit pattern of the activations' zero point: a padded tap is multiplied like any other. The
+/// result is `[batch, out_channels, output height, output width]`.
 ///
 /// # Errors
 ///

@@ -15,15 +15,15 @@ use crate::shapes::ConvTranspose2dShape;
 use crate::transposed::{Border, Correction, Phase, assemble, phases, tap_sets};
 use crate::window_sums::sums_over_windows;
 
-/// `acc[n, o, p] = sum over i, k, q of table[activations[n, i, q]][weights[i, o, k]]`, over the channels i of o's group and all
-/// taps k and positions q of the input with `q * stride + k * dilation - padding = p`, along both axes.
+/// `acc[n, o, p] = sum over i, k, q of table[activations[n, i, q]][weights[i, o, k]]`, over the channels i of o's group
+/// and all taps k and positions q of the input with `q * stride + k * dilation - padding = p`, along both axes.
 ///
 /// The zeros that a stride puts between the inputs are not multiplied, and neither is what lies outside the input: an
 /// output has as many products as taps meet the input, and is 0 where none does.
 ///
 /// `activations` holds bit patterns `[batch, in_channels, height, width]`, `weights` bit patterns
-/// `[in_channels, out_channels / groups, kernel height, kernel width]`; bits above the operands' widths are ignored. The
-/// result is `[batch, out_channels, output height, output width]`.
+/// `[in_channels, out_channels / groups, kernel height, kernel width]`; bits above the operands' widths are ignored.
+/// The result is `[batch, out_channels, output height, output width]`.
 ///
 /// # Errors
 ///
@@ -60,10 +60,12 @@ pub fn conv_transpose2d(
 }
 
 /// The transposed convolution in real values,
-/// `scale_x * scale_w[o] * (acc - z_x * sum of w - z_w[o] * sum of x + n * z_x * z_w[o])`, where the sums run over the weight and
-/// activation codes whose products the accumulator has, and n is their number. The bracket is an exact integer, rounded once.
+/// `scale_x * scale_w[o] * (acc - z_x * sum of w - z_w[o] * sum of x + n * z_x * z_w[o])`, where the sums run over the
+/// weight and activation codes whose products the accumulator has, and n is their number. The bracket is an exact
+/// integer, rounded once.
 ///
-/// Operands are as for [`conv_transpose2d`]. Codes are two's complement where their quantiser's lowest code is negative.
+/// Operands are as for [`conv_transpose2d`]. Codes are two's complement where their quantiser's lowest code is
+/// negative.
 ///
 /// # Errors
 ///

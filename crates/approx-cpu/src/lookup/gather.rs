@@ -1,14 +1,14 @@
-//! The engine behind [`matmul`](crate::matmul()) and [`conv2d`](crate::conv2d()): cuts a lookup product into tasks and chooses how
-//! each is computed.
+//! The engine behind [`matmul`](crate::matmul()) and [`conv2d`](crate::conv2d()): cuts a lookup product into tasks and
+//! chooses how each is computed.
 //!
-//! Both are one problem. There are planes and positions; every (plane, position) pair has one output, and both a plane and
-//! a position have one code per tap. In a convolution a plane is an output channel, a position is a pixel of the
-//! output, and a position's codes are found in the (padded) input by a tap's offset, so nothing is unfolded. In a matrix
-//! product a plane is a row and a position a column of the output.
+//! Both are one problem. There are planes and positions; every (plane, position) pair has one output, and both a plane
+//! and a position have one code per tap. In a convolution a plane is an output channel, a position is a pixel of the
+//! output, and a position's codes are found in the (padded) input by a tap's offset, so nothing is unfolded. In a
+//! matrix product a plane is a row and a position a column of the output.
 //!
-//! Either side can be streamed while the other is held fixed in lanes, by panels (see `panel`, `accumulate`) or lane by lane
-//! (see `column_gather`). A panel costs as much as some 800 positions of the stream, so panels want a long stream, and
-//! lanes that fill it. [`cheapest`] estimates all four in clock cycles and takes the cheapest.
+//! Either side can be streamed while the other is held fixed in lanes, by panels (see `panel`, `accumulate`) or lane by
+//! lane (see `column_gather`). A panel costs as much as some 800 positions of the stream, so panels want a long stream,
+//! and lanes that fill it. [`cheapest`] estimates all four in clock cycles and takes the cheapest.
 //!
 //! A task computes one block of lanes along one tile of the stream and owns the slices of the output it fills.
 

@@ -11,8 +11,8 @@ use crate::shapes::MatmulShape;
 
 /// `acc[row, column] = sum over k of table[activations[row, k]][weights[k, column]]`.
 ///
-/// `activations` holds bit patterns `[rows, inner]`, `weights` bit patterns `[inner, columns]`, both row-major; bits above
-/// the operands' widths are ignored. The result is `[rows, columns]`, row-major. Any side may be 0.
+/// `activations` holds bit patterns `[rows, inner]`, `weights` bit patterns `[inner, columns]`, both row-major; bits
+/// above the operands' widths are ignored. The result is `[rows, columns]`, row-major. Any side may be 0.
 ///
 /// # Errors
 ///

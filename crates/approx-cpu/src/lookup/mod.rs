@@ -1,7 +1,7 @@
 //! Products that are looked up in a table, for multipliers of any rank with operands of at most 8 bits.
 //!
-//! A matrix product and a convolution are one problem ([`gather`]): some codes are held fixed while others are streamed past
-//! them, either by panels of many lanes ([`panel`], [`accumulate`]) or one lane at a time ([`column_gather`]).
+//! A matrix product and a convolution are one problem ([`gather`]): some codes are held fixed while others are streamed
+//! past them, either by panels of many lanes ([`panel`], [`accumulate`]) or one lane at a time ([`column_gather`]).
 
 mod accumulate;
 mod bounds;

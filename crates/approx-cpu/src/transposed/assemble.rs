@@ -11,8 +11,9 @@ use crate::parallel::CHUNK;
 use crate::shapes::ConvTranspose2dShape;
 use crate::written::written;
 
-/// The output of a valid shape, `[batch, out_channels, height, width]`, from what `compute` gives for some images of a phase: the
-/// ordinary convolution's output. `images` are computed at a time. Outputs of phases without taps are the default.
+/// The output of a valid shape, `[batch, out_channels, height, width]`, from what `compute` gives for some images of a
+/// phase: the ordinary convolution's output. `images` are computed at a time. Outputs of phases without taps are the
+/// default.
 pub(crate) fn assemble<T: Copy + Default + Send + Sync, E: Send>(
     set: InstructionSet,
     shape: &ConvTranspose2dShape,
@@ -38,8 +39,8 @@ pub(crate) fn assemble<T: Copy + Default + Send + Sync, E: Send>(
         }
         Ok(())
     };
-    // SAFETY: the tasks share out all outputs, and a task fills all of its own with the default unless every position of a
-    // plane belongs to one of the phases, whose outputs `interleave` writes.
+    // SAFETY: the tasks share out all outputs, and a task fills all of its own with the default unless every position
+    // of a plane belongs to one of the phases, whose outputs `interleave` writes.
     unsafe {
         written(length, |output| match length {
             0 => Ok(()),

@@ -144,9 +144,9 @@ impl Border {
             });
     }
 
-    /// Rescales the corrected sums of an ordinary convolution, `[images, output channels, rows, columns]`, to real values.
-    /// `windows` are the sums of activation codes over the taps inside the input, `[images, groups, rows, columns]`; they may be
-    /// left out where every weight zero point is 0.
+    /// Rescales the corrected sums of an ordinary convolution, `[images, output channels, rows, columns]`, to real
+    /// values. `windows` are the sums of activation codes over the taps inside the input,
+    /// `[images, groups, rows, columns]`; they may be left out where every weight zero point is 0.
     pub(crate) fn rescale<S: Accumulator + Into<i64>>(
         &self,
         correction: &Correction,

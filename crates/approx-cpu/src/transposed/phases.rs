@@ -60,8 +60,9 @@ impl TapSet {
         self.axes.map(|taps| taps.count)
     }
 
-    /// The weights of these taps as an ordinary convolution has them, `[out_channels, in_channels / groups, rows, columns]`;
-    /// `weight` gets the position of one in `[in_channels, out_channels / groups, kernel height, kernel width]`.
+    /// The weights of these taps as an ordinary convolution has them,
+    /// `[out_channels, in_channels / groups, rows, columns]`; `weight` gets the position of one in
+    /// `[in_channels, out_channels / groups, kernel height, kernel width]`.
     pub(crate) fn weights<T>(
         &self,
         shape: &ConvTranspose2dShape,

@@ -1,9 +1,9 @@
 //! The taps of a depthwise convolution over the padded planes of one input channel, and the kernels that add them up.
 //!
-//! A word of weights holds neighbouring taps of a kernel row: four for byte elements, two for 16-bit ones. Vector kernels
-//! permute the bytes of a row so that every 32-bit lane holds the elements that one output position has under a word; one
-//! instruction then multiplies and adds all lanes. The permutation's indices hold stride and dilation. Geometries whose
-//! taps lie further apart than a permutation reaches take plain loops.
+//! A word of weights holds neighbouring taps of a kernel row: four for byte elements, two for 16-bit ones. Vector
+//! kernels permute the bytes of a row so that every 32-bit lane holds the elements that one output position has under a
+//! word; one instruction then multiplies and adds all lanes. The permutation's indices hold stride and dilation.
+//! Geometries whose taps lie further apart than a permutation reaches take plain loops.
 
 use std::ops::Range;
 
