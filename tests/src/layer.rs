@@ -1,13 +1,22 @@
-//! A layer with values for its operands, run through the library's operators and through the reference.
+//! A layer with values for its operands, run through the library and through the reference: matrix products and
+//! convolutions of images through its operators, convolutions of lines and volumes, which have none, through its
+//! drop-in layers.
 
-use approx_multiplier::OperandFormat;
+use approx_multiplier::{MultiplierSource, OperandFormat};
+use burn::module::{Module, Param, ParamId};
+use burn::nn::{PaddingConfig1d, PaddingConfig3d};
 use burn::prelude::*;
+use burn_approx::convert::{ApproxConfig, approx_layers, convert};
+use burn_approx::nn::conv::{Conv1d, Conv1dConfig, Conv3d, Conv3dConfig};
 use burn_approx::ops::CodeGrid;
 use burn_approx::plan::{ExecutionPlan, ProductOperation, Target};
-use burn_approx::quantization::{CodeRange, Quantizer};
+use burn_approx::quantization::{
+    CodeRange, Granularity, Observation, Observer, OperandQuantization, QuantizationScheme,
+    Quantizer, Symmetry,
+};
 use burn_approx::{ApproxError, PreparedMultiplier, ops};
 
-use crate::reference::{self, Codes, LayerGeometry};
+use crate::reference::{self, Codes, Convolution, LayerGeometry};
 
 /// An operand: real values and how they become codes.
 #[derive(Clone, Debug)]
@@ -69,6 +78,19 @@ impl Operand {
             None => Quantizer::per_tensor(scales[0], zeros[0], range, device),
         }
         .expect("scales are positive and zero points are codes")
+    }
+
+    /// The quantisation with which a layer takes [`quantizer`](Self::quantizer).
+    fn quantization(&self) -> OperandQuantization {
+        OperandQuantization {
+            codes: self.range,
+            symmetry: match self.zero_points.iter().all(|zero| *zero == 0) {
+                true => Symmetry::Symmetric,
+                false => Symmetry::Affine,
+            },
+            observer: Observer::MinMax,
+            observation: Observation::Frozen,
+        }
     }
 
     /// The values as a tensor.
@@ -245,8 +267,14 @@ impl Layer {
             LayerGeometry::Matmul { .. } => {
                 values(run.matmul(self.activation.tensor(device), run.weight()))
             }
+            LayerGeometry::Conv1d(_) => {
+                values(run.conv1d(self.activation.tensor(device), run.weight()))
+            }
             LayerGeometry::Conv2d(_) => {
                 values(run.conv2d(self.activation.tensor(device), run.weight()))
+            }
+            LayerGeometry::Conv3d(_) => {
+                values(run.conv3d(self.activation.tensor(device), run.weight()))
             }
         }
     }
@@ -270,25 +298,29 @@ impl Layer {
                 _ => run.backward::<4, 2>(gradient, Run::linear::<4>),
             },
             LayerGeometry::Matmul { .. } => run.backward::<4, 4>(gradient, Run::matmul),
+            LayerGeometry::Conv1d(_) => run.backward::<3, 3>(gradient, Run::conv1d),
             LayerGeometry::Conv2d(_) => run.backward::<4, 4>(gradient, Run::conv2d),
+            LayerGeometry::Conv3d(_) => run.backward::<5, 5>(gradient, Run::conv3d),
         }
     }
 
     /// The library's accumulators of the reference's codes.
+    ///
+    /// # Panics
+    /// Where there are none.
     pub fn accumulators(&self, multiplier: &PreparedMultiplier, device: &Device) -> Vec<i64> {
         self.try_accumulators(multiplier, device)
+            .expect("the kind of layer has an operator of its own")
             .expect("the geometry is valid and the multiplier has integer products")
     }
 
-    /// The library's accumulators of the reference's codes. They are planned for all codes of the multiplier.
-    ///
-    /// # Errors
-    /// The operator's.
+    /// The library's accumulators of the reference's codes, planned for all codes of the multiplier; `None` for layers
+    /// that have no operator of their own.
     pub fn try_accumulators(
         &self,
         multiplier: &PreparedMultiplier,
         device: &Device,
-    ) -> Result<Vec<i64>, ApproxError> {
+    ) -> Option<Result<Vec<i64>, ApproxError>> {
         let codes = self.codes();
         accumulators(
             &self.geometry,
@@ -300,19 +332,17 @@ impl Layer {
     }
 }
 
-/// The library's accumulators of an activation's and a weight's codes.
-///
-/// # Errors
-/// The operator's.
+/// The library's accumulators of an activation's and a weight's codes; `None` for layers that have no operator of their
+/// own.
 pub fn accumulators(
     geometry: &LayerGeometry,
     [activation, weight]: [&[i32]; 2],
     padding_code: i32,
     multiplier: &PreparedMultiplier,
     device: &Device,
-) -> Result<Vec<i64>, ApproxError> {
+) -> Option<Result<Vec<i64>, ApproxError>> {
     let (activation_shape, weight_shape) = (geometry.activation_shape(), geometry.weight_shape());
-    match geometry {
+    let sums = match geometry {
         LayerGeometry::Linear {
             inputs, outputs, ..
         } => {
@@ -338,7 +368,9 @@ pub fn accumulators(
             conv.options(),
         )
         .map(integers),
-    }
+        LayerGeometry::Conv1d(_) | LayerGeometry::Conv3d(_) => return None,
+    };
+    Some(sums)
 }
 
 /// One run of a layer through the library.
@@ -375,6 +407,86 @@ impl Run<'_> {
         let options = conv.options();
         ops::conv2d(activation, weight, None, &a, &w, self.multiplier, options)
             .expect("a valid convolution")
+    }
+
+    fn conv1d(&self, activation: Tensor<3>, weight: Tensor<3>) -> Tensor<3> {
+        let LayerGeometry::Conv1d(conv) = &self.layer.geometry else {
+            panic!("not a convolution of lines");
+        };
+        let Convolution {
+            kernel: [kernel],
+            stride: [stride],
+            dilation: [dilation],
+            padding: [(left, right)],
+            ..
+        } = *conv;
+        let [inputs, outputs] = conv.channels();
+        let config = Conv1dConfig::new(inputs, outputs, kernel)
+            .with_stride(stride)
+            .with_dilation(dilation)
+            .with_groups(conv.groups)
+            .with_padding(PaddingConfig1d::Explicit(left, right))
+            .with_bias(false);
+        let layer = Conv1d {
+            weight: Param::initialized(ParamId::new(), weight),
+            ..config.init(self.device)
+        };
+        self.through(layer, |layer| layer.forward(activation))
+    }
+
+    fn conv3d(&self, activation: Tensor<5>, weight: Tensor<5>) -> Tensor<5> {
+        let LayerGeometry::Conv3d(conv) = &self.layer.geometry else {
+            panic!("not a convolution of volumes");
+        };
+        let [depth, height, width] = conv.padding.map(|(before, after)| {
+            assert_eq!(before, after, "volumes are padded alike on both sides");
+            before
+        });
+        let config = Conv3dConfig::new(conv.channels(), conv.kernel)
+            .with_stride(conv.stride)
+            .with_dilation(conv.dilation)
+            .with_groups(conv.groups)
+            .with_padding(PaddingConfig3d::Explicit(depth, height, width))
+            .with_bias(false);
+        let layer = Conv3d {
+            weight: Param::initialized(ParamId::new(), weight),
+            ..config.init(self.device)
+        };
+        self.through(layer, |layer| layer.forward(activation))
+    }
+
+    /// Runs a drop-in layer that is converted to the multiplier, with the layer's own quantisers.
+    fn through<M: Module, T>(&self, layer: M, forward: impl FnOnce(&M) -> T) -> T {
+        let Layer {
+            activation, weight, ..
+        } = self.layer;
+        let any = MultiplierSource::Exact {
+            activation: activation.format,
+            weight: weight.format,
+        };
+        let config = ApproxConfig::new(any).with_quantization(QuantizationScheme {
+            activation: activation.quantization(),
+            weight: weight.quantization(),
+            granularity: match weight.channel_axis {
+                Some(_) => Granularity::PerChannel,
+                None => Granularity::PerTensor,
+            },
+        });
+        let (layer, _) = convert(layer, &config).expect("the codes are the formats'");
+        let layers = approx_layers(&layer);
+        let [a, w] = self.quantizers();
+        let set = layers[0].set_activation_quantizer(&a);
+        set.and_then(|()| layers[0].set_weight_quantizer(&w))
+            .and_then(|()| layers[0].set_multiplier(self.multiplier.clone()))
+            .expect("quantisers and multiplier are made for the layer");
+        let output = forward(&layer);
+        let planned = self.layer.geometry.planned();
+        assert_eq!(
+            layers[0].geometry(),
+            Some(planned),
+            "it is what `plan` plans"
+        );
+        output
     }
 
     fn backward<const A: usize, const W: usize>(

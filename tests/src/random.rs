@@ -7,7 +7,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::layer::{Layer, Operand};
-use crate::reference::{Conv2d, LayerGeometry};
+use crate::reference::{Convolution, LayerGeometry};
 
 /// A random generator whose sequence is fixed by its seed.
 pub struct Random(Xoshiro256PlusPlus);
@@ -62,7 +62,8 @@ impl Random {
 /// How large the layers of a strategy are.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// How far an image reaches beyond its kernel, at most.
+    /// How far an image reaches beyond its kernel, at most. Lines are longer and volumes less high, for about as many
+    /// outputs.
     pub image: usize,
     /// The rows and columns of a matrix product, at most.
     pub matrix: usize,
@@ -179,40 +180,73 @@ fn matmul(size: Size) -> impl Strategy<Value = LayerGeometry> {
     )
 }
 
+/// Groups, and the input and output channels of each: one group, several, and depthwise with a channel multiplier.
+fn channels(most: usize) -> impl Strategy<Value = (usize, usize, usize)> {
+    prop_oneof![
+        3 => (Just(1usize), 1..=most, 1..=most),
+        3 => (2..=4usize, 1..=most / 2, 1..=most / 2),
+        2 => (1..=most, Just(1usize), 1..=2usize),
+    ]
+}
+
+/// Along one axis: the kernel's size, stride, dilation, padding on both sides, and how far the input reaches beyond the
+/// kernel.
+type Axis = (usize, usize, usize, (usize, usize), usize);
+
+fn axis(kernel: usize, spread: usize, reach: usize) -> impl Strategy<Value = Axis> {
+    let padding = (0..=spread, 0..=spread);
+    (1..=kernel, 1..=3usize, 1..=spread, padding, 0..=reach)
+}
+
+fn convolution<const N: usize>(
+    batch: usize,
+    (groups, group_inputs, group_outputs): (usize, usize, usize),
+    axes: [Axis; N],
+) -> Convolution<N> {
+    let input = axes.map(|(kernel, _, dilation, (before, after), reach)| {
+        let span = dilation * (kernel - 1) + 1;
+        (span + reach).saturating_sub(before + after).max(1)
+    });
+    Convolution {
+        batch,
+        groups,
+        group_inputs,
+        group_outputs,
+        input,
+        kernel: axes.map(|axis| axis.0),
+        stride: axes.map(|axis| axis.1),
+        dilation: axes.map(|axis| axis.2),
+        padding: axes.map(|axis| axis.3),
+    }
+}
+
+fn conv1d(size: Size) -> impl Strategy<Value = LayerGeometry> {
+    let length = size.image * size.image;
+    (channels(6), 1..=2usize, axis(7, 3, length))
+        .prop_map(|(channels, batch, axis)| convolution(batch, channels, [axis]))
+        .prop_map(LayerGeometry::Conv1d)
+}
+
 fn conv2d(size: Size) -> impl Strategy<Value = LayerGeometry> {
-    let channels = prop_oneof![
-        // One group, several, and depthwise with a channel multiplier.
-        3 => (Just(1usize), 1..=6usize, 1..=6usize),
-        3 => (2..=4usize, 1..=3usize, 1..=3usize),
-        2 => (1..=6usize, Just(1usize), 1..=2usize),
-    ];
-    let axis = move || {
-        (
-            1..=4usize,
-            1..=3usize,
-            1..=3usize,
-            (0..=3usize, 0..=3usize),
-            0..=size.image,
-        )
-    };
-    (channels, 1..=2usize, axis(), axis()).prop_map(|(channels, batch, rows, columns)| {
-        let (groups, group_inputs, group_outputs) = channels;
-        let input = [rows, columns].map(|(kernel, _, dilation, (before, after), extra)| {
-            let span = dilation * (kernel - 1) + 1;
-            (span + extra).saturating_sub(before + after).max(1)
-        });
-        LayerGeometry::Conv2d(Conv2d {
-            batch,
-            groups,
-            group_inputs,
-            group_outputs,
-            input,
-            kernel: [rows.0, columns.0],
-            stride: [rows.1, columns.1],
-            dilation: [rows.2, columns.2],
-            padding: [rows.3, columns.3],
+    let axis = || axis(4, 3, size.image);
+    (channels(6), 1..=2usize, axis(), axis())
+        .prop_map(|(channels, batch, rows, columns)| convolution(batch, channels, [rows, columns]))
+        .prop_map(LayerGeometry::Conv2d)
+}
+
+/// Padded alike on both sides of an axis, as Burn pads volumes.
+fn conv3d(size: Size) -> impl Strategy<Value = LayerGeometry> {
+    let side = (size.image as f64).powf(2.0 / 3.0) as usize;
+    let axis = || {
+        axis(3, 2, side).prop_map(|(kernel, stride, dilation, (padding, _), reach)| {
+            (kernel, stride, dilation, (padding, padding), reach)
         })
-    })
+    };
+    (channels(4), 1..=2usize, axis(), axis(), axis())
+        .prop_map(|(channels, batch, slices, rows, columns)| {
+            convolution(batch, channels, [slices, rows, columns])
+        })
+        .prop_map(LayerGeometry::Conv3d)
 }
 
 /// Convolutions with more than 1024 products per output.
@@ -225,7 +259,7 @@ fn deep_conv2d() -> impl Strategy<Value = LayerGeometry> {
         0..=2usize,
     )
         .prop_map(|(groups, group_inputs, group_outputs, side, padding)| {
-            LayerGeometry::Conv2d(Conv2d {
+            LayerGeometry::Conv2d(Convolution {
                 batch: 1,
                 groups,
                 group_inputs,
@@ -245,12 +279,21 @@ pub fn geometries(size: Size) -> BoxedStrategy<LayerGeometry> {
         prop_oneof![
             6 => linear(size),
             5 => matmul(size),
+            3 => conv1d(size),
             12 => conv2d(size),
+            3 => conv3d(size),
             1 => deep_conv2d(),
         ]
         .boxed()
     } else {
-        prop_oneof![2 => linear(size), 2 => matmul(size), 4 => conv2d(size)].boxed()
+        prop_oneof![
+            2 => linear(size),
+            2 => matmul(size),
+            1 => conv1d(size),
+            4 => conv2d(size),
+            1 => conv3d(size),
+        ]
+        .boxed()
     }
 }
 

@@ -33,14 +33,21 @@ pub enum LayerGeometry {
         /// Columns of each product.
         columns: usize,
     },
-    /// A convolution.
+    /// A convolution of lines.
+    Conv1d(Convolution<1>),
+    /// A convolution of images.
     Conv2d(Conv2d),
+    /// A convolution of volumes.
+    Conv3d(Convolution<3>),
 }
 
-/// The geometry of a convolution; pairs are `[height, width]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Conv2d {
-    /// Images.
+/// The geometry of a convolution of images; pairs are `[height, width]`.
+pub type Conv2d = Convolution<2>;
+
+/// The geometry of a convolution over `N` axes: `[length]`, `[height, width]` or `[depth, height, width]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Convolution<const N: usize> {
+    /// Lines, images or volumes.
     pub batch: usize,
     /// Groups.
     pub groups: usize,
@@ -48,39 +55,142 @@ pub struct Conv2d {
     pub group_inputs: usize,
     /// Output channels of each group.
     pub group_outputs: usize,
-    /// The image's sides.
-    pub input: [usize; 2],
+    /// The input's sides.
+    pub input: [usize; N],
     /// The kernel's sides.
-    pub kernel: [usize; 2],
+    pub kernel: [usize; N],
     /// Distances between windows.
-    pub stride: [usize; 2],
+    pub stride: [usize; N],
     /// Distances between taps.
-    pub dilation: [usize; 2],
+    pub dilation: [usize; N],
     /// Padding before and after each side.
-    pub padding: [(usize, usize); 2],
+    pub padding: [(usize, usize); N],
 }
 
-impl Conv2d {
+impl<const N: usize> Convolution<N> {
     /// The sides of the output.
-    pub fn output(&self) -> [usize; 2] {
-        [0, 1].map(|axis| {
+    pub fn output(&self) -> [usize; N] {
+        std::array::from_fn(|axis| {
             let (before, after) = self.padding[axis];
             let span = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
             (self.input[axis] + before + after - span) / self.stride[axis] + 1
         })
     }
 
-    /// The same as Burn takes it.
-    pub fn options(&self) -> ConvOptions<2> {
+    /// The options by which Burn knows it.
+    pub fn options(&self) -> ConvOptions<N> {
         ConvOptions::new_with_padding(self.stride, self.padding, self.dilation, self.groups)
     }
 
-    /// The flat index of the image's pixel `[image, channel, y, x]`, counted from the padded corner; `None` in the padding.
-    fn pixel(&self, image: usize, channel: usize, y: usize, x: usize) -> Option<usize> {
-        let [height, width] = self.input;
-        let y = y.checked_sub(self.padding[0].0).filter(|y| *y < height)?;
-        let x = x.checked_sub(self.padding[1].0).filter(|x| *x < width)?;
-        Some(((image * self.groups * self.group_inputs + channel) * height + y) * width + x)
+    /// Input and output channels.
+    pub fn channels(&self) -> [usize; 2] {
+        [self.group_inputs, self.group_outputs].map(|own| self.groups * own)
+    }
+
+    fn activation_shape(&self) -> Vec<usize> {
+        let [inputs, _] = self.channels();
+        [[self.batch, inputs].as_slice(), &self.input].concat()
+    }
+
+    fn weight_shape(&self) -> Vec<usize> {
+        let [_, outputs] = self.channels();
+        [[outputs, self.group_inputs].as_slice(), &self.kernel].concat()
+    }
+
+    fn output_shape(&self) -> Vec<usize> {
+        let [_, outputs] = self.channels();
+        [[self.batch, outputs].as_slice(), &self.output()].concat()
+    }
+
+    fn inner(&self) -> usize {
+        self.group_inputs * self.kernel.iter().product::<usize>()
+    }
+
+    /// The output channel of an output.
+    fn channel(&self, output: usize) -> usize {
+        let [_, channels] = self.channels();
+        output / self.output().iter().product::<usize>() % channels
+    }
+
+    /// The convolution of volumes that it is, whose axes before its own have size 1.
+    fn of_volumes(&self) -> Convolution<3> {
+        fn sides<T: Copy, const N: usize>(one: T, own: [T; N]) -> [T; 3] {
+            std::array::from_fn(|axis| (axis + N).checked_sub(3).map_or(one, |axis| own[axis]))
+        }
+        Convolution {
+            batch: self.batch,
+            groups: self.groups,
+            group_inputs: self.group_inputs,
+            group_outputs: self.group_outputs,
+            input: sides(1, self.input),
+            kernel: sides(1, self.kernel),
+            stride: sides(1, self.stride),
+            dilation: sides(1, self.dilation),
+            padding: sides((0, 0), self.padding),
+        }
+    }
+}
+
+impl Convolution<3> {
+    /// Visits the products that an output accumulates.
+    fn taps(&self, output: usize, mut visit: impl FnMut(Option<usize>, usize)) {
+        let [_, channels] = self.channels();
+        let [depth, height, width] = self.output();
+        let [volume, channel, z, y, x] =
+            coordinates(output, [self.batch, channels, depth, height, width]);
+        let group = channel / self.group_outputs;
+        let at = |axis: usize, window: usize, tap: usize| {
+            window * self.stride[axis] + tap * self.dilation[axis]
+        };
+        let mut weight = channel * self.inner();
+        for input in 0..self.group_inputs {
+            let input = group * self.group_inputs + input;
+            for dz in 0..self.kernel[0] {
+                for dy in 0..self.kernel[1] {
+                    for dx in 0..self.kernel[2] {
+                        let place = [at(0, z, dz), at(1, y, dy), at(2, x, dx)];
+                        visit(self.value(volume, input, place), weight);
+                        weight += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The geometry as the planner takes it: every output slice of a volume is an image, whose channels are the input
+    /// slices that its kernel meets.
+    fn planned(&self) -> Geometry {
+        let [inputs, outputs] = self.channels();
+        let [slices, ..] = self.output();
+        let last = |[_, height, width]: [usize; 3]| [height, width];
+        let [_, rows, columns] = self.padding;
+        Geometry::Conv2d(Conv2dShape {
+            batch: self.batch * slices,
+            in_channels: inputs * self.kernel[0],
+            out_channels: outputs,
+            groups: self.groups,
+            input: last(self.input),
+            kernel: last(self.kernel),
+            stride: last(self.stride),
+            dilation: last(self.dilation),
+            padding: Padding2d {
+                top: rows.0,
+                bottom: rows.1,
+                left: columns.0,
+                right: columns.1,
+            },
+        })
+    }
+
+    /// The flat index of the input's value at a place counted from the padded corner; `None` in the padding.
+    fn value(&self, volume: usize, channel: usize, place: [usize; 3]) -> Option<usize> {
+        let [inputs, _] = self.channels();
+        let mut axes = place.into_iter().zip(self.padding).zip(self.input);
+        axes.try_fold(volume * inputs + channel, |index, axis| {
+            let ((place, (before, _)), size) = axis;
+            let inside = place.checked_sub(before).filter(|own| *own < size)?;
+            Some(index * size + inside)
+        })
     }
 }
 
@@ -107,14 +217,9 @@ impl LayerGeometry {
                 inner,
                 ..
             } => [activation_batch.as_slice(), &[*rows, *inner]].concat(),
-            Self::Conv2d(conv) => {
-                vec![
-                    conv.batch,
-                    conv.groups * conv.group_inputs,
-                    conv.input[0],
-                    conv.input[1],
-                ]
-            }
+            Self::Conv1d(conv) => conv.activation_shape(),
+            Self::Conv2d(conv) => conv.activation_shape(),
+            Self::Conv3d(conv) => conv.activation_shape(),
         }
     }
 
@@ -130,12 +235,9 @@ impl LayerGeometry {
                 columns,
                 ..
             } => [weight_batch.as_slice(), &[*inner, *columns]].concat(),
-            Self::Conv2d(conv) => vec![
-                conv.groups * conv.group_outputs,
-                conv.group_inputs,
-                conv.kernel[0],
-                conv.kernel[1],
-            ],
+            Self::Conv1d(conv) => conv.weight_shape(),
+            Self::Conv2d(conv) => conv.weight_shape(),
+            Self::Conv3d(conv) => conv.weight_shape(),
         }
     }
 
@@ -158,10 +260,9 @@ impl LayerGeometry {
                 });
                 [batch.as_slice(), &[*rows, *columns]].concat()
             }
-            Self::Conv2d(conv) => {
-                let [height, width] = conv.output();
-                vec![conv.batch, conv.groups * conv.group_outputs, height, width]
-            }
+            Self::Conv1d(conv) => conv.output_shape(),
+            Self::Conv2d(conv) => conv.output_shape(),
+            Self::Conv3d(conv) => conv.output_shape(),
         }
     }
 
@@ -182,22 +283,9 @@ impl LayerGeometry {
                 inner: *inner,
                 columns: *columns,
             }),
-            Self::Conv2d(conv) => Geometry::Conv2d(Conv2dShape {
-                batch: conv.batch,
-                in_channels: conv.groups * conv.group_inputs,
-                out_channels: conv.groups * conv.group_outputs,
-                groups: conv.groups,
-                input: conv.input,
-                kernel: conv.kernel,
-                stride: conv.stride,
-                dilation: conv.dilation,
-                padding: Padding2d {
-                    top: conv.padding[0].0,
-                    bottom: conv.padding[0].1,
-                    left: conv.padding[1].0,
-                    right: conv.padding[1].1,
-                },
-            }),
+            Self::Conv1d(conv) => conv.of_volumes().planned(),
+            Self::Conv2d(conv) => conv.of_volumes().planned(),
+            Self::Conv3d(conv) => conv.planned(),
         }
     }
 
@@ -211,7 +299,9 @@ impl LayerGeometry {
         match self {
             Self::Linear { inputs, .. } => *inputs,
             Self::Matmul { inner, .. } => *inner,
-            Self::Conv2d(conv) => conv.group_inputs * conv.kernel[0] * conv.kernel[1],
+            Self::Conv1d(conv) => conv.inner(),
+            Self::Conv2d(conv) => conv.inner(),
+            Self::Conv3d(conv) => conv.inner(),
         }
     }
 
@@ -220,7 +310,7 @@ impl LayerGeometry {
         match self {
             Self::Linear { .. } => 1,
             Self::Matmul { .. } => 3,
-            Self::Conv2d(_) => 0,
+            Self::Conv1d(_) | Self::Conv2d(_) | Self::Conv3d(_) => 0,
         }
     }
 
@@ -234,10 +324,9 @@ impl LayerGeometry {
         match self {
             Self::Linear { outputs, .. } => output % outputs,
             Self::Matmul { columns, .. } => output % columns,
-            Self::Conv2d(conv) => {
-                let plane = conv.output().iter().product::<usize>();
-                output / plane % (conv.groups * conv.group_outputs)
-            }
+            Self::Conv1d(conv) => conv.channel(output),
+            Self::Conv2d(conv) => conv.channel(output),
+            Self::Conv3d(conv) => conv.channel(output),
         }
     }
 
@@ -271,27 +360,9 @@ impl LayerGeometry {
                     );
                 }
             }
-            Self::Conv2d(conv) => {
-                let [height, width] = conv.output();
-                let channels = conv.groups * conv.group_outputs;
-                let [image, channel, y, x] =
-                    coordinates(output, [conv.batch, channels, height, width]);
-                let group = channel / conv.group_outputs;
-                let mut weight = channel * self.inner();
-                for input in 0..conv.group_inputs {
-                    for dy in 0..conv.kernel[0] {
-                        for dx in 0..conv.kernel[1] {
-                            let y = y * conv.stride[0] + dy * conv.dilation[0];
-                            let x = x * conv.stride[1] + dx * conv.dilation[1];
-                            visit(
-                                conv.pixel(image, group * conv.group_inputs + input, y, x),
-                                weight,
-                            );
-                            weight += 1;
-                        }
-                    }
-                }
-            }
+            Self::Conv1d(conv) => conv.of_volumes().taps(output, visit),
+            Self::Conv2d(conv) => conv.of_volumes().taps(output, visit),
+            Self::Conv3d(conv) => conv.taps(output, visit),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The same network of drop-in layers and captured from Burn's: the same numbers, settings and files.
 
-use burn::nn::PaddingConfig2d;
+use burn::nn::{PaddingConfig1d, PaddingConfig2d, PaddingConfig3d};
 use burn::prelude::*;
 use burn::tensor::activation::relu;
 use burn_approx::convert::{
@@ -15,13 +15,17 @@ macro_rules! network {
     ($name:ident, $($library:ident)::+) => {
         mod $name {
             use super::*;
-            use $($library)::+::conv::{Conv2d, Conv2dConfig};
+            use $($library)::+::conv::{
+                Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Conv3d, Conv3dConfig,
+            };
             use $($library)::+::{Linear, LinearConfig};
 
             #[derive(Module, Debug)]
             pub struct Network {
                 stem: Conv2d,
                 depthwise: Conv2d,
+                volume: Conv3d,
+                sequence: Conv1d,
                 tokens: Vec<Linear>,
                 head: Linear,
             }
@@ -39,6 +43,15 @@ macro_rules! network {
                             .with_padding(PaddingConfig2d::Same)
                             .with_bias(false)
                             .init(device),
+                        volume: Conv3dConfig::new([2, 4], [2, 3, 3])
+                            .with_groups(2)
+                            .with_dilation([2, 1, 1])
+                            .with_padding(PaddingConfig3d::Explicit(0, 1, 1))
+                            .init(device),
+                        sequence: Conv1dConfig::new(8, 8, 5)
+                            .with_stride(2)
+                            .with_padding(PaddingConfig1d::Explicit(1, 2))
+                            .init(device),
                         tokens: vec![linear(8, 16), linear(16, 8)],
                         head: linear(8, 5),
                     }
@@ -46,7 +59,11 @@ macro_rules! network {
 
                 pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
                     let x = self.depthwise.forward(relu(self.stem.forward(x)));
-                    let x = relu(x).flatten::<3>(2, 3).swap_dims(1, 2);
+                    let [batch, _, height, width] = x.dims();
+                    // Eight channels are two of volumes that are four slices deep.
+                    let x = relu(x).reshape([batch, 2, 4, height, width]);
+                    let x = relu(self.volume.forward(x)).reshape([batch, 8, height * width]);
+                    let x = relu(self.sequence.forward(x)).swap_dims(1, 2);
                     let x = (self.tokens.iter()).fold(x, |x, layer| relu(layer.forward(x)));
                     self.head.forward(x.mean_dim(1).squeeze_dim(1))
                 }

@@ -1,6 +1,8 @@
 //! Batch normalisation folded into convolutions: the same function, whose quantised weight is the folded one.
 
 use burn::module::Module;
+use burn::nn::conv::{Conv1d, Conv1dConfig, Conv3d, Conv3dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
 use burn_approx::convert::{
@@ -9,6 +11,36 @@ use burn_approx::convert::{
 use burn_approx::plain_record;
 
 use crate::models::{Subject, convolutional, resnet, tensor, values};
+
+/// Convolutions of volumes and of lines, each normalised.
+#[derive(Module, Debug)]
+struct Signals {
+    volume: Conv3d,
+    volumes: BatchNorm,
+    line: Conv1d,
+    lines: BatchNorm,
+}
+
+fn signals() -> Subject<Signals, Tensor<5>> {
+    Subject {
+        build: |device| Signals {
+            volume: Conv3dConfig::new([2, 4], [2, 2, 2])
+                .with_groups(2)
+                .with_bias(false)
+                .init(device),
+            volumes: BatchNormConfig::new(4).init(device),
+            line: Conv1dConfig::new(4, 3, 3).init(device),
+            lines: BatchNormConfig::new(3).init(device),
+        },
+        input: |rows, device| tensor([rows, 2, 3, 3, 3], 2, device),
+        forward: |model, x| {
+            let x = model.volumes.forward(model.volume.forward(x));
+            let x = model.line.forward(x.flatten(2, 4));
+            model.lines.forward(x).flatten(1, 2)
+        },
+        layers: ["volume", "line"].map(String::from).into(),
+    }
+}
 
 fn folded<M: Module, I: GraphTensors>(
     subject: &Subject<M, I>,
@@ -48,25 +80,37 @@ fn the_function_is_the_same<M: Module, I: GraphTensors>(subject: Subject<M, I>) 
 fn a_folded_network_computes_the_same_function() {
     the_function_is_the_same(convolutional());
     the_function_is_the_same(resnet());
+    the_function_is_the_same(signals());
+}
+
+/// The weights of these layers are quantised as they are with the normalisation folded in.
+fn folded_weights_are_quantised<M: Module, I: GraphTensors>(
+    subject: Subject<M, I>,
+    layers: &[&str],
+) {
+    let device = crate::device();
+    let model = subject.model(&device);
+    let config = ApproxConfig::bundled("mul8s_1L2J");
+    let calibrated = |captured: GraphModel<M, I, Tensor<2>>| {
+        let (captured, _) = convert(captured, &config).unwrap();
+        let input = (subject.input)(6, &device);
+        calibrate(&captured, |captured| drop(captured.forward(input))).unwrap();
+        approx_layers(&captured)
+    };
+    let [folded, plain] = [folded(&subject, &model), subject.capture(&model)].map(calibrated);
+    for layer in layers {
+        let [folded, plain] = [&folded, &plain].map(|layers| {
+            let quantizer = layers.get(layer).unwrap().weight_quantizer().unwrap();
+            values(quantizer.parameters())
+        });
+        assert_ne!(folded, plain, "{layer}");
+    }
 }
 
 #[test]
 fn the_folded_weight_is_what_is_quantised() {
-    let device = crate::device();
-    let subject = convolutional();
-    let model = subject.model(&device);
-    let config = ApproxConfig::bundled("mul8s_1L2J");
-    let scales = |captured: GraphModel<_, _, _>| {
-        let (captured, _) = convert(captured, &config).unwrap();
-        let input = (subject.input)(6, &device);
-        calibrate(&captured, |captured| drop(captured.forward(input))).unwrap();
-        let quantizer = approx_layers(&captured)[0].weight_quantizer().unwrap();
-        values(quantizer.parameters())
-    };
-    assert_ne!(
-        scales(folded(&subject, &model)),
-        scales(subject.capture(&model))
-    );
+    folded_weights_are_quantised(convolutional(), &["stem"]);
+    folded_weights_are_quantised(signals(), &["volume", "line"]);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod containers;
 mod drop_in;
 mod equality;
 mod folding;
+mod on_left;
 mod records;
 mod simulation;
 

@@ -25,6 +25,8 @@ mod drop_in;
 mod equality;
 #[path = "../graph/folding.rs"]
 mod folding;
+#[path = "../graph/on_left.rs"]
+mod on_left;
 #[path = "../graph/records.rs"]
 mod records;
 #[path = "../graph/simulation.rs"]

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod conversion;
+mod convolutions;
 mod kept_weights;
 mod modes;
 mod networks;
@@ -13,6 +14,7 @@ mod threads;
 mod torchapprox_usage;
 mod traces;
 mod training;
+mod unconverted;
 
 use burn::tensor::Device;
 

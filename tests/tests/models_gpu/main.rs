@@ -4,6 +4,8 @@
 mod bad_input;
 #[path = "../models/conversion.rs"]
 mod conversion;
+#[path = "../models/convolutions.rs"]
+mod convolutions;
 #[path = "../models/kept_weights.rs"]
 mod kept_weights;
 #[path = "../models/modes.rs"]

@@ -93,8 +93,8 @@ fn accumulators_of_every_vector_are_bit_exact() {
                 vector.activation_zero,
                 &multiplier,
                 &crate::device(),
-            )
-            .unwrap();
+            );
+            let found = found.unwrap().unwrap();
             let expected = if random {
                 &vector.random_accumulators
             } else {

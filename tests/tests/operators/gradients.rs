@@ -103,22 +103,12 @@ fn float_gradients(layer: &Layer, gradient: &[f32], device: &Device) -> [Vec<f64
         let leaf = |values: Vec<f32>, shape: &[usize]| (values, shape.to_vec());
         let quantized = |operand: &Operand| {
             let plain = device.clone().inner();
+            let quantizer = operand.quantizer(&plain);
             let flat = match operand.shape.len() {
-                2 => values(
-                    operand
-                        .quantizer(&plain)
-                        .fake_quantize(operand.tensor::<2>(&plain)),
-                ),
-                3 => values(
-                    operand
-                        .quantizer(&plain)
-                        .fake_quantize(operand.tensor::<3>(&plain)),
-                ),
-                _ => values(
-                    operand
-                        .quantizer(&plain)
-                        .fake_quantize(operand.tensor::<4>(&plain)),
-                ),
+                2 => values(quantizer.fake_quantize(operand.tensor::<2>(&plain))),
+                3 => values(quantizer.fake_quantize(operand.tensor::<3>(&plain))),
+                4 => values(quantizer.fake_quantize(operand.tensor::<4>(&plain))),
+                _ => values(quantizer.fake_quantize(operand.tensor::<5>(&plain))),
             };
             leaf(flat, &operand.shape)
         };
@@ -142,8 +132,14 @@ fn float_gradients(layer: &Layer, gradient: &[f32], device: &Device) -> [Vec<f64
             _ => run::<4, 2>(layer, gradient, device, |x, w| x.matmul(w.unsqueeze())),
         },
         LayerGeometry::Matmul { .. } => run::<4, 4>(layer, gradient, device, |x, w| x.matmul(w)),
+        LayerGeometry::Conv1d(conv) => run::<3, 3>(layer, gradient, device, |x, w| {
+            burn::tensor::module::conv1d(x, w, None, conv.options())
+        }),
         LayerGeometry::Conv2d(conv) => run::<4, 4>(layer, gradient, device, |x, w| {
             burn::tensor::module::conv2d(x, w, None, conv.options())
+        }),
+        LayerGeometry::Conv3d(conv) => run::<5, 5>(layer, gradient, device, |x, w| {
+            burn::tensor::module::conv3d(x, w, None, conv.options())
         }),
     }
 }
@@ -264,7 +260,9 @@ proptest! {
         let gradient = Random::new(5).reals(operand.values.len(), -1.0, 1.0);
         let found = match operand.shape.len() {
             2 => mask_gradient::<2>(operand, &gradient, &device),
-            _ => mask_gradient::<4>(operand, &gradient, &device),
+            3 => mask_gradient::<3>(operand, &gradient, &device),
+            4 => mask_gradient::<4>(operand, &gradient, &device),
+            _ => mask_gradient::<5>(operand, &gradient, &device),
         };
         let expected: Vec<f32> = gradient
             .iter()

@@ -75,18 +75,9 @@ pub(crate) fn conv2d(
     weight: [usize; 4],
     options: &ConvOptions<2>,
 ) -> Result<Geometry, ApproxError> {
+    check_channels("conv2d", &activation, &weight, options.groups)?;
     let [batch, in_channels, height, width] = activation;
-    let [out_channels, group_channels, kernel_height, kernel_width] = weight;
-    if group_channels.checked_mul(options.groups) != Some(in_channels) {
-        return Err(shape_error(
-            "conv2d",
-            format!(
-                "weight {weight:?} in {} groups takes {} input channels, the activation {activation:?} has {in_channels}",
-                options.groups,
-                group_channels * options.groups
-            ),
-        ));
-    }
+    let [out_channels, _, kernel_height, kernel_width] = weight;
     let shape = Conv2dShape {
         batch,
         in_channels,
@@ -105,6 +96,56 @@ pub(crate) fn conv2d(
     };
     shape.validate()?;
     Ok(Geometry::Conv2d(shape))
+}
+
+/// Checks that an activation `[batch, in, ..]` has the channels that a weight `[out, in / groups, ..]` takes.
+///
+/// # Errors
+/// [`ApproxError::Shape`] if it has not.
+pub(crate) fn check_channels(
+    operator: &'static str,
+    activation: &[usize],
+    weight: &[usize],
+    groups: usize,
+) -> Result<(), ApproxError> {
+    let (channels, taken) = (activation[1], weight[1].saturating_mul(groups));
+    if channels == taken {
+        return Ok(());
+    }
+    Err(shape_error(
+        operator,
+        format!(
+            "weight {weight:?} in {groups} groups takes {taken} input channels, the activation {activation:?} has {channels}"
+        ),
+    ))
+}
+
+/// The number of windows along one axis of a convolution: what the output has of the `parts` that the axis is made of.
+///
+/// # Errors
+/// [`ApproxError::Shape`] if the kernel, stride or dilation is 0, or the kernel reaches over more than the padded
+/// input.
+pub(crate) fn windows(
+    (operator, parts): (&'static str, &str),
+    (input, padding): (usize, (usize, usize)),
+    [kernel, stride, dilation]: [usize; 3],
+) -> Result<usize, ApproxError> {
+    let padded = input.saturating_add(padding.0).saturating_add(padding.1);
+    let reach = kernel
+        .saturating_sub(1)
+        .saturating_mul(dilation)
+        .saturating_add(1);
+    let steps = padded.checked_sub(reach);
+    let windows = steps.and_then(|steps| steps.checked_div(stride));
+    match windows.filter(|_| kernel > 0 && dilation > 0) {
+        Some(windows) => Ok(windows + 1),
+        None => Err(shape_error(
+            operator,
+            format!(
+                "a kernel of {kernel} {parts}, {dilation} apart, in steps of {stride}, does not fit a padded input of {padded} {parts}"
+            ),
+        )),
+    }
 }
 
 /// A convolution's options as Burn's own convolution takes them.

@@ -5,8 +5,9 @@
 //! of the graph itself, so that gradients reach all parameters.
 
 use burn::backend::ir::{
-    BaseOperationIr, BatchNormOpIr, BinaryOpIr, Conv2dOpIr, FloatOperationIr, ModuleOperationIr,
-    NumericOperationIr, OperationIr, ScalarOpIr, ShapeOpIr, TensorId, TensorIr, UnaryOpIr,
+    BaseOperationIr, BatchNormOpIr, BinaryOpIr, Conv1dOpIr, Conv2dOpIr, Conv3dOpIr,
+    FloatOperationIr, ModuleOperationIr, NumericOperationIr, OperationIr, ScalarOpIr, ShapeOpIr,
+    TensorId, TensorIr, UnaryOpIr,
 };
 use burn::tensor::Shape;
 
@@ -30,15 +31,15 @@ pub(super) fn fold_batch_norm(recording: &mut Recording) {
     let mut rest = operations.as_slice();
     while let Some((first, others)) = rest.split_first() {
         if let (
-            OperationIr::Module(ModuleOperationIr::Conv2d(convolution)),
+            Some(convolution),
             Some(OperationIr::Module(ModuleOperationIr::BatchNorm(norm))),
-        ) = (first, others.first())
+        ) = (Convolution::of(first), others.first())
             // Named where it is made and where it is normalised, and nowhere else.
             && norm.x.id == convolution.out.id
             && uses[slot(&norm.x)] == 2
             && is_of_parameters(norm, recording.first_input)
         {
-            folded.fold(convolution, norm);
+            folded.fold(&convolution, norm);
             rest = &others[1..];
         } else {
             folded.operations.push(first.clone());
@@ -55,6 +56,49 @@ fn is_of_parameters(norm: &BatchNormOpIr, parameters: usize) -> bool {
     operands.iter().all(|operand| slot(operand) < parameters)
 }
 
+/// What folding needs of a convolution over any number of axes.
+struct Convolution<'a> {
+    weight: &'a TensorIr,
+    bias: Option<&'a TensorIr>,
+    out: &'a TensorIr,
+    /// The operation with another weight, bias and output.
+    with: Box<dyn Fn([TensorIr; 3]) -> ModuleOperationIr + 'a>,
+}
+
+impl<'a> Convolution<'a> {
+    fn of(operation: &'a OperationIr) -> Option<Self> {
+        macro_rules! convolution {
+            ($op:expr, $kind:ident, $Operation:ident) => {
+                Some(Self {
+                    weight: &$op.weight,
+                    bias: $op.bias.as_ref(),
+                    out: &$op.out,
+                    with: Box::new(move |[weight, bias, out]| {
+                        ModuleOperationIr::$kind($Operation {
+                            weight,
+                            bias: Some(bias),
+                            out,
+                            ..$op.clone()
+                        })
+                    }),
+                })
+            };
+        }
+        match operation {
+            OperationIr::Module(ModuleOperationIr::Conv1d(op)) => {
+                convolution!(op, Conv1d, Conv1dOpIr)
+            }
+            OperationIr::Module(ModuleOperationIr::Conv2d(op)) => {
+                convolution!(op, Conv2d, Conv2dOpIr)
+            }
+            OperationIr::Module(ModuleOperationIr::Conv3d(op)) => {
+                convolution!(op, Conv3d, Conv3dOpIr)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Operations being written.
 struct Folded {
     operations: Vec<OperationIr>,
@@ -62,14 +106,15 @@ struct Folded {
 }
 
 impl Folded {
-    fn fold(&mut self, convolution: &Conv2dOpIr, norm: &BatchNormOpIr) {
+    fn fold(&mut self, convolution: &Convolution<'_>, norm: &BatchNormOpIr) {
         let deviation = self.add_epsilon(&norm.variance, norm);
         let deviation = self.square_root(&deviation);
         let scale = self.binary(&norm.gamma, &deviation, NumericOperationIr::Div);
-        let channels = scale.shape[0];
-        let along_weight = self.reshape(&scale, [channels, 1, 1, 1]);
-        let weight = self.binary(&convolution.weight, &along_weight, NumericOperationIr::Mul);
-        let bias = match &convolution.bias {
+        let mut along = vec![1; convolution.weight.shape.len()];
+        along[0] = scale.shape[0];
+        let along_weight = self.reshape(&scale, along);
+        let weight = self.binary(convolution.weight, &along_weight, NumericOperationIr::Mul);
+        let bias = match convolution.bias {
             Some(bias) => {
                 let centred = self.binary(bias, &norm.mean, NumericOperationIr::Sub);
                 let scaled = self.binary(&centred, &scale, NumericOperationIr::Mul);
@@ -80,13 +125,7 @@ impl Folded {
                 self.binary(&norm.beta, &scaled, NumericOperationIr::Sub)
             }
         };
-        let folded = Conv2dOpIr {
-            weight,
-            bias: Some(bias),
-            out: norm.out.clone(),
-            ..convolution.clone()
-        };
-        let folded = ModuleOperationIr::Conv2d(folded);
+        let folded = (convolution.with)([weight, bias, norm.out.clone()]);
         self.operations.push(OperationIr::Module(folded));
     }
 
@@ -124,8 +163,8 @@ impl Folded {
         out
     }
 
-    fn reshape(&mut self, input: &TensorIr, shape: [usize; 4]) -> TensorIr {
-        let out = self.tensor(input, Shape::from(shape.to_vec()));
+    fn reshape(&mut self, input: &TensorIr, shape: Vec<usize>) -> TensorIr {
+        let out = self.tensor(input, Shape::from(shape));
         let operation = BaseOperationIr::Reshape(ShapeOpIr {
             input: input.clone(),
             out: out.clone(),

@@ -1,11 +1,13 @@
 //! Products with a weight: which operations are layers, and how one runs.
 //!
-//! A convolution or linear operation whose weight is made of parameters alone is a layer, as it would be if the model had the drop-in
-//! in that place; so is a matrix product, written by hand, of what depends on the input with one such matrix. A layer computes by
-//! the same functions as the drop-ins, so its modes, plans, states and numbers are theirs.
+//! A convolution or linear operation whose weight is made of parameters alone is a layer, as it would be if the model
+//! had the drop-in in that place; so is a matrix product, written by hand, of what depends on the input with one such
+//! matrix, or of one such matrix with what depends on the input: `w x` is the linear layer of both transposed, `(x^T
+//! w^T)^T`. A layer computes by the same functions as the drop-ins, so its modes, plans, states and numbers are theirs.
 
 use burn::backend::ir::{FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr};
-use burn::backend::{DispatchTensor, TensorMetadata};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Dispatch, DispatchTensor, TensorMetadata};
 use burn::tensor::Tensor;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
@@ -14,8 +16,9 @@ use super::program::{Frame, Kernel};
 use super::slots::slot;
 use super::sources::{Source, Sources};
 use crate::error::ApproxError;
+use crate::geometry;
 use crate::nn::conv::{conv_transpose1d, conv_transpose2d, conv1d, conv2d, conv3d};
-use crate::nn::{Approximation, LayerKind, LayerShape, linear};
+use crate::nn::{self, Approximation, LayerKind, LayerShape, linear};
 
 /// An operation that is a layer.
 pub(super) struct Product<'a> {
@@ -34,6 +37,8 @@ enum Form {
     Linear,
     /// A product with a matrix that has further axes of size 1 before its own two.
     Matmul,
+    /// The product of such a matrix with the input, which may be followed by a sum.
+    MatmulOnLeft,
     Conv1d(ConvOptions<1>),
     Conv2d(ConvOptions<2>),
     Conv3d(ConvOptions<3>),
@@ -46,15 +51,23 @@ enum Form {
 pub(super) struct Identity {
     /// The slot of the weight as it was before it was reshaped.
     weight: usize,
+    /// Whether the weight is transposed.
+    on_left: bool,
     shape: LayerShape,
 }
 
 impl<'a> Product<'a> {
     /// The layer that an operation is, if it is one.
     pub(super) fn of(operation: &'a OperationIr, sources: &Sources) -> Option<Self> {
+        let is_weight = |tensor| matches!(sources.of(tensor), Source::Parameters(_));
         let (input, weight, bias, out, form) = match operation {
+            // Any product of two matrices was restored as a linear layer, whichever of the two is the weight.
             OperationIr::Module(ModuleOperationIr::Linear(op)) => {
-                (&op.x, &op.weight, op.bias.as_ref(), &op.out, Form::Linear)
+                let (bias, out) = (op.bias.as_ref(), &op.out);
+                match is_weight(&op.x) {
+                    true => (&op.weight, &op.x, bias, out, Form::MatmulOnLeft),
+                    false => (&op.x, &op.weight, bias, out, Form::Linear),
+                }
             }
             OperationIr::Module(ModuleOperationIr::Conv1d(op)) => {
                 let form = Form::Conv1d(op.options.clone().into());
@@ -68,17 +81,18 @@ impl<'a> Product<'a> {
                 let form = Form::Conv3d(op.options.clone().into());
                 (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
             }
-            OperationIr::Module(ModuleOperationIr::ConvTranspose2d(op)) => {
-                let form = Form::ConvTranspose2d(op.options.clone().into());
-                (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
-            }
             OperationIr::Module(ModuleOperationIr::ConvTranspose1d(op)) => {
                 let form = Form::ConvTranspose1d(op.options.clone().into());
                 (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
             }
-            OperationIr::Float(_, FloatOperationIr::Matmul(op)) => {
-                (&op.lhs, &op.rhs, None, &op.out, Form::Matmul)
+            OperationIr::Module(ModuleOperationIr::ConvTranspose2d(op)) => {
+                let form = Form::ConvTranspose2d(op.options.clone().into());
+                (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
             }
+            OperationIr::Float(_, FloatOperationIr::Matmul(op)) => match is_weight(&op.lhs) {
+                true => (&op.rhs, &op.lhs, None, &op.out, Form::MatmulOnLeft),
+                false => (&op.lhs, &op.rhs, None, &op.out, Form::Matmul),
+            },
             _ => return None,
         };
         let Source::Parameters(parameter) = sources.of(weight) else {
@@ -93,7 +107,7 @@ impl<'a> Product<'a> {
             | Form::Conv3d(_)
             | Form::ConvTranspose1d(_)
             | Form::ConvTranspose2d(_) => true,
-            Form::Matmul => {
+            Form::Matmul | Form::MatmulOnLeft => {
                 let rank = weight.shape.len();
                 let single = weight.shape[..rank - 2].iter().all(|size| *size == 1);
                 single && rank == input.shape.len() && (2..=6).contains(&rank) && from_input
@@ -140,12 +154,18 @@ impl<'a> Product<'a> {
                 let matrix = [weight[rank - 2], weight[rank - 1]];
                 LayerShape::matmul(LayerKind::Linear, matrix)
             }
+            Form::MatmulOnLeft => {
+                let rank = weight.len();
+                let transposed = [weight[rank - 1], weight[rank - 2]];
+                LayerShape::matmul(LayerKind::Linear, transposed)
+            }
         }
     }
 
     pub(super) fn identity(&self, sources: &Sources) -> Identity {
         Identity {
             weight: sources.origin(self.weight),
+            on_left: matches!(self.form, Form::MatmulOnLeft),
             shape: self.shape(),
         }
     }
@@ -198,6 +218,7 @@ impl<'a> Product<'a> {
                 }
                 Form::Linear => operands.linear(approximation)?,
                 Form::Matmul => operands.matmul(approximation)?,
+                Form::MatmulOnLeft => operands.matmul_on_left(approximation)?,
             };
             frame.put(out, output);
             Ok(())
@@ -274,13 +295,44 @@ impl Operands {
             let written = Tensor::<D>::from_dispatch(self.weight);
             let dims = written.dims();
             let weight = written.clone().reshape([dims[D - 2], dims[D - 1]]);
-            let float = |input: Tensor<D>, _: Tensor<2>, _: Option<Tensor<1>>| {
-                let [input, weight] = [input, written].map(Tensor::into_dispatch);
-                use burn::backend::{Dispatch, ops::FloatTensorOps};
-                Tensor::from_dispatch(Dispatch::float_matmul(input, weight))
-            };
+            let float = |input, _, _| float_matmul(input, written);
             let output = linear::apply(approximation, input, weight, None, float)?;
             Ok(output.into_dispatch())
         })
     }
+
+    /// In float, the product as it is written; simulated, that of both operands transposed.
+    fn matmul_on_left(self, approximation: &Approximation) -> Result<DispatchTensor, ApproxError> {
+        with_rank!(self.input, D => {
+            let written = Tensor::<D>::from_dispatch(self.weight);
+            let input = Tensor::<D>::from_dispatch(self.input);
+            let dims = written.dims();
+            let weight = written.clone().reshape([dims[D - 2], dims[D - 1]]).transpose();
+            let activation = input.clone().transpose();
+            let geometry = geometry::matmul::linear(&activation.dims(), weight.dims())?;
+            let operands = nn::Operands {
+                operator: "linear",
+                activation: &activation,
+                parameter: &written,
+                weight: &weight,
+                bias: None,
+            };
+            let product = match approximation.begin(operands, geometry)? {
+                None => float_matmul(written, input),
+                Some(simulation) => simulation.linear(activation, weight, None).transpose(),
+            };
+            // What is added lies along the columns, which are no channels of the layer.
+            let output = match self.bias {
+                Some(bias) => product + bias.unsqueeze(),
+                None => product,
+            };
+            Ok(output.into_dispatch())
+        })
+    }
+}
+
+/// A matrix product in float.
+fn float_matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
+    let [left, right] = [left, right].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::float_matmul(left, right))
 }

@@ -3,8 +3,8 @@
 //! Burn's capture device records what a model does to its tensors; [`capture()`] records the forward pass at several batch sizes,
 //! shows that only sizes differ, and makes a program of it. The program calls the very backend operations that Burn's tensors
 //! call, in the same order, so the captured model gives the original's numbers bit for bit, on every device and through autodiff.
-//! Convolutions and linear products of an activation with a weight become layers like the drop-ins in [`nn`](crate::nn): same
-//! code, same settings, same states.
+//! Convolutions and matrix products of an activation with a weight, on either side, become layers like the drop-ins in
+//! [`nn`](crate::nn): same code, same settings, same states.
 //!
 //! Design: the captured model keeps the original as the place of its parameters and walks it for them. So paths, records,
 //! optimisers, running statistics, weight layouts and low-rank adapters stay Burn's own business, and the original comes back
@@ -46,10 +46,12 @@ use crate::error::ApproxError;
 /// scale and shift stay trainable ([`CaptureOptions`] can fold it into convolutions). Until it is converted, the captured model gives
 /// the original's outputs bit for bit, at every batch size; other sizes are the example's.
 ///
-/// Every convolution and every linear product (`Linear`, or a matrix product with an optional bias added) of an activation with a
-/// weight becomes a layer, under the path of the module that holds the weight; a weight that is not called `weight` is a layer
-/// under its own path, and a second, different product with the weights of one module gets a number, as in `head.2`. Products of
-/// two activations are layers on request ([`CaptureOptions`]); one-dimensional and transposed convolutions stay in float.
+/// Every convolution of lines, images or volumes and every linear product (`Linear`, or a matrix product with an
+/// optional bias added) of an activation with a weight becomes a layer, under the path of the module that holds the
+/// weight; so does a matrix product with the weight on the left, as the linear layer of the transposed activation. A
+/// weight that is not called `weight` is a layer under its own path, and a second, different product with the weights
+/// of one module gets a number, as in `head.2`. Products of two activations are layers on request ([`CaptureOptions`]);
+/// transposed convolutions stay in float.
 ///
 /// # Errors
 /// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics, reads values

@@ -195,6 +195,13 @@ pub(crate) fn apply(
     bias: Option<Tensor<1>>,
     options: ConvOptions<1>,
 ) -> Result<Tensor<3>, ApproxError> {
+    let (dims, kernel) = (input.dims(), weight.dims());
+    geometry::conv2d::check_channels("conv1d", &dims, &kernel, options.groups)?;
+    geometry::conv2d::windows(
+        ("conv1d", "values"),
+        (dims[2], options.padding[0]),
+        [kernel[2], options.stride[0], options.dilation[0]],
+    )?;
     let images = input.clone().unsqueeze_dim::<4>(2);
     let kernels = weight.clone().unsqueeze_dim::<4>(2);
     let over_images = geometry::conv2d::over_lines(&options);

@@ -1,8 +1,8 @@
 //! The drop-in for Burn's three-dimensional convolution, computed as a two-dimensional one.
 //!
-//! For every output slice, the input slices that its kernel meets become further input channels, so that each product of codes is
-//! still computed once, by the kernels of images. That copies the input as often as the kernel is deep; padding in depth holds the
-//! real value 0, whose code is the zero point.
+//! For every output slice, the input slices that its kernel meets become further input channels, so that each product
+//! of codes is still computed once, by the kernels of images. That copies the input as often as the kernel is deep;
+//! padding in depth holds the real value 0, whose code is the zero point.
 
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Initializer, Module, ModuleDisplay, Param};
@@ -56,8 +56,8 @@ impl Conv3dConfig {
     /// Initialises a layer, with the parameters that Burn's own would have.
     ///
     /// # Panics
-    /// As Burn's: if the groups do not divide both channel counts, a stride or dilation is 0, or padding is to keep the size of the
-    /// input under a kernel of even size.
+    /// As Burn's: if the groups do not divide both channel counts, a stride or dilation is 0, or padding is to keep the
+    /// size of the input under a kernel of even size.
     pub fn init(&self, device: &Device) -> Conv3d {
         burn::nn::conv::Conv3dConfig::new(self.channels, self.kernel_size)
             .with_stride(self.stride)
@@ -73,19 +73,27 @@ impl Conv3dConfig {
     /// Initialises a layer.
     ///
     /// # Errors
-    /// If the groups do not divide both channel counts, or a channel count, kernel size, stride, dilation or the groups
-    /// are 0.
+    /// If the groups do not divide both channel counts, a channel count, kernel size, stride, dilation or the groups
+    /// are 0, or padding is to keep the size of the input under a kernel of even size.
     ///
     /// ```
+    /// use burn::nn::PaddingConfig3d;
     /// use burn::prelude::*;
     /// use burn_approx::nn::conv::Conv3dConfig;
     ///
-    /// let error = Conv3dConfig::new([6, 8], [3, 3, 3]).with_groups(4).try_init(&Device::default()).unwrap_err();
+    /// let config = Conv3dConfig::new([6, 8], [3, 3, 2]);
+    /// let error = config.clone().with_groups(4).try_init(&Device::default()).unwrap_err();
     /// assert!(error.to_string().contains("4 groups"));
+    /// let error = config.with_padding(PaddingConfig3d::Same).try_init(&Device::default()).unwrap_err();
+    /// assert!(error.to_string().contains("PaddingConfig3d::Explicit"));
     /// ```
     pub fn try_init(&self, device: &Device) -> Result<Conv3d, ApproxError> {
         let sizes = [self.kernel_size, self.stride, self.dilation];
         geometry::conv2d::check_config("conv3d", self.channels, sizes, self.groups)?;
+        let is_even = |size: &usize| size.is_multiple_of(2);
+        if self.padding == PaddingConfig3d::Same && self.kernel_size.iter().any(is_even) {
+            return Err(uneven(format!("a kernel of {:?}", self.kernel_size)));
+        }
         Ok(self.init(device))
     }
 }
@@ -189,18 +197,27 @@ impl Conv3d {
             }
         };
         if let Some((before, after)) = padding.into_iter().find(|(before, after)| before != after) {
-            return Err(geometry::shape_error(
-                "conv3d",
-                format!(
-                    "padding that keeps the size of the input {sizes:?} would be {before} before and {after} after an axis, but Burn \
-                     pads volumes alike on both sides: use a kernel of odd sizes, or `PaddingConfig3d::Explicit`"
-                ),
-            ));
+            let (kernel, stride) = (self.kernel_size, self.stride);
+            return Err(uneven(format!(
+                "a kernel of {kernel:?} and a stride of {stride:?} on an input of {sizes:?}, where it would be {before} before and {after} \
+                 after an axis"
+            )));
         }
         let padding = padding.map(|(before, _)| before);
         let options = ConvOptions::new(self.stride, padding, self.dilation, self.groups);
         apply(&self.approximation, input, self.weight.val(), bias, options)
     }
+}
+
+/// Padding that keeps the size of the input, where it would differ on the two sides of an axis.
+fn uneven(case: String) -> ApproxError {
+    geometry::shape_error(
+        "conv3d",
+        format!(
+            "`PaddingConfig3d::Same` does not do for {case}: Burn pads volumes alike on both sides. Use kernels of odd sizes and \
+             strides that divide one less than the input's sizes, or `PaddingConfig3d::Explicit`"
+        ),
+    )
 }
 
 /// The layer's function: in float, or simulated as its approximation says.
@@ -249,32 +266,30 @@ impl Slices {
         weight: [usize; 5],
         options: &ConvOptions<3>,
     ) -> Result<Self, ApproxError> {
+        geometry::conv2d::check_channels("conv3d", &input, &weight, options.groups)?;
         let (padding, stride, dilation) =
             (options.padding[0], options.stride[0], options.dilation[0]);
-        let (depth, kernel) = (input[2] + padding.0 + padding.1, weight[2]);
-        let reach = kernel.saturating_sub(1) * dilation + 1;
-        if kernel == 0 || stride == 0 || dilation == 0 || reach > depth {
-            return Err(geometry::shape_error(
-                "conv3d",
-                format!(
-                    "a kernel that reaches over {reach} slices, in steps of {stride}, does not fit a padded input of {depth} slices"
-                ),
-            ));
-        }
+        let kernel = weight[2];
+        let outputs = geometry::conv2d::windows(
+            ("conv3d", "slices"),
+            (input[2], padding),
+            [kernel, stride, dilation],
+        )?;
         Ok(Self {
             input,
             kernel,
             padding,
             stride,
             dilation,
-            outputs: (depth - reach) / stride + 1,
+            outputs,
         })
     }
 
     /// The shape of all output slices' images.
     fn image_dims(&self) -> [usize; 4] {
         let [batch, channels, _, height, width] = self.input;
-        [batch * self.outputs, channels * self.kernel, height, width]
+        let images = batch.saturating_mul(self.outputs);
+        [images, channels.saturating_mul(self.kernel), height, width]
     }
 
     /// The input as images, `[batch x output slice, channel x kernel slice, height, width]`.
