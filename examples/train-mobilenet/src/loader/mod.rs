@@ -1,7 +1,11 @@
 //! Batches of images for burn-train, in an order that depends on the seed and the epoch's number alone.
 //!
-//! Burn's own loader advances one generator from epoch to epoch, so that a resumed run would see the first epoch's order
-//! again. Here every epoch has a generator of its own: a run that was stopped and resumed sees what it would have seen.
+//! Burn's own loader advances one generator from epoch to epoch, so that a resumed run would see the first epoch's
+//! order again. Here every epoch has a generator of its own: a run that was stopped and resumed sees what it would have
+//! seen.
+
+mod normalisation;
+mod placement;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,41 +19,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
+pub use self::normalisation::Normalisation;
+use self::placement::Placement;
 use crate::data::{Augmentation, Images};
-
-/// Maps grey levels 0 to 255 to numbers of mean 0 and standard deviation 1, by channel.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Normalisation {
-    /// The mean of every channel, in grey levels.
-    mean: Vec<f32>,
-    /// One over the standard deviation of every channel.
-    scale: Vec<f32>,
-}
-
-impl Normalisation {
-    /// Measures the channels of `images`. A channel of one constant value becomes 0.
-    pub fn of(images: &Images) -> Self {
-        let [channels, height, width] = images.shape();
-        let area = height * width;
-        let mut sums = vec![(0u64, 0u64); channels];
-        for index in 0..images.len() {
-            for (channel, plane) in images.pixels(index).chunks_exact(area).enumerate() {
-                for &pixel in plane {
-                    sums[channel].0 += u64::from(pixel);
-                    sums[channel].1 += u64::from(pixel).pow(2);
-                }
-            }
-        }
-        let count = (images.len() * area) as f64;
-        let moments = sums.into_iter().map(|(sum, squares)| {
-            let mean = sum as f64 / count;
-            let deviation = (squares as f64 / count - mean * mean).max(0.0).sqrt();
-            (mean as f32, 1.0 / (deviation.max(1.0)) as f32)
-        });
-        let (mean, scale) = moments.unzip();
-        Self { mean, scale }
-    }
-}
 
 #[derive(Debug, Clone)]
 enum Order {
@@ -106,8 +78,8 @@ impl ImageLoader {
         }
     }
 
-    /// Every image once per iterator, shuffled and varied; the first iterator is for epoch `first_epoch`. Starting an epoch
-    /// also seeds the device's generator, which dropout draws from.
+    /// Every image once per iterator, shuffled and varied; the first iterator is for epoch `first_epoch`. Starting an
+    /// epoch also seeds the device's generator, which dropout draws from.
     pub fn shuffled(mut self, seed: u64, augmentation: Augmentation, first_epoch: usize) -> Self {
         self.order = Order::Shuffled {
             seed,
@@ -171,8 +143,8 @@ impl DataLoader<ImageBatch> for ImageLoader {
         })
     }
 
-    /// One device's share of every epoch, in as many batches as the whole has: devices that train together make the steps that
-    /// one would make.
+    /// One device's share of every epoch, in as many batches as the whole has: devices that train together make the
+    /// steps that one would make.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<ImageBatch>> {
         let end = self.range.end.min(self.range.start + end);
         let range = (self.range.start + start).min(end)..end;
@@ -202,7 +174,8 @@ impl Iterator for Batches<'_> {
         if self.batch == batches {
             return None;
         }
-        // Batches of equal size, within one image: a last batch of a single image would have no variance to normalise by.
+        // Batches of equal size, within one image: a last batch of a single image would have no variance to normalise
+        // by.
         let bound = |batch: usize| batch * self.order.len() / batches;
         let (start, end) = (bound(self.batch), bound(self.batch + 1));
         self.batch += 1;
@@ -235,63 +208,6 @@ impl Iterator for Batches<'_> {
 impl DataLoaderIterator<ImageBatch> for Batches<'_> {
     fn progress(&self) -> Progress {
         Progress::new(self.given, self.order.len(), Some("images".into()))
-    }
-}
-
-/// Where an image lands in its frame.
-#[derive(Debug, Clone, Copy, Default)]
-struct Placement {
-    down: isize,
-    right: isize,
-    mirrored: bool,
-}
-
-impl Placement {
-    fn random(augmentation: Augmentation, generator: &mut StdRng) -> Self {
-        let shift = augmentation.shift as i64;
-        let mut offset = || generator.random_range(-shift..=shift) as isize;
-        Self {
-            down: offset(),
-            right: offset(),
-            mirrored: augmentation.mirror && generator.random(),
-        }
-    }
-
-    /// Appends the image's normalised values, each channel by rows.
-    fn append(
-        self,
-        images: &Images,
-        index: usize,
-        normalisation: &Normalisation,
-        values: &mut Vec<f32>,
-    ) {
-        let [_, height, width] = images.shape();
-        let planes = images.pixels(index).chunks_exact(height * width);
-        let channels = normalisation.mean.iter().zip(&normalisation.scale);
-        for (plane, (mean, scale)) in planes.zip(channels) {
-            for row in 0..height {
-                let source_row = row
-                    .checked_add_signed(-self.down)
-                    .filter(|&row| row < height);
-                for column in 0..width {
-                    let source_column = column
-                        .checked_add_signed(-self.right)
-                        .filter(|&column| column < width)
-                        .map(|column| {
-                            if self.mirrored {
-                                width - 1 - column
-                            } else {
-                                column
-                            }
-                        });
-                    let pixel = match (source_row, source_column) {
-                        (Some(row), Some(column)) => plane[row * width + column],
-                        _ => 0,
-                    };
-                    values.push((f32::from(pixel) - mean) * scale);
-                }
-            }
-        }
     }
 }
 
@@ -407,28 +323,5 @@ mod tests {
             mean.abs() < 1e-5 && (square - 1.0).abs() < 1e-4,
             "{mean} {square}"
         );
-    }
-
-    #[test]
-    fn images_are_shifted_and_mirrored() {
-        let images = Images::new([1, 2, 3], vec![1, 2, 3, 4, 5, 6], vec![0]);
-        let plain = Normalisation {
-            mean: vec![0.0],
-            scale: vec![1.0],
-        };
-        let placed = |down, right, mirrored| {
-            let mut values = Vec::new();
-            Placement {
-                down,
-                right,
-                mirrored,
-            }
-            .append(&images, 0, &plain, &mut values);
-            values
-        };
-        assert_eq!(placed(0, 0, false), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        assert_eq!(placed(1, 0, false), [0.0, 0.0, 0.0, 1.0, 2.0, 3.0]);
-        assert_eq!(placed(0, -1, false), [2.0, 3.0, 0.0, 5.0, 6.0, 0.0]);
-        assert_eq!(placed(0, 0, true), [3.0, 2.0, 1.0, 6.0, 5.0, 4.0]);
     }
 }
