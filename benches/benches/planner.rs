@@ -4,7 +4,7 @@
 //!
 //! A plan that was more than ten times as slow as another at batch 1 is left out at batch 32.
 //!
-//! The constants of `approx_cpu::cost` were fitted to the layers of even number in the order printed; those of odd
+//! The constants of the planner's cost model (`plan/cost/host.rs`) were fitted to the layers of even number in the order printed; those of odd
 //! number are reported separately.
 
 use std::time::Instant;
@@ -94,6 +94,10 @@ fn batched(geometry: Geometry, batch: usize) -> Geometry {
             shape.batch = batch;
             Geometry::Conv2d(shape)
         }
+        Geometry::ConvTranspose2d(mut shape) => {
+            shape.batch = batch;
+            Geometry::ConvTranspose2d(shape)
+        }
     }
 }
 
@@ -102,6 +106,18 @@ fn describe(geometry: &Geometry) -> String {
         Geometry::Matmul(shape) => format!("{}x{}x{}", shape.rows, shape.inner, shape.columns),
         Geometry::Conv2d(shape) => format!(
             "{}x{}x{}x{} -> {} {}x{} s{} g{}",
+            shape.batch,
+            shape.in_channels,
+            shape.input[0],
+            shape.input[1],
+            shape.out_channels,
+            shape.kernel[0],
+            shape.kernel[1],
+            shape.stride[0],
+            shape.groups
+        ),
+        Geometry::ConvTranspose2d(shape) => format!(
+            "{}x{}x{}x{} -> {} {}x{} transposed s{} g{}",
             shape.batch,
             shape.in_channels,
             shape.input[0],

@@ -3,7 +3,7 @@
 use burn::nn::PaddingConfig2d;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use burn_approx::convert::{ApproxConfig, ApproxLayer, approx_layers, calibrate, convert};
-use burn_approx::nn::conv::{Conv2d, Conv2dConfig};
+use burn_approx::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn_approx::nn::{Linear, LinearConfig};
 use burn_approx::plan::Geometry;
 
@@ -16,6 +16,8 @@ pub enum Layer {
     Linear(Linear, Tensor<2>),
     /// A convolution.
     Conv2d(Conv2d, Tensor<4>),
+    /// A transposed convolution.
+    ConvTranspose2d(ConvTranspose2d, Tensor<4>),
 }
 
 /// What a layer computes.
@@ -67,6 +69,19 @@ impl Layer {
                 let sizes = [shape.batch, shape.in_channels, height, width];
                 Self::Conv2d(config.init(device), Tensor::random(sizes, VALUES, device))
             }
+            Geometry::ConvTranspose2d(shape) => {
+                let [height, width] = shape.input;
+                let channels = [shape.in_channels, shape.out_channels];
+                let config = ConvTranspose2dConfig::new(channels, shape.kernel)
+                    .with_stride(shape.stride)
+                    .with_dilation(shape.dilation)
+                    .with_groups(shape.groups)
+                    .with_padding(shape.padding)
+                    .with_padding_out(shape.output_padding)
+                    .with_bias(false);
+                let sizes = [shape.batch, shape.in_channels, height, width];
+                Self::ConvTranspose2d(config.init(device), Tensor::random(sizes, VALUES, device))
+            }
         }
     }
 
@@ -87,6 +102,11 @@ impl Layer {
                 calibrate(&layer, |layer| drop(layer.forward(input.clone()))).expect(finished);
                 Self::Conv2d(layer, input)
             }
+            Self::ConvTranspose2d(layer, input) => {
+                let (layer, _) = convert(layer, config).expect(finished);
+                calibrate(&layer, |layer| drop(layer.forward(input.clone()))).expect(finished);
+                Self::ConvTranspose2d(layer, input)
+            }
         }
     }
 
@@ -95,6 +115,7 @@ impl Layer {
         std::hint::black_box(match self {
             Self::Linear(layer, input) => Output::Matrix(layer.forward(input.clone())),
             Self::Conv2d(layer, input) => Output::Images(layer.forward(input.clone())),
+            Self::ConvTranspose2d(layer, input) => Output::Images(layer.forward(input.clone())),
         })
     }
 
@@ -103,6 +124,7 @@ impl Layer {
         let layers = match self {
             Self::Linear(layer, _) => approx_layers(layer),
             Self::Conv2d(layer, _) => approx_layers(layer),
+            Self::ConvTranspose2d(layer, _) => approx_layers(layer),
         };
         layers[0].clone()
     }

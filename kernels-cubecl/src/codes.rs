@@ -1,12 +1,13 @@
 //! Operand codes as they lie in device memory: bit patterns of few bits, several to a 32-bit word.
 //!
-//! Devices need not have storage of 8 or 16 bits, so patterns are packed into words: four to a word where they have at most
-//! 8 bits, two where they have more, the first in the lowest bits.
+//! Devices need not have storage of 8 or 16 bits, so patterns are packed into words: four to a word where they have at
+//! most 8 bits, two where they have more, the first in the lowest bits.
 
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use crate::error::KernelError;
+use crate::checks::{check_buffer, check_width};
+use crate::error::DeviceKernelError;
 
 /// A tensor of codes on the device, contiguous and in row-major order.
 ///
@@ -16,7 +17,7 @@ use crate::error::KernelError;
 /// let client = cubecl::Device::default().client();
 /// let codes = PackedCodes::from_codes(&client, &[-1, 2, 3], 4, true)?;
 /// assert_eq!((codes.length(), codes.per_word(), codes.pattern(-1)), (3, 4, 0xf));
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PackedCodes {
@@ -36,17 +37,15 @@ impl PackedCodes {
         length: usize,
         bits: u32,
         signed: bool,
-    ) -> Result<Self, KernelError> {
-        if !(1..=16).contains(&bits) {
-            return Err(KernelError::CodeWidth { bits });
-        }
+    ) -> Result<Self, DeviceKernelError> {
+        check_width(bits)?;
         let codes = Self {
             handle,
             length,
             bits,
             signed,
         };
-        crate::error::check_buffer::<u32>("codes", codes.words(), &codes.handle)?;
+        check_buffer::<u32>("codes", codes.words(), &codes.handle)?;
         Ok(codes)
     }
 
@@ -59,10 +58,8 @@ impl PackedCodes {
         codes: &[i32],
         bits: u32,
         signed: bool,
-    ) -> Result<Self, KernelError> {
-        if !(1..=16).contains(&bits) {
-            return Err(KernelError::CodeWidth { bits });
-        }
+    ) -> Result<Self, DeviceKernelError> {
+        check_width(bits)?;
         let per_word = codes_per_word(bits);
         let width = 32 / per_word;
         let mut words: Vec<u32> = codes

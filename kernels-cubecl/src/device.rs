@@ -2,12 +2,12 @@
 
 use cubecl::prelude::*;
 
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels::epilogue::FLAG_BYTES;
 use crate::kernels::tile::{TileSize, UNITS};
 
-/// Whether a device has matrix units for TF32, which CubeCL's products of float32 matrices then use: they round operands to 11
-/// significant bits.
+/// Whether a device has matrix units for TF32, which CubeCL's products of float32 matrices then use: they round
+/// operands to 11 significant bits.
 ///
 /// ```no_run
 /// let client = cubecl::Device::default().client();
@@ -17,20 +17,22 @@ pub fn has_tensor_float32(client: &Client) -> bool {
     client.properties().supports_type(tf32::elem_type_native())
 }
 
-/// The most buffers that a kernel here is given: two operands, a table, two quantisers, two flags, pairs, a result and the scalars.
+/// The most buffers that a kernel here is given: two operands, a table, two quantisers, two flags, pairs or phases, a
+/// result and the scalars.
 pub(crate) const MOST_BUFFERS: usize = 10;
 
-/// Checks that every kernel here runs on a device. (What WebGPU promises, 8 buffers, is too little; most adapters have more.)
+/// Checks that every kernel here runs on a device. (What WebGPU promises, 8 buffers, is too little; most adapters have
+/// more.)
 ///
 /// ```no_run
 /// let client = cubecl::Device::default().client();
 /// kernels_cubecl::check_device(&client)?;
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
-/// [`KernelError::Device`] with what there is too little of.
-pub fn check_device(client: &Client) -> Result<(), KernelError> {
+/// [`DeviceKernelError::Device`] with what there is too little of.
+pub fn check_device(client: &Client) -> Result<(), DeviceKernelError> {
     let largest_tiles = TileSize::Large.bytes() + FLAG_BYTES;
     Limits::of(client).check(UNITS * UNITS, largest_tiles, MOST_BUFFERS)
 }
@@ -71,14 +73,14 @@ impl Limits {
         units: usize,
         shared_memory: usize,
         buffers: usize,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), DeviceKernelError> {
         for (resource, needed, available) in [
             ("units per cube", units, self.units),
             ("bytes of shared memory", shared_memory, self.shared_memory),
             ("buffers per kernel", buffers, self.buffers),
         ] {
             if needed > available {
-                return Err(KernelError::Device {
+                return Err(DeviceKernelError::Device {
                     resource,
                     needed,
                     available,
@@ -93,8 +95,8 @@ impl Limits {
         CubeCount::Static(count.min(self.cubes) as u32, 1, 1)
     }
 
-    /// A grid as above for cubes that each hold `shared_memory` bytes, as many as run at the same time: what each of them
-    /// prepares in its memory is then prepared as seldom as can be.
+    /// A grid as above for cubes that each hold `shared_memory` bytes, as many as run at the same time: what each of
+    /// them prepares in its memory is then prepared as seldom as can be.
     pub(crate) fn resident_grid(&self, count: usize, shared_memory: usize) -> CubeCount {
         let per_multiprocessor = (self.shared_memory / shared_memory.max(1)).clamp(1, 8);
         let multiprocessors = self.multiprocessors.unwrap_or(ASSUMED_MULTIPROCESSORS);
@@ -119,7 +121,7 @@ mod tests {
         assert_eq!(webgpu.check(UNITS * UNITS, needed, 8), Ok(()));
         assert_eq!(
             webgpu.check(UNITS * UNITS, needed, MOST_BUFFERS),
-            Err(KernelError::Device {
+            Err(DeviceKernelError::Device {
                 resource: "buffers per kernel",
                 needed: MOST_BUFFERS,
                 available: 8,

@@ -1,12 +1,11 @@
 //! What can be wrong with a kernel's arguments, as one typed error.
 
-use cubecl::server::Handle;
 use thiserror::Error;
 
 /// Why a launch was refused. Nothing has been computed when one of these is returned.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum KernelError {
+pub enum DeviceKernelError {
     /// Codes of no bits or of more than 16.
     #[error("codes of {bits} bits; they have 1 to 16")]
     CodeWidth {
@@ -113,12 +112,6 @@ pub enum KernelError {
         /// The highest code of the format.
         highest: i32,
     },
-    /// A type of elements that the device does not have.
-    #[error("the device has no {element}; float32 it has")]
-    Element {
-        /// The type.
-        element: &'static str,
-    },
     /// Two-word accumulators asked for as they are.
     #[error(
         "accumulators are put out as 32-bit integers, and these have two words; ask for rescaled values"
@@ -134,38 +127,4 @@ pub enum KernelError {
         /// How much the device has.
         available: usize,
     },
-}
-
-/// Checks that something has the length its shape asks for.
-pub(crate) fn check_length(
-    operand: &'static str,
-    expected: usize,
-    actual: usize,
-) -> Result<(), KernelError> {
-    if expected == actual {
-        Ok(())
-    } else {
-        Err(KernelError::Length {
-            operand,
-            expected,
-            actual,
-        })
-    }
-}
-
-/// Checks that a buffer holds as many elements of type `T` as described.
-pub(crate) fn check_buffer<T>(
-    operand: &'static str,
-    length: usize,
-    handle: &Handle,
-) -> Result<(), KernelError> {
-    let (expected, actual) = ((length * size_of::<T>()) as u64, handle.size_in_used());
-    if actual < expected {
-        return Err(KernelError::Buffer {
-            operand,
-            expected,
-            actual,
-        });
-    }
-    Ok(())
 }

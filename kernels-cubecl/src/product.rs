@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
+use crate::checks::{check_count, check_length, check_width};
 use crate::codes::PackedCodes;
-use crate::error::{KernelError, check_length};
+use crate::error::DeviceKernelError;
 use crate::kernels::scalar_product::{EntryForm, FactorsLaunch, LookupLaunch, ScalarProductArgs};
 use crate::kernels::sums::SumKind;
 use crate::quantizer::QuantizerBuffer;
@@ -68,12 +69,12 @@ pub enum ScalarProduct<'a> {
 pub enum Output<'a> {
     /// The sums as they are: `i32`, or `f32` for float32 factors.
     Accumulators {
-        /// The code of a padded tap of a convolution; a product of matrices has none.
+        /// The code of a padded tap of a convolution; other products have none.
         padding_code: i32,
     },
-    /// The real values that the sums stand for, `f32`:
-    /// `s_x s_w (acc - z_x sum b - z_w sum a + K z_x z_w)`, the bracket rounded to float32 once. Padded taps hold the code of
-    /// the real value 0. All are NaN if a quantiser is not finite.
+    /// The real values that the sums stand for, `f32`: `s_x s_w (acc - z_x sum b - z_w sum a + K z_x z_w)`, the bracket
+    /// rounded to float32 once. Padded taps hold the code of the real value 0; of a transposed convolution `a`, `b` and
+    /// `K` are those of the products that enter `acc`. All are NaN if a quantiser is not finite.
     Rescaled {
         /// The activation's quantiser: one channel.
         activation: &'a QuantizerBuffer,
@@ -92,7 +93,7 @@ pub enum Output<'a> {
 /// let client = cubecl::Device::default().client();
 /// let products: Vec<i32> = (0..16).flat_map(|a| (0..16).map(move |b| a * b)).collect();
 /// let table = DeviceTable::new(&client, &products, 4, 4)?;
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct DeviceTable {
@@ -113,10 +114,10 @@ impl DeviceTable {
         entries: &[i32],
         activation_bits: u32,
         weight_bits: u32,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, DeviceKernelError> {
         let bits = [activation_bits, weight_bits];
-        check_widths(bits)?;
-        crate::launch::check_count("entries of a table", 1 << (activation_bits + weight_bits))?;
+        bits.into_iter().try_for_each(check_width)?;
+        check_count("entries of a table", 1 << (activation_bits + weight_bits))?;
         check_length(
             "a table's entries",
             1 << (activation_bits + weight_bits),
@@ -173,7 +174,8 @@ pub trait FactorNumber: CubeElement {}
 impl FactorNumber for i32 {}
 impl FactorNumber for f32 {}
 
-/// The factors of a sum of products, `p(a, b) = sum over t of u_t[a] * v_t[b]`, by bit pattern, on the device.
+/// The factors of a sum of products, `p(a, b) = sum over t of u_t[a] * v_t[b]`, by bit pattern, on the device. Those of
+/// float32 are finite.
 ///
 /// ```no_run
 /// use kernels_cubecl::DeviceFactors;
@@ -183,7 +185,7 @@ impl FactorNumber for f32 {}
 /// let factors = [0, 1, 2, 3, 1, 1, 1, 1];
 /// let factors = DeviceFactors::<i32>::new(&client, &factors, &factors, 2, 2)?;
 /// assert_eq!(factors.terms(), 2);
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct DeviceFactors<T> {
@@ -198,16 +200,17 @@ impl<T: FactorNumber> DeviceFactors<T> {
     /// Factors from the host: `activation` as `[terms, 2^activation_bits]`, `weight` as `[terms, 2^weight_bits]`.
     ///
     /// # Errors
-    /// If a width is not in 1..=16, the lengths are not those of the same number of terms, or there are 2^31 values or more.
+    /// If a width is not in 1..=16, the lengths are not those of the same number of terms, or there are 2^31 values or
+    /// more.
     pub fn new(
         client: &Client,
         activation: &[T],
         weight: &[T],
         activation_bits: u32,
         weight_bits: u32,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, DeviceKernelError> {
         let bits = [activation_bits, weight_bits];
-        check_widths(bits)?;
+        bits.into_iter().try_for_each(check_width)?;
         let terms = activation.len() >> activation_bits;
         check_length(
             "an activation's factors",
@@ -216,7 +219,7 @@ impl<T: FactorNumber> DeviceFactors<T> {
         )?;
         check_length("a weight's factors", terms << weight_bits, weight.len())?;
         let length = activation.len() + weight.len();
-        crate::launch::check_count("values of factors", length as u128)?;
+        check_count("values of factors", length as u128)?;
         let mut bytes = [T::as_bytes(activation), T::as_bytes(weight)].concat();
         // A buffer of no bytes cannot be bound.
         bytes.resize(bytes.len().max(4), 0);
@@ -242,13 +245,6 @@ impl<T: FactorNumber> DeviceFactors<T> {
             self.bits[0],
             self.bits[1],
         ))
-    }
-}
-
-fn check_widths(bits: [u32; 2]) -> Result<(), KernelError> {
-    match bits.into_iter().find(|bits| !(1..=16).contains(bits)) {
-        Some(bits) => Err(KernelError::CodeWidth { bits }),
-        None => Ok(()),
     }
 }
 

@@ -3,8 +3,9 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use crate::error::{KernelError, check_buffer};
-use crate::kernels::float_bits::is_finite;
+use crate::checks::check_buffer;
+use crate::error::DeviceKernelError;
+use crate::float_bits::is_finite;
 
 /// The quantisers of a tensor: float32 `[3, channels]`, the scales, their reciprocals and the zero points (integers).
 ///
@@ -14,7 +15,7 @@ use crate::kernels::float_bits::is_finite;
 /// let client = cubecl::Device::default().client();
 /// let quantizer = QuantizerBuffer::from_parameters(&client, &[0.5, 0.25], &[0.0, 3.0])?;
 /// assert_eq!((quantizer.channels(), quantizer.is_symmetric()), (2, false));
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct QuantizerBuffer {
@@ -28,9 +29,13 @@ impl QuantizerBuffer {
     ///
     /// # Errors
     /// If there are no channels, or the buffer is too short.
-    pub fn new(parameters: Handle, channels: usize, symmetric: bool) -> Result<Self, KernelError> {
+    pub fn new(
+        parameters: Handle,
+        channels: usize,
+        symmetric: bool,
+    ) -> Result<Self, DeviceKernelError> {
         if channels == 0 {
-            return Err(KernelError::Zero {
+            return Err(DeviceKernelError::Zero {
                 parameter: "number of quantisers",
             });
         }
@@ -50,9 +55,9 @@ impl QuantizerBuffer {
         client: &Client,
         scales: &[f32],
         zero_points: &[f32],
-    ) -> Result<Self, KernelError> {
+    ) -> Result<Self, DeviceKernelError> {
         if scales.len() != zero_points.len() {
-            return Err(KernelError::Length {
+            return Err(DeviceKernelError::Length {
                 operand: "zero points",
                 expected: scales.len(),
                 actual: zero_points.len(),
@@ -67,7 +72,7 @@ impl QuantizerBuffer {
             .collect();
         let symmetric = zero_points.iter().all(|zero_point| *zero_point == 0.0);
         if scales.is_empty() {
-            return Err(KernelError::Zero {
+            return Err(DeviceKernelError::Zero {
                 parameter: "number of quantisers",
             });
         }

@@ -1,7 +1,8 @@
 //! Integers of two 32-bit words, for devices that have none of 64 bits.
 //!
-//! Both words are the two's complement of the value: `value = high * 2^32 + low`, and all arithmetic is modulo `2^64`. The
-//! words are unsigned because overflow is defined for unsigned numbers in every language that kernels are compiled to.
+//! Both words are the two's complement of the value: `value = high * 2^32 + low`, and all arithmetic is modulo `2^64`.
+//! The words are unsigned because overflow is defined for unsigned numbers in every language that kernels are compiled
+//! to.
 
 #![expect(
     missing_docs,
@@ -75,8 +76,8 @@ impl Wide {
     /// `a * b`, always exact.
     pub fn product(a: i32, b: i32) -> Wide {
         let (unsigned_a, unsigned_b) = (u32::reinterpret(a), u32::reinterpret(b));
-        // Unsigned, a negative factor is 2^32 too large, and the product by as many times the other factor. The signed high
-        // word is not asked of the device: where it is emulated, it is the unsigned one.
+        // Unsigned, a negative factor is 2^32 too large, and the product by as many times the other factor. The signed
+        // high word is not asked of the device: where it is emulated, it is the unsigned one.
         let excess = select(a < 0, unsigned_b, 0u32) + select(b < 0, unsigned_a, 0u32);
         Wide {
             low: unsigned_a * unsigned_b,

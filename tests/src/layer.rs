@@ -7,7 +7,10 @@ use burn::module::{Module, Param, ParamId};
 use burn::nn::{PaddingConfig1d, PaddingConfig3d};
 use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, approx_layers, convert};
-use burn_approx::nn::conv::{Conv1d, Conv1dConfig, Conv3d, Conv3dConfig};
+use burn_approx::nn::conv::{
+    Conv1d, Conv1dConfig, Conv3d, Conv3dConfig, ConvTranspose1d, ConvTranspose1dConfig,
+    ConvTranspose2d, ConvTranspose2dConfig,
+};
 use burn_approx::ops::CodeGrid;
 use burn_approx::plan::{ExecutionPlan, ProductOperation, Target};
 use burn_approx::quantization::{
@@ -16,7 +19,7 @@ use burn_approx::quantization::{
 };
 use burn_approx::{ApproxError, PreparedMultiplier, ops};
 
-use crate::reference::{self, Codes, Convolution, LayerGeometry};
+use crate::reference::{self, Codes, Convolution, LayerGeometry, TransposedConvolution};
 
 /// An operand: real values and how they become codes.
 #[derive(Clone, Debug)]
@@ -276,6 +279,12 @@ impl Layer {
             LayerGeometry::Conv3d(_) => {
                 values(run.conv3d(self.activation.tensor(device), run.weight()))
             }
+            LayerGeometry::ConvTranspose1d(_) => {
+                values(run.conv_transpose1d(self.activation.tensor(device), run.weight()))
+            }
+            LayerGeometry::ConvTranspose2d(_) => {
+                values(run.conv_transpose2d(self.activation.tensor(device), run.weight()))
+            }
         }
     }
 
@@ -301,6 +310,12 @@ impl Layer {
             LayerGeometry::Conv1d(_) => run.backward::<3, 3>(gradient, Run::conv1d),
             LayerGeometry::Conv2d(_) => run.backward::<4, 4>(gradient, Run::conv2d),
             LayerGeometry::Conv3d(_) => run.backward::<5, 5>(gradient, Run::conv3d),
+            LayerGeometry::ConvTranspose1d(_) => {
+                run.backward::<3, 3>(gradient, Run::conv_transpose1d)
+            }
+            LayerGeometry::ConvTranspose2d(_) => {
+                run.backward::<4, 4>(gradient, Run::conv_transpose2d)
+            }
         }
     }
 
@@ -368,9 +383,33 @@ pub fn accumulators(
             conv.options(),
         )
         .map(integers),
-        LayerGeometry::Conv1d(_) | LayerGeometry::Conv3d(_) => return None,
+        LayerGeometry::ConvTranspose2d(conv) => {
+            let weight = int_tensor::<4>(weight, &weight_shape, device);
+            ops::conv_transpose2d_accumulators(
+                int_tensor::<4>(activation, &activation_shape, device),
+                turned(weight.float(), conv.groups).int(),
+                multiplier,
+                conv.options(),
+            )
+            .map(integers)
+        }
+        LayerGeometry::Conv1d(_) | LayerGeometry::Conv3d(_) | LayerGeometry::ConvTranspose1d(_) => {
+            return None;
+        }
     };
     Some(sums)
+}
+
+/// The weight of a transposed convolution, `[out, in / groups, ..]`, as Burn has it, `[in, out / groups, ..]`.
+pub fn turned<const D: usize>(weight: Tensor<D>, groups: usize) -> Tensor<D> {
+    let mut shape = weight.dims();
+    let [outputs, inputs] = [shape[0] / groups, shape[1]];
+    let taps = shape[2..].iter().product::<usize>();
+    (shape[0], shape[1]) = (groups * inputs, outputs);
+    weight
+        .reshape([groups, outputs, inputs, taps])
+        .swap_dims(1, 2)
+        .reshape(shape)
 }
 
 /// One run of a layer through the library.
@@ -450,6 +489,50 @@ impl Run<'_> {
             .with_bias(false);
         let layer = Conv3d {
             weight: Param::initialized(ParamId::new(), weight),
+            ..config.init(self.device)
+        };
+        self.through(layer, |layer| layer.forward(activation))
+    }
+
+    fn conv_transpose1d(&self, activation: Tensor<3>, weight: Tensor<3>) -> Tensor<3> {
+        let LayerGeometry::ConvTranspose1d(conv) = &self.layer.geometry else {
+            panic!("not a transposed convolution of lines");
+        };
+        let TransposedConvolution {
+            kernel: [kernel],
+            stride: [stride],
+            dilation: [dilation],
+            padding: [padding],
+            output_padding: [output_padding],
+            ..
+        } = *conv;
+        let config = ConvTranspose1dConfig::new(conv.channels(), kernel)
+            .with_stride(stride)
+            .with_dilation(dilation)
+            .with_groups(conv.groups)
+            .with_padding(padding)
+            .with_padding_out(output_padding)
+            .with_bias(false);
+        let layer = ConvTranspose1d {
+            weight: Param::initialized(ParamId::new(), turned(weight, conv.groups)),
+            ..config.init(self.device)
+        };
+        self.through(layer, |layer| layer.forward(activation))
+    }
+
+    fn conv_transpose2d(&self, activation: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
+        let LayerGeometry::ConvTranspose2d(conv) = &self.layer.geometry else {
+            panic!("not a transposed convolution");
+        };
+        let config = ConvTranspose2dConfig::new(conv.channels(), conv.kernel)
+            .with_stride(conv.stride)
+            .with_dilation(conv.dilation)
+            .with_groups(conv.groups)
+            .with_padding(conv.padding)
+            .with_padding_out(conv.output_padding)
+            .with_bias(false);
+        let layer = ConvTranspose2d {
+            weight: Param::initialized(ParamId::new(), turned(weight, conv.groups)),
             ..config.init(self.device)
         };
         self.through(layer, |layer| layer.forward(activation))

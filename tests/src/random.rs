@@ -7,7 +7,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::layer::{Layer, Operand};
-use crate::reference::{Convolution, LayerGeometry};
+use crate::reference::{Convolution, LayerGeometry, TransposedConvolution};
 
 /// A random generator whose sequence is fixed by its seed.
 pub struct Random(Xoshiro256PlusPlus);
@@ -249,6 +249,48 @@ fn conv3d(size: Size) -> impl Strategy<Value = LayerGeometry> {
         .prop_map(LayerGeometry::Conv3d)
 }
 
+/// A transposed convolution, of which something is left after cropping.
+fn transposed<const N: usize>(
+    batch: usize,
+    (groups, group_inputs, group_outputs): (usize, usize, usize),
+    axes: [Axis; N],
+    output_padding: [usize; N],
+) -> TransposedConvolution<N> {
+    let full = TransposedConvolution {
+        batch,
+        groups,
+        group_inputs,
+        group_outputs,
+        input: axes.map(|axis| axis.4 + 1),
+        kernel: axes.map(|axis| axis.0),
+        stride: axes.map(|axis| axis.1),
+        dilation: axes.map(|axis| axis.2),
+        padding: [0; N],
+        output_padding: std::array::from_fn(|axis| output_padding[axis] % axes[axis].1),
+    };
+    let output = full.output();
+    TransposedConvolution {
+        padding: std::array::from_fn(|axis| axes[axis].3.0.min((output[axis] - 1) / 2)),
+        ..full
+    }
+}
+
+fn conv_transpose1d(size: Size) -> impl Strategy<Value = LayerGeometry> {
+    let length = size.image * size.image / 2;
+    (channels(5), 1..=2usize, axis(7, 3, length), 0..3usize)
+        .prop_map(|(channels, batch, axis, end)| transposed(batch, channels, [axis], [end]))
+        .prop_map(LayerGeometry::ConvTranspose1d)
+}
+
+fn conv_transpose2d(size: Size) -> impl Strategy<Value = LayerGeometry> {
+    let axis = || axis(4, 3, size.image / 2);
+    (channels(5), 1..=2usize, axis(), axis(), [0..3usize, 0..3])
+        .prop_map(|(channels, batch, rows, columns, end)| {
+            transposed(batch, channels, [rows, columns], end)
+        })
+        .prop_map(LayerGeometry::ConvTranspose2d)
+}
+
 /// Convolutions with more than 1024 products per output.
 fn deep_conv2d() -> impl Strategy<Value = LayerGeometry> {
     (
@@ -282,6 +324,8 @@ pub fn geometries(size: Size) -> BoxedStrategy<LayerGeometry> {
             3 => conv1d(size),
             12 => conv2d(size),
             3 => conv3d(size),
+            2 => conv_transpose1d(size),
+            5 => conv_transpose2d(size),
             1 => deep_conv2d(),
         ]
         .boxed()
@@ -292,6 +336,8 @@ pub fn geometries(size: Size) -> BoxedStrategy<LayerGeometry> {
             1 => conv1d(size),
             4 => conv2d(size),
             1 => conv3d(size),
+            1 => conv_transpose1d(size),
+            2 => conv_transpose2d(size),
         ]
         .boxed()
     }

@@ -3,9 +3,9 @@
 //! A [`LayerGeometry`] lists, for every output, the pairs of activation and weight that it accumulates; codes, accumulators,
 //! outputs, HTP sums and gradients are each one short loop over those.
 
-use approx_cpu::{Conv2dShape, MatmulShape, Padding2d};
+use approx_cpu::{Conv2dShape, ConvTranspose2dShape, MatmulShape, Padding2d};
 use approx_multiplier::{Feature, HtpModel};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn_approx::plan::Geometry;
 
 /// What is multiplied with what.
@@ -39,6 +39,10 @@ pub enum LayerGeometry {
     Conv2d(Conv2d),
     /// A convolution of volumes.
     Conv3d(Convolution<3>),
+    /// A transposed convolution of lines.
+    ConvTranspose1d(TransposedConvolution<1>),
+    /// A transposed convolution of images.
+    ConvTranspose2d(TransposedConvolution<2>),
 }
 
 /// The geometry of a convolution of images; pairs are `[height, width]`.
@@ -204,6 +208,147 @@ fn coordinates<const D: usize>(mut index: usize, shape: [usize; D]) -> [usize; D
     found
 }
 
+/// The geometry of a transposed convolution over `N` axes: `[length]` or `[height, width]`.
+///
+/// Weights are `[out, in / groups, ..]` here, output channels first as in a convolution; Burn has their first two axes the other way
+/// round, group by group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TransposedConvolution<const N: usize> {
+    /// Lines or images.
+    pub batch: usize,
+    /// Groups.
+    pub groups: usize,
+    /// Input channels of each group.
+    pub group_inputs: usize,
+    /// Output channels of each group.
+    pub group_outputs: usize,
+    /// The input's sides.
+    pub input: [usize; N],
+    /// The kernel's sides.
+    pub kernel: [usize; N],
+    /// Distances in the output of what neighbouring inputs add to.
+    pub stride: [usize; N],
+    /// Distances in the output of what neighbouring taps add to.
+    pub dilation: [usize; N],
+    /// What is cropped off both ends of the output.
+    pub padding: [usize; N],
+    /// What is added at the end of the output.
+    pub output_padding: [usize; N],
+}
+
+impl<const N: usize> TransposedConvolution<N> {
+    /// The sides of the output.
+    pub fn output(&self) -> [usize; N] {
+        std::array::from_fn(|axis| {
+            let reach = (self.input[axis] - 1) * self.stride[axis]
+                + (self.kernel[axis] - 1) * self.dilation[axis];
+            reach + 1 + self.output_padding[axis] - 2 * self.padding[axis]
+        })
+    }
+
+    /// The options by which Burn knows it.
+    pub fn options(&self) -> ConvTransposeOptions<N> {
+        ConvTransposeOptions::new(
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.dilation,
+            self.groups,
+        )
+    }
+
+    /// Input and output channels.
+    pub fn channels(&self) -> [usize; 2] {
+        [self.group_inputs, self.group_outputs].map(|own| self.groups * own)
+    }
+
+    fn activation_shape(&self) -> Vec<usize> {
+        let [inputs, _] = self.channels();
+        [[self.batch, inputs].as_slice(), &self.input].concat()
+    }
+
+    fn weight_shape(&self) -> Vec<usize> {
+        let [_, outputs] = self.channels();
+        [[outputs, self.group_inputs].as_slice(), &self.kernel].concat()
+    }
+
+    fn output_shape(&self) -> Vec<usize> {
+        let [_, outputs] = self.channels();
+        [[self.batch, outputs].as_slice(), &self.output()].concat()
+    }
+
+    /// The output channel of an output.
+    fn channel(&self, output: usize) -> usize {
+        let [_, channels] = self.channels();
+        output / self.output().iter().product::<usize>() % channels
+    }
+
+    /// The transposed convolution of images that it is: lines are images of height 1.
+    fn of_images(&self) -> TransposedConvolution<2> {
+        fn sides<const N: usize>(one: usize, own: [usize; N]) -> [usize; 2] {
+            std::array::from_fn(|axis| (axis + N).checked_sub(2).map_or(one, |axis| own[axis]))
+        }
+        TransposedConvolution {
+            batch: self.batch,
+            groups: self.groups,
+            group_inputs: self.group_inputs,
+            group_outputs: self.group_outputs,
+            input: sides(1, self.input),
+            kernel: sides(1, self.kernel),
+            stride: sides(1, self.stride),
+            dilation: sides(1, self.dilation),
+            padding: sides(0, self.padding),
+            output_padding: sides(0, self.output_padding),
+        }
+    }
+}
+
+impl TransposedConvolution<2> {
+    /// Visits the products that an output accumulates: those of the inputs and taps with
+    /// `input * stride + tap * dilation - padding = output` along both axes.
+    fn taps(&self, output: usize, mut visit: impl FnMut(Option<usize>, usize)) {
+        let [inputs, outputs] = self.channels();
+        let [height, width] = self.output();
+        let [image, channel, y, x] = coordinates(output, [self.batch, outputs, height, width]);
+        let group = channel / self.group_outputs;
+        let met = |axis: usize, output: usize, tap: usize| {
+            let distance = (output + self.padding[axis]).checked_sub(tap * self.dilation[axis])?;
+            let input = distance / self.stride[axis];
+            (distance % self.stride[axis] == 0 && input < self.input[axis]).then_some(input)
+        };
+        let mut weight = channel * self.group_inputs * self.kernel[0] * self.kernel[1];
+        for input in 0..self.group_inputs {
+            let plane = image * inputs + group * self.group_inputs + input;
+            for i in 0..self.kernel[0] {
+                for j in 0..self.kernel[1] {
+                    if let (Some(row), Some(column)) = (met(0, y, i), met(1, x, j)) {
+                        let place = (plane * self.input[0] + row) * self.input[1] + column;
+                        visit(Some(place), weight);
+                    }
+                    weight += 1;
+                }
+            }
+        }
+    }
+
+    /// The geometry as the planner takes it.
+    fn planned(&self) -> Geometry {
+        let [in_channels, out_channels] = self.channels();
+        Geometry::ConvTranspose2d(ConvTranspose2dShape {
+            batch: self.batch,
+            in_channels,
+            out_channels,
+            groups: self.groups,
+            input: self.input,
+            kernel: self.kernel,
+            stride: self.stride,
+            dilation: self.dilation,
+            padding: self.padding,
+            output_padding: self.output_padding,
+        })
+    }
+}
+
 impl LayerGeometry {
     /// The activation's shape.
     pub fn activation_shape(&self) -> Vec<usize> {
@@ -220,6 +365,8 @@ impl LayerGeometry {
             Self::Conv1d(conv) => conv.activation_shape(),
             Self::Conv2d(conv) => conv.activation_shape(),
             Self::Conv3d(conv) => conv.activation_shape(),
+            Self::ConvTranspose1d(conv) => conv.activation_shape(),
+            Self::ConvTranspose2d(conv) => conv.activation_shape(),
         }
     }
 
@@ -238,6 +385,8 @@ impl LayerGeometry {
             Self::Conv1d(conv) => conv.weight_shape(),
             Self::Conv2d(conv) => conv.weight_shape(),
             Self::Conv3d(conv) => conv.weight_shape(),
+            Self::ConvTranspose1d(conv) => conv.weight_shape(),
+            Self::ConvTranspose2d(conv) => conv.weight_shape(),
         }
     }
 
@@ -263,6 +412,8 @@ impl LayerGeometry {
             Self::Conv1d(conv) => conv.output_shape(),
             Self::Conv2d(conv) => conv.output_shape(),
             Self::Conv3d(conv) => conv.output_shape(),
+            Self::ConvTranspose1d(conv) => conv.output_shape(),
+            Self::ConvTranspose2d(conv) => conv.output_shape(),
         }
     }
 
@@ -286,6 +437,8 @@ impl LayerGeometry {
             Self::Conv1d(conv) => conv.of_volumes().planned(),
             Self::Conv2d(conv) => conv.of_volumes().planned(),
             Self::Conv3d(conv) => conv.planned(),
+            Self::ConvTranspose1d(conv) => conv.of_images().planned(),
+            Self::ConvTranspose2d(conv) => conv.planned(),
         }
     }
 
@@ -302,6 +455,7 @@ impl LayerGeometry {
             Self::Conv1d(conv) => conv.inner(),
             Self::Conv2d(conv) => conv.inner(),
             Self::Conv3d(conv) => conv.inner(),
+            Self::ConvTranspose1d(_) | Self::ConvTranspose2d(_) => self.planned().inner(),
         }
     }
 
@@ -310,7 +464,11 @@ impl LayerGeometry {
         match self {
             Self::Linear { .. } => 1,
             Self::Matmul { .. } => 3,
-            Self::Conv1d(_) | Self::Conv2d(_) | Self::Conv3d(_) => 0,
+            Self::Conv1d(_)
+            | Self::Conv2d(_)
+            | Self::Conv3d(_)
+            | Self::ConvTranspose1d(_)
+            | Self::ConvTranspose2d(_) => 0,
         }
     }
 
@@ -327,6 +485,8 @@ impl LayerGeometry {
             Self::Conv1d(conv) => conv.channel(output),
             Self::Conv2d(conv) => conv.channel(output),
             Self::Conv3d(conv) => conv.channel(output),
+            Self::ConvTranspose1d(conv) => conv.channel(output),
+            Self::ConvTranspose2d(conv) => conv.channel(output),
         }
     }
 
@@ -363,6 +523,8 @@ impl LayerGeometry {
             Self::Conv1d(conv) => conv.of_volumes().taps(output, visit),
             Self::Conv2d(conv) => conv.of_volumes().taps(output, visit),
             Self::Conv3d(conv) => conv.taps(output, visit),
+            Self::ConvTranspose1d(conv) => conv.of_images().taps(output, visit),
+            Self::ConvTranspose2d(conv) => conv.taps(output, visit),
         }
     }
 }

@@ -137,6 +137,7 @@ impl Library {
                 padding: [shape.padding.top, shape.padding.left],
                 output: shape.output(),
             }),
+            Geometry::ConvTranspose2d(_) => unreachable!("no work of this benchmark is transposed"),
         };
         Self {
             client: client.clone(),
@@ -195,6 +196,7 @@ impl Unfolded {
                     positions,
                 }
             }
+            Geometry::ConvTranspose2d(_) => unreachable!("no work of this benchmark is transposed"),
         }
     }
 

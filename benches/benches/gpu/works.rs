@@ -138,6 +138,17 @@ pub(crate) fn describe(geometry: &Geometry) -> String {
                 shape.batch
             )
         }
+        Geometry::ConvTranspose2d(shape) => {
+            let [height, width] = shape.input;
+            format!(
+                "transposed conv {}x{} {}->{}, {}x{height}x{width}",
+                shape.kernel[0],
+                shape.kernel[1],
+                shape.in_channels,
+                shape.out_channels,
+                shape.batch
+            )
+        }
     }
 }
 

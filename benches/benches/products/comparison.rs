@@ -193,6 +193,18 @@ fn integer_kernel<'a>(geometry: &Geometry) -> impl FnMut() + 'a {
                 black_box(sums.expect(well_formed));
             })
         }
+        Geometry::ConvTranspose2d(shape) => {
+            let activations = codes(geometry.inputs());
+            let weights = codes(geometry.weights());
+            let weights = product
+                .pack_conv_transpose2d(Weights::Narrow(&weights), shape)
+                .expect(well_formed);
+            Box::new(move || {
+                let activations = Activations::Narrow(&activations);
+                let sums = product.conv_transpose2d(activations, &weights, shape);
+                black_box(sums.expect(well_formed));
+            })
+        }
     };
     move || run()
 }
@@ -219,7 +231,7 @@ fn report(work: &'static str, geometry: &Geometry, cases: Vec<Case<'_>>) -> Vec<
             1 => {
                 let least = match geometry {
                     Geometry::Matmul(_) => MATMUL_TARGET,
-                    Geometry::Conv2d(_) => CONVOLUTION_TARGET,
+                    Geometry::Conv2d(_) | Geometry::ConvTranspose2d(_) => CONVOLUTION_TARGET,
                 };
                 Target {
                     says: format!("at least {least:.1} x float32"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use approx_multiplier::{FactorizationOptions, Form, evoapprox};
+use approx_multiplier::{FactorizationForm, FactorizationOptions, evoapprox};
 use burn::tensor::Device;
 use burn_approx::convert::ApproxConfig;
 use burn_approx::plan::{Geometry, PlanChoice};
@@ -100,7 +100,10 @@ impl Case {
             let factorization = multiplier.factorization(&options).ok()?;
             Some(factorization.rank())
         };
-        let (table_rank, error_rank) = (rank(Form::Table), rank(Form::Error));
+        let (table_rank, error_rank) = (
+            rank(FactorizationForm::Table),
+            rank(FactorizationForm::Error),
+        );
         let products = [table_rank, error_rank.map(|rank| rank + 1)];
         let products = products.into_iter().flatten().min();
         let by = |choice| {

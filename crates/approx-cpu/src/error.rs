@@ -106,6 +106,44 @@ pub enum KernelError {
         /// The padded input's extent.
         input: usize,
     },
+    /// A transposed convolution whose padding crops more than there is.
+    #[error(
+        "a padding of {padding} at both ends of the {side} crops more than the {output} positions of the output"
+    )]
+    CroppedAway {
+        /// `"height"` or `"width"`.
+        side: &'static str,
+        /// The padding at each end.
+        padding: usize,
+        /// The output's extent before cropping.
+        output: usize,
+    },
+}
+
+/// Checks that groups divide the channels of both sides.
+pub(crate) fn check_groups(
+    groups: usize,
+    in_channels: usize,
+    out_channels: usize,
+) -> Result<(), KernelError> {
+    for (channels, side) in [(in_channels, "input"), (out_channels, "output")] {
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            return Err(KernelError::Groups {
+                groups,
+                channels,
+                side,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a parameter is positive along both axes.
+pub(crate) fn check_positive(parameter: &'static str, pair: [usize; 2]) -> Result<(), KernelError> {
+    if pair.contains(&0) {
+        return Err(KernelError::Zero { parameter });
+    }
+    Ok(())
 }
 
 /// The product of `factors`, or the error that names `quantity`.

@@ -1,45 +1,48 @@
 //! CPU kernels for approximate multipliers, over plain slices.
 //!
-//! [`matmul`] and [`conv2d`] compute `acc[o] = sum over k of table[a_k][w_{o,k}]` from bit patterns of operand codes and
-//! the product table of a multiplier ([`LookupTable`]), as exact integers. The activation is always the first operand.
-//! [`row_sums`] and [`window_sums`] give the sums of activation codes that a weight's zero point asks for.
+//! [`matmul`] and [`conv2d`] compute `acc[o] = sum over k of table[a_k][w_{o,k}]` from bit patterns of operand codes
+//! and the product table of a multiplier ([`LookupTable`]), as exact integers. The activation is always the first
+//! operand. [`conv_transpose2d`] computes a transposed convolution so, as the ordinary convolutions that it consists
+//! of. [`row_sums`] and [`window_sums`] give the sums of activation codes that a weight's zero point asks for.
 //!
 //! [`FactoredProduct`] computes the same sums for a multiplier of low rank, whose table is an exact sum of products of
-//! one-operand functions: as one integer matrix product or convolution over encoded operands, much faster than by looking
-//! every product up, and for operands of up to 16 bits.
+//! one-operand functions: as one integer matrix product or convolution over encoded operands, much faster than by
+//! looking every product up, and for operands of up to 16 bits.
+//!
+//! `shapes` says what the products' shapes are, `lookup` and `factored` hold the two families of kernels, `transposed`
+//! takes transposed convolutions apart for both, and `arch` knows the instruction sets that they are compiled for.
 //!
 //! All of them run on the current rayon thread pool; results do not depend on its size.
 
-mod accumulate;
 mod accumulators;
+mod arch;
 mod axis;
-mod column_gather;
-mod conv2d;
-pub mod cost;
 mod error;
 mod factored;
-mod gather;
-mod instruction_set;
-mod matmul;
+mod lookup;
 pub mod observe;
-mod panel;
+mod operand;
 mod parallel;
 pub mod quantize;
 pub mod rescale;
-mod table;
+mod shapes;
+mod speed;
+mod transposed;
 mod window_sums;
 mod word;
+mod written;
 
 #[cfg(test)]
 mod tests;
 
 pub use accumulators::Accumulators;
-pub use conv2d::{Conv2dShape, Padding2d, conv2d};
 pub use error::KernelError;
 pub use factored::{
-    Activations, Conv2dWeights, ElementType, FactorTerm, FactoredProduct, MatmulWeights,
-    OperandWidth, ProductCost, Weights,
+    Activations, Conv2dWeights, ConvTranspose2dWeights, ElementType, FactorTerm, FactoredProduct,
+    MatmulWeights, ProductCost, Weights,
 };
-pub use matmul::{MatmulShape, matmul};
-pub use table::LookupTable;
+pub use lookup::{LookupTable, conv_transpose2d, conv_transpose2d_rescaled, conv2d, matmul};
+pub use operand::{OperandWidth, ProductQuantizers};
+pub use shapes::{Conv2dShape, ConvTranspose2dShape, MatmulShape, Padding2d};
+pub use speed::{RelativeTimes, lookup_cycles, relative_times};
 pub use window_sums::{row_sums, window_sums};

@@ -1,9 +1,10 @@
 //! Quantisation of float slices to operand codes, and its relatives, in one pass each.
 //!
-//! The rule is the project's numerical contract: `code = clamp(round_half_even(x * reciprocal) + zero_point, low, high)`,
-//! with the reciprocal of the scale computed once by the caller and kept. Rounding adds and takes away 1.5 * 2^23, which
-//! is round-half-even for every magnitude that survives the clamp before it, on every processor, and vectorises without
-//! any instruction set beyond the baseline.
+//! The rule is the project's numerical contract:
+//! `code = clamp(round_half_even(x * reciprocal) + zero_point, low, high)`, with the reciprocal of the scale computed
+//! once by the caller and kept. Rounding adds and takes away 1.5 * 2^23, which is round-half-even for every magnitude
+//! that survives the clamp before it, on every processor, and vectorises without any instruction set beyond the
+//! baseline.
 
 use rayon::prelude::*;
 
@@ -63,7 +64,8 @@ impl ChannelQuantizer {
         self.shifted_code(value) + self.zero_point
     }
 
-    /// The code's bit pattern in the low 16 bits (the others hold nothing of use), and whether it is one: not for a NaN.
+    /// The code's bit pattern in the low 16 bits (the others hold nothing of use), and whether it is one: not for a
+    /// NaN.
     #[inline(always)]
     pub(crate) fn bit_pattern(self, value: f32) -> (u32, bool) {
         let (low, high) = (self.low - self.zero_point, self.high - self.zero_point);

@@ -1,7 +1,7 @@
 //! From integer accumulators back to real values: zero-point corrections and scales in one pass.
 //!
-//! `y = scale * (sum + constant - weight_zero_point * activation_sum)`, where the constant of an output channel holds what
-//! does not depend on the activation. The bracket is an exact integer; it is rounded to float32 once.
+//! `y = scale * (sum + constant - weight_zero_point * activation_sum)`, where the constant of an output channel holds
+//! what does not depend on the activation. The bracket is an exact integer; it is rounded to float32 once.
 
 use rayon::prelude::*;
 
@@ -18,6 +18,16 @@ pub struct ChannelRescale {
     pub weight_zero_point: i64,
     /// `activation_zero_point * (inner * weight_zero_point - sum of the channel's weight codes)`.
     pub constant: i64,
+}
+
+/// What turns the corrected sums of one output channel into real values, where corrections differ from output to
+/// output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ChannelScale {
+    /// The activation's scale times the channel's weight scale.
+    pub(crate) scale: f32,
+    /// The zero point of the channel's weight codes.
+    pub(crate) weight_zero_point: i64,
 }
 
 impl ChannelRescale {
@@ -101,7 +111,8 @@ pub fn rescale_rows(
 
 /// Rescales the accumulators of a convolution, `[batch, out, height, width]`.
 ///
-/// `activation_sums` are the [`window_sums`](crate::window_sums); they may be left out where every weight zero point is 0.
+/// `activation_sums` are the [`window_sums`](crate::window_sums); they may be left out where every weight zero point is
+/// 0.
 ///
 /// # Panics
 /// If there is not one channel per output channel, or a length does not follow from the shape.

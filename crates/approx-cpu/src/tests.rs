@@ -2,11 +2,16 @@
 
 use proptest::prelude::*;
 
-use crate::gather::Strategy as Plan;
-use crate::instruction_set::InstructionSet;
+use crate::arch::InstructionSet;
+use crate::lookup::conv_transpose2d::{conv_transpose2d_rescaled_with, conv_transpose2d_with};
+use crate::lookup::conv2d::conv2d_with;
+use crate::lookup::gather::Strategy as Plan;
+use crate::lookup::matmul::matmul_with;
+use crate::quantize::ChannelQuantizer;
 use crate::{
-    Accumulators, Conv2dShape, KernelError, LookupTable, MatmulShape, Padding2d, conv2d,
-    conv2d::conv2d_with, matmul, matmul::matmul_with, row_sums, window_sums,
+    Accumulators, Conv2dShape, ConvTranspose2dShape, KernelError, LookupTable, MatmulShape,
+    OperandWidth, Padding2d, ProductQuantizers, conv_transpose2d, conv2d, matmul, row_sums,
+    window_sums,
 };
 
 /// A small generator for test data, so that a case is one seed.
@@ -56,7 +61,12 @@ const ENTRIES: [Entries; 5] = [
 ];
 
 fn table(random: &mut Random, activation_bits: u8, weight_bits: u8, range: Entries) -> LookupTable {
-    let entries: Vec<i32> = (0..1usize << (activation_bits + weight_bits))
+    let entries = entries(random, activation_bits, weight_bits, range);
+    LookupTable::new(activation_bits, weight_bits, &entries).unwrap()
+}
+
+fn entries(random: &mut Random, activation_bits: u8, weight_bits: u8, range: Entries) -> Vec<i32> {
+    (0..1usize << (activation_bits + weight_bits))
         .map(|_| {
             let word = random.next() as i32;
             match range {
@@ -71,8 +81,7 @@ fn table(random: &mut Random, activation_bits: u8, weight_bits: u8, range: Entri
                 },
             }
         })
-        .collect();
-    LookupTable::new(activation_bits, weight_bits, &entries).unwrap()
+        .collect()
 }
 
 /// `table[a][w]`, the way the formula has it.
@@ -101,7 +110,8 @@ fn matmul_reference(
     sums
 }
 
-/// Calls `visit(position of the output, activation if the tap is inside the input, index of the weight)` for every product.
+/// Calls `visit(position of the output, activation if the tap is inside the input, index of the weight)` for every
+/// product.
 pub(crate) fn visit_taps<T: Copy>(
     shape: Conv2dShape,
     activations: &[T],
@@ -147,6 +157,88 @@ pub(crate) fn visit_taps<T: Copy>(
     }
 }
 
+/// Calls `visit(position of the output, position of the activation, position of the weight)` for every product of a
+/// transposed convolution.
+pub(crate) fn visit_transposed_taps(
+    shape: ConvTranspose2dShape,
+    mut visit: impl FnMut(usize, usize, usize),
+) {
+    let [output_height, output_width] = shape.output();
+    let (inputs, outputs) = (
+        shape.in_channels / shape.groups,
+        shape.out_channels / shape.groups,
+    );
+    let place = |axis: usize, position: usize, tap: usize| {
+        let position = position * shape.stride[axis] + tap * shape.dilation[axis];
+        let side = [output_height, output_width][axis];
+        position
+            .checked_sub(shape.padding[axis])
+            .filter(|&position| position < side)
+    };
+    for n in 0..shape.batch {
+        for i in 0..shape.in_channels {
+            for o in 0..outputs {
+                let output = n * shape.out_channels + i / inputs * outputs + o;
+                for row in 0..shape.input[0] {
+                    for column in 0..shape.input[1] {
+                        for dy in 0..shape.kernel[0] {
+                            for dx in 0..shape.kernel[1] {
+                                let (Some(y), Some(x)) = (place(0, row, dy), place(1, column, dx))
+                                else {
+                                    continue;
+                                };
+                                let activation = ((n * shape.in_channels + i) * shape.input[0]
+                                    + row)
+                                    * shape.input[1]
+                                    + column;
+                                let weight = ((i * outputs + o) * shape.kernel[0] + dy)
+                                    * shape.kernel[1]
+                                    + dx;
+                                visit(
+                                    (output * output_height + y) * output_width + x,
+                                    activation,
+                                    weight,
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the contract says of a transposed convolution, by a plain loop: its accumulators, and its outputs in real
+/// values.
+pub(crate) fn transposed_reference(
+    shape: ConvTranspose2dShape,
+    product: impl Fn(usize, usize) -> i64,
+    codes: [&dyn Fn(usize) -> i64; 2],
+    quantizers: ProductQuantizers<'_>,
+) -> (Vec<i64>, Vec<f32>) {
+    let plane = shape.output().iter().product::<usize>();
+    let mut sums = vec![0; shape.batch * shape.out_channels * plane];
+    let mut corrected = sums.clone();
+    let channel = |output: usize| output / plane % shape.out_channels;
+    let weight_quantizer = |output: usize| match quantizers.weights {
+        [single] => *single,
+        quantizers => quantizers[channel(output)],
+    };
+    visit_transposed_taps(shape, |output, activation, weight| {
+        let product = product(activation, weight);
+        sums[output] += product;
+        let [x, w] = [codes[0](activation), codes[1](weight)];
+        let z_x = quantizers.activation.zero_point as i64;
+        let z_w = weight_quantizer(output).zero_point as i64;
+        corrected[output] += product - z_x * w - z_w * x + z_x * z_w;
+    });
+    let values = corrected.iter().enumerate().map(|(output, &sum)| {
+        quantizers.activation.scale * weight_quantizer(output).scale * sum as f32
+    });
+    let values = values.collect();
+    (sums, values)
+}
+
 fn conv2d_reference(
     table: &LookupTable,
     activations: &[u8],
@@ -178,6 +270,61 @@ fn check_matmul(table: &LookupTable, activations: &[u8], weights: &[u8], shape: 
     for (set, plan) in paths() {
         let sums = matmul_with(set, plan, table, activations, weights, shape).unwrap();
         assert_eq!(sums.to_i64(), expected, "{set:?} {plan:?} {shape:?}");
+    }
+}
+
+fn check_conv_transpose2d(
+    table: &LookupTable,
+    activations: &[u8],
+    weights: &[u8],
+    quantizers: ProductQuantizers<'_>,
+    shape: ConvTranspose2dShape,
+) {
+    let operands = quantizers.operands([table.activation_bits(), table.weight_bits()]);
+    let (sums, values) = transposed_reference(
+        shape,
+        |activation, weight| product(table, activations[activation], weights[weight]),
+        [
+            &|index| operands[0].code(activations[index].into()).into(),
+            &|index| operands[1].code(weights[index].into()).into(),
+        ],
+        quantizers,
+    );
+    for (set, plan) in paths() {
+        let found = conv_transpose2d_with(set, plan, table, activations, weights, shape).unwrap();
+        assert_eq!(found.to_i64(), sums, "{set:?} {plan:?} {shape:?}");
+        let found = conv_transpose2d_rescaled_with(
+            set,
+            plan,
+            table,
+            activations,
+            weights,
+            quantizers,
+            shape,
+        )
+        .unwrap();
+        assert_eq!(found, values, "{set:?} {plan:?} {shape:?} {quantizers:?}");
+    }
+}
+
+/// A quantiser of an operand with any zero point, or with one that is 0.
+pub(crate) fn any_quantizer(
+    random: &mut Random,
+    operand: OperandWidth,
+    zero: bool,
+) -> ChannelQuantizer {
+    let low = if operand.signed {
+        -(1 << (operand.bits - 1))
+    } else {
+        0
+    };
+    let zero_point = low + (random.next() % (1 << operand.bits)) as i32;
+    ChannelQuantizer {
+        scale: 0.25,
+        reciprocal: 4.0,
+        zero_point: if zero { 0.0 } else { zero_point as f32 },
+        low: low as f32,
+        high: (low + (1 << operand.bits) - 1) as f32,
     }
 }
 
@@ -245,6 +392,49 @@ pub(crate) fn convolution() -> impl Strategy<Value = Conv2dShape> {
         )
 }
 
+pub(crate) fn transposed_convolution() -> impl Strategy<Value = ConvTranspose2dShape> {
+    let channels = (
+        0..=3usize,
+        prop_oneof![Just(1usize), 0..=5usize],
+        1..=3usize,
+        prop_oneof![Just(1usize), 0..=20usize],
+    );
+    let axis = || {
+        (
+            prop_oneof![1 => Just(0usize), 8 => 1..=8usize],
+            1..=5usize,
+            1..=3usize,
+            1..=3usize,
+            0..=4usize,
+            0..=2usize,
+        )
+    };
+    (channels, axis(), axis()).prop_map(|((batch, inputs, groups, outputs), rows, columns)| {
+        let mut shape = ConvTranspose2dShape {
+            batch,
+            in_channels: inputs * groups,
+            out_channels: outputs * groups,
+            groups,
+            input: [rows.0, columns.0],
+            kernel: [rows.1, columns.1],
+            stride: [rows.2, columns.2],
+            dilation: [rows.3, columns.3],
+            padding: [rows.4, columns.4],
+            output_padding: [rows.5, columns.5],
+        };
+        // Add to the output where more would be cropped than there is.
+        for axis in 0..2 {
+            let cropped = 2 * shape.padding[axis] + shape.stride[axis];
+            let side = shape.input[axis] * shape.stride[axis]
+                + (shape.kernel[axis] - 1) * shape.dilation[axis]
+                + 1;
+            shape.output_padding[axis] =
+                shape.output_padding[axis].max(cropped.saturating_sub(side));
+        }
+        shape
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -274,6 +464,44 @@ proptest! {
         let activations = random.codes(shape.batch * shape.in_channels * shape.input[0] * shape.input[1]);
         let weights = random.codes(shape.out_channels * shape.in_channels / shape.groups * shape.kernel[0] * shape.kernel[1]);
         check_conv2d(&table, &activations, &weights, random.next() as u8, shape);
+    }
+
+    #[test]
+    fn conv_transpose2d_equals_the_formula(
+        seed in 1u64..,
+        bits in prop_oneof![Just((8u8, 8u8)), (2..=8u8, 2..=8u8)],
+        range in proptest::sample::select(&ENTRIES),
+        shape in transposed_convolution(),
+        (zeros, signed, per_channel, extreme) in any::<([bool; 3], [bool; 2], bool, bool)>(),
+    ) {
+        let mut random = Random(seed);
+        let mut entries = entries(&mut random, bits.0, bits.1, range);
+        if zeros[2] {
+            // As multipliers have it: nothing comes of a zero.
+            entries[..1 << bits.1].fill(0);
+        }
+        let table = LookupTable::new(bits.0, bits.1, &entries).unwrap();
+        let mut codes = |count| if extreme { random.extreme_codes(count) } else { random.codes(count) };
+        let activations = codes(shape.input_length());
+        let weights = codes(shape.weight_length());
+        let [activation, weight] = [(bits.0, signed[0]), (bits.1, signed[1])].map(|(bits, signed)| OperandWidth { bits, signed });
+        let count = if per_channel { shape.out_channels.max(1) } else { 1 };
+        let quantizers = ProductQuantizers {
+            activation: any_quantizer(&mut random, activation, zeros[0]),
+            weights: &(0..count).map(|_| any_quantizer(&mut random, weight, zeros[1])).collect::<Vec<_>>(),
+        };
+        check_conv_transpose2d(&table, &activations, &weights, quantizers, shape);
+    }
+
+    #[test]
+    fn the_products_of_a_transposed_convolution_are_counted(shape in transposed_convolution()) {
+        prop_assert_eq!(shape.validate(), Ok(()));
+        let mut products = vec![0; shape.batch * shape.out_channels * shape.output().iter().product::<usize>()];
+        visit_transposed_taps(shape, |output, _, _| products[output] += 1);
+        prop_assert_eq!(products.iter().sum::<usize>(), shape.products());
+        if !products.is_empty() {
+            prop_assert_eq!(products.iter().copied().max(), Some(shape.inner()));
+        }
     }
 
     #[test]
@@ -587,6 +815,103 @@ fn wrong_arguments_are_named() {
             actual: 100
         }
     );
+    let transposed = ConvTranspose2dShape {
+        batch: 1,
+        in_channels: 4,
+        out_channels: 4,
+        groups: 2,
+        input: [5, 5],
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [0, 0],
+        output_padding: [0, 0],
+    };
+    assert_eq!(transposed.validate(), Ok(()));
+    let transposed_error = |shape: ConvTranspose2dShape| {
+        conv_transpose2d(&table, &[0; 100], &[0; 72], shape).unwrap_err()
+    };
+    for (shape, expected) in [
+        (
+            ConvTranspose2dShape {
+                groups: 3,
+                ..transposed
+            },
+            KernelError::Groups {
+                groups: 3,
+                channels: 4,
+                side: "input",
+            },
+        ),
+        (
+            ConvTranspose2dShape {
+                stride: [0, 1],
+                ..transposed
+            },
+            KernelError::Zero {
+                parameter: "stride",
+            },
+        ),
+        (
+            ConvTranspose2dShape {
+                padding: [0, 4],
+                ..transposed
+            },
+            KernelError::CroppedAway {
+                side: "width",
+                padding: 4,
+                output: 7,
+            },
+        ),
+        (
+            ConvTranspose2dShape {
+                batch: 2,
+                ..transposed
+            },
+            KernelError::Length {
+                operand: "activations",
+                expected: 200,
+                actual: 100,
+            },
+        ),
+        (
+            ConvTranspose2dShape {
+                kernel: [3, 2],
+                ..transposed
+            },
+            KernelError::Length {
+                operand: "weights",
+                expected: 48,
+                actual: 72,
+            },
+        ),
+    ] {
+        assert_eq!(transposed_error(shape), expected);
+    }
+    for shape in [
+        ConvTranspose2dShape {
+            dilation: [usize::MAX, 1],
+            ..transposed
+        },
+        ConvTranspose2dShape {
+            stride: [usize::MAX, 1],
+            ..transposed
+        },
+        ConvTranspose2dShape {
+            padding: [1, usize::MAX],
+            ..transposed
+        },
+        ConvTranspose2dShape {
+            output_padding: [usize::MAX / 2, 1],
+            ..transposed
+        },
+    ] {
+        assert!(matches!(
+            transposed_error(shape),
+            KernelError::Overflow { .. }
+        ));
+    }
+
     let wide = Conv2dShape {
         padding: Padding2d {
             left: usize::MAX,

@@ -3,10 +3,10 @@
 
 use rayon::prelude::*;
 
-use crate::conv2d::Conv2dShape;
 use crate::error::{KernelError, check_length, checked_product};
-use crate::matmul::MatmulShape;
-use crate::table::CODES;
+use crate::shapes::Conv2dShape;
+use crate::shapes::MatmulShape;
+use crate::word::CODES;
 
 /// `sums[row] = sum over k of decode(activations[row, k])`, for activations `[rows, inner]`.
 ///
@@ -71,14 +71,26 @@ pub fn window_sums(
 ) -> Result<Vec<i64>, KernelError> {
     shape.validate()?;
     check_length("activations", shape.input_length(), activations.len())?;
+    let codes = decoded(decode);
+    let code = |index: usize| codes[usize::from(activations[index])];
+    let padding = codes[usize::from(padding_code)];
+    Ok(sums_over_windows(code, padding, shape))
+}
+
+/// The sums of codes over the windows of a valid shape, `[batch, groups, output height, output width]`; `code` gets the
+/// position of an activation, and a tap outside the input counts as `padding`.
+pub(crate) fn sums_over_windows(
+    code: impl Fn(usize) -> i64 + Sync,
+    padding: i64,
+    shape: Conv2dShape,
+) -> Vec<i64> {
     let [height, width] = shape.output();
     let mut sums = vec![0; shape.batch * shape.groups * height * width];
     let channels = shape.in_channels / shape.groups;
     if sums.is_empty() || channels == 0 {
-        return Ok(sums);
+        return sums;
     }
-    let codes = decoded(decode);
-    let padding = codes[usize::from(padding_code)] * channels as i64;
+    let padding = padding * channels as i64;
     let area = shape.input[0] * shape.input[1];
     sums.par_chunks_exact_mut(height * width)
         .with_min_len((CODES_PER_TASK / (channels * area + height * width)).max(1))
@@ -88,9 +100,9 @@ pub fn window_sums(
             let mut plane = vec![0; area];
             let first = group * channels * area;
             for channel in 0..channels {
-                let from = &activations[first + channel * area..][..area];
-                for (sum, &code) in plane.iter_mut().zip(from) {
-                    *sum += codes[usize::from(code)];
+                let first = first + channel * area;
+                for (sum, index) in plane.iter_mut().zip(first..) {
+                    *sum += code(index);
                 }
             }
             let at = |position: usize, before: usize, side: usize| {
@@ -122,7 +134,7 @@ pub fn window_sums(
                 }
             }
         });
-    Ok(sums)
+    sums
 }
 
 /// Activations that are worth a task of their own.

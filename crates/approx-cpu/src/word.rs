@@ -5,6 +5,9 @@ use std::ops::BitAnd;
 
 use bytemuck::Pod;
 
+/// Bit patterns of a byte: what a table of an operand of at most 8 bits is as long as.
+pub(crate) const CODES: usize = 256;
+
 /// An integer of 8 or 16 bits.
 pub(crate) trait Word: Copy + Debug + Default + Eq + Send + Sync + Pod {
     /// The low bits of a larger word.

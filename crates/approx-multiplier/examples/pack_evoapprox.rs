@@ -4,9 +4,9 @@
 //! cargo run -p approx-multiplier --example pack_evoapprox -- SOURCE DESTINATION
 //! ```
 //!
-//! SOURCE holds `multipliers.json`, `htp_models.json` and the truth tables as `lut/<name>.npy`; DESTINATION, this crate's
-//! `data` folder, receives copies of the two and `tables.bin`. The file's layout: for each table the length of its name
-//! in one byte, the name, the length of the compressed entries in four little-endian bytes, and those
+//! SOURCE holds `multipliers.json`, `htp_models.json` and the truth tables as `lut/<name>.npy`; DESTINATION, this
+//! crate's `data` folder, receives copies of the two and `tables.bin`. The file's layout: for each table the length of
+//! its name in one byte, the name, the length of the compressed entries in four little-endian bytes, and those
 //! (`ProductTable::to_compressed`).
 
 use std::error::Error;

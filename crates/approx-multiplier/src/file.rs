@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::MultiplierError;
 
-/// Writes a file under a temporary name beside its own, and renames it when all of it is on the disk. A link stays a link, to the
-/// new content; what is no file, a pipe for instance, is written to as it is.
+/// Writes a file under a temporary name beside its own, and renames it when all of it is on the disk. A link stays a
+/// link, to the new content; what is no file, a pipe for instance, is written to as it is.
 ///
 /// ```
 /// use approx_multiplier::export;

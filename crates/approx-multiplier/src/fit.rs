@@ -1,10 +1,10 @@
-//! Fits High-Throughput (HTP) models: the coefficients that bring a sum of products of features closest to a multiplier, in the
-//! mean square over all operand pairs.
+//! Fits High-Throughput (HTP) models: the coefficients that bring a sum of products of features closest to a
+//! multiplier, in the mean square over all operand pairs.
 //!
-//! A product of features is an outer product of two vectors, one over the activation codes and one over the weight codes. So
-//! both sets of vectors are made orthonormal on their own, the multiplier is projected on the few products of those, and what
-//! is left is a least-squares problem with as many unknowns as terms, whatever the operands' widths. Nothing is squared on the
-//! way, so high powers of large codes lose no more digits than they have to.
+//! A product of features is an outer product of two vectors, one over the activation codes and one over the weight
+//! codes. So both sets of vectors are made orthonormal on their own, the multiplier is projected on the few products of
+//! those, and what is left is a least-squares problem with as many unknowns as terms, whatever the operands' widths.
+//! Nothing is squared on the way, so high powers of large codes lose no more digits than they have to.
 
 use crate::table::index_bits;
 use crate::{
@@ -30,8 +30,8 @@ pub struct HtpFitOptions {
     pub decimals: Option<u8>,
 }
 
-/// The terms of [`with_moduli`](HtpFitOptions::with_moduli) for the modulus 4 and the power 1: a start for circuits that are
-/// wrong in their two lowest bits.
+/// The terms of [`with_moduli`](HtpFitOptions::with_moduli) for the modulus 4 and the power 1: a start for circuits
+/// that are wrong in their two lowest bits.
 impl Default for HtpFitOptions {
     fn default() -> Self {
         Self::with_moduli(&[4], 1)
@@ -39,8 +39,8 @@ impl Default for HtpFitOptions {
 }
 
 impl HtpFitOptions {
-    /// Every product of two of the features `x`, 1, and `x mod m`, ..., `(x mod m)^power` for each modulus `m`, the product of
-    /// the codes first.
+    /// Every product of two of the features `x`, 1, and `x mod m`, ..., `(x mod m)^power` for each modulus `m`, the
+    /// product of the codes first.
     ///
     /// Remainders modulo 2, 4, 8, ... together hold each of the low bits.
     ///
@@ -388,7 +388,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::{FactorizationOptions, Family};
+    use crate::{FactorizationOptions, MultiplierFamily};
 
     const INT8: OperandFormat = OperandFormat::INT8;
 
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn wide_multipliers_are_fitted_over_all_pairs_and_compared_on_some() {
         let format = OperandFormat::signed(16).unwrap();
-        let family = Family::BrokenArray {
+        let family = MultiplierFamily::BrokenArray {
             horizontal: 3,
             vertical: 0,
         };

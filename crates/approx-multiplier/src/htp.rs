@@ -1,8 +1,8 @@
 //! High-Throughput (HTP) models: a multiplier as a short sum of products of one-operand formulas with real
 //! coefficients, `m(a, b) ~ sum of coefficient * first(a) * second(b)`.
 //!
-//! They come from TorchApprox, where they replace the table lookup by ordinary convolutions. A model is fitted by hand to
-//! one circuit and need not reproduce it: see [`evoapprox::htp`](crate::evoapprox::htp).
+//! They come from TorchApprox, where they replace the table lookup by ordinary convolutions. A model is fitted by hand
+//! to one circuit and need not reproduce it: see [`evoapprox::htp`](crate::evoapprox::htp).
 
 use serde::{Deserialize, Serialize};
 
@@ -204,7 +204,7 @@ impl HtpModel {
             .sum()
     }
 
-    /// The same model under another name.
+    /// This model under another name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();

@@ -1,5 +1,5 @@
-//! What an approximate hardware multiplier *is*: a function of two integer codes, given by its table of products, by exact
-//! factors where a table would be too large, by a High-Throughput (HTP) model, or as the exact product.
+//! What an approximate hardware multiplier *is*: a function of two integer codes, given by its table of products, by
+//! exact factors where a table would be too large, by a High-Throughput (HTP) model, or as the exact product.
 //!
 //! Everything here is plain Rust without a deep-learning framework: the crates that run neural networks on these
 //! multipliers build on it.
@@ -11,9 +11,10 @@
 //! - [`import`] and [`export`]: multipliers in the files of other tools and in this project's own.
 //! - [`MultiplierSource`]: how a configuration file or a command line says which multiplier it means.
 //! - [`evoapprox`]: the multipliers of EvoApproxLib, bundled.
-//! - [`Family`]: multipliers by formula, of any width: truncated, broken-array, DRUM, Mitchell, RoBA and others.
-//! - [`Factorization`]: a multiplier as an exact sum of products of one-operand functions; [`TruncatedFactorization`]: as an
-//!   inexact one of fewer.
+//! - [`MultiplierFamily`]: multipliers by formula, of any width: truncated, broken-array, DRUM, Mitchell, RoBA and
+//!   others.
+//! - [`Factorization`]: a multiplier as an exact sum of products of one-operand functions; [`TruncatedFactorization`]:
+//!   as an inexact one of fewer.
 //! - [`ErrorMetrics`]: how wrong a multiplier is, with the definitions of the literature; [`OperandTrace`]: how often a
 //!   network meets each operand code, to weight the errors with.
 //!
@@ -44,45 +45,36 @@
 //! # }
 //! ```
 
-mod balance;
-mod compression;
-mod derivation;
 mod error;
 pub mod evoapprox;
 pub mod export;
 mod factorization;
-mod factorize;
 mod families;
 mod file;
 mod fit;
-mod hardware;
-mod hash;
 mod htp;
 pub mod import;
-mod independence;
-mod lattice;
 mod metrics;
 mod multiplier;
-mod npy;
 mod operand;
-mod serialized;
 mod source;
 mod table;
-mod trace;
-mod truncated;
 
 pub use error::MultiplierError;
-pub use factorization::{Certificate, ExactIn, Factorization, FoldedTerm, Form, Term};
-pub use factorize::FactorizationOptions;
-pub use families::{Family, FamilySpecification};
+pub use factorization::{
+    Certificate, Coverage, ExactIn, FactorTerm, Factorization, FactorizationForm,
+    FactorizationOptions, Term, TruncatedFactorization, TruncatedTerm,
+};
+pub use families::{FamilySpecification, MultiplierFamily};
 pub use fit::{HtpFit, HtpFitOptions, MeasuredModel};
-pub use hardware::HardwareFigures;
-pub use hash::ContentHash;
 pub use htp::{Feature, HtpModel, HtpTerm};
-pub use metrics::{Coverage, ErrorMetrics, OperandDistribution};
-pub use multiplier::{Definition, Multiplier};
+pub use metrics::{ErrorMetrics, LayerTrace, OperandDistribution, OperandTrace};
+pub use multiplier::{ContentHash, Definition, HardwareFigures, Multiplier};
 pub use operand::{OperandFormat, Signedness};
 pub use source::MultiplierSource;
 pub use table::{MAX_INDEX_BITS, ProductTable};
-pub use trace::{LayerTrace, OperandTrace};
-pub use truncated::{TruncatedFactorization, TruncatedTerm};
+
+/// The example of the crate's README, which is tested as this type's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

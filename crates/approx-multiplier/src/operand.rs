@@ -182,7 +182,8 @@ impl OperandFormat {
         self.min_code() <= code && code <= self.max_code()
     }
 
-    /// All codes in the order of their patterns: 0, 1, ..., and for a signed format the negative ones after the largest.
+    /// All codes in the order of their patterns: 0, 1, ..., and for a signed format the negative ones after the
+    /// largest.
     pub fn codes(self) -> impl ExactSizeIterator<Item = i32> + DoubleEndedIterator + Clone {
         (0..self.cardinality()).map(move |pattern| self.code(pattern))
     }

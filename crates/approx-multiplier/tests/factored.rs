@@ -3,8 +3,8 @@
 mod common;
 
 use approx_multiplier::{
-    Coverage, Definition, Factorization, FactorizationOptions, Form, HtpModel, Multiplier,
-    MultiplierError, OperandFormat, ProductTable, Term, evoapprox,
+    Coverage, Definition, Factorization, FactorizationForm, FactorizationOptions, HtpModel,
+    Multiplier, MultiplierError, OperandFormat, ProductTable, Term, evoapprox,
 };
 use common::{broken_array, format, in_form, rank};
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ fn sum_of(terms: &[Given], row: usize, column: usize) -> i64 {
 fn from_terms(
     activation: OperandFormat,
     weight: OperandFormat,
-    form: Form,
+    form: FactorizationForm,
     terms: &[Given],
 ) -> Factorization {
     let terms = terms
@@ -46,7 +46,7 @@ fn from_terms(
 fn check_folded_terms(factorization: &Factorization, codes: &[(i32, i32)]) {
     let folded = factorization.folded_terms();
     assert_eq!(folded.len(), factorization.products());
-    let exact_product = usize::from(factorization.form() == Form::Error);
+    let exact_product = usize::from(factorization.form() == FactorizationForm::Error);
     for (index, term) in folded.iter().enumerate() {
         let expected = if index < exact_product {
             1
@@ -111,15 +111,19 @@ fn a_function_has_one_hash_whatever_its_factors(
     let read: Multiplier = serde_json::from_str(&json).unwrap();
     assert_eq!(read.definition(), found.definition());
     // In the other form the terms are other functions altogether.
-    let error = bundled.factorization(&in_form(Form::Error)).unwrap();
-    assert_eq!(error.form(), Form::Error);
+    let error = bundled
+        .factorization(&in_form(FactorizationForm::Error))
+        .unwrap();
+    assert_eq!(error.form(), FactorizationForm::Error);
     check_folded_terms(&error, &PAIRS);
     let error = Multiplier::from_factorization(name, error).unwrap();
     assert_eq!(error.hash(), bundled.hash());
     assert_ne!(error.definition(), bundled.definition());
     assert_eq!(error.with_name("other").hash(), bundled.hash());
     // Back again, with terms of its own.
-    let table = error.factorization(&in_form(Form::Table)).unwrap();
+    let table = error
+        .factorization(&in_form(FactorizationForm::Table))
+        .unwrap();
     let table = Multiplier::from_factorization(name, table).unwrap();
     assert_eq!(table.hash(), bundled.hash());
     assert_eq!(error.swapped().hash(), bundled.swapped().hash());
@@ -134,14 +138,14 @@ fn another_function_has_another_hash() {
     let identity = (1, factors(int16(), |a| a), factors(int16(), |b| b));
     let uint16 = OperandFormat::unsigned(16).unwrap();
     let functions = [
-        from_terms(int16(), int16(), Form::Error, &[]),
-        from_terms(int16(), int16(), Form::Table, &[]),
-        from_terms(uint16, int16(), Form::Error, &[]),
-        from_terms(int16(), uint16, Form::Error, &[]),
+        from_terms(int16(), int16(), FactorizationForm::Error, &[]),
+        from_terms(int16(), int16(), FactorizationForm::Table, &[]),
+        from_terms(uint16, int16(), FactorizationForm::Error, &[]),
+        from_terms(int16(), uint16, FactorizationForm::Error, &[]),
         from_terms(
             int16(),
             int16(),
-            Form::Error,
+            FactorizationForm::Error,
             &[(
                 1,
                 factors(int16(), lowest_bit),
@@ -152,7 +156,7 @@ fn another_function_has_another_hash() {
         from_terms(
             int16(),
             int16(),
-            Form::Table,
+            FactorizationForm::Table,
             &[
                 identity.clone(),
                 (1, factors(int16(), only(-7)), factors(int16(), only(9))),
@@ -161,7 +165,7 @@ fn another_function_has_another_hash() {
         from_terms(
             int16(),
             int16(),
-            Form::Table,
+            FactorizationForm::Table,
             &[
                 identity,
                 (1, factors(int16(), only(9)), factors(int16(), only(-7))),
@@ -179,8 +183,8 @@ fn another_function_has_another_hash() {
     assert_eq!(hashes.len(), 7);
 }
 
-/// Content hashes identify circuits in saved configurations: they must not change with the implementation. The bytes are
-/// those that the documentation of `ContentHash` names, put together here by hand.
+/// Content hashes identify circuits in saved configurations: they must not change with the implementation. The bytes
+/// are those that the documentation of `ContentHash` names, put together here by hand.
 #[test]
 fn the_hash_of_a_wide_function_is_what_its_documentation_says() {
     use sha2::{Digest, Sha256};
@@ -189,7 +193,7 @@ fn the_hash_of_a_wide_function_is_what_its_documentation_says() {
     let function = from_terms(
         int16(),
         uint16,
-        Form::Table,
+        FactorizationForm::Table,
         &[(1, factors(int16(), |a| a >> 1), factors(uint16, |b| b + 1))],
     );
     let mut hasher = Sha256::new();
@@ -227,8 +231,11 @@ fn products_beyond_a_tables_entries_are_hashed_as_well() {
                 factors(format, |b| b * b),
             ),
         ];
-        Multiplier::from_factorization("m", from_terms(format, format, Form::Table, &terms))
-            .unwrap()
+        Multiplier::from_factorization(
+            "m",
+            from_terms(format, format, FactorizationForm::Table, &terms),
+        )
+        .unwrap()
     };
     assert_eq!(large(0).product(-8, -8), Some((64 << 33) - 512));
     assert!(matches!(
@@ -240,7 +247,7 @@ fn products_beyond_a_tables_entries_are_hashed_as_well() {
     let other = from_terms(
         format,
         format,
-        Form::Table,
+        FactorizationForm::Table,
         &[
             (
                 1,
@@ -284,7 +291,7 @@ fn the_exact_multiplier_has_one_term_at_any_width() {
         let found = exact.factorization(&options).unwrap();
         assert_eq!(
             (found.form(), found.rank(), found.common_scale()),
-            (Form::Table, 1, 1)
+            (FactorizationForm::Table, 1, 1)
         );
         for a in [activation.min_code(), -1, 0, 1, activation.max_code()] {
             for b in [weight.min_code(), -1, 0, 1, weight.max_code()] {
@@ -295,15 +302,17 @@ fn the_exact_multiplier_has_one_term_at_any_width() {
                 );
             }
         }
-        let error = exact.factorization(&in_form(Form::Error)).unwrap();
-        assert_eq!((error.form(), error.rank()), (Form::Error, 0));
+        let error = exact
+            .factorization(&in_form(FactorizationForm::Error))
+            .unwrap();
+        assert_eq!((error.form(), error.rank()), (FactorizationForm::Error, 0));
         check_folded_terms(
             &error,
             &[(activation.max_code(), weight.min_code()), (3, 5)],
         );
         let none = FactorizationOptions {
             max_rank: 0,
-            ..in_form(Form::Table)
+            ..in_form(FactorizationForm::Table)
         };
         assert!(matches!(
             exact.factorization(&none),
@@ -314,14 +323,17 @@ fn the_exact_multiplier_has_one_term_at_any_width() {
             max_rank: 0,
             ..options.clone()
         };
-        assert_eq!(exact.factorization(&none).unwrap().form(), Form::Error);
+        assert_eq!(
+            exact.factorization(&none).unwrap().form(),
+            FactorizationForm::Error
+        );
     }
 }
 
 #[test]
 fn a_table_is_factorised_and_an_htp_model_is_not() {
     let table = evoapprox::multiplier("mul8u_ZB3").unwrap();
-    let options = in_form(Form::Error);
+    let options = in_form(FactorizationForm::Error);
     assert_eq!(
         table.factorization(&options).unwrap(),
         Factorization::of(table.table().unwrap(), &options).unwrap()
@@ -387,7 +399,7 @@ fn fewer_codes_lower_the_rank_of_wide_circuits() {
         }
     }
     let nothing = multiplier
-        .factorization(&with(Some(0..=3), None, Some(Form::Table)))
+        .factorization(&with(Some(0..=3), None, Some(FactorizationForm::Table)))
         .unwrap();
     assert_eq!(nothing.rank(), 0);
     assert!(matches!(
@@ -429,7 +441,7 @@ fn sign_magnitude_works_at_any_width() {
 fn factors_that_define_no_function_are_refused() {
     let format = OperandFormat::signed(2).unwrap();
     let refusal = |terms: Vec<Term>| {
-        Factorization::from_terms(format, format, Form::Table, terms).unwrap_err()
+        Factorization::from_terms(format, format, FactorizationForm::Table, terms).unwrap_err()
     };
     let short = Term::new(1, vec![1; 4], vec![1; 3]).unwrap();
     let error = refusal(vec![short]);
@@ -442,7 +454,7 @@ fn factors_that_define_no_function_are_refused() {
         }
     ));
     let large = || Term::new(1, vec![1 << 32; 4], vec![(1 << 31) - 1, 1, 2, 3]).unwrap();
-    assert!(Factorization::from_terms(format, format, Form::Table, [large()]).is_ok());
+    assert!(Factorization::from_terms(format, format, FactorizationForm::Table, [large()]).is_ok());
     assert!(matches!(
         refusal(vec![large(), large()]),
         MultiplierError::FactorsOutOfRange
@@ -515,12 +527,16 @@ fn terms(activation: OperandFormat, weight: OperandFormat) -> impl Strategy<Valu
 }
 
 /// Formats of 2 to 5 bits, a form, and terms.
-fn functions() -> impl Strategy<Value = (OperandFormat, OperandFormat, Form, Vec<Given>)> {
+fn functions()
+-> impl Strategy<Value = (OperandFormat, OperandFormat, FactorizationForm, Vec<Given>)> {
     let small = || format().prop_filter("few codes", |format| format.bits() <= 5);
     (
         small(),
         small(),
-        prop_oneof![Just(Form::Table), Just(Form::Error)],
+        prop_oneof![
+            Just(FactorizationForm::Table),
+            Just(FactorizationForm::Error)
+        ],
         any::<bool>(),
     )
         .prop_flat_map(|(activation, weight, form, repeat)| {
@@ -552,7 +568,7 @@ proptest! {
         prop_assert_eq!(function.rank(), rank(sums.collect()));
         let codes: Vec<(i32, i32)> =
             activation.codes().flat_map(|a| weight.codes().map(move |b| (a, b))).collect();
-        let plain = |a: i32, b: i32| if form == Form::Error { i64::from(a * b) } else { 0 };
+        let plain = |a: i32, b: i32| if form == FactorizationForm::Error { i64::from(a * b) } else { 0 };
         for &(a, b) in &codes {
             let expected = plain(a, b) + sum_of(&terms, activation.pattern(a), weight.pattern(b));
             prop_assert_eq!(function.evaluate(a, b), Some(expected));
@@ -580,7 +596,7 @@ proptest! {
     #[test]
     fn options_are_kept_to(
         (activation, weight, form, terms) in functions(),
-        wanted in proptest::option::of(prop_oneof![Just(Form::Table), Just(Form::Error)]),
+        wanted in proptest::option::of(prop_oneof![Just(FactorizationForm::Table), Just(FactorizationForm::Error)]),
         ends in any::<[(usize, usize); 2]>(),
         (some_activations, some_weights) in any::<(bool, bool)>(),
     ) {

@@ -5,8 +5,8 @@ mod common;
 use std::ops::RangeInclusive;
 
 use approx_multiplier::{
-    Coverage, Factorization, FactorizationOptions, Form, MultiplierError, OperandFormat,
-    ProductTable, Signedness, evoapprox,
+    Coverage, Factorization, FactorizationForm, FactorizationOptions, MultiplierError,
+    OperandFormat, ProductTable, Signedness, evoapprox,
 };
 use common::{broken_array, format, in_form, rank};
 use proptest::prelude::*;
@@ -15,8 +15,8 @@ use rstest::rstest;
 /// The rank and the largest factor of a form.
 type Known = Option<(usize, u64)>;
 
-/// For each bundled circuit what a Hermite normal form and LLL reduction of the whole table's rows give, in table and in
-/// error form, with all common divisors left in the factors. `None` stands for a rank above 32.
+/// For each bundled circuit what a Hermite normal form and LLL reduction of the whole table's rows give, in table and
+/// in error form, with all common divisors left in the factors. `None` stands for a rank above 32.
 const KNOWN: [(&str, Known, Known); 50] = [
     ("mul8s_1KV6", Some((1, 128)), Some((0, 0))),
     ("mul8s_1KV8", Some((3, 128)), Some((2, 2))),
@@ -70,7 +70,7 @@ const KNOWN: [(&str, Known, Known); 50] = [
     ("mul8u_ZDF", Some((20, 5100)), Some((19, 16))),
 ];
 
-fn check_against(table: &ProductTable, form: Form, known: Known) {
+fn check_against(table: &ProductTable, form: FactorizationForm, known: Known) {
     let factorization = match (Factorization::of(table, &in_form(form)), known) {
         (Err(MultiplierError::RankTooHigh { at_least: 33 }), None) => return,
         (Ok(factorization), Some(_)) => factorization,
@@ -93,13 +93,22 @@ fn check_against(table: &ProductTable, form: Form, known: Known) {
     assert!(factorization.to_table().unwrap() == *table, "{form}");
 }
 
+/// Whether every term has the common scale, so that it can be multiplied in after the sum.
+fn has_one_scale(factorization: &Factorization) -> bool {
+    let common = factorization.common_scale();
+    factorization
+        .terms()
+        .iter()
+        .all(|term| term.scale() == common)
+}
+
 #[test]
 fn bundled_circuits_have_the_known_ranks_and_factors_at_least_as_small() {
     for (name, table_form, error_form) in KNOWN {
         println!("{name}");
         let table = evoapprox::multiplier(name).unwrap().to_table().unwrap();
-        check_against(&table, Form::Table, table_form);
-        check_against(&table, Form::Error, error_form);
+        check_against(&table, FactorizationForm::Table, table_form);
+        check_against(&table, FactorizationForm::Error, error_form);
     }
 }
 
@@ -107,8 +116,8 @@ fn bundled_circuits_have_the_known_ranks_and_factors_at_least_as_small() {
 fn signed_8_bit_circuits_are_one_8_bit_matrix_product_each() {
     for (name, ..) in KNOWN.iter().filter(|(name, ..)| name.starts_with("mul8s")) {
         let table = evoapprox::multiplier(name).unwrap().to_table().unwrap();
-        let factorization = Factorization::of(&table, &in_form(Form::Table)).unwrap();
-        assert!(factorization.has_one_scale(), "{name}");
+        let factorization = Factorization::of(&table, &in_form(FactorizationForm::Table)).unwrap();
+        assert!(has_one_scale(&factorization), "{name}");
         let certificate = factorization.certificate();
         assert!(
             certificate.activation_exact_in.int8 && certificate.weight_exact_in.int8,
@@ -142,15 +151,15 @@ fn the_page_on_exact_factorisation_lists_the_signed_8_bit_circuits() {
     };
     for (name, ..) in KNOWN.iter().filter(|(name, ..)| name.starts_with("mul8s")) {
         let table = evoapprox::multiplier(name).unwrap().to_table().unwrap();
-        let [of_table, of_error] = [Form::Table, Form::Error]
+        let [of_table, of_error] = [FactorizationForm::Table, FactorizationForm::Error]
             .map(|form| columns(&Factorization::of(&table, &in_form(form)).unwrap()));
         let line = format!("| `{name}` | {of_table} | {of_error} |");
         assert!(page.contains(&line), "{line}");
     }
 }
 
-/// The ranks are those of the circuits named, the largest factors those that a Hermite normal form and LLL reduction of all
-/// rows gave.
+/// The ranks are those of the circuits named, the largest factors those that a Hermite normal form and LLL reduction of
+/// all rows gave.
 #[rstest]
 #[case::mul12s_2pp(0, 0, Some((1, 2048)), Some((0, 0)))]
 #[case::mul12s_2pq(0, 1, Some((2, 142_336)), Some((1, 1)))]
@@ -176,8 +185,8 @@ fn circuits_of_12_bits(
         broken_array(12, dropped_rows, dropped_diagonals),
     )
     .unwrap();
-    check_against(&table, Form::Table, table_form);
-    check_against(&table, Form::Error, error_form);
+    check_against(&table, FactorizationForm::Table, table_form);
+    check_against(&table, FactorizationForm::Error, error_form);
 }
 
 #[rstest]
@@ -194,8 +203,8 @@ fn circuits_of_12_bits_that_cut_both_operands(
         ((a >> cut) * (b >> cut)) << (2 * cut)
     })
     .unwrap();
-    check_against(&table, Form::Table, table_form);
-    check_against(&table, Form::Error, error_form);
+    check_against(&table, FactorizationForm::Table, table_form);
+    check_against(&table, FactorizationForm::Error, error_form);
 }
 
 #[rstest]
@@ -212,7 +221,10 @@ fn circuits_of_16_bits_from_a_function(
 ) {
     let format = OperandFormat::signed(16).unwrap();
     let product = broken_array(16, dropped_rows, dropped_diagonals);
-    for (form, (rank, largest)) in [(Form::Table, table_form), (Form::Error, error_form)] {
+    for (form, (rank, largest)) in [
+        (FactorizationForm::Table, table_form),
+        (FactorizationForm::Error, error_form),
+    ] {
         let found = Factorization::of_function(format, format, &product, &in_form(form), 50_000, 1)
             .unwrap();
         assert_eq!((found.form(), found.rank()), (form, rank));
@@ -232,13 +244,26 @@ fn circuits_of_16_bits_from_a_function(
 fn a_function_gains_rank_where_the_pairs_compared_differ() {
     let format = OperandFormat::unsigned(16).unwrap();
     let product = |a, b| if a == 54321 { b & 0xff } else { a * b };
-    let factorization =
-        Factorization::of_function(format, format, product, &in_form(Form::Table), 1_000_000, 3)
-            .unwrap();
+    let factorization = Factorization::of_function(
+        format,
+        format,
+        product,
+        &in_form(FactorizationForm::Table),
+        1_000_000,
+        3,
+    )
+    .unwrap();
     assert_eq!(factorization.rank(), 2);
     assert_eq!(factorization.evaluate(54321, 65535), Some(255));
     assert_eq!(factorization.evaluate(65535, 65535), Some(65535 * 65535));
-    let error = Factorization::of_function(format, format, product, &in_form(Form::Table), 0, 3);
+    let error = Factorization::of_function(
+        format,
+        format,
+        product,
+        &in_form(FactorizationForm::Table),
+        0,
+        3,
+    );
     assert!(matches!(error, Err(MultiplierError::NoPairs)));
 }
 
@@ -262,11 +287,15 @@ fn a_function_of_high_rank_is_refused() {
 
 /// Without a form asked for, the one with fewer products is taken, and of equally many the one with smaller factors.
 #[rstest]
-#[case("mul8s_1L2J", Form::Table, 1)]
-#[case("mul8u_ZB3", Form::Table, 2)]
-#[case("mul8u_17C8", Form::Table, 18)]
-#[case("mul8u_TD3", Form::Table, 0)]
-fn the_cheaper_form_is_taken(#[case] name: &str, #[case] form: Form, #[case] products: usize) {
+#[case("mul8s_1L2J", FactorizationForm::Table, 1)]
+#[case("mul8u_ZB3", FactorizationForm::Table, 2)]
+#[case("mul8u_17C8", FactorizationForm::Table, 18)]
+#[case("mul8u_TD3", FactorizationForm::Table, 0)]
+fn the_cheaper_form_is_taken(
+    #[case] name: &str,
+    #[case] form: FactorizationForm,
+    #[case] products: usize,
+) {
     let table = evoapprox::multiplier(name).unwrap().to_table().unwrap();
     let found = Factorization::of(&table, &FactorizationOptions::default()).unwrap();
     assert_eq!((found.form(), found.products()), (form, products));
@@ -289,7 +318,7 @@ fn the_error_form_is_taken_where_only_it_is_below_the_limit() {
         ..FactorizationOptions::default()
     };
     let found = Factorization::of(&table, &options).unwrap();
-    assert_eq!((found.form(), found.rank()), (Form::Error, 2));
+    assert_eq!((found.form(), found.rank()), (FactorizationForm::Error, 2));
     assert_eq!(found.to_table().unwrap(), table);
 }
 
@@ -305,12 +334,12 @@ fn fewer_codes_can_lower_the_rank() {
         }
     })
     .unwrap();
-    let everywhere = Factorization::of(&table, &in_form(Form::Error)).unwrap();
+    let everywhere = Factorization::of(&table, &in_form(FactorizationForm::Error)).unwrap();
     assert!(everywhere.rank() > 0);
     let options = FactorizationOptions {
         activation_codes: Some(0..=127),
         weight_codes: Some(-127..=127),
-        ..in_form(Form::Error)
+        ..in_form(FactorizationForm::Error)
     };
     let narrow = Factorization::of(&table, &options).unwrap();
     assert_eq!(narrow.rank(), 0);
@@ -358,7 +387,7 @@ fn a_determinant_that_vanishes_modulo_a_prime_is_noticed() {
         _ => 0,
     })
     .unwrap();
-    let found = Factorization::of(&table, &in_form(Form::Table)).unwrap();
+    let found = Factorization::of(&table, &in_form(FactorizationForm::Table)).unwrap();
     assert_eq!(found.rank(), 2);
     assert_eq!(found.to_table().unwrap(), table);
 }
@@ -366,13 +395,13 @@ fn a_determinant_that_vanishes_modulo_a_prime_is_noticed() {
 /// The rank of a form of a table over ranges of codes.
 fn rank_of_form(
     table: &ProductTable,
-    form: Form,
+    form: FactorizationForm,
     activation_codes: RangeInclusive<i32>,
     weight_codes: RangeInclusive<i32>,
 ) -> usize {
     let value = |a: i32, b: i32| match form {
-        Form::Table => f64::from(table.get(a, b)),
-        Form::Error => f64::from(table.get(a, b)) - f64::from(a) * f64::from(b),
+        FactorizationForm::Table => f64::from(table.get(a, b)),
+        FactorizationForm::Error => f64::from(table.get(a, b)) - f64::from(a) * f64::from(b),
     };
     rank(
         activation_codes
@@ -388,7 +417,7 @@ fn all(format: OperandFormat) -> RangeInclusive<i32> {
 fn rank_of(table: &ProductTable) -> usize {
     rank_of_form(
         table,
-        Form::Table,
+        FactorizationForm::Table,
         all(table.activation()),
         all(table.weight()),
     )
@@ -428,10 +457,13 @@ fn nothing_needs_no_terms(#[values(2, 5, 8)] bits: u8, #[values(false, true)] si
     let weight = OperandFormat::unsigned(4).unwrap();
     for (form, table) in [
         (
-            Form::Table,
+            FactorizationForm::Table,
             ProductTable::from_fn(activation, weight, |_, _| 0),
         ),
-        (Form::Error, ProductTable::exact(activation, weight)),
+        (
+            FactorizationForm::Error,
+            ProductTable::exact(activation, weight),
+        ),
     ] {
         let table = table.unwrap();
         let options = FactorizationOptions {
@@ -441,7 +473,7 @@ fn nothing_needs_no_terms(#[values(2, 5, 8)] bits: u8, #[values(false, true)] si
         let found = Factorization::of(&table, &options).unwrap();
         assert_eq!((found.rank(), found.terms().len()), (0, 0));
         assert_eq!(found.certificate().largest_factor(), 0);
-        assert_eq!((found.common_scale(), found.has_one_scale()), (1, true));
+        assert_eq!((found.common_scale(), has_one_scale(&found)), (1, true));
         assert_eq!(found.to_table().unwrap(), table);
     }
 }
@@ -464,12 +496,12 @@ fn a_rank_as_high_as_the_default_limit_is_reached(#[case] rows: u8, #[case] colu
             - 8192
     })
     .unwrap();
-    let found = Factorization::of(&table, &in_form(Form::Table)).unwrap();
+    let found = Factorization::of(&table, &in_form(FactorizationForm::Table)).unwrap();
     assert_eq!(found.rank(), 32);
     assert_eq!(found.to_table().unwrap(), table);
     let options = FactorizationOptions {
         max_rank: 31,
-        ..in_form(Form::Table)
+        ..in_form(FactorizationForm::Table)
     };
     assert!(matches!(
         Factorization::of(&table, &options),
@@ -488,20 +520,20 @@ proptest! {
         factors in proptest::collection::vec(-20i64..=20, 6 * 512),
     ) {
         let table = random_sum(activation, weight, terms, &factors);
-        let found = Factorization::of(&table, &in_form(Form::Table)).unwrap();
+        let found = Factorization::of(&table, &in_form(FactorizationForm::Table)).unwrap();
         prop_assert_eq!(found.rank(), rank_of(&table));
         prop_assert!(found.rank() <= terms);
         prop_assert_eq!(found.to_table().unwrap(), table.clone());
         for term in found.terms() {
             prop_assert!(term.scale() >= 1);
         }
-        let error = Factorization::of(&table, &in_form(Form::Error)).unwrap();
-        prop_assert_eq!(error.rank(), rank_of_form(&table, Form::Error, all(activation), all(weight)));
+        let error = Factorization::of(&table, &in_form(FactorizationForm::Error)).unwrap();
+        prop_assert_eq!(error.rank(), rank_of_form(&table, FactorizationForm::Error, all(activation), all(weight)));
         prop_assert_eq!(error.to_table().unwrap(), table.clone());
         let best = Factorization::of(&table, &FactorizationOptions::default()).unwrap();
         prop_assert_eq!(best.products(), found.products().min(error.products()));
         if let Some(max_rank) = found.rank().checked_sub(1) {
-            let options = FactorizationOptions { max_rank, ..in_form(Form::Table) };
+            let options = FactorizationOptions { max_rank, ..in_form(FactorizationForm::Table) };
             let refused = matches!(
                 Factorization::of(&table, &options),
                 Err(MultiplierError::RankTooHigh { at_least }) if at_least == found.rank()
@@ -517,7 +549,7 @@ proptest! {
         terms in 0usize..4,
         factors in proptest::collection::vec(-20i64..=20, 2 * 4 * 256),
         ends: [(usize, usize); 2],
-        form in prop_oneof![Just(Form::Table), Just(Form::Error)],
+        form in prop_oneof![Just(FactorizationForm::Table), Just(FactorizationForm::Error)],
     ) {
         let table = random_sum(activation, weight, terms, &factors);
         let (left, right) = (part(activation, ends[0]), part(weight, ends[1]));
@@ -547,7 +579,7 @@ proptest! {
             (OperandFormat::new(rows, signedness).unwrap(), OperandFormat::new(columns, signedness).unwrap());
         let count = activation.cardinality() * weight.cardinality();
         let table = ProductTable::from_slice(activation, weight, &entries[..count]).unwrap();
-        let found = Factorization::of(&table, &in_form(Form::Table)).unwrap();
+        let found = Factorization::of(&table, &in_form(FactorizationForm::Table)).unwrap();
         prop_assert_eq!(found.rank(), rank_of(&table));
         prop_assert_eq!(found.to_table().unwrap(), table);
     }

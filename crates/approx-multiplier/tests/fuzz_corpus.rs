@@ -1,5 +1,5 @@
-//! A bounded run of what the fuzz targets in `fuzz` do without end: the importers on arbitrary bytes, on the corpus, and on files of
-//! the corpus in which bytes were changed, cut out or repeated. Whatever comes, there is an answer.
+//! A bounded run of what the fuzz targets in `fuzz` do without end: the importers on arbitrary bytes, on the corpus,
+//! and on files of the corpus in which bytes were changed, cut out or repeated. Whatever comes, there is an answer.
 
 use std::path::Path;
 

@@ -1,12 +1,12 @@
-//! Exports and imports of tables: what is written is read again as the same multiplier, and no input makes the readers panic or
-//! take more memory than they may.
+//! Exports and imports of tables: what is written is read again as the same multiplier, and no input makes the readers
+//! panic or take more memory than they may.
 
 use std::fs;
 
 use approx_multiplier::export::{self, ExportFormat};
 use approx_multiplier::import::{self, FileKind, ImportError, ImportOptions};
 use approx_multiplier::{
-    Family, HardwareFigures, Multiplier, OperandFormat, Signedness, evoapprox,
+    HardwareFigures, Multiplier, MultiplierFamily, OperandFormat, Signedness, evoapprox,
 };
 use proptest::prelude::*;
 use rstest::rstest;
@@ -99,7 +99,9 @@ fn own_files_hold_every_definition() {
         Multiplier::exact(format, OperandFormat::UINT8),
         evoapprox::multiplier("mul16s_GRU").unwrap(),
         Multiplier::from_htp(evoapprox::htp("mul16s_GSM").unwrap()),
-        Family::Drum { k: 6 }.multiplier(format, format).unwrap(),
+        MultiplierFamily::Drum { k: 6 }
+            .multiplier(format, format)
+            .unwrap(),
         evoapprox::multiplier("mul8u_17C8")
             .unwrap()
             .with_hardware(HardwareFigures::new("7 nm"))
@@ -157,7 +159,9 @@ fn own_files_of_another_content_are_refused() {
 #[test]
 fn own_files_of_very_many_factors_are_refused() {
     let format = OperandFormat::signed(16).unwrap();
-    let drum = Family::Drum { k: 3 }.multiplier(format, format).unwrap();
+    let drum = MultiplierFamily::Drum { k: 3 }
+        .multiplier(format, format)
+        .unwrap();
     let text = String::from_utf8(export::to_bytes(&drum, ExportFormat::Own).unwrap()).unwrap();
     let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
     let terms = &mut file["multiplier"]["definition"]["factored"]["terms"];
@@ -293,7 +297,8 @@ fn large_inputs_are_refused_quickly(
     }
 }
 
-/// The products that a Verilog module gives, by the index `{a, b}`: its ports' widths and its cases, read as a simulator would.
+/// The products that a Verilog module gives, by the index `{a, b}`: its ports' widths and its cases, read as a
+/// simulator would.
 fn products_of_verilog(text: &str) -> (Vec<(bool, u32)>, Vec<i64>) {
     let ports: Vec<(bool, u32)> = text
         .lines()

@@ -1,9 +1,11 @@
 //! The command `burn-approx`: a workbench for approximate multipliers.
 //!
-//! One file per command in `commands`; `layer` computes single layers, `plot` draws. Results go to standard output, as text or as
-//! JSON; notes, progress and errors to standard error.
+//! `args` is the command line; `commands` has one file or folder per command: its arguments, and `run`. Below them,
+//! `layer` computes single layers, `plot` draws, `spec` finds multipliers, and `array` and `files` read and write.
+//! Results go to standard output, as text or as JSON; notes, progress and errors to standard error.
 
 mod args;
+mod array;
 mod commands;
 mod device;
 mod error;
@@ -21,8 +23,8 @@ use clap::Parser;
 use crate::args::Args;
 use crate::output::Output;
 
-/// Does what the command line says. The exit code is 0 if that worked, 1 if not, 2 for a wrong command line, and 3 if what was to be
-/// checked is not so.
+/// Does what the command line says. The exit code is 0 if that worked, 1 if not, 2 for a wrong command line, and 3 if
+/// what was to be checked is not so.
 ///
 /// ```no_run
 /// // All that the program does.

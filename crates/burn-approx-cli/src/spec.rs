@@ -4,7 +4,7 @@ use std::path::Path;
 
 use approx_multiplier::import::{self, ImportOptions};
 use approx_multiplier::{
-    Family, FamilySpecification, Multiplier, MultiplierSource, OperandFormat, Signedness,
+    FamilySpecification, Multiplier, MultiplierFamily, MultiplierSource, OperandFormat, Signedness,
 };
 use clap::Args;
 
@@ -90,7 +90,7 @@ pub fn resolve(spec: &str, options: &FileOptions, output: Output) -> Result<Mult
 fn named(spec: &str) -> Result<Multiplier, CliError> {
     let unknown = |error: &dyn std::fmt::Display| CliError::Usage(format!("`{spec}`: {error}"));
     let family = spec.split(':').next().unwrap_or_default();
-    if family != "exact" && Family::NAMES.contains(&family) {
+    if family != "exact" && MultiplierFamily::NAMES.contains(&family) {
         let specification: FamilySpecification = spec.parse().map_err(|error| unknown(&error))?;
         return Ok(specification.multiplier()?);
     }

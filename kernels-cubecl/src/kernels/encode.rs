@@ -7,7 +7,7 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::is_nan;
+use crate::float_bits::is_nan;
 use crate::kernels::quantization::ChannelQuantizers;
 
 /// One unit per word.

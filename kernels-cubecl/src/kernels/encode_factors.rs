@@ -9,22 +9,21 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::is_nan;
+use crate::float_bits::is_nan;
 use crate::kernels::quantization::ChannelQuantizers;
 
 /// One unit per value, and at least one per element of `at_zero`.
 #[cube(launch)]
-pub(crate) fn encode_factors<F: Float>(
+pub(crate) fn encode_factors(
     values: &[f32],
     quantizers: ChannelQuantizers,
     tables: &[f32],
-    output: &mut [F],
+    output: &mut [f32],
     at_zero: &mut [f32],
     terms: usize,
     block: usize,
     #[comptime] bits: u32,
     #[comptime] less_zero: bool,
-    #[define(F)] _element: ElemType,
 ) {
     let patterns = comptime!(1usize << bits);
     if ABSOLUTE_POS < at_zero.len() {
@@ -35,7 +34,7 @@ pub(crate) fn encode_factors<F: Float>(
         let channel = quantizers.channel(ABSOLUTE_POS);
         let scaled = quantizers.scaled(values[ABSOLUTE_POS], channel);
         let no_number = is_nan(scaled);
-        let nan = F::cast_from(f32::reinterpret(scaled));
+        let nan = f32::reinterpret(scaled);
         let zero_point = quantizers.zero_point(channel);
         let code = pattern(quantizers.code(scaled, zero_point), bits);
         let zero = pattern(zero_point, bits);
@@ -46,7 +45,7 @@ pub(crate) fn encode_factors<F: Float>(
             if less_zero {
                 value -= tables[table + zero];
             }
-            output[first + term * block] = select(no_number, nan, F::cast_from(value));
+            output[first + term * block] = select(no_number, nan, value);
         }
     }
 }

@@ -4,14 +4,15 @@
 //! y = s_x s_w (acc - z_x sum b - z_w sum a + K z_x z_w) = s_x s_w (acc - z_x sum b - z_w (sum a - K z_x))
 //! ```
 //!
-//! with the scales `s` and zero points `z` of activation and weight and the sums of the `K` code values that entered `acc`. The
-//! bracket is an exact integer of 64 bits, rounded to float32 once; for real-valued factors it is the float sum plus the
-//! corrections, an exact integer rounded to float32 once.
+//! with the scales `s` and zero points `z` of activation and weight and the sums of the codes of the `K` products that
+//! entered `acc`. The bracket is an exact integer of 64 bits, rounded to float32 once; for real-valued factors it is
+//! the float sum plus the corrections, an exact integer rounded to float32 once.
 
 use cubecl::prelude::*;
 
 use crate::codes::Codes;
-use crate::kernels::float_bits::bits_unless;
+use crate::float_bits::bits_unless;
+use crate::kernels::code_sums::CodeSums;
 use crate::kernels::sums::{Sums, Total, TotalExpand};
 use crate::quantizer::Quantizers;
 use crate::wide::Wide;
@@ -25,18 +26,6 @@ pub(crate) const FLAG_BYTES: usize = 4;
 pub(crate) enum Epilogue {
     Accumulators(RawSums),
     Rescaled(Rescale),
-}
-
-/// The codes that entered a sum. Their own sums are 0 where they are not needed.
-#[derive(CubeType, Clone, Copy)]
-#[expand(derive(Clone, Copy))]
-pub(crate) struct CodeSums {
-    /// The sum of the activations' codes.
-    pub(crate) activation: i32,
-    /// The sum of the weights' codes.
-    pub(crate) weight: i32,
-    /// The number of products.
-    pub(crate) depth: u32,
 }
 
 /// Sums as they are.
@@ -134,7 +123,7 @@ impl Rescale {
         let of_activations = if comptime!(!self.weight.symmetric) {
             let mut shifted_sum = codes.activation;
             if comptime!(!self.activation.symmetric) {
-                shifted_sum -= i32::reinterpret(codes.depth) * self.activation.zero_point(0u32);
+                shifted_sum -= i32::reinterpret(codes.products) * self.activation.zero_point(0u32);
             }
             Wide::product(self.weight.zero_point(channel), shifted_sum)
         } else {

@@ -6,7 +6,7 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::bits_unless;
+use crate::float_bits::bits_unless;
 use crate::kernels::histogram::BINS;
 
 /// The kernel: one unit per bin.

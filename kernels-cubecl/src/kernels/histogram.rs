@@ -9,7 +9,7 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{MAGNITUDE, is_finite};
+use crate::float_bits::{MAGNITUDE, is_finite};
 
 /// The bins of one sign: 64 powers of two from 2^-32 on, of 32 bins each.
 const SIDE: u32 = 64 * 32;
@@ -22,8 +22,8 @@ const FIRST: u32 = (127 - 32) << 5;
 
 /// Adds to `counts`, whose last element, beyond the bins, is not 0 once a value is not finite.
 ///
-/// Each cube counts on its own and adds its counts at the end. The bin of 0 is the only one that does not fit into the least
-/// memory that the units of a cube share; it is likely to be the fullest, and every unit counts it by itself.
+/// Each cube counts on its own and adds its counts at the end. The bin of 0 is the only one that does not fit into the
+/// least memory that the units of a cube share; it is likely to be the fullest, and every unit counts it by itself.
 #[cube(launch)]
 pub(crate) fn histogram(values: &[u32], counts: &mut [Atomic<u32>]) {
     let sides = comptime!(2 * SIDE as usize);

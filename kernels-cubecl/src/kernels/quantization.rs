@@ -4,13 +4,13 @@
 //! code(x) = clamp(round_half_even(x * reciprocal) + zero_point, low, high)
 //! ```
 //!
-//! The product is the only floating-point operation; its bits are rounded as integers. Targets disagree about ties in their
-//! rounding, may merge a product with a sum that follows it, and promise nothing of comparisons with NaNs and infinities;
-//! none of them can change what is computed here.
+//! The product is the only floating-point operation; its bits are rounded as integers. Targets disagree about ties in
+//! their rounding, may merge a product with a sum that follows it, and promise nothing of comparisons with NaNs and
+//! infinities; none of them can change what is computed here.
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{MAGNITUDE, is_nan};
+use crate::float_bits::{MAGNITUDE, is_nan};
 use crate::quantizer::Quantizers;
 
 const MANTISSA_BITS: u32 = 23;

@@ -5,12 +5,12 @@
 //! high[s, c] = max over e in slice s of x[c, e]        both NaN if any of them is not finite
 //! ```
 //!
-//! A second launch takes the slices' results to the channels'. Floats are compared as integers that are ordered as they are,
-//! with what is not finite below the lowest and above the highest.
+//! A second launch takes the slices' results to the channels'. Floats are compared as integers that are ordered as they
+//! are, with what is not finite below the lowest and above the highest.
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{NAN, SIGN, is_finite, is_nan};
+use crate::float_bits::{NAN, SIGN, is_finite, is_nan};
 
 /// The integers of +inf and -inf, the ends of nothing.
 const NO_LOW: u32 = 0xff80_0000;
@@ -35,8 +35,8 @@ pub(crate) struct Slices {
 
 /// `lanes` units share a slice of a channel; a cube has `units`.
 ///
-/// The input holds values, from which both ends are taken, or, where they are `ends`, the lowest values of all channels and,
-/// after as many elements as there are of them, the highest.
+/// The input holds values, from which both ends are taken, or, where they are `ends`, the lowest values of all channels
+/// and, after as many elements as there are of them, the highest.
 #[cube(launch)]
 pub(crate) fn ranges(
     input: &[u32],

@@ -4,12 +4,12 @@
 //! y[i] = (s_x * s_w[o]) * (sum over p of sum[p, i] + constant[o])        o = (i / inner) % channels
 //! ```
 //!
-//! The bracket is an integer: where every part is one that float32 holds, they are added as integers of 32 bits, and the bracket is
-//! rounded to float32 once. A zero has no sign. NaN where a part is, and where a scale is not finite.
+//! The bracket is an integer: where every part is one that float32 holds, they are added as integers of 32 bits, and
+//! the bracket is rounded to float32 once. A zero has no sign. NaN where a part is, and where a scale is not finite.
 
 use cubecl::prelude::*;
 
-use crate::kernels::float_bits::{SIGN, bits_unless, is_finite, is_nan};
+use crate::float_bits::{SIGN, bits_unless, is_finite, is_nan};
 use crate::quantizer::Quantizers;
 use crate::wide::Wide;
 

@@ -4,13 +4,17 @@
 //! p(a, b) = table[a][b]            p(a, b) = sum over t of u_t[a] * v_t[b]
 //! ```
 //!
-//! with `a` and `b` the codes' bit patterns. A kernel maps each operand once, on the way into a tile: a pattern to its half of
-//! the table's index, or to its factor of one term. What is then done for every pair of operands is a load or a product.
+//! with `a` and `b` the codes' bit patterns. A kernel maps each operand once, on the way into a tile: a pattern to its
+//! half of the table's index, or to its factor of one term. What is then done for every pair of operands is a load or a
+//! product.
 
 use cubecl::prelude::*;
 
 use crate::kernels::sums::Sums;
 use crate::wide::Wide;
+
+/// What stands in a tile for an activation that is skipped: no code has this value, and no index of a table.
+pub(crate) const SKIPPED: u32 = 1 << 31;
 
 /// How the entries of a table are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,8 +39,8 @@ pub(crate) struct Lookup {
     shared_words: Option<usize>,
 }
 
-/// Factors by bit pattern: `u` as `[terms, 2^activation_bits]`, then `v` as `[terms, 2^weight_bits]`. 32-bit integers or
-/// float32, as the sums are.
+/// Factors by bit pattern: `u` as `[terms, 2^activation_bits]`, then `v` as `[terms, 2^weight_bits]`. 32-bit integers
+/// or float32, as the sums are.
 #[derive(CubeType, CubeLaunch)]
 pub(crate) struct Factors {
     values: Box<[u32]>,
@@ -84,7 +88,16 @@ impl ScalarProduct {
         }
     }
 
-    /// What [`accumulate`](ScalarProduct::accumulate) reads: a table where it is fastest. All units of the cube take part.
+    /// What an activation becomes that adds nothing, whatever the weight. Factors are finite.
+    pub(crate) fn skipped_activation(&self) -> u32 {
+        match self {
+            ScalarProduct::Lookup(_) => SKIPPED.runtime(),
+            ScalarProduct::Factors(_) => 0u32.runtime(),
+        }
+    }
+
+    /// What [`accumulate`](ScalarProduct::accumulate) reads: a table where it is fastest. All units of the cube take
+    /// part.
     pub(crate) fn table(&self) -> Box<[u32]> {
         match self {
             ScalarProduct::Lookup(lookup) => lookup.table(),
@@ -93,7 +106,7 @@ impl ScalarProduct {
         }
     }
 
-    /// Adds a term of the product of two mapped operands to a sum.
+    /// Adds a term of the product of two mapped operands to a sum; `skips` says that some activations may be skipped.
     pub(crate) fn accumulate(
         &self,
         table: &[u32],
@@ -101,24 +114,33 @@ impl ScalarProduct {
         #[comptime] index: usize,
         activation: u32,
         weight: u32,
+        #[comptime] skips: bool,
     ) {
         match self {
             ScalarProduct::Lookup(lookup) => {
-                let entry = lookup.entry(table, activation | weight);
-                sums.add(index, entry);
+                if comptime!(skips) {
+                    let is_skipped = activation == SKIPPED;
+                    let first = select(is_skipped, 0u32.runtime(), activation);
+                    let kept = select(is_skipped, 0u32.runtime(), u32::MAX.runtime());
+                    let entry = lookup.entry(table, first | weight) & kept;
+                    sums.add(index, lookup.value(entry));
+                } else {
+                    let entry = lookup.entry(table, activation | weight);
+                    sums.add(index, lookup.value(entry));
+                }
             }
             ScalarProduct::Factors(_) => sums.add_product(index, activation, weight),
         }
     }
 
-    /// Completes a sum over `depth` products.
-    pub(crate) fn complete(&self, sums: &mut Sums, #[comptime] index: usize, depth: u32) {
+    /// Completes a sum of so many products.
+    pub(crate) fn complete(&self, sums: &mut Sums, #[comptime] index: usize, products: u32) {
         match self {
             ScalarProduct::Lookup(lookup) => {
                 if comptime!(matches!(lookup.form, EntryForm::Offsets)) {
                     sums.add(
                         index,
-                        Wide::product(i32::reinterpret(depth), lookup.minimum),
+                        Wide::product(i32::reinterpret(products), lookup.minimum),
                     );
                 }
             }
@@ -148,14 +170,22 @@ impl Lookup {
         }
     }
 
-    /// An entry; of offsets, its distance from the smallest.
-    fn entry(&self, table: &[u32], position: u32) -> Wide {
+    /// The bits of an entry; of offsets, of its distance from the smallest.
+    fn entry(&self, table: &[u32], position: u32) -> u32 {
         match comptime!(self.form) {
-            EntryForm::Full => Wide::from_word(i32::reinterpret(table[position as usize])),
+            EntryForm::Full => table[position as usize],
             EntryForm::Offsets => {
                 let word = table[(position >> 1) as usize];
-                Wide::from_unsigned((word >> ((position & 1) << 4)) & 0xffff)
+                (word >> ((position & 1) << 4)) & 0xffff
             }
+        }
+    }
+
+    /// What the bits of an entry add to a sum.
+    fn value(&self, entry: u32) -> Wide {
+        match comptime!(self.form) {
+            EntryForm::Full => Wide::from_word(i32::reinterpret(entry)),
+            EntryForm::Offsets => Wide::from_unsigned(entry),
         }
     }
 }

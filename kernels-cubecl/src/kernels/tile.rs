@@ -1,23 +1,24 @@
-//! The product of two matrices, tile by tile: what the kernels of matrix products and of convolutions have in common.
+//! Products of matrices, tile by tile, of any geometry:
 //!
 //! ```text
 //! acc[i, o] = sum over chunks C of the depth, over terms t, over k in C of f_t(x[i, k]) . g_t(w[k, o])
-//! sum a [i] = sum over chunks C, over k in C of code(x[i, k])            sum b [o] likewise
 //! ```
 //!
 //! with `f_t`, `g_t` what the scalar product maps operands to, and `.` what it makes of two mapped operands.
 //!
-//! A cube of 16 x 16 units computes a square tile of the result; each unit computes the sums of 1, 4 or 16 of its elements. It
-//! steps through the depth: 16 positions of the operands are mapped into shared memory, then multiplied out, once for every
-//! term of the scalar product and once more for the sums of the codes themselves where those are needed. Cubes are
-//! persistent: each takes tile after tile, so that a table copied to shared memory serves many, and no grid is too large.
+//! A cube of 16 x 16 units computes a square tile of the result; each unit computes the sums of 1, 4 or 16 of its
+//! elements. It steps through the depth: 16 positions of the operands are mapped into shared memory, then multiplied
+//! out, once for every term of the scalar product and once more for the sums of the codes themselves where those are
+//! needed. Cubes are persistent: each takes tile after tile, so that a table copied to shared memory serves many, and
+//! no grid is too large.
 
 use cubecl::prelude::*;
 
 use crate::codes::Codes;
-use crate::kernels::epilogue::{CodeSums, Epilogue};
-use crate::kernels::geometry::{Bases, Geometry, pattern_or_padding};
-use crate::kernels::scalar_product::ScalarProduct;
+use crate::kernels::code_sums::{NeededCodes, SquareCodeSums};
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::geometry::{Geometry, GeometryExpand, OUTSIDE, pattern_or_padding, store};
+use crate::kernels::scalar_product::{SKIPPED, ScalarProduct};
 use crate::kernels::sums::{SumKind, Sums};
 
 /// The units of a cube along either side of a tile.
@@ -81,6 +82,13 @@ impl TileSize {
     }
 }
 
+/// An operand of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Side {
+    Activation,
+    Weight,
+}
+
 /// What an operand becomes on its way into shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Mapping {
@@ -94,7 +102,6 @@ enum Mapping {
 #[derive(CubeType, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
 struct Window {
-    bases: Bases,
     first_row: u32,
     first_column: u32,
     first_inner: u32,
@@ -102,13 +109,13 @@ struct Window {
     count: u32,
 }
 
-/// Computes all elements of all products.
-#[cube]
-pub(crate) fn multiply_tiles(
+/// The kernel, which computes all elements of all products: cubes of 256 units, any number of them.
+#[cube(launch_unchecked)]
+pub(crate) fn multiply_tiles<G: Geometry + LaunchArg>(
     activation: &Codes,
     weight: &Codes,
     product: &ScalarProduct,
-    geometry: &Geometry,
+    geometry: &G,
     epilogue: &Epilogue,
     output: &mut [u32],
     #[comptime] size: TileSize,
@@ -116,9 +123,14 @@ pub(crate) fn multiply_tiles(
 ) {
     let per_unit = comptime!(size.per_unit());
     let side = comptime!(size.side() as u32);
-    let stride = comptime!(size.stride() as u32);
+    let skips = geometry.skips();
     let needs_activation_sums = epilogue.needs_activation_sums();
     let needs_weight_sums = epilogue.needs_weight_sums();
+    let needed = comptime!(NeededCodes {
+        activation: needs_activation_sums,
+        weight: needs_weight_sums,
+        skips,
+    });
 
     let table = product.table();
     let poison = epilogue.poison();
@@ -127,125 +139,114 @@ pub(crate) fn multiply_tiles(
     let mut weight_tile = Shared::<[u32]>::new_slice(comptime!(size.words()));
 
     let mut sums = Sums::new(kind, comptime!(per_unit * per_unit));
-    let mut activation_sums = Array::<i32>::new(per_unit);
-    let mut weight_sums = Array::<i32>::new(per_unit);
+    let mut codes = SquareCodeSums::new(per_unit, needed);
 
     let unit_row = UNIT_POS / 16;
     let unit_column = UNIT_POS % 16;
-    let (rows, columns, depth) = (geometry.rows(), geometry.columns(), geometry.depth());
+    let (rows, columns) = (geometry.rows(), geometry.columns());
     let row_tiles = rows.div_ceil(side);
     let column_tiles = columns.div_ceil(side);
 
     let mut tile = CUBE_POS as u32;
     while tile < geometry.matrices() * row_tiles * column_tiles {
-        let matrix = tile / column_tiles / row_tiles;
+        let matrix = geometry.matrix(tile / column_tiles / row_tiles);
+        let depth = geometry.depth(&matrix);
         let mut window = Window {
-            bases: geometry.bases(matrix),
             first_row: (tile / column_tiles % row_tiles) * side,
             first_column: (tile % column_tiles) * side,
             first_inner: 0u32.runtime(),
             count: 0u32.runtime(),
         };
         sums.clear();
-        #[unroll]
-        for index in 0..per_unit {
-            activation_sums[index] = 0i32;
-            weight_sums[index] = 0i32;
-        }
+        codes.clear();
 
         while window.first_inner < depth {
             window.count = min(depth - window.first_inner, 16u32);
             for term in 0..product.terms() {
-                load_activations(
+                load::<G>(
                     activation,
                     product,
                     geometry,
+                    &matrix,
                     padding,
                     &mut activation_tile,
                     window,
                     term,
                     size,
+                    comptime!(Side::Activation),
                     comptime!(Mapping::Term),
                 );
-                load_weights(
+                load::<G>(
                     weight,
                     product,
                     geometry,
+                    &matrix,
+                    padding,
                     &mut weight_tile,
                     window,
                     term,
                     size,
+                    comptime!(Side::Weight),
                     comptime!(Mapping::Term),
                 );
                 sync_cube();
                 // No further than the depth: beyond it there is nothing to add, whatever the product of two zeros is.
                 for inner in 0..window.count {
-                    let mut activations = Sequence::<u32>::new();
-                    let mut weights = Sequence::<u32>::new();
-                    #[unroll]
-                    for index in 0..per_unit {
-                        let offset = comptime!((index * UNITS) as u32);
-                        activations
-                            .push(activation_tile[(inner * stride + unit_row + offset) as usize]);
-                        weights.push(weight_tile[(inner * stride + unit_column + offset) as usize]);
-                    }
+                    let activations = of_unit(&activation_tile, inner, unit_row, size);
+                    let weights = of_unit(&weight_tile, inner, unit_column, size);
                     #[unroll]
                     for i in 0..per_unit {
                         #[unroll]
                         for j in 0..per_unit {
-                            let index = comptime!(i * per_unit + j);
                             product.accumulate(
                                 &table,
                                 &mut sums,
-                                index,
+                                comptime!(i * per_unit + j),
                                 activations[i],
                                 weights[j],
+                                skips,
                             );
                         }
                     }
                 }
                 sync_cube();
             }
-            if comptime!(needs_activation_sums || needs_weight_sums) {
-                if comptime!(needs_activation_sums) {
-                    load_activations(
+            if comptime!(needed.any()) {
+                if comptime!(needed.reads_activations()) {
+                    load::<G>(
                         activation,
                         product,
                         geometry,
+                        &matrix,
                         padding,
                         &mut activation_tile,
                         window,
                         0u32,
                         size,
+                        comptime!(Side::Activation),
                         comptime!(Mapping::Code),
                     );
                 }
-                if comptime!(needs_weight_sums) {
-                    load_weights(
+                if comptime!(needed.weight) {
+                    load::<G>(
                         weight,
                         product,
                         geometry,
+                        &matrix,
+                        padding,
                         &mut weight_tile,
                         window,
                         0u32,
                         size,
+                        comptime!(Side::Weight),
                         comptime!(Mapping::Code),
                     );
                 }
                 sync_cube();
                 for inner in 0..window.count {
-                    #[unroll]
-                    for index in 0..per_unit {
-                        let position = inner * stride + comptime!((index * UNITS) as u32);
-                        if comptime!(needs_activation_sums) {
-                            let code = activation_tile[(position + unit_row) as usize];
-                            activation_sums[index] += i32::reinterpret(code);
-                        }
-                        if comptime!(needs_weight_sums) {
-                            let code = weight_tile[(position + unit_column) as usize];
-                            weight_sums[index] += i32::reinterpret(code);
-                        }
-                    }
+                    let activations = of_unit(&activation_tile, inner, unit_row, size);
+                    let weights = of_unit(&weight_tile, inner, unit_column, size);
+                    codes.add(&activations, &weights);
                 }
                 sync_cube();
             }
@@ -260,19 +261,17 @@ pub(crate) fn multiply_tiles(
                 let column = window.first_column + unit_column + comptime!((j * UNITS) as u32);
                 let index = comptime!(i * per_unit + j);
                 if row < rows && column < columns {
-                    product.complete(&mut sums, index, depth);
-                    let codes = CodeSums {
-                        activation: activation_sums[i],
-                        weight: weight_sums[j],
-                        depth,
-                    };
-                    output[geometry.output(matrix, row, column) as usize] = epilogue.finish(
+                    let products = geometry.products(&matrix, row);
+                    product.complete(&mut sums, index, products);
+                    let result = epilogue.finish(
                         &sums,
                         index,
-                        codes,
-                        geometry.channel(matrix, column),
+                        codes.of(i, j, products),
+                        geometry.channel(&matrix, column),
                         poison,
                     );
+                    let position = geometry.output(&matrix, row, column);
+                    store(output, position, result, skips);
                 }
             }
         }
@@ -280,66 +279,110 @@ pub(crate) fn multiply_tiles(
     }
 }
 
-/// Brings the window's activations into shared memory, `[depth, row]`; what is not there becomes 0.
+/// What a unit needs of an operand's tile at one position of the depth.
 #[cube]
-fn load_activations(
-    activation: &Codes,
+fn of_unit(
+    tile: &Shared<[u32]>,
+    inner: u32,
+    unit: u32,
+    #[comptime] size: TileSize,
+) -> Sequence<u32> {
+    let mut values = Sequence::<u32>::new();
+    #[unroll]
+    for index in 0..comptime!(size.per_unit()) {
+        let offset = comptime!((index * UNITS) as u32);
+        let position = inner * comptime!(size.stride() as u32) + unit + offset;
+        values.push(tile[position as usize]);
+    }
+    values
+}
+
+/// Brings the window's part of an operand into shared memory, `[depth, row]` or `[depth, column]`; what is not there
+/// becomes 0.
+#[cube]
+fn load<G: Geometry>(
+    operand: &Codes,
     product: &ScalarProduct,
-    geometry: &Geometry,
+    geometry: &G,
+    matrix: &G::Matrix,
     padding: u32,
     tile: &mut Shared<[u32]>,
     window: Window,
     term: u32,
     #[comptime] size: TileSize,
+    #[comptime] side: Side,
     #[comptime] mapping: Mapping,
 ) {
-    let along_rows = geometry.activation_along_rows();
+    let activation_along_rows = geometry.activation_along_rows();
+    let weight_along_columns = geometry.weight_along_columns();
+    let along_depth = comptime!(match side {
+        Side::Activation => activation_along_rows,
+        Side::Weight => weight_along_columns,
+    });
+    let first = match side {
+        Side::Activation => window.first_row,
+        Side::Weight => window.first_column,
+    };
+    let length = match side {
+        Side::Activation => geometry.rows(),
+        Side::Weight => geometry.columns(),
+    };
     // As many loads as a unit has elements along a side, since the depth is as many positions as a side has units.
     #[unroll]
     for load in 0..comptime!(size.per_unit()) {
-        let (inner, row) = loaded_position(load, size, along_rows);
+        let (inner, across) = loaded_position(load, size, along_depth);
         let mut value = 0u32;
-        if window.first_row + row < geometry.rows() && inner < window.count {
-            let row = window.first_row + row;
-            let position =
-                geometry.activation(window.bases.activation, row, window.first_inner + inner);
-            let pattern = pattern_or_padding(activation, position, padding);
-            value = match mapping {
-                Mapping::Term => product.map_activation(pattern, term),
-                Mapping::Code => u32::reinterpret(activation.code(pattern)),
+        if first + across < length && inner < window.count {
+            value = match side {
+                Side::Activation => mapped_activation::<G>(
+                    operand,
+                    product,
+                    geometry,
+                    geometry.activation(matrix, first + across, window.first_inner + inner),
+                    padding,
+                    term,
+                    mapping,
+                ),
+                Side::Weight => {
+                    let position =
+                        geometry.weight(matrix, window.first_inner + inner, first + across);
+                    let pattern = operand.pattern(position);
+                    match mapping {
+                        Mapping::Term => product.map_weight(pattern, term),
+                        Mapping::Code => u32::reinterpret(operand.code(pattern)),
+                    }
+                }
             };
         }
-        tile[(inner * comptime!(size.stride() as u32) + row) as usize] = value;
+        tile[(inner * comptime!(size.stride() as u32) + across) as usize] = value;
     }
 }
 
-/// Brings the window's weights into shared memory, `[depth, column]`; what is not there becomes 0.
+/// What stands in shared memory for the activation at a position.
 #[cube]
-fn load_weights(
-    weight: &Codes,
+fn mapped_activation<G: Geometry>(
+    activation: &Codes,
     product: &ScalarProduct,
-    geometry: &Geometry,
-    tile: &mut Shared<[u32]>,
-    window: Window,
+    geometry: &G,
+    position: u32,
+    padding: u32,
     term: u32,
-    #[comptime] size: TileSize,
     #[comptime] mapping: Mapping,
-) {
-    let along_columns = geometry.weight_along_columns();
-    #[unroll]
-    for load in 0..comptime!(size.per_unit()) {
-        let (inner, column) = loaded_position(load, size, along_columns);
-        let mut value = 0u32;
-        if window.first_column + column < geometry.columns() && inner < window.count {
-            let column = window.first_column + column;
-            let position = geometry.weight(window.bases.weight, window.first_inner + inner, column);
-            let pattern = weight.pattern(position);
-            value = match mapping {
-                Mapping::Term => product.map_weight(pattern, term),
-                Mapping::Code => u32::reinterpret(weight.code(pattern)),
-            };
-        }
-        tile[(inner * comptime!(size.stride() as u32) + column) as usize] = value;
+) -> u32 {
+    let pattern = pattern_or_padding(activation, position, padding);
+    let value = match mapping {
+        Mapping::Term => product.map_activation(pattern, term),
+        Mapping::Code => u32::reinterpret(activation.code(pattern)),
+    };
+    let skips = geometry.skips();
+    if comptime!(skips) {
+        let skipped = match mapping {
+            Mapping::Term => product.skipped_activation(),
+            Mapping::Code => SKIPPED.runtime(),
+        };
+        select(position == OUTSIDE, skipped, value)
+    } else {
+        value
     }
 }
 

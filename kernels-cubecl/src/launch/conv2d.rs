@@ -3,16 +3,11 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::prepared::{Lengths, Prepared};
-use super::{check_count, elements};
-use crate::error::KernelError;
-use crate::kernels;
-use crate::kernels::conv2d::Conv2dGeometryLaunch;
-use crate::kernels::tile::{TileSize, UNITS};
+use super::checked_product::{CheckedProduct, Lengths, Matrices};
+use crate::checks::{check_convolution, check_count, elements};
+use crate::error::DeviceKernelError;
+use crate::kernels::geometry::conv2d::{Conv2dGeometry, Conv2dGeometryLaunch};
 use crate::product::{Operand, Output, ScalarProduct};
-
-/// Groups with fewer output channels than this are computed without tiles, most of whose columns would be empty.
-const TILED_CHANNELS: usize = 8;
 
 /// The shape of a convolution: activations `[batch, in_channels, input]`, weights
 /// `[out_channels, in_channels / groups, kernel]`, results `[batch, out_channels, output]`; pairs are height and width.
@@ -43,27 +38,9 @@ pub struct Conv2dProblem {
 }
 
 impl Conv2dProblem {
-    fn check(&self) -> Result<(), KernelError> {
-        for (parameter, value) in [
-            ("number of groups", self.groups),
-            ("vertical stride", self.stride[0]),
-            ("horizontal stride", self.stride[1]),
-            ("vertical dilation", self.dilation[0]),
-            ("horizontal dilation", self.dilation[1]),
-        ] {
-            if value == 0 {
-                return Err(KernelError::Zero { parameter });
-            }
-        }
-        for (channels, side) in [(self.in_channels, "input"), (self.out_channels, "output")] {
-            if channels % self.groups != 0 {
-                return Err(KernelError::Groups {
-                    groups: self.groups,
-                    channels,
-                    side,
-                });
-            }
-        }
+    fn check(&self) -> Result<(), DeviceKernelError> {
+        let channels = [self.in_channels, self.out_channels];
+        check_convolution(self.groups, channels, self.stride, self.dilation)?;
         for axis in 0..2 {
             let last = |count: usize, step: usize| count.saturating_sub(1) as u128 * step as u128;
             let position = last(self.output[axis], self.stride[axis])
@@ -79,8 +56,9 @@ impl Conv2dProblem {
 /// The convolution of codes: see [`Output`] for what is returned, row-major `[batch, out_channels, output]`.
 ///
 /// # Errors
-/// If a length does not follow from the shape, groups do not divide the channels, a stride or dilation is 0, codes have another
-/// width than the product takes, a tensor has 2^31 elements or more, or the device has too few units or buffers.
+/// If a length does not follow from the shape, groups do not divide the channels, a stride or dilation is 0, codes have
+/// another width than the product takes, a tensor has 2^31 elements or more, or the device has too few units or
+/// buffers.
 ///
 /// ```no_run
 /// use kernels_cubecl::{
@@ -103,7 +81,7 @@ impl Conv2dProblem {
 ///     ScalarProduct::Lookup { table: &table, words: Words::One },
 ///     Output::Accumulators { padding_code: 0 },
 /// )?; // i32 [1, 1, 2, 1]: 17, 39
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 pub fn conv2d(
     client: &Client,
@@ -111,7 +89,7 @@ pub fn conv2d(
     operands: [Operand; 2],
     product: ScalarProduct,
     output: Output,
-) -> Result<Handle, KernelError> {
+) -> Result<Handle, DeviceKernelError> {
     problem.check()?;
     let Conv2dProblem {
         batch,
@@ -139,14 +117,12 @@ pub fn conv2d(
         weight,
         depth,
         channels: out_channels,
+        results,
     };
-    let prepared = Prepared::new(client, operands, product, output, lengths)?;
-    let result = client.empty(4 * results.max(1));
+    let checked = CheckedProduct::new(client, operands, product, output, lengths)?;
     if results == 0 {
-        return Ok(result);
+        return Ok(client.empty(4));
     }
-
-    let [activation, weight] = prepared.operands();
     let geometry = Conv2dGeometryLaunch::new(
         batch as u32,
         groups as u32,
@@ -167,47 +143,11 @@ pub fn conv2d(
         problem.padding[0] as u32,
         problem.padding[1] as u32,
     );
-    let units = UNITS * UNITS;
-    let cube = CubeDim::new_1d(units as u32);
-    // SAFETY: the buffer was made for so many results.
-    let result_argument = unsafe { BufferArg::from_raw_parts(result.clone(), results) };
-    if out_per_group < TILED_CHANNELS {
-        let (shared, grid) = prepared.placement(0, results.div_ceil(units))?;
-        // SAFETY: every index follows from the shape, against which all lengths were checked above; loops are over its sizes.
-        unsafe {
-            kernels::depthwise::depthwise::launch_unchecked(
-                client,
-                grid,
-                cube,
-                activation,
-                weight,
-                prepared.product(shared),
-                geometry,
-                prepared.epilogue(),
-                result_argument,
-                prepared.sum_kind(),
-            );
-        }
-    } else {
-        let size = TileSize::of(batch * plane, out_per_group);
-        let tiles = groups * size.count(batch * plane) * size.count(out_per_group);
-        let (shared, grid) = prepared.placement(size.bytes(), tiles)?;
-        // SAFETY: as for the kernel without tiles.
-        unsafe {
-            kernels::conv2d::conv2d::launch_unchecked(
-                client,
-                grid,
-                cube,
-                activation,
-                weight,
-                prepared.product(shared),
-                geometry,
-                prepared.epilogue(),
-                result_argument,
-                size,
-                prepared.sum_kind(),
-            );
-        }
-    }
-    Ok(result)
+    let matrices = Matrices {
+        count: groups,
+        rows: batch * plane,
+        columns: out_per_group,
+    };
+    // SAFETY: positions follow from the shape, against which all lengths were checked above.
+    unsafe { checked.convolve::<Conv2dGeometry>(client, matrices, geometry) }
 }

@@ -4,8 +4,8 @@ use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::check_count;
-use crate::error::{KernelError, check_buffer};
+use crate::checks::{check_buffer, check_count};
+use crate::error::DeviceKernelError;
 
 /// The units of a cube: what every device has.
 pub(super) const UNITS: usize = 256;
@@ -21,7 +21,7 @@ pub(super) fn buffer<T>(
     operand: &'static str,
     handle: &Handle,
     length: usize,
-) -> Result<BufferArg, KernelError> {
+) -> Result<BufferArg, DeviceKernelError> {
     check_count(operand, length as u128)?;
     check_buffer::<T>(operand, length, handle)?;
     // SAFETY: the buffer holds the elements.

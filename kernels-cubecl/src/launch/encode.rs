@@ -3,10 +3,10 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::Quantization;
+use super::ChannelQuantization;
 use super::element_wise::{buffer, empty, grid};
 use crate::codes::{PackedCodes, codes_per_word};
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels;
 
 /// Codes of real values.
@@ -22,27 +22,28 @@ pub struct EncodedCodes {
 ///
 /// ```no_run
 /// use cubecl::prelude::*;
-/// use kernels_cubecl::{Quantization, QuantizerBuffer, encode};
+/// use kernels_cubecl::{ChannelQuantization, QuantizerBuffer, encode};
 ///
 /// let client = cubecl::Device::default().client();
 /// let values = client.create_from_slice(f32::as_bytes(&[0.75, 100.0]));
 /// let quantizer = QuantizerBuffer::from_parameters(&client, &[0.5], &[3.0])?;
-/// let quantization = Quantization { quantizer: &quantizer, inner: 1, low: -8, high: 7 };
+/// let quantization = ChannelQuantization { quantizer: &quantizer, inner: 1, low: -8, high: 7 };
 /// let encoded = encode(&client, &values, 2, quantization, 4, true)?;
 /// assert_eq!(encoded.codes.length(), 2); // codes 5 and 7, in one word
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
-/// If a buffer is too short, the layout of channels does not fit the length, or the range of codes is not one of the format's.
+/// If a buffer is too short, the layout of channels does not fit the length, or the range of codes is not one of the
+/// format's.
 pub fn encode(
     client: &Client,
     values: &Handle,
     length: usize,
-    quantization: Quantization,
+    quantization: ChannelQuantization,
     bits: u32,
     signed: bool,
-) -> Result<EncodedCodes, KernelError> {
+) -> Result<EncodedCodes, DeviceKernelError> {
     quantization.check_format(bits, signed)?;
     let quantizers = quantization.argument(length)?;
     let values = buffer::<f32>("values", values, length)?;

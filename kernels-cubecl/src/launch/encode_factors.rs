@@ -1,15 +1,13 @@
 //! Launches [`encode_factors`](crate::kernels::encode_factors).
 
-use cubecl::features::TypeUsage;
-use cubecl::ir::FloatKind;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::Quantization;
-use super::check_count;
+use super::ChannelQuantization;
 use super::element_wise::{buffer, empty, grid};
 use super::quantization::check_layout;
-use crate::error::KernelError;
+use crate::checks::check_count;
+use crate::error::DeviceKernelError;
 use crate::kernels;
 
 /// The functions of a code that values are mapped to.
@@ -36,38 +34,12 @@ pub struct FactorLayout {
     pub groups: usize,
     /// Whether each function's value at the code of 0 is taken away.
     pub less_zero: bool,
-    /// The type of the functions' values.
-    pub element: FactorElement,
-}
-
-/// The type of the functions' values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FactorElement {
-    /// 32-bit floats.
-    Float32,
-    /// 16-bit floats, which hold integers up to 2048; other values are rounded.
-    Float16,
-}
-
-impl FactorElement {
-    fn kind(self) -> ElemType {
-        ElemType::Float(match self {
-            FactorElement::Float32 => FloatKind::F32,
-            FactorElement::Float16 => FloatKind::F16,
-        })
-    }
-
-    /// Whether a device stores and converts to the type.
-    pub fn is_supported(self, client: &Client) -> bool {
-        let usage = client.properties().type_usage(self.kind());
-        usage.is_superset(TypeUsage::Buffer | TypeUsage::Conversion)
-    }
 }
 
 /// Values of functions of codes.
 #[derive(Debug, Clone)]
 pub struct EncodedFactors {
-    /// `[outer, groups, terms, channels / groups, inner]`, of the type that was asked for.
+    /// Float32 `[outer, groups, terms, channels / groups, inner]`.
     pub values: Handle,
     /// Float32 `[quantisers, terms]`: the values at the code of 0. NaNs where there were no values to encode.
     pub at_zero: Handle,
@@ -80,13 +52,13 @@ pub struct EncodedFactors {
 /// ```no_run
 /// use cubecl::prelude::*;
 /// use kernels_cubecl::{
-///     FactorElement, FactorLayout, FactorTables, Quantization, QuantizerBuffer, encode_factors,
+///     ChannelQuantization, FactorLayout, FactorTables, QuantizerBuffer, encode_factors,
 /// };
 ///
 /// let client = cubecl::Device::default().client();
 /// let values = client.create_from_slice(f32::as_bytes(&[0.75, 100.0]));
 /// let quantizer = QuantizerBuffer::from_parameters(&client, &[0.5], &[3.0])?;
-/// let quantization = Quantization { quantizer: &quantizer, inner: 1, low: -8, high: 7 };
+/// let quantization = ChannelQuantization { quantizer: &quantizer, inner: 1, low: -8, high: 7 };
 /// let tables: Vec<f32> = (0..32).map(|entry| (entry % 16 * (entry / 16 + 1)) as f32).collect();
 /// let tables = client.create_from_slice(f32::as_bytes(&tables)); // the pattern, and twice the pattern
 /// let factors = FactorTables { tables: &tables, terms: 2, bits: 4, signed: true };
@@ -95,24 +67,23 @@ pub struct EncodedFactors {
 ///     inner: 1,
 ///     groups: 1,
 ///     less_zero: true,
-///     element: FactorElement::Float32,
 /// };
 /// let encoded = encode_factors(&client, &values, 2, quantization, factors, layout)?;
 /// // Codes 5 and 7 less the code of 0: values 2, 4, 4, 8; at zero 3, 6.
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
-/// If a buffer is too short, a layout does not fit the length, the range of codes is not one of the format's, or the device
-/// lacks the element type.
+/// If a buffer is too short, a layout does not fit the length, the range of codes is not one of the format's, or the
+/// device lacks the element type.
 pub fn encode_factors(
     client: &Client,
     values: &Handle,
     length: usize,
-    quantization: Quantization,
+    quantization: ChannelQuantization,
     factors: FactorTables,
     layout: FactorLayout,
-) -> Result<EncodedFactors, KernelError> {
+) -> Result<EncodedFactors, DeviceKernelError> {
     let FactorTables {
         tables,
         terms,
@@ -124,45 +95,35 @@ pub fn encode_factors(
         inner,
         groups,
         less_zero,
-        element,
     } = layout;
     quantization.check_format(bits, signed)?;
     let quantizers = quantization.argument(length)?;
     check_layout(length, channels, inner)?;
     for (parameter, count) in [("number of terms", terms), ("number of groups", groups)] {
         if count == 0 {
-            return Err(KernelError::Zero { parameter });
+            return Err(DeviceKernelError::Zero { parameter });
         }
     }
     if !channels.is_multiple_of(groups) {
-        return Err(KernelError::Groups {
+        return Err(DeviceKernelError::Groups {
             groups,
             channels,
             side: "input",
         });
-    }
-    if !element.is_supported(client) {
-        return Err(KernelError::Element { element: "float16" });
     }
     let values = buffer::<f32>("values", values, length)?;
     let tables = buffer::<f32>("tables of factors", tables, terms.saturating_mul(1 << bits))?;
     let encoded = length.saturating_mul(terms);
     let zeros = quantization.quantizer.channels().saturating_mul(terms);
     check_count("values of factors", encoded.max(zeros) as u128)?;
-    let output = match element {
-        FactorElement::Float32 => empty::<f32>(client, encoded),
-        FactorElement::Float16 => empty::<u16>(client, encoded),
-    };
+    let output = empty::<f32>(client, encoded);
     if encoded == 0 {
         return Ok(EncodedFactors {
             values: output,
             at_zero: client.create_from_slice(f32::as_bytes(&vec![f32::NAN; zeros])),
         });
     }
-    let written = match element {
-        FactorElement::Float32 => buffer::<f32>("values of factors", &output, encoded)?,
-        FactorElement::Float16 => buffer::<u16>("values of factors", &output, encoded)?,
-    };
+    let written = buffer::<f32>("values of factors", &output, encoded)?;
     let at_zero = empty::<f32>(client, zeros);
     let (count, dim) = grid(client, length.max(zeros));
     kernels::encode_factors::encode_factors::launch(
@@ -178,7 +139,6 @@ pub fn encode_factors(
         channels / groups * inner,
         bits,
         less_zero,
-        element.kind(),
     );
     Ok(EncodedFactors {
         values: output,

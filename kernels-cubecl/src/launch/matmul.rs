@@ -3,12 +3,10 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::prepared::{Lengths, Prepared};
-use super::{check_count, elements};
-use crate::error::KernelError;
-use crate::kernels;
-use crate::kernels::matmul::MatmulGeometryLaunch;
-use crate::kernels::tile::{TileSize, UNITS};
+use super::checked_product::{CheckedProduct, Lengths, Matrices};
+use crate::checks::{check_count, elements};
+use crate::error::DeviceKernelError;
+use crate::kernels::geometry::matmul::{MatmulGeometry, MatmulGeometryLaunch};
 use crate::product::{Operand, Output, ScalarProduct};
 
 /// For every output matrix, which activation matrix and which weight matrix it is the product of.
@@ -89,8 +87,8 @@ impl MatmulProblem<'_> {
 /// Products of matrices of codes: see [`Output`] for what is returned, row-major `[output matrices, rows, columns]`.
 ///
 /// # Errors
-/// If a length does not follow from the shape, codes have another width than the product takes, a tensor has 2^31 elements or
-/// more, a pair names a matrix that is not there, or the device has too few units or buffers.
+/// If a length does not follow from the shape, codes have another width than the product takes, a tensor has 2^31
+/// elements or more, a pair names a matrix that is not there, or the device has too few units or buffers.
 ///
 /// ```no_run
 /// use kernels_cubecl::{
@@ -109,7 +107,7 @@ impl MatmulProblem<'_> {
 ///     ScalarProduct::Lookup { table: &table, words: Words::One },
 ///     Output::Accumulators { padding_code: 0 },
 /// )?; // i32 [2, 1]: 17, 39
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 pub fn matmul(
     client: &Client,
@@ -117,7 +115,7 @@ pub fn matmul(
     operands: [Operand; 2],
     product: ScalarProduct,
     output: Output,
-) -> Result<Handle, KernelError> {
+) -> Result<Handle, DeviceKernelError> {
     let MatmulProblem {
         activation_matrices,
         weight_matrices,
@@ -136,8 +134,9 @@ pub fn matmul(
         weight,
         depth,
         channels: columns,
+        results,
     };
-    let prepared = Prepared::new(client, operands, product, output, lengths)?;
+    let checked = CheckedProduct::new(client, operands, product, output, lengths)?;
     let largest = pairs.map_or([0; 2], |pairs| pairs.largest);
     let there = [
         (activation_matrices, "activations"),
@@ -145,22 +144,16 @@ pub fn matmul(
     ];
     for (index, (count, operand)) in largest.into_iter().zip(there) {
         if matrices > 0 && index as usize >= count {
-            return Err(KernelError::Pair {
+            return Err(DeviceKernelError::Pair {
                 operand,
                 index,
                 count,
             });
         }
     }
-    let result = client.empty(4 * results.max(1));
     if results == 0 {
-        return Ok(result);
+        return Ok(client.empty(4));
     }
-
-    let size = TileSize::of(rows, columns);
-    let tiles = matrices * size.count(rows) * size.count(columns);
-    let (shared, grid) = prepared.placement(size.bytes(), tiles)?;
-    let [activation, weight] = prepared.operands();
     // SAFETY: pairs were made with two words each.
     let argument = |pairs: &MatrixPairs| unsafe {
         BufferArg::from_raw_parts(pairs.handle.clone(), 2 * pairs.count)
@@ -172,21 +165,12 @@ pub fn matmul(
         depth as u32,
         ComptimeOptionArgs::from(pairs.map(argument)),
     );
-    // SAFETY: every index follows from the shape, against which all lengths were checked above; loops are over its sizes.
-    unsafe {
-        kernels::matmul::matmul::launch_unchecked(
-            client,
-            grid,
-            CubeDim::new_1d((UNITS * UNITS) as u32),
-            activation,
-            weight,
-            prepared.product(shared),
-            geometry,
-            prepared.epilogue(),
-            BufferArg::from_raw_parts(result.clone(), results),
-            size,
-            prepared.sum_kind(),
-        );
-    }
-    Ok(result)
+    let matrices = Matrices {
+        count: matrices,
+        rows,
+        columns,
+    };
+    // SAFETY: positions follow from the shape, against which all lengths were checked, and from pairs of matrices that
+    // are there.
+    unsafe { checked.multiply::<MatmulGeometry>(client, matrices, geometry) }
 }

@@ -5,7 +5,7 @@ use cubecl::server::Handle;
 
 use super::element_wise::{buffer, empty, grid};
 use crate::codes::{PackedCodes, codes_per_word};
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels;
 
 /// `length` codes of a format, given as 32-bit integers, packed. Of a code outside the format the low bits count.
@@ -18,7 +18,7 @@ use crate::kernels;
 /// let codes = client.create_from_slice(i32::as_bytes(&[-1, 2]));
 /// let packed = pack(&client, &codes, 2, 4, true)?;
 /// assert_eq!(packed.words(), 1); // 0x02_0f
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
@@ -29,7 +29,7 @@ pub fn pack(
     length: usize,
     bits: u32,
     signed: bool,
-) -> Result<PackedCodes, KernelError> {
+) -> Result<PackedCodes, DeviceKernelError> {
     let codes = buffer::<i32>("codes", codes, length)?;
     let words = length.div_ceil(codes_per_word(bits));
     let handle = empty::<u32>(client, words);

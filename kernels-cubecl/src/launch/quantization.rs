@@ -1,7 +1,7 @@
 //! How the elements of a tensor become codes, as callers say it and as kernels take it.
 
-use super::check_count;
-use crate::error::KernelError;
+use crate::checks::{check_count, check_width};
+use crate::error::DeviceKernelError;
 use crate::kernels::quantization::ChannelQuantizersLaunch;
 use crate::quantizer::QuantizerBuffer;
 
@@ -9,7 +9,7 @@ use crate::quantizer::QuantizerBuffer;
 /// `clamp(round_half_even(x[i] * reciprocal) + zero_point, low, high)` with the quantiser of channel
 /// `(i / inner) % channels`.
 #[derive(Debug, Clone, Copy)]
-pub struct Quantization<'a> {
+pub struct ChannelQuantization<'a> {
     /// One quantiser per channel, or one for all of the tensor.
     pub quantizer: &'a QuantizerBuffer,
     /// The neighbouring elements that share a channel; without meaning where there is one quantiser.
@@ -20,12 +20,10 @@ pub struct Quantization<'a> {
     pub high: i32,
 }
 
-impl Quantization<'_> {
+impl ChannelQuantization<'_> {
     /// Checks that the codes are some of a format's.
-    pub(super) fn check_format(&self, bits: u32, signed: bool) -> Result<(), KernelError> {
-        if !(1..=16).contains(&bits) {
-            return Err(KernelError::CodeWidth { bits });
-        }
+    pub(super) fn check_format(&self, bits: u32, signed: bool) -> Result<(), DeviceKernelError> {
+        check_width(bits)?;
         let (lowest, highest) = if signed {
             (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
         } else {
@@ -34,12 +32,12 @@ impl Quantization<'_> {
         self.check_range(lowest, highest)
     }
 
-    fn check_range(&self, lowest: i32, highest: i32) -> Result<(), KernelError> {
-        let Quantization { low, high, .. } = *self;
+    fn check_range(&self, lowest: i32, highest: i32) -> Result<(), DeviceKernelError> {
+        let ChannelQuantization { low, high, .. } = *self;
         if lowest <= low && low <= high && high <= highest {
             return Ok(());
         }
-        Err(KernelError::CodeRange {
+        Err(DeviceKernelError::CodeRange {
             low,
             high,
             lowest,
@@ -48,7 +46,10 @@ impl Quantization<'_> {
     }
 
     /// The kernels' argument for a tensor of so many elements.
-    pub(super) fn argument(&self, length: usize) -> Result<ChannelQuantizersLaunch, KernelError> {
+    pub(super) fn argument(
+        &self,
+        length: usize,
+    ) -> Result<ChannelQuantizersLaunch, DeviceKernelError> {
         self.check_range(i16::MIN.into(), u16::MAX.into())?;
         check_count("values", length as u128)?;
         let channels = self.quantizer.channels();
@@ -71,10 +72,10 @@ pub(super) fn check_layout(
     length: usize,
     channels: usize,
     inner: usize,
-) -> Result<(), KernelError> {
+) -> Result<(), DeviceKernelError> {
     match channels.checked_mul(inner) {
         Some(block) if block > 0 && length.is_multiple_of(block) => Ok(()),
-        _ => Err(KernelError::Layout {
+        _ => Err(DeviceKernelError::Layout {
             length,
             channels,
             inner,

@@ -3,10 +3,10 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::check_count;
 use super::element_wise::{UNITS, buffer, empty};
 use super::quantization::check_layout;
-use crate::error::KernelError;
+use crate::checks::check_count;
+use crate::error::DeviceKernelError;
 use crate::kernels;
 use crate::kernels::ranges::SlicesLaunch;
 
@@ -15,9 +15,9 @@ const CUBES: usize = 1024;
 /// The fewest values of a unit that are worth another slice.
 const VALUES_PER_UNIT: usize = 16;
 
-/// The smallest and the largest value of every channel of `length` float32 values, of which value `i` belongs to channel
-/// `(i / inner) % channels`: float32 `[2, channels]`. Both are NaN if any value of the channel is not finite; of no values
-/// they are `+inf` and `-inf`.
+/// The smallest and the largest value of every channel of `length` float32 values, of which value `i` belongs to
+/// channel `(i / inner) % channels`: float32 `[2, channels]`. Both are NaN if any value of the channel is not finite;
+/// of no values they are `+inf` and `-inf`.
 ///
 /// ```no_run
 /// use cubecl::prelude::*;
@@ -26,7 +26,7 @@ const VALUES_PER_UNIT: usize = 16;
 /// let client = cubecl::Device::default().client();
 /// let values = client.create_from_slice(f32::as_bytes(&[1.0, -2.0, 5.0, 7.0]));
 /// let found = ranges(&client, &values, 4, 2, 2)?; // -2, 5; 1, 7
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
@@ -37,7 +37,7 @@ pub fn ranges(
     length: usize,
     channels: usize,
     inner: usize,
-) -> Result<Handle, KernelError> {
+) -> Result<Handle, DeviceKernelError> {
     check_layout(length, channels, inner)?;
     check_count("ranges", 2 * channels as u128)?;
     let values = buffer::<f32>("values", values, length)?;
@@ -90,7 +90,12 @@ impl Plan {
     }
 
     /// The ranges of all slices, `[2, slices, channels]`.
-    fn launch(&self, client: &Client, input: BufferArg, ends: bool) -> Result<Handle, KernelError> {
+    fn launch(
+        &self,
+        client: &Client,
+        input: BufferArg,
+        ends: bool,
+    ) -> Result<Handle, DeviceKernelError> {
         let elements = 2 * self.slices * self.channels;
         let output = empty::<f32>(client, elements);
         let cubes = self.channels.div_ceil(UNITS / self.lanes) * self.slices;

@@ -5,7 +5,7 @@ use cubecl::server::Handle;
 
 use super::element_wise::{buffer, empty, grid};
 use super::quantization::check_layout;
-use crate::error::KernelError;
+use crate::error::DeviceKernelError;
 use crate::kernels;
 use crate::quantizer::QuantizerBuffer;
 
@@ -30,8 +30,8 @@ pub struct Rescaling<'a> {
     pub inner: usize,
 }
 
-/// Real values, float32, of `length` sums of products of codes that were computed in float32, in parts `[parts, length]`:
-/// `(s_x * s_w[channel]) * (sum of parts + constant[channel])`.
+/// Real values, float32, of `length` sums of products of codes that were computed in float32, in parts
+/// `[parts, length]`: `(s_x * s_w[channel]) * (sum of parts + constant[channel])`.
 ///
 /// A NaN stays one, and a scale that is not finite gives NaNs.
 ///
@@ -52,7 +52,7 @@ pub struct Rescaling<'a> {
 ///     inner: 1,
 /// };
 /// let real = rescale(&client, &sums, 2, rescaling)?; // 2.5, 5
-/// # Ok::<(), kernels_cubecl::KernelError>(())
+/// # Ok::<(), kernels_cubecl::DeviceKernelError>(())
 /// ```
 ///
 /// # Errors
@@ -63,7 +63,7 @@ pub fn rescale(
     sums: &Handle,
     length: usize,
     rescaling: Rescaling,
-) -> Result<Handle, KernelError> {
+) -> Result<Handle, DeviceKernelError> {
     let Rescaling {
         activation,
         weight,
@@ -74,7 +74,7 @@ pub fn rescale(
         inner,
     } = rescaling;
     if parts == 0 {
-        return Err(KernelError::Zero {
+        return Err(DeviceKernelError::Zero {
             parameter: "number of parts",
         });
     }
@@ -110,12 +110,12 @@ fn check_quantizers(
     operand: &'static str,
     quantizers: &QuantizerBuffer,
     channels: usize,
-) -> Result<(), KernelError> {
+) -> Result<(), DeviceKernelError> {
     let actual = quantizers.channels();
     if actual == 1 || actual == channels {
         return Ok(());
     }
-    Err(KernelError::Quantizers {
+    Err(DeviceKernelError::Quantizers {
         operand,
         channels,
         actual,

@@ -2,7 +2,7 @@
 
 use cubecl::server::Handle;
 use kernels_cubecl::{
-    FactorElement, FactorLayout, FactorTables, KernelError, PartialSums, Quantization,
+    ChannelQuantization, DeviceKernelError, FactorLayout, FactorTables, PartialSums,
     QuantizerBuffer, Rescaling, encode, encode_factors, fake_quantize, histogram, mask_clipped,
     pack, ranges, rescale, shifted_codes,
 };
@@ -13,8 +13,8 @@ fn quantizer(channels: usize) -> QuantizerBuffer {
     QuantizerBuffer::from_parameters(&client(), &vec![0.5; channels], &vec![0.0; channels]).unwrap()
 }
 
-fn quantization(quantizer: &QuantizerBuffer) -> Quantization<'_> {
-    Quantization {
+fn quantization(quantizer: &QuantizerBuffer) -> ChannelQuantization<'_> {
+    ChannelQuantization {
         quantizer,
         inner: 2,
         low: -8,
@@ -29,7 +29,7 @@ fn rescaling_error(
     constants: Option<&Handle>,
     quantizers: [usize; 2],
     channels: usize,
-) -> Option<KernelError> {
+) -> Option<DeviceKernelError> {
     let [activation, weight] = quantizers.map(quantizer);
     let rescaling = Rescaling {
         activation: &activation,
@@ -48,7 +48,8 @@ fn short_buffers_are_refused() {
     let client = client();
     let three = quantizer(3);
     let (short, six) = (upload(&client, &[1.0f32; 5]), upload(&client, &[1.0f32; 6]));
-    let is_short = |error: Option<KernelError>| matches!(error, Some(KernelError::Buffer { .. }));
+    let is_short =
+        |error: Option<DeviceKernelError>| matches!(error, Some(DeviceKernelError::Buffer { .. }));
     let quantization = quantization(&three);
     assert!(is_short(
         shifted_codes(&client, &short, 6, quantization).err()
@@ -70,7 +71,7 @@ fn short_buffers_are_refused() {
     assert!(is_short(histogram(&client, &short, 6).err()));
     assert!(is_short(rescaling_error(&short, 6, None, [1, 3], 3)));
     assert!(is_short(rescaling_error(&six, 6, Some(&short), [1, 6], 6)));
-    let too_large = |error| matches!(error, Err(KernelError::TooLarge { .. }));
+    let too_large = |error| matches!(error, Err(DeviceKernelError::TooLarge { .. }));
     assert!(too_large(histogram(&client, &six, 1 << 31)));
     assert!(too_large(ranges(&client, &six, 0, usize::MAX, 1)));
 }
@@ -81,19 +82,19 @@ fn layouts_and_formats_that_do_not_fit_are_refused() {
     let (three, one) = (quantizer(3), quantizer(1));
     let seven = upload(&client, &[1.0f32; 7]);
     let error = shifted_codes(&client, &seven, 7, quantization(&three)).err();
-    let expected = KernelError::Layout {
+    let expected = DeviceKernelError::Layout {
         length: 7,
         channels: 3,
         inner: 2,
     };
     assert_eq!(error, Some(expected));
-    let is_layout = |error| matches!(error, Err(KernelError::Layout { .. }));
+    let is_layout = |error| matches!(error, Err(DeviceKernelError::Layout { .. }));
     assert!(is_layout(ranges(&client, &seven, 7, 0, 1)));
     assert!(is_layout(ranges(&client, &seven, 7, 1, 0)));
     assert!(is_layout(ranges(&client, &seven, 7, usize::MAX, 2)));
 
     let error = encode(&client, &seven, 7, quantization(&one), 3, true).err();
-    let expected = KernelError::CodeRange {
+    let expected = DeviceKernelError::CodeRange {
         low: -8,
         high: 7,
         lowest: -4,
@@ -101,25 +102,25 @@ fn layouts_and_formats_that_do_not_fit_are_refused() {
     };
     assert_eq!(error, Some(expected));
     let unsigned = encode(&client, &seven, 7, quantization(&one), 8, false);
-    assert!(matches!(unsigned, Err(KernelError::CodeRange { .. })));
-    let wide = Quantization {
+    assert!(matches!(unsigned, Err(DeviceKernelError::CodeRange { .. })));
+    let wide = ChannelQuantization {
         high: 65_536,
         ..quantization(&one)
     };
     let wide = shifted_codes(&client, &seven, 7, wide);
-    assert!(matches!(wide, Err(KernelError::CodeRange { .. })));
+    assert!(matches!(wide, Err(DeviceKernelError::CodeRange { .. })));
     let error = encode(&client, &seven, 7, quantization(&one), 17, true).err();
-    assert_eq!(error, Some(KernelError::CodeWidth { bits: 17 }));
+    assert_eq!(error, Some(DeviceKernelError::CodeWidth { bits: 17 }));
     let error = pack(&client, &seven, 7, 0, true).err();
-    assert_eq!(error, Some(KernelError::CodeWidth { bits: 0 }));
+    assert_eq!(error, Some(DeviceKernelError::CodeWidth { bits: 0 }));
 
-    let expected = KernelError::Quantizers {
+    let expected = DeviceKernelError::Quantizers {
         operand: "weights",
         channels: 7,
         actual: 3,
     };
     assert_eq!(rescaling_error(&seven, 7, None, [1, 3], 7), Some(expected));
-    let expected = KernelError::Quantizers {
+    let expected = DeviceKernelError::Quantizers {
         operand: "activations",
         channels: 1,
         actual: 3,
@@ -145,30 +146,32 @@ fn factors_that_do_not_fit_are_refused() {
             inner,
             groups,
             less_zero: true,
-            element: FactorElement::Float32,
         };
         encode_factors(&client, &values, 6, quantization(&one), factors, layout).err()
     };
-    let zero = |parameter| Some(KernelError::Zero { parameter });
+    let zero = |parameter| Some(DeviceKernelError::Zero { parameter });
     assert_eq!(refused(2, 3, 2), None);
     assert_eq!(refused(0, 3, 2), zero("number of terms"));
     assert_eq!(refused(2, 0, 2), zero("number of groups"));
-    let expected = KernelError::Groups {
+    let expected = DeviceKernelError::Groups {
         groups: 2,
         channels: 3,
         side: "input",
     };
     assert_eq!(refused(2, 2, 2), Some(expected));
-    let expected = KernelError::Layout {
+    let expected = DeviceKernelError::Layout {
         length: 6,
         channels: 3,
         inner: 4,
     };
     assert_eq!(refused(2, 1, 4), Some(expected));
-    assert!(matches!(refused(3, 3, 2), Some(KernelError::Buffer { .. })));
+    assert!(matches!(
+        refused(3, 3, 2),
+        Some(DeviceKernelError::Buffer { .. })
+    ));
     assert!(matches!(
         refused(usize::MAX, 3, 2),
-        Some(KernelError::TooLarge { .. })
+        Some(DeviceKernelError::TooLarge { .. })
     ));
 }
 

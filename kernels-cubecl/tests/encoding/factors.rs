@@ -1,11 +1,11 @@
 //! Values of factors are the table's entries, in their groups, and the codes are the CPU's.
 
-use kernels_cubecl::{FactorElement, FactorLayout, FactorTables, encode_factors};
+use kernels_cubecl::{FactorLayout, FactorTables, encode_factors};
 use proptest::prelude::*;
 
-use crate::support::{Quantized, bits, client, download, from_half, quantized, upload};
+use crate::support::{Quantized, bits, client, download, quantized, upload};
 
-/// Small enough that differences of two are exact in 16 bits.
+/// Small integers, whose differences are exact.
 fn table(terms: usize, bits: u32, seed: u32) -> Vec<f32> {
     let entry = |i: usize| ((i as u32).wrapping_mul(seed | 1) >> 7) % 2001;
     (0..terms << bits)
@@ -63,7 +63,6 @@ fn check(
         inner,
         groups,
         less_zero,
-        element,
     } = layout;
     let per_group = channels / groups;
     let mut expected = vec![0.0; length * terms];
@@ -85,13 +84,7 @@ fn check(
             };
         }
     }
-    let found = match element {
-        FactorElement::Float32 => download::<f32>(&client, encoded.values, expected.len()),
-        FactorElement::Float16 => download::<u16>(&client, encoded.values, expected.len())
-            .into_iter()
-            .map(from_half)
-            .collect(),
-    };
+    let found = download::<f32>(&client, encoded.values, expected.len());
     prop_assert_eq!(bits(&found), bits(&expected));
     Ok(())
 }
@@ -105,8 +98,7 @@ proptest! {
         less_zero: bool, seed: u32, own_layout: bool,
     ) {
         let mut tensor = tensor;
-        let element = FactorElement::Float32;
-        let mut layout = FactorLayout { channels: groups * per_group, inner, groups, less_zero, element };
+        let mut layout = FactorLayout { channels: groups * per_group, inner, groups, less_zero };
         if own_layout {
             layout.channels = tensor.layout.channels.len();
             layout.inner = tensor.layout.inner;
@@ -118,8 +110,5 @@ proptest! {
             tensor.values.truncate(tensor.values.len() / block * block);
         }
         check(&tensor, terms, layout, seed)?;
-        if FactorElement::Float16.is_supported(&client()) {
-            check(&tensor, terms, FactorLayout { element: FactorElement::Float16, ..layout }, seed)?;
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
 use cubecl::prelude::*;
-use kernels_cubecl::{Quantization, QuantizerBuffer};
+use kernels_cubecl::{ChannelQuantization, QuantizerBuffer};
 use proptest::prelude::*;
 
 pub use crate::common::{client, download, upload};
@@ -49,8 +49,8 @@ impl Quantized {
         QuantizerBuffer::new(upload(client, &parameters), channels.len(), symmetric).unwrap()
     }
 
-    pub fn quantization<'a>(&self, quantizer: &'a QuantizerBuffer) -> Quantization<'a> {
-        Quantization {
+    pub fn quantization<'a>(&self, quantizer: &'a QuantizerBuffer) -> ChannelQuantization<'a> {
+        ChannelQuantization {
             quantizer,
             inner: self.layout.inner,
             low: self.low(),
@@ -127,20 +127,4 @@ pub fn quantized(nans: bool) -> impl Strategy<Value = Quantized> {
             )
         },
     )
-}
-
-/// The value of a 16-bit float.
-pub fn from_half(half: u16) -> f32 {
-    let (exponent, mantissa) = (i32::from(half >> 10) & 31, f32::from(half & 0x3ff));
-    let magnitude = match exponent {
-        0 => mantissa * f32::powi(2.0, -24),
-        31 if mantissa > 0.0 => f32::NAN,
-        31 => f32::INFINITY,
-        _ => (1024.0 + mantissa) * f32::powi(2.0, exponent - 25),
-    };
-    if half >> 15 == 1 {
-        -magnitude
-    } else {
-        magnitude
-    }
 }

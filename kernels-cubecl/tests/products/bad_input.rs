@@ -1,8 +1,9 @@
 //! What a launch refuses, and what is merely empty.
 
 use kernels_cubecl::{
-    Conv2dProblem, DeviceFactors, DeviceTable, KernelError, MatmulProblem, MatrixPairs, Operand,
-    Output, PackedCodes, QuantizerBuffer, ScalarProduct, Words, conv2d, matmul,
+    Conv2dProblem, ConvTranspose2dProblem, DeviceFactors, DeviceKernelError, DeviceTable,
+    MatmulProblem, MatrixPairs, Operand, Output, PackedCodes, QuantizerBuffer, ScalarProduct,
+    Words, conv_transpose2d, conv2d, matmul,
 };
 
 use crate::common::{client, download};
@@ -31,7 +32,7 @@ fn multiplied(
     bits: u32,
     words: Words,
     output: Output,
-) -> Result<(), KernelError> {
+) -> Result<(), DeviceKernelError> {
     let client = client();
     let table = DeviceTable::new(&client, &[1; 256], 4, 4)?;
     let codes = lengths
@@ -50,7 +51,7 @@ fn multiplied(
     .map(drop)
 }
 
-fn convolved(problem: Conv2dProblem) -> Result<(), KernelError> {
+fn convolved(problem: Conv2dProblem) -> Result<(), DeviceKernelError> {
     let client = client();
     let factors = DeviceFactors::<i32>::new(&client, &[1; 16], &[1; 16], 4, 4)?;
     let activation = PackedCodes::from_codes(&client, &[1; 8], 4, false)?;
@@ -69,6 +70,128 @@ fn convolved(problem: Conv2dProblem) -> Result<(), KernelError> {
     .map(drop)
 }
 
+fn transposed_convolution() -> ConvTranspose2dProblem {
+    ConvTranspose2dProblem {
+        batch: 1,
+        in_channels: 2,
+        out_channels: 2,
+        groups: 2,
+        input: [2, 2],
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [0, 0],
+        output: [2, 2],
+    }
+}
+
+/// The outcome with 8 activations and 2 weights.
+fn convolved_transposed(problem: ConvTranspose2dProblem) -> Result<(), DeviceKernelError> {
+    let client = client();
+    let factors = DeviceFactors::<i32>::new(&client, &[1; 16], &[1; 16], 4, 4)?;
+    let activation = PackedCodes::from_codes(&client, &[1; 8], 4, false)?;
+    let weight = PackedCodes::from_codes(&client, &[1; 2], 4, false)?;
+    let product = ScalarProduct::Integer {
+        factors: &factors,
+        words: Words::One,
+    };
+    let operands = [Operand::new(&activation), Operand::new(&weight)];
+    conv_transpose2d(&client, problem, operands, product, RAW).map(drop)
+}
+
+#[test]
+fn transposed_convolutions_have_lengths_strides_groups_and_an_end() {
+    let problem = transposed_convolution();
+    assert_eq!(convolved_transposed(problem), Ok(()));
+    let error = |operand, expected, actual| DeviceKernelError::Length {
+        operand,
+        expected,
+        actual,
+    };
+    for (problem, expected) in [
+        (
+            ConvTranspose2dProblem {
+                input: [2, 3],
+                ..problem
+            },
+            error("activations", 12, 8),
+        ),
+        (
+            ConvTranspose2dProblem {
+                kernel: [2, 1],
+                ..problem
+            },
+            error("weights", 4, 2),
+        ),
+        // Input channels by output channels of a group.
+        (
+            ConvTranspose2dProblem {
+                out_channels: 4,
+                ..problem
+            },
+            error("weights", 4, 2),
+        ),
+        (
+            ConvTranspose2dProblem {
+                groups: 3,
+                ..problem
+            },
+            DeviceKernelError::Groups {
+                groups: 3,
+                channels: 2,
+                side: "input",
+            },
+        ),
+        (
+            ConvTranspose2dProblem {
+                out_channels: 3,
+                ..problem
+            },
+            DeviceKernelError::Groups {
+                groups: 2,
+                channels: 3,
+                side: "output",
+            },
+        ),
+        (
+            ConvTranspose2dProblem {
+                groups: 0,
+                ..problem
+            },
+            DeviceKernelError::Zero {
+                parameter: "number of groups",
+            },
+        ),
+    ] {
+        assert_eq!(convolved_transposed(problem), Err(expected), "{problem:?}");
+    }
+    for axis in 0..2 {
+        type Parameter = fn(&mut ConvTranspose2dProblem) -> &mut [usize; 2];
+        let windows: [Parameter; 2] = [
+            |problem| &mut problem.stride,
+            |problem| &mut problem.dilation,
+        ];
+        for parameter in windows {
+            let mut problem = transposed_convolution();
+            parameter(&mut problem)[axis] = 0;
+            let outcome = convolved_transposed(problem);
+            assert!(matches!(outcome, Err(DeviceKernelError::Zero { .. })));
+        }
+        let sizes: [Parameter; 4] = [
+            |problem| &mut problem.padding,
+            |problem| &mut problem.output,
+            |problem| &mut problem.input,
+            |problem| &mut problem.kernel,
+        ];
+        for parameter in windows.into_iter().chain(sizes) {
+            let mut problem = transposed_convolution();
+            parameter(&mut problem)[axis] = 1 << 31;
+            let outcome = convolved_transposed(problem);
+            assert!(matches!(outcome, Err(DeviceKernelError::TooLarge { .. })));
+        }
+    }
+}
+
 #[test]
 fn lengths_follow_from_the_shape() {
     let problem = MatmulProblem::single(2, 3, 4);
@@ -76,7 +199,7 @@ fn lengths_follow_from_the_shape() {
     for (lengths, operand, expected, actual) in
         [([7, 12], "activations", 6, 7), ([6, 11], "weights", 12, 11)]
     {
-        let error = KernelError::Length {
+        let error = DeviceKernelError::Length {
             operand,
             expected,
             actual,
@@ -88,7 +211,7 @@ fn lengths_follow_from_the_shape() {
         input: [2, 3],
         ..convolution()
     };
-    let error = KernelError::Length {
+    let error = DeviceKernelError::Length {
         operand: "activations",
         expected: 12,
         actual: 8,
@@ -98,7 +221,7 @@ fn lengths_follow_from_the_shape() {
 
 #[test]
 fn widths_are_those_of_the_product() {
-    let error = KernelError::OperandWidth {
+    let error = DeviceKernelError::OperandWidth {
         operand: "activations",
         expected: 4,
         actual: 5,
@@ -109,7 +232,7 @@ fn widths_are_those_of_the_product() {
     );
     let client = client();
     for bits in [0, 17] {
-        let error = Some(KernelError::CodeWidth { bits });
+        let error = Some(DeviceKernelError::CodeWidth { bits });
         assert_eq!(
             PackedCodes::from_codes(&client, &[], bits, true).err(),
             error
@@ -122,7 +245,7 @@ fn widths_are_those_of_the_product() {
     }
     assert!(DeviceTable::new(&client, &[0; 255], 4, 4).is_err());
     let table = DeviceTable::new(&client, &[], 16, 16);
-    assert!(matches!(table, Err(KernelError::TooLarge { .. })));
+    assert!(matches!(table, Err(DeviceKernelError::TooLarge { .. })));
     assert!(DeviceFactors::<i32>::new(&client, &[0; 17], &[0; 16], 4, 4).is_err());
     assert!(DeviceFactors::<i32>::new(&client, &[0; 32], &[0; 16], 4, 4).is_err());
 }
@@ -132,7 +255,7 @@ fn accumulators_are_32_bits_wide() {
     let problem = MatmulProblem::single(1, 1, 1);
     assert_eq!(
         multiplied(problem, [1, 1], 4, Words::Two, RAW),
-        Err(KernelError::WideAccumulators)
+        Err(DeviceKernelError::WideAccumulators)
     );
 }
 
@@ -151,7 +274,7 @@ fn pairs_name_matrices_that_are_there() {
         weight_matrices: 1,
         ..problem
     };
-    let error = KernelError::Pair {
+    let error = DeviceKernelError::Pair {
         operand: "weights",
         index: 1,
         count: 1,
@@ -183,7 +306,7 @@ fn quantizers_are_one_or_as_many_as_channels() {
     assert_eq!(outcome(1, 3), Ok(()));
     assert!(matches!(
         outcome(1, 2),
-        Err(KernelError::Length {
+        Err(DeviceKernelError::Length {
             expected: 3,
             actual: 2,
             ..
@@ -191,7 +314,7 @@ fn quantizers_are_one_or_as_many_as_channels() {
     ));
     assert!(matches!(
         outcome(2, 1),
-        Err(KernelError::Length {
+        Err(DeviceKernelError::Length {
             expected: 1,
             actual: 2,
             ..
@@ -202,7 +325,7 @@ fn quantizers_are_one_or_as_many_as_channels() {
     let parameters = client.empty(8);
     assert!(matches!(
         QuantizerBuffer::new(parameters, 1, true),
-        Err(KernelError::Buffer { expected: 12, .. })
+        Err(DeviceKernelError::Buffer { expected: 12, .. })
     ));
 }
 
@@ -211,15 +334,21 @@ fn convolutions_have_strides_groups_and_an_end() {
     for axis in 0..2 {
         let mut problem = convolution();
         problem.stride[axis] = 0;
-        assert!(matches!(convolved(problem), Err(KernelError::Zero { .. })));
+        assert!(matches!(
+            convolved(problem),
+            Err(DeviceKernelError::Zero { .. })
+        ));
         problem = convolution();
         problem.dilation[axis] = 0;
-        assert!(matches!(convolved(problem), Err(KernelError::Zero { .. })));
+        assert!(matches!(
+            convolved(problem),
+            Err(DeviceKernelError::Zero { .. })
+        ));
         problem = convolution();
         problem.stride[axis] = 1 << 31;
         assert!(matches!(
             convolved(problem),
-            Err(KernelError::TooLarge { .. })
+            Err(DeviceKernelError::TooLarge { .. })
         ));
     }
     assert!(matches!(
@@ -227,9 +356,9 @@ fn convolutions_have_strides_groups_and_an_end() {
             groups: 0,
             ..convolution()
         }),
-        Err(KernelError::Zero { .. })
+        Err(DeviceKernelError::Zero { .. })
     ));
-    let error = KernelError::Groups {
+    let error = DeviceKernelError::Groups {
         groups: 3,
         channels: 2,
         side: "input",
@@ -253,7 +382,7 @@ fn tensors_beyond_32_bit_indices_are_refused() {
     ] {
         let outcome = multiplied(problem, [0, 0], 4, Words::One, RAW);
         assert!(
-            matches!(outcome, Err(KernelError::TooLarge { .. })),
+            matches!(outcome, Err(DeviceKernelError::TooLarge { .. })),
             "{problem:?}: {outcome:?}"
         );
     }
@@ -288,7 +417,10 @@ fn sums_of_codes_fit_32_bits() {
         .map(drop)
     };
     assert_eq!(outcome(0.0), Ok(()));
-    assert!(matches!(outcome(1.0), Err(KernelError::TooLarge { .. })));
+    assert!(matches!(
+        outcome(1.0),
+        Err(DeviceKernelError::TooLarge { .. })
+    ));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use kernels_cubecl::{Conv2dProblem, Words, conv2d};
 use proptest::prelude::*;
 
 use crate::common::client;
-use crate::operands::{Element, Format, Kind, Product, Quantizers, Source, check, formats};
+use crate::operands::{
+    Element, Format, Kind, Product, Quantizers, Source, check, formats, kind, words,
+};
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -159,18 +161,6 @@ fn case(
                 }
             },
         )
-}
-
-fn kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![
-        Just(Kind::NarrowTable),
-        Just(Kind::WideTable),
-        (0usize..4).prop_map(Kind::Factors)
-    ]
-}
-
-fn words() -> impl Strategy<Value = Words> {
-    prop_oneof![Just(Words::One), Just(Words::Two)]
 }
 
 proptest! {

@@ -4,6 +4,7 @@ use kernels_cubecl::{MatmulProblem, Words, matmul};
 use proptest::test_runner::TestCaseResult;
 
 use crate::common::client;
+use crate::conv_transpose2d::example;
 use crate::matmul::Case;
 use crate::operands::{Element, Format, Product, Quantizers, Source, check as check_operands};
 
@@ -135,5 +136,34 @@ fn corrections_of_wide_codes() {
             product.clone(),
         )
         .unwrap();
+    }
+}
+
+/// Also where some taps are skipped, whose products and codes must not enter.
+#[test]
+fn transposed_convolutions_reach_the_same_ends() {
+    for out_channels in [2, 20] {
+        let case = example(out_channels);
+        let check = |product: Product| case.check(&product, &mut Source(3)).unwrap();
+        for entry in [i32::MAX, i32::MIN] {
+            check(Product::table([BYTE; 2], Words::Two, vec![entry; 1 << 16]));
+        }
+        for words in [Words::One, Words::Two] {
+            // Nothing may be taken from what a skipped tap would be, be it in a table or a factor of the code 0.
+            check(Product::table([BYTE; 2], words, vec![-77; 1 << 16]));
+            let ones = vec![4095; 1 << 12];
+            check(Product::factors([WIDE; 2], words, ones.clone(), ones));
+        }
+        let format = Format {
+            bits: 16,
+            signed: false,
+        };
+        let values: Vec<i32> = (0..1 << 16).collect();
+        check(Product::factors(
+            [format; 2],
+            Words::Two,
+            values.clone(),
+            values,
+        ));
     }
 }

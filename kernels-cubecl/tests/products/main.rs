@@ -5,6 +5,7 @@ mod common;
 
 mod bad_input;
 mod conv2d;
+mod conv_transpose2d;
 mod extremes;
 mod matmul;
 mod operands;

@@ -1,4 +1,5 @@
-//! Random operands, scalar products and quantisers, on the host and on the device, and the sums' way to real values as a formula.
+//! Random operands, scalar products and quantisers, on the host and on the device, and the sums' way to real values as
+//! a formula.
 
 use cubecl::prelude::*;
 use cubecl::server::Handle;
@@ -85,6 +86,18 @@ pub enum Kind {
     WideTable,
     /// A number of terms.
     Factors(usize),
+}
+
+pub fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        Just(Kind::NarrowTable),
+        Just(Kind::WideTable),
+        (0usize..4).prop_map(Kind::Factors)
+    ]
+}
+
+pub fn words() -> impl Strategy<Value = Words> {
+    prop_oneof![Just(Words::One), Just(Words::Two)]
 }
 
 /// A scalar product, as the host computes it.

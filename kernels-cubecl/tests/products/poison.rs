@@ -2,13 +2,14 @@
 
 use cubecl::prelude::*;
 use kernels_cubecl::{
-    Conv2dProblem, DeviceTable, MatmulProblem, Operand, Output, PackedCodes, QuantizerBuffer,
-    ScalarProduct, Words, conv2d, matmul,
+    Conv2dProblem, ConvTranspose2dProblem, DeviceTable, MatmulProblem, Operand, Output,
+    PackedCodes, QuantizerBuffer, ScalarProduct, Words, conv_transpose2d, conv2d, matmul,
 };
 
 use crate::common::{client, download};
 
-/// All results of a product of matrices, of a convolution in tiles and of one without.
+/// All results of a product of matrices, and of convolutions and transposed ones in tiles and without. Of the latter,
+/// some results have no product.
 fn results(
     flags: [Option<u32>; 2],
     activation_scale: f32,
@@ -63,10 +64,32 @@ fn results(
         ..problem
     };
     let direct = conv2d(&client, problem, [activation, weight], product, output).unwrap();
-    [matrix, tiled, direct]
-        .into_iter()
-        .flat_map(|result| download::<f32>(&client, result, 9))
-        .collect()
+    let transposed = |channels: usize| {
+        let problem = ConvTranspose2dProblem {
+            batch: 1,
+            in_channels: 1,
+            out_channels: channels,
+            groups: 1,
+            input: [3, 3],
+            kernel: [1, 9 / channels],
+            stride: [2, 10],
+            dilation: [1, 1],
+            padding: [0, 0],
+            output: [4, 5],
+        };
+        let operands = [activation, weight];
+        conv_transpose2d(&client, problem, operands, product, output).unwrap()
+    };
+    [
+        (matrix, 9),
+        (tiled, 9),
+        (direct, 9),
+        (transposed(9), 180),
+        (transposed(1), 20),
+    ]
+    .into_iter()
+    .flat_map(|(result, length)| download::<f32>(&client, result, length))
+    .collect()
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! Factors of float32.
 
-use kernels_cubecl::{DeviceFactors, MatmulProblem, Operand, Output, ScalarProduct, matmul};
+use kernels_cubecl::{
+    DeviceFactors, MatmulProblem, Operand, Output, ScalarProduct, Words, conv_transpose2d, matmul,
+};
 use proptest::prelude::*;
 
 use crate::common::{client, download};
+use crate::conv_transpose2d::example;
 use crate::operands::{Format, Quantizers, Source, formats};
 
-/// The sums and the real values of a product of matrices `[rows, depth, columns]`, with the absolute values of what they sum.
+/// The sums and the real values of a product of matrices `[rows, depth, columns]`, with the absolute values of what
+/// they sum.
 fn run(
     shape: [usize; 3],
     formats: [Format; 2],
@@ -100,5 +104,50 @@ proptest! {
             prop_assert!((sum - found_sum).abs() <= tolerance, "{} {}", sum, found_sum);
             prop_assert!((real - found_real).abs() <= tolerance, "{} {}", real, found_real);
         }
+    }
+}
+
+/// Skipped taps add nothing to float32 sums either: small integers give what integer factors give.
+#[test]
+fn transposed_convolutions_of_integers_are_those_of_integer_factors() {
+    let client = client();
+    let format = Format {
+        bits: 4,
+        signed: true,
+    };
+    for out_channels in [2, 20] {
+        let problem = example(out_channels).problem;
+        let source = &mut Source(5);
+        let [u, v] = [source.many(32, -9, 9), source.many(32, -9, 9)];
+        let [u_real, v_real] = [&u, &v].map(|u| u.iter().map(|u| *u as f32).collect::<Vec<_>>());
+        let integers = DeviceFactors::<i32>::new(&client, &u, &v, 4, 4).unwrap();
+        let reals = DeviceFactors::<f32>::new(&client, &u_real, &v_real, 4, 4).unwrap();
+        let activation = format.pack(&client, &format.codes(2 * 6 * 20, source));
+        let weight = format.pack(&client, &format.codes(6 * out_channels / 2 * 9, source));
+        let operands = [Operand::new(&activation), Operand::new(&weight)];
+        let quantizers = Quantizers::random([format; 2], [false; 2], out_channels, source);
+        let [activation_quantizer, weight_quantizers] = &quantizers.on_device(&client);
+        let real = ScalarProduct::Real { factors: &reals };
+        let integer = ScalarProduct::Integer {
+            factors: &integers,
+            words: Words::One,
+        };
+        let length = 2 * out_channels * 80;
+        let launch = |product, output| {
+            conv_transpose2d(&client, problem, operands, product, output).unwrap()
+        };
+        let raw = Output::Accumulators { padding_code: 0 };
+        let sums = download::<i32>(&client, launch(integer, raw), length);
+        let sums: Vec<f32> = sums.into_iter().map(|sum| sum as f32).collect();
+        assert_eq!(download::<f32>(&client, launch(real, raw), length), sums);
+        let rescaled = Output::Rescaled {
+            activation: activation_quantizer,
+            weight: weight_quantizers,
+        };
+        let values = download::<f32>(&client, launch(integer, rescaled), length);
+        assert_eq!(
+            download::<f32>(&client, launch(real, rescaled), length),
+            values
+        );
     }
 }

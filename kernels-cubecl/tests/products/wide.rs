@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use crate::common::{client, download};
 
-/// For every four words `a, b, c, d`: `(a, b) + (c, d)`, their difference, `a * c`, and the float of `(a, b)`; words are
-/// low and high.
+/// For every four words `a, b, c, d`: `(a, b) + (c, d)`, their difference, `a * c`, and the float of `(a, b)`; words
+/// are low and high.
 #[cube(launch)]
 fn arithmetic(operands: &[u32], results: &mut [u32]) {
     let first = ABSOLUTE_POS * 4;

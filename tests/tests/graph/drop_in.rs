@@ -16,7 +16,8 @@ macro_rules! network {
         mod $name {
             use super::*;
             use $($library)::+::conv::{
-                Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Conv3d, Conv3dConfig,
+                Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Conv3d, Conv3dConfig, ConvTranspose1d,
+                ConvTranspose1dConfig, ConvTranspose2d, ConvTranspose2dConfig,
             };
             use $($library)::+::{Linear, LinearConfig};
 
@@ -25,7 +26,9 @@ macro_rules! network {
                 stem: Conv2d,
                 depthwise: Conv2d,
                 volume: Conv3d,
+                larger: ConvTranspose2d,
                 sequence: Conv1d,
+                longer: ConvTranspose1d,
                 tokens: Vec<Linear>,
                 head: Linear,
             }
@@ -48,9 +51,18 @@ macro_rules! network {
                             .with_dilation([2, 1, 1])
                             .with_padding(PaddingConfig3d::Explicit(0, 1, 1))
                             .init(device),
+                        larger: ConvTranspose2dConfig::new([4, 4], [4, 3])
+                            .with_stride([2, 1])
+                            .with_padding([1, 1])
+                            .with_groups(2)
+                            .init(device),
                         sequence: Conv1dConfig::new(8, 8, 5)
                             .with_stride(2)
                             .with_padding(PaddingConfig1d::Explicit(1, 2))
+                            .init(device),
+                        longer: ConvTranspose1dConfig::new([8, 8], 3)
+                            .with_stride(2)
+                            .with_padding_out(1)
                             .init(device),
                         tokens: vec![linear(8, 16), linear(16, 8)],
                         head: linear(8, 5),
@@ -62,8 +74,10 @@ macro_rules! network {
                     let [batch, _, height, width] = x.dims();
                     // Eight channels are two of volumes that are four slices deep.
                     let x = relu(x).reshape([batch, 2, 4, height, width]);
-                    let x = relu(self.volume.forward(x)).reshape([batch, 8, height * width]);
-                    let x = relu(self.sequence.forward(x)).swap_dims(1, 2);
+                    let x = relu(self.volume.forward(x)).reshape([batch, 4, 2 * height, width]);
+                    let x = relu(self.larger.forward(x)).reshape([batch, 8, 2 * height * width]);
+                    let x = relu(self.longer.forward(relu(self.sequence.forward(x))));
+                    let x = x.swap_dims(1, 2);
                     let x = (self.tokens.iter()).fold(x, |x, layer| relu(layer.forward(x)));
                     self.head.forward(x.mean_dim(1).squeeze_dim(1))
                 }

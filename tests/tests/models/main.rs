@@ -14,6 +14,7 @@ mod threads;
 mod torchapprox_usage;
 mod traces;
 mod training;
+mod transposed;
 mod unconverted;
 
 use burn::tensor::Device;

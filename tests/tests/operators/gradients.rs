@@ -7,7 +7,7 @@ use burn::tensor::ops::ConvOptions;
 use burn_approx::quantization::{CodeRange, Quantizer};
 use burn_approx::{PreparedMultiplier, ops};
 use burn_approx_tests::layer::{
-    Layer, LayerGradients, Operand, float_tensor, relative_difference, values,
+    Layer, LayerGradients, Operand, float_tensor, relative_difference, turned, values,
 };
 use burn_approx_tests::random::{Random, Size, layers};
 use burn_approx_tests::reference::{LayerGeometry, real_outputs};
@@ -150,6 +150,14 @@ fn float_gradients(layer: &Layer, gradient: &[f32], device: &Device) -> [Vec<f64
         }),
         LayerGeometry::Conv3d(conv) => run::<5, 5>(layer, gradient, device, |x, w| {
             burn::tensor::module::conv3d(x, w, None, conv.options())
+        }),
+        LayerGeometry::ConvTranspose1d(conv) => run::<3, 3>(layer, gradient, device, |x, w| {
+            let w = turned(w, conv.groups);
+            burn::tensor::module::conv_transpose1d(x, w, None, conv.options())
+        }),
+        LayerGeometry::ConvTranspose2d(conv) => run::<4, 4>(layer, gradient, device, |x, w| {
+            let w = turned(w, conv.groups);
+            burn::tensor::module::conv_transpose2d(x, w, None, conv.options())
         }),
     }
 }

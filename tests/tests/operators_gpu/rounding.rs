@@ -2,9 +2,8 @@
 //! to 2^24. The factors are split into digits for such units whatever the device, so that the split itself is tried everywhere.
 
 use approx_multiplier::{Multiplier, OperandFormat};
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;
-use burn::tensor::ops::ConvOptions;
 use burn_approx::PreparedMultiplier;
 use burn_approx::ops::{ApproxOps, CodeGrid, ProductOperation};
 use burn_approx::plan::{PlanChoice, Route, Target};
@@ -53,29 +52,25 @@ fn outputs(
     let quantizers = [&layer.activation, &layer.weight]
         .map(|operand| operand.quantizer(&device).parameters().into_dispatch());
     let [activation_quantizer, weight_quantizer] = quantizers;
+    let product = |[activation, weight]: [DispatchTensor; 2]| {
+        <Dispatch as ApproxOps>::product(
+            activation,
+            weight,
+            activation_quantizer,
+            weight_quantizer,
+            operation,
+        )
+    };
+    let operands = [&layer.activation, &layer.weight];
     let found = match &layer.geometry {
-        LayerGeometry::Conv2d(conv) => {
-            let options = ConvOptions::new(conv.stride, [1, 1], conv.dilation, conv.groups);
-            values(Tensor::<4>::from_dispatch(
-                <Dispatch as ApproxOps>::approx_conv2d(
-                    layer.activation.tensor::<4>(&device).into_dispatch(),
-                    layer.weight.tensor::<4>(&device).into_dispatch(),
-                    activation_quantizer,
-                    weight_quantizer,
-                    operation,
-                    options,
-                ),
-            ))
+        LayerGeometry::Conv2d(_) => {
+            let operands = operands.map(|operand| operand.tensor::<4>(&device).into_dispatch());
+            values(Tensor::<4>::from_dispatch(product(operands)))
         }
-        _ => values(Tensor::<2>::from_dispatch(
-            <Dispatch as ApproxOps>::approx_matmul(
-                layer.activation.tensor::<2>(&device).into_dispatch(),
-                layer.weight.tensor::<2>(&device).into_dispatch(),
-                activation_quantizer,
-                weight_quantizer,
-                operation,
-            ),
-        )),
+        _ => {
+            let operands = operands.map(|operand| operand.tensor::<2>(&device).into_dispatch());
+            values(Tensor::<2>::from_dispatch(product(operands)))
+        }
     };
     (found, exact)
 }

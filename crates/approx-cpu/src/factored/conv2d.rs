@@ -1,8 +1,8 @@
 //! Convolutions: packed output channels meet an encoded input.
 //!
-//! The lanes of a tile are output positions, its rows output channels. The weights of eight channels are packed as a panel.
-//! The input is cut into pieces whose encoding stays in the second cache: some rows of one image, or several small images,
-//! whose positions then meet all panels, one panel after the other.
+//! The lanes of a tile are output positions, its rows output channels. The weights of eight channels are packed as a
+//! panel. The input is cut into pieces whose encoding stays in the second cache: some rows of one image, or several
+//! small images, whose positions then meet all panels, one panel after the other.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -11,19 +11,21 @@ use rayon::prelude::*;
 
 use super::depthwise::Depthwise;
 use super::encode::ElementMap;
-use super::epilogue::{Epilogue, WindowSums, written};
+use super::epilogue::{Epilogue, WindowSums};
 use super::kernel::{Distances, LANES, Operands, ROWS, WIDTH, Words};
 use super::layout::{Layout, PositionTile, Segment};
 use super::prepared::Prepared;
 use super::scratch::with_words;
-use super::source::{Encode, Source};
+use super::source::{Encode, NOT_A_NUMBER, Source};
 use super::tile::{GroupPass, TileSums, add_scaled};
 use super::weights::{FilterWords, Filters};
-use super::{KernelError, NOT_A_NUMBER, PRODUCTS_PER_TASK};
-use crate::Conv2dShape;
 use crate::accumulators::Accumulator;
-use crate::instruction_set::InstructionSet;
+use crate::arch::InstructionSet;
+use crate::error::KernelError;
+use crate::parallel::PRODUCTS_PER_TASK;
+use crate::shapes::Conv2dShape;
 use crate::word::Pattern;
+use crate::written::written;
 
 /// Words of encoded activations that are worked on together: they stay in the second cache.
 const PIECE_WORDS: usize = 1 << 17;
@@ -548,8 +550,8 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
     }
 }
 
-/// Copies a segment of a tile to its place in the output. Whole vectors are copied, as long as there is room for them: what
-/// lies after a segment is overwritten by those that follow.
+/// Copies a segment of a tile to its place in the output. Whole vectors are copied, as long as there is room for them:
+/// what lies after a segment is overwritten by those that follow.
 #[inline(always)]
 fn copy_segment<T: Copy>(segment: Segment, from: &[T; WIDTH + LANES], to: &mut [T]) {
     let from = &from[segment.lane..];

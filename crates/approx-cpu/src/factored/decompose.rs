@@ -1,16 +1,17 @@
 //! From a multiplier's terms to products of elements that one instruction multiplies.
 //!
-//! A factor is moved and divided until it fits: `activation = divisor * element + base`, where the base costs nothing, because
-//! `base * sum of weights` is known when the weights are packed. A weight is moved only if nothing else helps, since
-//! `offset * sum of activations` has to be added up for every window. What is too wide is split into digits, one product
-//! for each. Factors that are constant need no product at all. Products of one scale are added up together, so scales are
-//! multiplied into the elements as far as these have room.
+//! A factor is moved and divided until it fits: `activation = divisor * element + base`, where the base costs nothing,
+//! because `base * sum of weights` is known when the weights are packed. A weight is moved only if nothing else helps,
+//! since `offset * sum of activations` has to be added up for every window. What is too wide is split into digits, one
+//! product for each. Factors that are constant need no product at all. Products of one scale are added up together, so
+//! scales are multiplied into the elements as far as these have room.
 //!
 //! All of this is arithmetic modulo 2^64, which is exact for every sum that fits in 64 bits.
 
 use std::ops::{Range, RangeInclusive};
 
-use super::{FactorTerm, OperandWidth};
+use super::operands::FactorTerm;
+use crate::operand::OperandWidth;
 
 /// What operands are multiplied as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

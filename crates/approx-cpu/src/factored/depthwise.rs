@@ -15,10 +15,10 @@ pub(crate) use self::taps::pack_words;
 use super::encode::ElementMap;
 use super::source::Source;
 use super::tile::{GroupPass, add_scaled};
-use crate::Conv2dShape;
 use crate::accumulators::Accumulator;
-use crate::instruction_set::InstructionSet;
+use crate::arch::InstructionSet;
 use crate::parallel::CHUNK;
+use crate::shapes::Conv2dShape;
 use crate::word::{Element, Pattern};
 
 /// A depthwise convolution of encoded operands.
@@ -45,8 +45,9 @@ pub(crate) struct Depthwise<'a, P, E> {
 const BLOCK: usize = 8 * 1024;
 
 impl<P: Pattern, E: Element> Depthwise<'_, P, E> {
-    /// Computes every output plane and hands its sums, modulo 2^32 in 32 bits and exact in 64, to `finish(output channel, sums, window sums, plane of out)` while
-    /// they are in cache. Window sums come plane after plane, in the order of `window_terms`.
+    /// Computes every output plane and hands its sums, modulo 2^32 in 32 bits and exact in 64, to
+    /// `finish(output channel, sums, window sums, plane of out)` while they are in cache. Window sums come plane after
+    /// plane, in the order of `window_terms`.
     ///
     /// Returns whether every value is a number; if not, some of `out` is left as it is.
     ///
@@ -238,6 +239,7 @@ mod tests {
     use super::*;
     use crate::Padding2d;
     use crate::quantize::ChannelQuantizer;
+    use crate::tests::{Random, visit_taps};
 
     /// The weights that elements are multiplied with.
     trait Weights: Element {
@@ -302,14 +304,6 @@ mod tests {
         )
     }
 
-    /// xorshift64*
-    fn random(state: &mut u64) -> u32 {
-        *state ^= *state >> 12;
-        *state ^= *state << 25;
-        *state ^= *state >> 27;
-        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32
-    }
-
     /// Compares every instruction set with the formula.
     fn check<P: Pattern, E: Weights>(case: &Case) {
         let &Case {
@@ -318,8 +312,8 @@ mod tests {
             seed,
             extreme,
         } = case;
-        let mut state = seed;
-        let mut random = || random(&mut state);
+        let mut state = Random(seed);
+        let mut random = || state.next() as u32;
         let tables: Vec<Vec<E>> = (0..terms)
             .map(|_| {
                 let largest = E::truncate(if size_of::<E>() == 1 { 0xff } else { 0x8000 });
@@ -377,40 +371,21 @@ mod tests {
             .collect();
         let window_terms: Vec<usize> = (0..terms).rev().collect();
 
-        let [output_height, output_width] = shape.output();
-        let positions = output_height * output_width;
-        let mut expected = Vec::new();
-        for (n, o) in (0..shape.batch).flat_map(|n| (0..shape.out_channels).map(move |o| (n, o))) {
-            let channel = o / (shape.out_channels / shape.groups);
-            for (y, x) in
-                (0..positions).map(|position| (position / output_width, position % output_width))
-            {
-                let mut sum = 0i64;
-                let mut windows = vec![0i64; terms];
-                for (dy, dx) in (0..taps).map(|tap| (tap / shape.kernel[1], tap % shape.kernel[1]))
-                {
-                    let row = (y * shape.stride[0] + dy * shape.dilation[0])
-                        .wrapping_sub(shape.padding.top);
-                    let column = (x * shape.stride[1] + dx * shape.dilation[1])
-                        .wrapping_sub(shape.padding.left);
-                    let pattern = if row < height && column < width {
-                        patterns
-                            [((n * shape.in_channels + channel) * height + row) * width + column]
-                    } else {
-                        padding
-                    };
-                    for term in 0..terms {
-                        let weight = weights
-                            [((o * terms + term) * shape.kernel[0] + dy) * shape.kernel[1] + dx];
-                        if term < weighted {
-                            sum += scales[term] * element(term, pattern) * i64::from(weight);
-                        }
-                        windows[term] += element(term, pattern);
-                    }
+        let positions: usize = shape.output().iter().product();
+        let outputs = shape.batch * shape.out_channels * positions;
+        let mut expected = vec![(0i64, vec![0i64; terms]); outputs];
+        visit_taps(shape, &patterns, |output, activation, weight| {
+            let (channel, tap) = (weight / taps, weight % taps);
+            let (sum, windows) = &mut expected[output];
+            for (term, window) in windows.iter_mut().enumerate() {
+                let element = element(term, activation.unwrap_or(padding));
+                if term < weighted {
+                    let weight = weights[(channel * terms + term) * taps + tap];
+                    *sum += scales[term] * element * i64::from(weight);
                 }
-                expected.push((sum, windows));
+                *window += element;
             }
-        }
+        });
 
         let values: Vec<f32> = patterns
             .iter()

@@ -1,21 +1,19 @@
 //! From operand values to the elements that the integer kernels multiply.
 //!
-//! An activation becomes a bit pattern (quantisation), a pattern becomes one element per term of the multiplier (a map of
-//! all patterns, read from a table or computed where bit operations and an addition say the same), and the elements of
-//! neighbouring channels are interleaved, because one instruction multiplies four bytes or two 16-bit words at a time.
-//! Each step works on rows of any length; rows of a few thousand stay in the first cache between the steps.
+//! An activation becomes a bit pattern (quantisation), a pattern becomes one element per term of the multiplier (a map
+//! of all patterns, read from a table or computed where bit operations and an addition say the same), and the elements
+//! of neighbouring channels are interleaved, because one instruction multiplies four bytes or two 16-bit words at a
+//! time. Each step works on rows of any length; rows of a few thousand stay in the first cache between the steps.
 
 use std::marker::PhantomData;
 
 #[cfg(target_arch = "x86_64")]
 use bytemuck::{cast_slice, cast_slice_mut};
 
-#[cfg(target_arch = "x86_64")]
-use crate::instruction_set::Family;
-use crate::instruction_set::{InstructionSet, compiled_for_every_set};
+use crate::arch::{InstructionSet, compiled_for_every_set};
 use crate::quantize::ChannelQuantizer;
 #[cfg(target_arch = "x86_64")]
-use crate::table::CODES;
+use crate::word::CODES;
 use crate::word::{Element, Pattern};
 
 /// Elements of a long row, and of a short one, that are worked on at once.
@@ -93,8 +91,8 @@ pub(crate) struct ElementMap<P, E> {
     /// A power of two of elements, by the low bits of a pattern.
     table: Vec<E>,
     affine: Option<Affine>,
-    /// The low and, if elements have two, the high bytes of the elements of all patterns of one byte; none where the map
-    /// is affine or patterns are wider.
+    /// The low and, if elements have two, the high bytes of the elements of all patterns of one byte; none where the
+    /// map is affine or patterns are wider.
     #[cfg(target_arch = "x86_64")]
     bytes: Vec<[u8; CODES]>,
     pattern: PhantomData<P>,
@@ -205,7 +203,7 @@ impl<P: Pattern, E: Element> ElementMap<P, E> {
                     x86::map_bytes([low, high], cast_slice(patterns), cast_slice_mut(elements))
                 };
             }
-            [bytes] if set.family() >= Family::Avx2 => {
+            [bytes] if set.shuffles_bytes() => {
                 // SAFETY: as above.
                 return unsafe {
                     x86::map_nibbles(bytes, cast_slice(patterns), cast_slice_mut(elements))
@@ -273,8 +271,8 @@ mod x86 {
     use bytemuck::must_cast;
 
     use super::BLOCK;
-    use crate::column_gather::vbmi::look_up;
-    use crate::table::CODES;
+    use crate::arch::avx512_vbmi::look_up;
+    use crate::word::CODES;
 
     /// Writes the bytes of every pattern, one of each table, side by side.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]

@@ -1,10 +1,10 @@
-//! What becomes of sums while they are in cache: the constants that they lack are added, and they are kept as integers or
-//! rescaled to real values.
+//! What becomes of sums while they are in cache: the constants that they lack are added, and they are kept as integers
+//! or rescaled to real values.
 
 use std::mem::MaybeUninit;
 
 use crate::accumulators::Accumulator;
-use crate::instruction_set::{InstructionSet, compiled_for_every_set};
+use crate::arch::{InstructionSet, compiled_for_every_set};
 use crate::rescale::{ChannelRescale, rescaled};
 
 /// The sums over the windows of some positions; a missing one is 0 everywhere.
@@ -16,8 +16,22 @@ pub(super) struct WindowSums<'a, S> {
     pub(super) codes: &'a [S],
 }
 
+impl<S> WindowSums<'_, S> {
+    /// Those of the first positions.
+    fn first(self, count: usize) -> Self {
+        WindowSums {
+            offsets: &self.offsets[..count],
+            codes: &self.codes[..count],
+        }
+    }
+}
+
 /// How a sum becomes an output.
-pub(super) trait Epilogue<S>: Sync {
+///
+/// # Safety
+/// Both methods either panic or write the first outputs, as many as there are sums: what they are given need not have
+/// been written before, and is read afterwards.
+pub(super) unsafe trait Epilogue<S>: Sync {
     type Output: Copy + Default + Send + Sync;
 
     /// Whether the sums of codes matter.
@@ -33,8 +47,8 @@ pub(super) trait Epilogue<S>: Sync {
         outputs: &mut [MaybeUninit<Self::Output>],
     );
 
-    /// Finishes sums of one window, of channels from the given one on; there may be more of them than there are channels.
-    /// Writes as many outputs as there are sums.
+    /// Finishes sums of one window, of channels from the given one on; there may be more of them than there are
+    /// channels. Writes as many outputs as there are sums.
     fn finish_channels(
         &self,
         set: InstructionSet,
@@ -61,7 +75,8 @@ impl<S: Accumulator> Exact<S> {
     }
 }
 
-impl<S: Accumulator> Epilogue<S> for Exact<S> {
+// SAFETY: every slice is cut to the number of sums before its elements are paired with them, so that all are written.
+unsafe impl<S: Accumulator> Epilogue<S> for Exact<S> {
     type Output = S;
 
     fn takes_codes(&self) -> bool {
@@ -77,9 +92,13 @@ impl<S: Accumulator> Epilogue<S> for Exact<S> {
         outputs: &mut [MaybeUninit<S>],
     ) {
         let constant = self.constants[channel];
+        let outputs = &mut outputs[..sums.len()];
         match windows {
             None => add_constant(set, constant, sums, outputs),
-            Some(windows) => add_all(set, constant, windows.offsets, sums, outputs),
+            Some(windows) => {
+                let windows = windows.first(sums.len());
+                add_all(set, constant, windows.offsets, sums, outputs);
+            }
         }
     }
 
@@ -92,7 +111,8 @@ impl<S: Accumulator> Epilogue<S> for Exact<S> {
         _codes: S,
         outputs: &mut [MaybeUninit<S>],
     ) {
-        add_all(set, offset, &self.constants[channel..], sums, outputs);
+        let constants = &self.constants[channel..][..sums.len()];
+        add_all(set, offset, constants, sums, &mut outputs[..sums.len()]);
     }
 }
 
@@ -127,8 +147,8 @@ pub(super) struct Rescaled<S> {
 }
 
 impl<S: Accumulator> Rescaled<S> {
-    /// `constants` are what every channel's sums lack, `codes` what every sum of codes lacks. `padded` is at least the number
-    /// of channels whose sums are handed over.
+    /// `constants` are what every channel's sums lack, `codes` what every sum of codes lacks. `padded` is at least the
+    /// number of channels whose sums are handed over.
     pub(super) fn new(
         channels: &[ChannelRescale],
         constants: &[i64],
@@ -156,7 +176,8 @@ impl<S: Accumulator> Rescaled<S> {
     }
 }
 
-impl<S: Accumulator> Epilogue<S> for Rescaled<S> {
+// SAFETY: as for `Exact`.
+unsafe impl<S: Accumulator> Epilogue<S> for Rescaled<S> {
     type Output = f32;
 
     fn takes_codes(&self) -> bool {
@@ -172,9 +193,11 @@ impl<S: Accumulator> Epilogue<S> for Rescaled<S> {
         outputs: &mut [MaybeUninit<f32>],
     ) {
         let (scale, constant) = (self.scales[channel], self.constants[channel]);
+        let outputs = &mut outputs[..sums.len()];
         match windows {
             None => rescale(set, scale, constant, sums, outputs),
             Some(windows) => {
+                let windows = windows.first(sums.len());
                 let zero_point = self.weight_zero_points[channel];
                 rescale_windows(set, (scale, constant, zero_point), sums, windows, outputs);
             }
@@ -191,10 +214,11 @@ impl<S: Accumulator> Epilogue<S> for Rescaled<S> {
         outputs: &mut [MaybeUninit<f32>],
     ) {
         let channels = Channels {
-            scales: &self.scales[channel..],
-            constants: &self.constants[channel..],
-            weight_zero_points: &self.weight_zero_points[channel..],
+            scales: &self.scales[channel..][..sums.len()],
+            constants: &self.constants[channel..][..sums.len()],
+            weight_zero_points: &self.weight_zero_points[channel..][..sums.len()],
         };
+        let outputs = &mut outputs[..sums.len()];
         rescale_channels(set, channels, sums, offset, codes, outputs);
     }
 }
@@ -251,19 +275,4 @@ fn converted<S: Accumulator>(values: impl Iterator<Item = i64>, padded: usize) -
     let mut converted: Vec<S> = values.map(S::from_i64).collect();
     converted.resize(padded, S::default());
     converted
-}
-
-/// A vector whose elements `write` writes, or its error.
-///
-/// # Safety
-/// Where `write` succeeds, it has written every element.
-pub(super) unsafe fn written<T: Copy, E>(
-    length: usize,
-    write: impl FnOnce(&mut [MaybeUninit<T>]) -> Result<(), E>,
-) -> Result<Vec<T>, E> {
-    let mut elements = Vec::with_capacity(length);
-    write(&mut elements.spare_capacity_mut()[..length])?;
-    // SAFETY: the caller promises that the elements, which fit in the capacity, have been written.
-    unsafe { elements.set_len(length) };
-    Ok(elements)
 }

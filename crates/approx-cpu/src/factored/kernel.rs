@@ -1,8 +1,9 @@
 //! The inner loop of both products: sums of products of lane words with broadcast words.
 //!
 //! A word is 32 bits wide and holds the elements of neighbouring taps: four bytes, or two 16-bit integers. For every
-//! group of taps, the words of up to 48 lanes are loaded once and each is multiplied with a word of up to eight rows, which
-//! all lanes share: `sums[row][lane] += dot(lane word, row word)`. The sums stay in registers for as long as the groups last.
+//! group of taps, the words of up to 48 lanes are loaded once and each is multiplied with a word of up to eight rows,
+//! which all lanes share: `sums[row][lane] += dot(lane word, row word)`. The sums stay in registers for as long as the
+//! groups last.
 //!
 //! In a convolution the lanes are output positions and the rows output channels; in a matrix product the lanes are
 //! columns and the rows rows. So either operand can be in the lanes, which matters for bytes: those of activations are
@@ -12,7 +13,7 @@ use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::instruction_set::{Family, InstructionSet};
+use crate::arch::{Family, InstructionSet};
 
 /// Lanes that lie side by side.
 pub(super) const LANES: usize = 16;
@@ -113,10 +114,21 @@ pub(super) fn multiply(
     };
     assert!((1..=ROWS).contains(&rows) && (1..=BLOCKS).contains(&blocks));
     let distances = &operands.distances.words[groups.clone()];
-    let last_lane = operands.origin + operands.distances.largest + (blocks - 1) * operands.block;
-    assert!(last_lane + LANES <= operands.lanes.len(), "all lanes");
-    let last_row = operands.first + (rows - 1) * operands.row + last_group * operands.group;
-    assert!(last_row < operands.rows.len(), "all rows");
+    let lanes_end = [
+        (1, operands.origin),
+        (1, operands.distances.largest),
+        (blocks - 1, operands.block),
+        (1, LANES),
+    ];
+    let holds_lanes = checked_sum(lanes_end).is_some_and(|end| end <= operands.lanes.len());
+    assert!(holds_lanes, "all lanes");
+    let last_row = [
+        (1, operands.first),
+        (rows - 1, operands.row),
+        (last_group, operands.group),
+    ];
+    let holds_rows = checked_sum(last_row).is_some_and(|last| last < operands.rows.len());
+    assert!(holds_rows, "all rows");
 
     let lanes = &operands.lanes[operands.origin..];
     let row_words = &operands.rows[operands.first + groups.start * operands.group..];
@@ -134,13 +146,23 @@ pub(super) fn multiply(
             group: operands.group,
         };
         let sums = &mut tile.0[row..row + together];
-        match operands.words {
-            Words::UnsignedLanes => part.add_up::<UnsignedLanes>(set, blocks, sums),
-            Words::SignedLanes => part.add_up::<SignedLanes>(set, blocks, sums),
-            Words::Pairs => part.add_up::<Pairs>(set, blocks, sums),
+        // SAFETY: the operands hold all lanes and rows of all groups, and those of this part are some of them.
+        unsafe {
+            match operands.words {
+                Words::UnsignedLanes => part.add_up::<UnsignedLanes>(set, blocks, sums),
+                Words::SignedLanes => part.add_up::<SignedLanes>(set, blocks, sums),
+                Words::Pairs => part.add_up::<Pairs>(set, blocks, sums),
+            }
         }
         row += together;
     }
+}
+
+/// The sum of products, if it fits.
+fn checked_sum<const TERMS: usize>(terms: [(usize, usize); TERMS]) -> Option<usize> {
+    terms.into_iter().try_fold(0usize, |sum, (count, step)| {
+        sum.checked_add(count.checked_mul(step)?)
+    })
 }
 
 /// Rows whose sums fit in registers.
@@ -181,13 +203,22 @@ macro_rules! kinds {
 kinds!(UnsignedLanes, SignedLanes, Pairs);
 
 impl Part<'_> {
+    /// Writes the sums of some blocks of lanes, one row of them for each element of `sums`.
+    ///
+    /// # Safety
+    /// For every group of the distances, `lanes` has to hold a vector of [`LANES`] words in every block, and `rows` the
+    /// words of as many rows as there are sums.
     #[inline]
-    fn add_up<K: Kind>(&self, set: InstructionSet, blocks: usize, sums: &mut [[i32; WIDTH]]) {
+    unsafe fn add_up<K: Kind>(
+        &self,
+        set: InstructionSet,
+        blocks: usize,
+        sums: &mut [[i32; WIDTH]],
+    ) {
         match set.family() {
             #[cfg(not(target_arch = "x86_64"))]
             Family::Portable => self.add_up_portable::<K>(blocks, sums),
-            // SAFETY: SSE2 is part of the architecture, and `multiply` has checked that the operands hold all words of the
-            // rows and blocks.
+            // SAFETY: SSE2 is part of the architecture, and the caller promises that the operands hold all words.
             #[cfg(target_arch = "x86_64")]
             Family::Portable => unsafe { x86::sse2::add_up::<K>(self, blocks, sums) },
             // SAFETY: an instruction set is only constructed where the machine has it, and see above.
@@ -430,7 +461,8 @@ mod x86 {
     }
 
     /// Defines the same for processors that only multiply and add pairs: the bytes at even places are multiplied apart
-    /// from those at odd places, both widened to 16 bits. The widening of a vector is shared by all it is multiplied with.
+    /// from those at odd places, both widened to 16 bits. The widening of a vector is shared by all it is multiplied
+    /// with.
     macro_rules! dot_by_pairs {
         (
             $name:ident, $features:literal, $vector:ty, $add:ident, $and:ident, $madd:ident, $set:ident,

@@ -1,15 +1,16 @@
 //! Where a convolution's encoded input has what an output position asks for.
 //!
-//! The input is never unfolded. It is copied once, a word holding the elements of neighbouring channels at one position,
-//! with its border filled in and, for strides, the positions that a tap meets side by side (phases). Every tap then is a
-//! fixed distance away from an output's position, and 16 neighbouring positions are one vector. The border after a row and
-//! that before the next one share their words, so that little is computed between the rows of a small image.
+//! The input is never unfolded. It is copied once, a word holding the elements of neighbouring channels at one
+//! position, with its border filled in and, for strides, the positions that a tap meets side by side (phases). Every
+//! tap then is a fixed distance away from an output's position, and 16 neighbouring positions are one vector. The
+//! border after a row and that before the next one share their words, so that little is computed between the rows of a
+//! small image.
 
 use std::ops::Range;
 
 use super::kernel::{BLOCKS, Distances, LANES};
-use crate::Conv2dShape;
 use crate::axis::{Axis, Inside, copy_strided};
+use crate::shapes::Conv2dShape;
 
 /// The words of one image and group, `[channel words, maps, row phases, column phases, rows, columns]`.
 pub(super) struct Layout {
@@ -210,8 +211,8 @@ impl Layout {
             && (self.shape.padding.top, self.shape.padding.bottom) == (0, 0)
     }
 
-    /// Puts some rows of the input, words of one map, into a border of `padding`. `to` is that map, and serves the output rows
-    /// from `output_row` on.
+    /// Puts some rows of the input, words of one map, into a border of `padding`. `to` is that map, and serves the
+    /// output rows from `output_row` on.
     pub(super) fn fill(
         &self,
         output_row: usize,

@@ -1,7 +1,7 @@
 //! Matrix products: rows of activations meet packed columns of weights.
 //!
-//! The lanes of a tile are columns. The weights of 16 columns are packed as one block for every group of taps, so that a
-//! tile reads them as a stream; activations are encoded row by row, without being rearranged.
+//! The lanes of a tile are columns. The weights of 16 columns are packed as one block for every group of taps, so that
+//! a tile reads them as a stream; activations are encoded row by row, without being rearranged.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -9,17 +9,19 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::encode::ElementMap;
-use super::epilogue::{Epilogue, written};
+use super::epilogue::Epilogue;
 use super::kernel::{BLOCKS, Distances, LANES, Operands, ROWS, WIDTH, Words};
 use super::prepared::Prepared;
 use super::scratch::with_words;
-use super::source::{Encode, Source};
+use super::source::{Encode, NOT_A_NUMBER, Source};
 use super::tile::TileSums;
 use super::weights::Columns;
-use super::{KernelError, NOT_A_NUMBER, PRODUCTS_PER_TASK};
 use crate::accumulators::Accumulator;
-use crate::instruction_set::InstructionSet;
+use crate::arch::InstructionSet;
+use crate::error::KernelError;
+use crate::parallel::PRODUCTS_PER_TASK;
 use crate::word::Pattern;
+use crate::written::written;
 
 /// Words of encoded activations that are worked on together: they stay in the second cache.
 const PIECE_WORDS: usize = 1 << 16;
@@ -266,8 +268,8 @@ impl<P: Pattern, E: Encode> Matmul<'_, P, E> {
     }
 }
 
-/// The words from one encoded row to the next: an odd number of cache lines, so that equal places of neighbouring rows do
-/// not compete for the same lines of a cache.
+/// The words from one encoded row to the next: an odd number of cache lines, so that equal places of neighbouring rows
+/// do not compete for the same lines of a cache.
 fn row_words(words: usize) -> usize {
     (words.div_ceil(LANES) | 1) * LANES
 }

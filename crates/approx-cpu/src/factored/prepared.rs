@@ -2,8 +2,9 @@
 
 use super::decompose::{Decomposition, ElementType};
 use super::encode::ElementMap;
+use super::operands::FactorTerm;
 use super::tile::GroupPass;
-use super::{FactorTerm, OperandWidth};
+use crate::operand::OperandWidth;
 use crate::word::{Element, Pattern};
 
 /// The maps from an activation's pattern to its elements, in the types that both have.

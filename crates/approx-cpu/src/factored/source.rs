@@ -3,11 +3,17 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::Activations;
 use super::encode::{interleave_pairs, interleave_quads, quantize_row};
-use crate::instruction_set::{InstructionSet, compiled_for_every_set};
+use super::operands::Activations;
+use crate::arch::{InstructionSet, compiled_for_every_set};
+use crate::error::KernelError;
 use crate::quantize::ChannelQuantizer;
 use crate::word::{Element, Pattern};
+
+/// What a NaN among the activations is.
+pub(super) const NOT_A_NUMBER: KernelError = KernelError::NotANumber {
+    operand: "activations",
+};
 
 /// Activations whose bit patterns are held in one type.
 #[derive(Debug, Clone, Copy)]

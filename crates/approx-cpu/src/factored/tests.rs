@@ -4,8 +4,20 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Padding2d;
+use crate::accumulators::Accumulators;
+use crate::arch::InstructionSet;
+use crate::error::KernelError;
+use crate::operand::OperandWidth;
+use crate::operand::ProductQuantizers;
+use crate::quantize::ChannelLayout;
+use crate::quantize::ChannelQuantizer;
+use crate::rescale::ChannelRescale;
 use crate::rescale::{rescale_planes, rescale_rows};
-use crate::tests::{Random, convolution, visit_taps};
+use crate::shapes::Conv2dShape;
+use crate::shapes::ConvTranspose2dShape;
+use crate::tests::{
+    Random, any_quantizer, convolution, transposed_convolution, transposed_reference, visit_taps,
+};
 
 /// What the factors of a term look like.
 #[derive(Debug, Clone, Copy)]
@@ -315,6 +327,70 @@ fn check_conv2d(random: &mut Random, case: &Case, shape: Conv2dShape) {
     }
 }
 
+fn check_conv_transpose2d(
+    random: &mut Random,
+    case: &Case,
+    shape: ConvTranspose2dShape,
+    [exact_zero, zero_weights, per_channel]: [bool; 3],
+) {
+    let Case {
+        operands,
+        terms,
+        extreme,
+    } = case;
+    let activations = patterns(random, operands[0], shape.input_length(), *extreme);
+    let weights = patterns(random, operands[1], shape.weight_length(), *extreme);
+    let mut forms = Forms::new(random, operands[0], activations);
+    if exact_zero {
+        forms.quantizer.zero_point = 0.0;
+        forms.values = values(forms.quantizer, operands[0], &forms.activations);
+    }
+    let count = if per_channel {
+        shape.out_channels.max(1)
+    } else {
+        1
+    };
+    let weight_quantizers: Vec<_> = (0..count)
+        .map(|_| any_quantizer(random, operands[1], zero_weights))
+        .collect();
+    let quantizers = ProductQuantizers {
+        activation: forms.quantizer,
+        weights: &weight_quantizers,
+    };
+    let (sums, rescaled) = transposed_reference(
+        shape,
+        |activation, weight| {
+            product(
+                terms,
+                *operands,
+                forms.activations[activation],
+                weights[weight],
+            )
+        },
+        [
+            &|index| operands[0].code(forms.activations[index]).into(),
+            &|index| operands[1].code(weights[index]).into(),
+        ],
+        quantizers,
+    );
+    let product = FactoredProduct::new(operands[0], operands[1], terms).unwrap();
+    let packed = product
+        .pack_conv_transpose2d(Weights::Wide(&weights), shape)
+        .unwrap();
+    for &set in InstructionSet::available() {
+        for activations in forms.each() {
+            let found = product
+                .conv_transpose2d_with(set, activations, &packed, shape)
+                .unwrap();
+            assert_eq!(found.to_i64(), sums, "{set:?} {shape:?}");
+            let found = product
+                .conv_transpose2d_rescaled_with(set, activations, &packed, quantizers, shape)
+                .unwrap();
+            assert_eq!(found, rescaled, "{set:?} {shape:?} {quantizers:?}");
+        }
+    }
+}
+
 fn operand() -> impl Strategy<Value = OperandWidth> {
     let bits = prop_oneof![4 => Just(8u8), 1 => Just(12), 1 => Just(16), 3 => 2..=16u8];
     (bits, any::<bool>()).prop_map(|(bits, signed)| OperandWidth { bits, signed })
@@ -361,6 +437,15 @@ proptest! {
     #[test]
     fn conv2d_equals_the_formula((seed, _, case) in case(), shape in convolution()) {
         check_conv2d(&mut Random(seed), &case, shape);
+    }
+
+    #[test]
+    fn conv_transpose2d_equals_the_formula(
+        (seed, _, case) in case(),
+        shape in transposed_convolution(),
+        choices: [bool; 3],
+    ) {
+        check_conv_transpose2d(&mut Random(seed), &case, shape, choices);
     }
 }
 
@@ -905,4 +990,223 @@ fn wrong_arguments_are_named() {
         }),
         Err(KernelError::Zero { .. })
     ));
+}
+
+/// A transposed convolution that is cut between images.
+const TRANSPOSED: ConvTranspose2dShape = ConvTranspose2dShape {
+    batch: 5,
+    in_channels: 6,
+    out_channels: 70,
+    groups: 2,
+    input: [11, 13],
+    kernel: [4, 5],
+    stride: [2, 3],
+    dilation: [1, 2],
+    padding: [1, 3],
+    output_padding: [1, 0],
+};
+
+#[test]
+fn larger_transposed_convolutions_cross_images() {
+    let mut random = Random(31);
+    let operands = [eight_bits(true); 2];
+    for kinds in [
+        vec![(Factor::Code, Factor::Code, 1)],
+        vec![
+            (Factor::Offset, Factor::Signed8, 1),
+            (Factor::Wide, Factor::Wide, -3),
+        ],
+    ] {
+        let case = Case {
+            operands,
+            terms: terms(&mut random, operands, &kinds),
+            extreme: false,
+        };
+        for groups in [1, 2] {
+            let shape = ConvTranspose2dShape {
+                groups,
+                ..TRANSPOSED
+            };
+            check_conv_transpose2d(&mut random, &case, shape, [false; 3]);
+        }
+        let depthwise = ConvTranspose2dShape {
+            in_channels: 70,
+            groups: 70,
+            ..TRANSPOSED
+        };
+        check_conv_transpose2d(&mut random, &case, depthwise, [true; 3]);
+    }
+}
+
+#[test]
+fn transposed_convolutions_do_not_depend_on_the_number_of_threads() {
+    let mut random = Random(37);
+    let operands = [eight_bits(true); 2];
+    let terms = terms(&mut random, operands, &[(Factor::Offset, Factor::Code, 1)]);
+    let product = FactoredProduct::new(operands[0], operands[1], &terms).unwrap();
+    let activations = patterns(&mut random, operands[0], TRANSPOSED.input_length(), false);
+    let weights = patterns(&mut random, operands[1], TRANSPOSED.weight_length(), false);
+    let packed = product
+        .pack_conv_transpose2d(Weights::Wide(&weights), TRANSPOSED)
+        .unwrap();
+    let quantizers = ProductQuantizers {
+        activation: any_quantizer(&mut random, operands[0], false),
+        weights: &[any_quantizer(&mut random, operands[1], false)],
+    };
+    let results = [1, 2, 5].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let activations = Activations::Wide(&activations);
+            let sums = product
+                .conv_transpose2d(activations, &packed, TRANSPOSED)
+                .unwrap();
+            let values =
+                product.conv_transpose2d_rescaled(activations, &packed, quantizers, TRANSPOSED);
+            (sums, values.unwrap())
+        })
+    });
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0], results[2]);
+}
+
+#[test]
+fn weights_of_a_transposed_convolution_are_quantised_by_output_channel() {
+    let mut random = Random(41);
+    let operands = [eight_bits(true); 2];
+    let terms = terms(&mut random, operands, &[(Factor::Code, Factor::Code, 1)]);
+    let product = FactoredProduct::new(operands[0], operands[1], &terms).unwrap();
+    let shape = ConvTranspose2dShape {
+        batch: 1,
+        out_channels: 6,
+        ..TRANSPOSED
+    };
+    let channels: Vec<_> = (0..6)
+        .map(|_| any_quantizer(&mut random, operands[1], false))
+        .collect();
+    let layout = ChannelLayout { channels, inner: 1 };
+    let taps = shape.kernel[0] * shape.kernel[1];
+    let real: Vec<f32> = (0..shape.weight_length())
+        .map(|_| (random.next() % 997) as f32 / 10.0 - 50.0)
+        .collect();
+    let codes: Vec<u16> = (0..real.len())
+        .map(|index| {
+            let (input, output) = (index / taps / 3, index / taps % 3);
+            let channel = input / 3 * 3 + output;
+            layout.channels[channel].code(real[index]) as i32 as u16
+        })
+        .collect();
+    let activations = patterns(&mut random, operands[0], shape.input_length(), false);
+    let sums = |weights: Weights<'_>| {
+        let packed = product.pack_conv_transpose2d(weights, shape).unwrap();
+        product
+            .conv_transpose2d(Activations::Wide(&activations), &packed, shape)
+            .unwrap()
+    };
+    let values = Weights::Values {
+        values: &real,
+        layout: &layout,
+    };
+    assert_eq!(sums(values), sums(Weights::Wide(&codes)));
+}
+
+#[test]
+fn wrong_arguments_of_a_transposed_convolution_are_named() {
+    let mut random = Random(43);
+    let operands = [eight_bits(true); 2];
+    let terms = terms(&mut random, operands, &[(Factor::Code, Factor::Code, 1)]);
+    let product = FactoredProduct::new(operands[0], operands[1], &terms).unwrap();
+    let weights = vec![0u8; TRANSPOSED.weight_length()];
+    let packed = product
+        .pack_conv_transpose2d(Weights::Narrow(&weights), TRANSPOSED)
+        .unwrap();
+    let patterns = vec![0u8; TRANSPOSED.input_length()];
+    let activations = Activations::Narrow(&patterns);
+    for (parameter, packed_for, expected, shape) in [
+        (
+            "a vertical stride",
+            2,
+            3,
+            ConvTranspose2dShape {
+                stride: [3, 3],
+                ..TRANSPOSED
+            },
+        ),
+        (
+            "a horizontal dilation",
+            2,
+            1,
+            ConvTranspose2dShape {
+                dilation: [1, 1],
+                ..TRANSPOSED
+            },
+        ),
+        (
+            "a number of groups",
+            2,
+            1,
+            ConvTranspose2dShape {
+                groups: 1,
+                ..TRANSPOSED
+            },
+        ),
+    ] {
+        let expected = KernelError::OtherConvolution {
+            parameter,
+            packed: packed_for,
+            expected,
+        };
+        assert_eq!(
+            product
+                .conv_transpose2d(activations, &packed, shape)
+                .unwrap_err(),
+            expected
+        );
+    }
+    let quantizer = any_quantizer(&mut random, operands[0], true);
+    let two = [quantizer; 2];
+    let quantizers = ProductQuantizers {
+        activation: quantizer,
+        weights: &two,
+    };
+    assert_eq!(
+        product
+            .conv_transpose2d_rescaled(activations, &packed, quantizers, TRANSPOSED)
+            .unwrap_err(),
+        KernelError::Length {
+            operand: "channels",
+            expected: 70,
+            actual: 2
+        }
+    );
+    // A NaN is noticed also where nothing is multiplied with it.
+    let cropped = ConvTranspose2dShape {
+        batch: 1,
+        input: [3, 3],
+        kernel: [1, 1],
+        stride: [2, 2],
+        padding: [1, 1],
+        output_padding: [0, 0],
+        ..TRANSPOSED
+    };
+    let packed = product
+        .pack_conv_transpose2d(Weights::Narrow(&vec![0; cropped.weight_length()]), cropped)
+        .unwrap();
+    for nan in 0..cropped.input_length() {
+        let mut values = vec![0.0; cropped.input_length()];
+        values[nan] = f32::NAN;
+        let activations = Activations::Values {
+            values: &values,
+            quantizer,
+        };
+        let found = product.conv_transpose2d(activations, &packed, cropped);
+        assert_eq!(
+            found.unwrap_err(),
+            KernelError::NotANumber {
+                operand: "activations"
+            }
+        );
+    }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::kernel::{LANES, Operands, ROWS, Tile, WIDTH, multiply};
 use crate::accumulators::Accumulator;
-use crate::instruction_set::{InstructionSet, compiled_for_every_set};
+use crate::arch::{InstructionSet, compiled_for_every_set};
 
 /// Groups of taps whose sums have one scale.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 use super::decompose::ElementType;
 use super::depthwise::pack_words;
 use super::kernel::{Block, LANES, ROWS};
+use super::operands::Weights;
 use super::prepared::Prepared;
-use super::{KernelError, Weights};
+use crate::error::KernelError;
 
 /// Words worth a task of their own.
 const WORDS_PER_TASK: usize = 1 << 14;
@@ -90,7 +91,8 @@ pub(super) struct Filters {
 pub(super) enum FilterWords {
     /// `[groups, panels, passes, channel words, terms of the pass, kernel height, kernel width, channels of the panel]`.
     Panels(Vec<i32>),
-    /// Where every group has one channel and a kernel of moderate size: `[output channels, terms, kernel height, words of a kernel row]`.
+    /// Where every group has one channel and a kernel of moderate size:
+    /// `[output channels, terms, kernel height, words of a kernel row]`.
     Depthwise(Vec<i32>),
 }
 
@@ -241,7 +243,7 @@ impl WeightSum {
 impl Prepared {
     /// The bit pattern of a weight.
     #[inline(always)]
-    fn weight_pattern(&self, weights: Weights<'_>, index: usize) -> usize {
+    pub(super) fn weight_pattern(&self, weights: Weights<'_>, index: usize) -> usize {
         let pattern = match weights {
             Weights::Narrow(patterns) => patterns[index].into(),
             Weights::Wide(patterns) => patterns[index],

@@ -1,10 +1,11 @@
-//! The closed forms of EvoApproxLib's signed 12- and 16-bit circuits: what each of them leaves out of the exact product.
+//! The closed forms of EvoApproxLib's signed 12- and 16-bit circuits: what each of them leaves out of the exact
+//! product.
 //!
 //! All of them are array multipliers without some partial products, so a few lines say what no table could hold. Their
 //! products were compared with those of factors measured from the circuits, over all operand pairs of each.
 
 use crate::families::broken_array;
-use crate::{Factorization, Form, MultiplierError, OperandFormat, Term};
+use crate::{Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};
 
 /// What is left of the array of partial products `2^(i + j) a_i b_j`, with `a_i` and `b_j` the operands' bits.
 #[derive(Clone, Copy)]
@@ -56,7 +57,7 @@ impl Structure {
             CutOperands { cut } => {
                 let cut_off = || format.codes().map(|code| (code >> cut).into()).collect();
                 let term = Term::new(1 << (2 * cut), cut_off(), cut_off())?;
-                Factorization::from_terms(format, format, Form::Table, [term])
+                Factorization::from_terms(format, format, FactorizationForm::Table, [term])
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Multipliers as files for other tools, and as this project's own.
 //!
-//! Every file that is written can be [imported](crate::import) again as the same multiplier. Kinds that hold tables have the
-//! content hash of [`to_table`](Multiplier::to_table), which is another than that of the exact multiplier's definition;
-//! [`ExportFormat::Own`] keeps every definition.
+//! Every file that is written can be [imported](crate::import) again as the same multiplier. Kinds that hold tables
+//! have the content hash of [`to_table`](Multiplier::to_table), which is another than that of the exact multiplier's
+//! definition; [`ExportFormat::Own`] keeps every definition.
 
 mod binary;
 mod c_header;
@@ -16,7 +16,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 pub use crate::file::replace as replace_file;
-use crate::{Multiplier, MultiplierError, OperandFormat, ProductTable, import, npy};
+use crate::table::npy;
+use crate::{Multiplier, MultiplierError, OperandFormat, ProductTable, import};
 
 /// The kinds of files that can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,12 +25,12 @@ use crate::{Multiplier, MultiplierError, OperandFormat, ProductTable, import, np
 pub enum ExportFormat {
     /// A NumPy array of 32-bit integers (`npy`).
     Npy,
-    /// Numbers separated by commas, a row for each activation in the order of bit patterns, under a comment that gives the
-    /// name and the operand formats (`csv`).
+    /// Numbers separated by commas, a row for each activation in the order of bit patterns, under a comment that gives
+    /// the name and the operand formats (`csv`).
     Csv,
-    /// Raw little-endian integers (`bin`), row by row: 16-bit ones if all products fit, which are signed if an operand is, else
-    /// signed 32-bit ones. TFApprox reads such files of 8 x 8-bit unsigned multipliers. The file does not say its operand
-    /// formats: give them when it is imported.
+    /// Raw little-endian integers (`bin`), row by row: 16-bit ones if all products fit, which are signed if an operand
+    /// is, else signed 32-bit ones. TFApprox reads such files of 8 x 8-bit unsigned multipliers. The file does not say
+    /// its operand formats: give them when it is imported.
     Binary,
     /// A C header (`c`) with an array `lut` in two dimensions, as AdaPT includes it for 8 x 8-bit signed multipliers.
     CHeader,

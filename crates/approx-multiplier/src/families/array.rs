@@ -1,10 +1,10 @@
-//! Array multipliers with parts left out: sums of partial products `2^(i + j) a_i b_j`, with `a_i` and `b_j` the operands'
-//! bits.
+//! Array multipliers with parts left out: sums of partial products `2^(i + j) a_i b_j`, with `a_i` and `b_j` the
+//! operands' bits.
 
-use crate::{Factorization, Form, MultiplierError, OperandFormat, Term};
+use crate::{Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};
 
-/// The array without its `rows` lowest rows, those of the activation's bits, and without its `columns` lowest columns: the
-/// partial products with `i >= rows` and `i + j >= columns`. The highest bit of a signed operand counts negatively.
+/// The array without its `rows` lowest rows, those of the activation's bits, and without its `columns` lowest columns:
+/// the partial products with `i >= rows` and `i + j >= columns`. The highest bit of a signed operand counts negatively.
 pub(crate) fn broken_array(
     activation: OperandFormat,
     weight: OperandFormat,
@@ -40,15 +40,15 @@ pub(crate) fn broken_array(
             .map(|i| Term::new(value(i), bit(i), factors(weight, |b| b & !low_mask(i))))
             .collect::<Result<Vec<_>, _>>()?
     };
-    Factorization::from_terms(activation, weight, Form::Table, terms)
+    Factorization::from_terms(activation, weight, FactorizationForm::Table, terms)
 }
 
 fn factors(format: OperandFormat, factor: impl Fn(i32) -> i32) -> Vec<i64> {
     format.codes().map(|code| factor(code).into()).collect()
 }
 
-/// The product of magnitudes by an array whose rows, those of the bits of `a`, are added from the lowest to the highest by
-/// lower-part-OR adders with an OR of `columns` bits.
+/// The product of magnitudes by an array whose rows, those of the bits of `a`, are added from the lowest to the highest
+/// by lower-part-OR adders with an OR of `columns` bits.
 pub(super) fn lower_or(a: u64, b: u64, columns: u32) -> u64 {
     let mut sum = 0;
     for i in 0..u64::BITS - a.leading_zeros() {
@@ -74,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Family, Signedness};
+    use crate::{MultiplierFamily, Signedness};
 
     /// The kept partial products, one by one.
     fn partial_products(
@@ -134,7 +134,7 @@ mod tests {
             };
             let (activation, weight) = (format(bits.0, signed.0), format(bits.1, signed.1));
             let (rows, columns) = (levels.0 % (bits.0 + 1), levels.1 % (bits.0 + bits.1));
-            let family = Family::BrokenArray { horizontal: rows, vertical: columns };
+            let family = MultiplierFamily::BrokenArray { horizontal: rows, vertical: columns };
             let multiplier = family.multiplier(activation, weight).unwrap();
             for a in activation.codes() {
                 for b in weight.codes() {
@@ -142,8 +142,8 @@ mod tests {
                     prop_assert_eq!(multiplier.product(a, b), Some(expected), "{} {}", a, b);
                 }
             }
-            let truncated = Family::Truncated { columns }.multiplier(activation, weight).unwrap();
-            let broken = Family::BrokenArray { horizontal: 0, vertical: columns }.multiplier(activation, weight).unwrap();
+            let truncated = MultiplierFamily::Truncated { columns }.multiplier(activation, weight).unwrap();
+            let broken = MultiplierFamily::BrokenArray { horizontal: 0, vertical: columns }.multiplier(activation, weight).unwrap();
             prop_assert_eq!(truncated.hash(), broken.hash());
         }
 

@@ -1,10 +1,11 @@
 //! DRUM, the dynamic-range unbiased multiplier (S. Hashemi, R. I. Bahar and S. Reda, ICCAD 2015).
 //!
-//! Of each operand the `k` bits from the leading one on are multiplied exactly, with the lowest of them set to 1: the mean of
-//! what was cut off below it. Operands of up to `k` bits stay as they are. So the product is one of two one-operand functions.
+//! Of each operand the `k` bits from the leading one on are multiplied exactly, with the lowest of them set to 1: the
+//! mean of what was cut off below it. Operands of up to `k` bits stay as they are. So the product is one of two
+//! one-operand functions.
 
 use super::odd_factors;
-use crate::{Factorization, Form, MultiplierError, OperandFormat, Term};
+use crate::{Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};
 
 pub(super) fn factorization(
     activation: OperandFormat,
@@ -16,7 +17,7 @@ pub(super) fn factorization(
         odd_factors(activation, |a| segment(a, k.into())),
         odd_factors(weight, |b| segment(b, k.into())),
     )?;
-    Factorization::from_terms(activation, weight, Form::Table, [term])
+    Factorization::from_terms(activation, weight, FactorizationForm::Table, [term])
 }
 
 /// What is left of an operand's magnitude, in its place.

@@ -1,7 +1,8 @@
 //! Mitchell's logarithmic multiplier (J. N. Mitchell, IRE Transactions on Electronic Computers, 1962).
 //!
-//! With `a = 2^k (1 + x)` and `0 <= x < 1`, the logarithm of `a` is taken to be `k + x`, and the product of two operands the
-//! number whose logarithm, taken so, is the sum of theirs. All numbers here are whole: a fraction of `k` bits times `2^k`.
+//! With `a = 2^k (1 + x)` and `0 <= x < 1`, the logarithm of `a` is taken to be `k + x`, and the product of two
+//! operands the number whose logarithm, taken so, is the sum of theirs. All numbers here are whole: a fraction of `k`
+//! bits times `2^k`.
 
 /// The product of two magnitudes.
 pub(super) fn product(a: u64, b: u64) -> u64 {

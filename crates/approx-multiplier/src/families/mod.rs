@@ -1,7 +1,8 @@
 //! Families of multipliers that a formula describes, for operands of any width.
 //!
-//! Each family's file says what its circuit does and who published it. Where the function is an exact sum of few products of
-//! one-operand functions it is built from those, so that it exists for 16 x 16 bits too; the others are tabulated.
+//! Each family's file says what its circuit does and who published it. Where the function is an exact sum of few
+//! products of one-operand functions it is built from those, so that it exists for 16 x 16 bits too; the others are
+//! tabulated.
 
 mod array;
 mod drum;
@@ -34,27 +35,27 @@ const TABULATED_INDEX_BITS: u32 = 16;
 ///
 /// # Signed operands
 ///
-/// In `truncated` and `broken-array` a signed operand's highest bit counts negatively, as in a two's-complement array. All
-/// others multiply magnitudes, and the product gets the product of the signs; `-2^(bits - 1)` has the magnitude
+/// In `truncated` and `broken-array` a signed operand's highest bit counts negatively, as in a two's-complement array.
+/// All others multiply magnitudes, and the product gets the product of the signs; `-2^(bits - 1)` has the magnitude
 /// `2^(bits - 1)`.
 ///
 /// # Widths
 ///
-/// `truncated`, `broken-array`, `drum` and `roba` are exact sums of few products of one-operand functions, and exist up to
-/// 16 x 16 bits; `mitchell`, `truncated-mitchell` and `lower-or` are tabulated, up to 12 x 12 bits.
+/// `truncated`, `broken-array`, `drum` and `roba` are exact sums of few products of one-operand functions, and exist up
+/// to 16 x 16 bits; `mitchell`, `truncated-mitchell` and `lower-or` are tabulated, up to 12 x 12 bits.
 ///
 /// ```
-/// use approx_multiplier::{Family, OperandFormat};
+/// use approx_multiplier::{MultiplierFamily, OperandFormat};
 ///
 /// let format = OperandFormat::unsigned(16)?;
-/// let drum = Family::Drum { k: 6 }.multiplier(format, format)?;
+/// let drum = MultiplierFamily::Drum { k: 6 }.multiplier(format, format)?;
 /// // 0b1100_1110_... becomes 0b1100_11 << 10.
 /// assert_eq!(drum.product(0b1100_1110_0000_0000, 3), Some((0b11_0011 << 10) * 3));
 /// # Ok::<(), approx_multiplier::MultiplierError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Family {
+pub enum MultiplierFamily {
     /// The exact product.
     Exact,
     /// An array multiplier without its lowest columns.
@@ -99,13 +100,13 @@ enum Formula {
     Magnitudes(Box<dyn Fn(u64, u64) -> u64>),
 }
 
-impl Family {
+impl MultiplierFamily {
     /// The member of the family for these operand formats, under the text that [`FamilySpecification`] reads.
     ///
     /// # Errors
     ///
-    /// [`MultiplierError::InvalidFamily`] if a parameter is out of its range, and [`MultiplierError::TableTooLarge`] for
-    /// formats of more than [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS) where the family has to be tabulated.
+    /// [`MultiplierError::InvalidFamily`] if a parameter is out of its range, and [`MultiplierError::TableTooLarge`]
+    /// for formats of more than [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS) where the family has to be tabulated.
     pub fn multiplier(
         self,
         activation: OperandFormat,
@@ -243,31 +244,32 @@ mod tests {
         OperandFormat::new(bits, signedness).unwrap()
     }
 
-    fn families() -> impl Strategy<Value = Family> {
+    fn families() -> impl Strategy<Value = MultiplierFamily> {
         prop_oneof![
-            Just(Family::Exact),
-            (0u8..=3).prop_map(|columns| Family::Truncated { columns }),
-            (0u8..=2, 0u8..=3).prop_map(|(horizontal, vertical)| Family::BrokenArray {
+            Just(MultiplierFamily::Exact),
+            (0u8..=3).prop_map(|columns| MultiplierFamily::Truncated { columns }),
+            (0u8..=2, 0u8..=3).prop_map(|(horizontal, vertical)| MultiplierFamily::BrokenArray {
                 horizontal,
                 vertical
             }),
-            (0u8..=3).prop_map(|columns| Family::LowerOr { columns }),
-            (2u8..=9).prop_map(|k| Family::Drum { k }),
-            Just(Family::Mitchell),
-            (0u8..=8).prop_map(|fraction_bits| Family::TruncatedMitchell { fraction_bits }),
-            Just(Family::Roba),
+            (0u8..=3).prop_map(|columns| MultiplierFamily::LowerOr { columns }),
+            (2u8..=9).prop_map(|k| MultiplierFamily::Drum { k }),
+            Just(MultiplierFamily::Mitchell),
+            (0u8..=8)
+                .prop_map(|fraction_bits| MultiplierFamily::TruncatedMitchell { fraction_bits }),
+            Just(MultiplierFamily::Roba),
         ]
     }
 
     /// A parameter at the end of its range that leaves nothing out.
     #[rstest]
-    #[case(Family::Exact)]
-    #[case(Family::Truncated { columns: 0 })]
-    #[case(Family::BrokenArray { horizontal: 0, vertical: 0 })]
-    #[case(Family::LowerOr { columns: 0 })]
-    #[case(Family::Drum { k: 8 })]
+    #[case(MultiplierFamily::Exact)]
+    #[case(MultiplierFamily::Truncated { columns: 0 })]
+    #[case(MultiplierFamily::BrokenArray { horizontal: 0, vertical: 0 })]
+    #[case(MultiplierFamily::LowerOr { columns: 0 })]
+    #[case(MultiplierFamily::Drum { k: 8 })]
     fn families_contain_the_exact_multiplier(
-        #[case] family: Family,
+        #[case] family: MultiplierFamily,
         #[values(false, true)] signed: bool,
     ) {
         let format = format(8, signed);
@@ -279,13 +281,16 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Family::Truncated { columns: 16 }, "0 to 15")]
-    #[case(Family::LowerOr { columns: 16 }, "columns is 16")]
-    #[case(Family::BrokenArray { horizontal: 9, vertical: 0 }, "0 to 8")]
-    #[case(Family::BrokenArray { horizontal: 0, vertical: 16 }, "vertical")]
-    #[case(Family::Drum { k: 1 }, "2 to 16")]
-    #[case(Family::TruncatedMitchell { fraction_bits: 17 }, "fraction-bits")]
-    fn parameters_out_of_range_are_refused(#[case] family: Family, #[case] expected: &str) {
+    #[case(MultiplierFamily::Truncated { columns: 16 }, "0 to 15")]
+    #[case(MultiplierFamily::LowerOr { columns: 16 }, "columns is 16")]
+    #[case(MultiplierFamily::BrokenArray { horizontal: 9, vertical: 0 }, "0 to 8")]
+    #[case(MultiplierFamily::BrokenArray { horizontal: 0, vertical: 16 }, "vertical")]
+    #[case(MultiplierFamily::Drum { k: 1 }, "2 to 16")]
+    #[case(MultiplierFamily::TruncatedMitchell { fraction_bits: 17 }, "fraction-bits")]
+    fn parameters_out_of_range_are_refused(
+        #[case] family: MultiplierFamily,
+        #[case] expected: &str,
+    ) {
         let error = family
             .multiplier(format(8, true), format(8, true))
             .unwrap_err();
@@ -294,19 +299,22 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Family::Truncated { columns: 31 })]
-    #[case(Family::BrokenArray { horizontal: 7, vertical: 20 })]
-    #[case(Family::Drum { k: 6 })]
-    #[case(Family::Roba)]
+    #[case(MultiplierFamily::Truncated { columns: 31 })]
+    #[case(MultiplierFamily::BrokenArray { horizontal: 7, vertical: 20 })]
+    #[case(MultiplierFamily::Drum { k: 6 })]
+    #[case(MultiplierFamily::Roba)]
     fn families_of_low_rank_exist_at_16_bits(
-        #[case] family: Family,
+        #[case] family: MultiplierFamily,
         #[values(false, true)] signed: bool,
     ) {
         let (narrow, wide) = (format(8, signed), format(16, signed));
         let multiplier = family.multiplier(wide, wide).unwrap();
         assert!(matches!(multiplier.definition(), Definition::Factored(_)));
         // Of the families that look at magnitudes only, the narrow member is part of the wide one.
-        if matches!(family, Family::Drum { .. } | Family::Roba) {
+        if matches!(
+            family,
+            MultiplierFamily::Drum { .. } | MultiplierFamily::Roba
+        ) {
             let part = family.multiplier(narrow, narrow).unwrap();
             for a in narrow.codes() {
                 for b in narrow.codes() {
@@ -317,10 +325,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Family::Mitchell)]
-    #[case(Family::TruncatedMitchell { fraction_bits: 5 })]
-    #[case(Family::LowerOr { columns: 4 })]
-    fn the_others_say_how_wide_they_can_be(#[case] family: Family) {
+    #[case(MultiplierFamily::Mitchell)]
+    #[case(MultiplierFamily::TruncatedMitchell { fraction_bits: 5 })]
+    #[case(MultiplierFamily::LowerOr { columns: 4 })]
+    fn the_others_say_how_wide_they_can_be(#[case] family: MultiplierFamily) {
         assert!(
             family
                 .multiplier(format(12, false), format(4, true))
@@ -335,12 +343,12 @@ mod tests {
 
     /// EvoApproxLib's wide circuits that are members.
     #[rstest]
-    #[case("mul12s_2PR", Family::Truncated { columns: 2 })]
-    #[case("mul12s_2PT", Family::Truncated { columns: 4 })]
-    #[case("mul12s_2R5", Family::BrokenArray { horizontal: 2, vertical: 5 })]
-    #[case("mul16s_GRU", Family::BrokenArray { horizontal: 2, vertical: 5 })]
-    #[case("mul16s_GV3", Family::BrokenArray { horizontal: 6, vertical: 0 })]
-    fn published_circuits_are_members(#[case] name: &str, #[case] family: Family) {
+    #[case("mul12s_2PR", MultiplierFamily::Truncated { columns: 2 })]
+    #[case("mul12s_2PT", MultiplierFamily::Truncated { columns: 4 })]
+    #[case("mul12s_2R5", MultiplierFamily::BrokenArray { horizontal: 2, vertical: 5 })]
+    #[case("mul16s_GRU", MultiplierFamily::BrokenArray { horizontal: 2, vertical: 5 })]
+    #[case("mul16s_GV3", MultiplierFamily::BrokenArray { horizontal: 6, vertical: 0 })]
+    fn published_circuits_are_members(#[case] name: &str, #[case] family: MultiplierFamily) {
         let circuit = evoapprox::multiplier(name).unwrap();
         let member = family
             .multiplier(circuit.activation(), circuit.weight())
@@ -352,7 +360,9 @@ mod tests {
     #[test]
     fn drum6_has_the_published_mean_relative_error() {
         let format = format(16, false);
-        let drum = Family::Drum { k: 6 }.multiplier(format, format).unwrap();
+        let drum = MultiplierFamily::Drum { k: 6 }
+            .multiplier(format, format)
+            .unwrap();
         let metrics = ErrorMetrics::measure_sampled(&drum, 1 << 20, 1).unwrap();
         assert!((metrics.mre_percent - 1.47).abs() < 0.01, "{metrics:?}");
         // Both operands an exact power of two that is one step of the last bit too large.
@@ -363,9 +373,12 @@ mod tests {
 
     /// One ninth, at the product of two numbers of the form `3 * 2^k`.
     #[rstest]
-    #[case(Family::Mitchell)]
-    #[case(Family::Roba)]
-    fn the_largest_relative_error_is_one_ninth(#[case] family: Family, #[values(6, 8)] bits: u8) {
+    #[case(MultiplierFamily::Mitchell)]
+    #[case(MultiplierFamily::Roba)]
+    fn the_largest_relative_error_is_one_ninth(
+        #[case] family: MultiplierFamily,
+        #[values(6, 8)] bits: u8,
+    ) {
         let format = format(bits, false);
         let metrics = ErrorMetrics::measure(&family.multiplier(format, format).unwrap()).unwrap();
         assert!(
@@ -378,8 +391,12 @@ mod tests {
     #[test]
     fn mitchell_has_the_published_mean_relative_error() {
         let format = format(12, false);
-        let metrics =
-            ErrorMetrics::measure(&Family::Mitchell.multiplier(format, format).unwrap()).unwrap();
+        let metrics = ErrorMetrics::measure(
+            &MultiplierFamily::Mitchell
+                .multiplier(format, format)
+                .unwrap(),
+        )
+        .unwrap();
         assert!((metrics.mre_percent - 3.85).abs() < 0.05, "{metrics:?}");
         assert_eq!(metrics.bias, -metrics.mae);
     }
@@ -390,7 +407,7 @@ mod tests {
         /// What multiplies magnitudes is odd in each operand.
         #[test]
         fn signs_are_handled_outside_of_the_circuit(family in families(), bits in (3u8..=7, 3u8..=7)) {
-            prop_assume!(!matches!(family, Family::Truncated { .. } | Family::BrokenArray { .. }));
+            prop_assume!(!matches!(family, MultiplierFamily::Truncated { .. } | MultiplierFamily::BrokenArray { .. }));
             let unsigned = family.multiplier(format(bits.0, false), format(bits.1, false)).unwrap();
             let mixed = family.multiplier(format(bits.0, true), format(bits.1, false)).unwrap();
             let signed = family.multiplier(format(bits.0, true), format(bits.1, true)).unwrap();

@@ -1,11 +1,11 @@
-//! RoBA, the rounding-based multiplier (R. Zendegani, M. Kamal, M. Bahadori, A. Afzali-Kusha and M. Pedram, IEEE Transactions
-//! on VLSI Systems, 2017).
+//! RoBA, the rounding-based multiplier (R. Zendegani, M. Kamal, M. Bahadori, A. Afzali-Kusha and M. Pedram, IEEE
+//! Transactions on VLSI Systems, 2017).
 //!
-//! With `ra` and `rb` the operands rounded to powers of two, `a b = ra b + a rb - ra rb + (a - ra) (b - rb)`; the last term is
-//! left out, so the error is one product of two one-operand functions.
+//! With `ra` and `rb` the operands rounded to powers of two, `a b = ra b + a rb - ra rb + (a - ra) (b - rb)`; the last
+//! term is left out, so the error is one product of two one-operand functions.
 
 use super::odd_factors;
-use crate::{Factorization, Form, MultiplierError, OperandFormat, Term};
+use crate::{Factorization, FactorizationForm, MultiplierError, OperandFormat, Term};
 
 pub(super) fn factorization(
     activation: OperandFormat,
@@ -20,7 +20,7 @@ pub(super) fn factorization(
             .collect()
     };
     let term = Term::new(-1, rounding_errors(activation), rounding_errors(weight))?;
-    Factorization::from_terms(activation, weight, Form::Error, [term])
+    Factorization::from_terms(activation, weight, FactorizationForm::Error, [term])
 }
 
 /// The nearest power of two; of two equally near ones the larger, except 2 for 3, which takes less hardware. 0 stays 0.
@@ -44,7 +44,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::Family;
+    use crate::MultiplierFamily;
 
     #[rstest]
     #[case(0, 0)]
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn the_product_is_the_sum_of_three_shifts() {
         let format = OperandFormat::UINT8;
-        let roba = Family::Roba.multiplier(format, format).unwrap();
+        let roba = MultiplierFamily::Roba.multiplier(format, format).unwrap();
         for a in format.codes() {
             for b in format.codes() {
                 let (ra, rb) = (rounded(a as u64) as i64, rounded(b as u64) as i64);

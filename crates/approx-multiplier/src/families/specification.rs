@@ -5,20 +5,21 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::Family;
+use super::MultiplierFamily;
 use crate::{Multiplier, MultiplierError, OperandFormat, Signedness};
 
 /// A member of a family: the family with its parameters, and the operand formats.
 ///
-/// As text ([`FromStr`], and what is serialised) it is `NAME:KEY=VALUE,...`: the family's name and parameters as listed under
-/// [`Family`], then the formats, `bits=8,signed` or `bits=8,unsigned` for both operands, `activation=uint8,weight=int4` for
-/// each of them. What is left out of them is 8 bits and signed; the text without either has no colon.
+/// As text ([`FromStr`], and what is serialised) it is `NAME:KEY=VALUE,...`: the family's name and parameters as listed
+/// under [`MultiplierFamily`], then the formats, `bits=8,signed` or `bits=8,unsigned` for both operands,
+/// `activation=uint8,weight=int4` for each of them. What is left out of them is 8 bits and signed; the text without
+/// either has no colon.
 ///
 /// ```
-/// use approx_multiplier::{Family, FamilySpecification, OperandFormat};
+/// use approx_multiplier::{MultiplierFamily, FamilySpecification, OperandFormat};
 ///
 /// let specification: FamilySpecification = "drum:k=6,bits=8,signed".parse()?;
-/// assert_eq!(specification.family, Family::Drum { k: 6 });
+/// assert_eq!(specification.family, MultiplierFamily::Drum { k: 6 });
 /// assert_eq!(specification.activation, OperandFormat::INT8);
 /// assert_eq!(specification.to_string(), "drum:k=6,bits=8,signed");
 /// assert_eq!(specification.multiplier()?.name(), "drum:k=6,bits=8,signed");
@@ -27,7 +28,7 @@ use crate::{Multiplier, MultiplierError, OperandFormat, Signedness};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FamilySpecification {
     /// The family, with its parameters.
-    pub family: Family,
+    pub family: MultiplierFamily,
     /// Format of the activation.
     pub activation: OperandFormat,
     /// Format of the weight.
@@ -35,17 +36,17 @@ pub struct FamilySpecification {
 }
 
 impl FamilySpecification {
-    /// The multiplier, as [`Family::multiplier`] gives it.
+    /// The multiplier, as [`MultiplierFamily::multiplier`] gives it.
     ///
     /// # Errors
     ///
-    /// As for [`Family::multiplier`].
+    /// As for [`MultiplierFamily::multiplier`].
     pub fn multiplier(&self) -> Result<Multiplier, MultiplierError> {
         self.family.multiplier(self.activation, self.weight)
     }
 }
 
-impl Family {
+impl MultiplierFamily {
     /// Every family's name, as texts begin with it.
     pub const NAMES: [&'static str; 8] = [
         "exact",
@@ -180,29 +181,29 @@ impl FromStr for FamilySpecification {
         };
         let mut settings = Settings { text, settings };
         let family = match name {
-            "exact" => Family::Exact,
-            "truncated" => Family::Truncated {
+            "exact" => MultiplierFamily::Exact,
+            "truncated" => MultiplierFamily::Truncated {
                 columns: settings.parameter("columns")?,
             },
-            "broken-array" => Family::BrokenArray {
+            "broken-array" => MultiplierFamily::BrokenArray {
                 horizontal: settings.parameter("horizontal")?,
                 vertical: settings.parameter("vertical")?,
             },
-            "lower-or" => Family::LowerOr {
+            "lower-or" => MultiplierFamily::LowerOr {
                 columns: settings.parameter("columns")?,
             },
-            "drum" => Family::Drum {
+            "drum" => MultiplierFamily::Drum {
                 k: settings.parameter("k")?,
             },
-            "mitchell" => Family::Mitchell,
-            "truncated-mitchell" => Family::TruncatedMitchell {
+            "mitchell" => MultiplierFamily::Mitchell,
+            "truncated-mitchell" => MultiplierFamily::TruncatedMitchell {
                 fraction_bits: settings.parameter("fraction-bits")?,
             },
-            "roba" => Family::Roba,
+            "roba" => MultiplierFamily::Roba,
             _ => {
                 return Err(settings.invalid(format!(
                     "there is no family {name:?}; there are {}",
-                    Family::NAMES.join(", ")
+                    MultiplierFamily::NAMES.join(", ")
                 )));
             }
         };
@@ -275,7 +276,7 @@ mod tests {
     fn texts_are_written_as_they_are_read(#[case] text: &str) {
         let specification: FamilySpecification = text.parse().unwrap();
         assert_eq!(specification.to_string(), text);
-        assert!(Family::NAMES.contains(&specification.family.name()));
+        assert!(MultiplierFamily::NAMES.contains(&specification.family.name()));
         let json = serde_json::to_string(&specification).unwrap();
         assert_eq!(
             serde_json::from_str::<FamilySpecification>(&json).unwrap(),

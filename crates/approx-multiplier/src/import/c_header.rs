@@ -1,7 +1,9 @@
-//! Tables in C: `const int16_t lut[256][256] = {{0, 0, ...}, ...};`, in one or two dimensions, with or without braces around the
-//! rows.
+//! Tables in C: `const int16_t lut[256][256] = {{0, 0, ...}, ...};`, in one or two dimensions, with or without braces
+//! around the rows.
 
-use super::lexer::{Dialect, Lexer, Token, TokenKind, quoted};
+use approx_netlists::NetlistError;
+use approx_netlists::lexer::{Dialect, Lexer, Token, TokenKind, quoted};
+
 use super::table::{self, MAX_ENTRIES, Stated, too_many_entries};
 use super::{ImportError, ImportOptions, Imported};
 use crate::Signedness;
@@ -19,7 +21,7 @@ pub(super) fn parse(
     let entries = Entries::read(&mut lexer)?;
     let declared_again = Declaration::find(&mut lexer).is_ok();
     if declared_again {
-        return Err(lexer.unexpected("one array of products only"));
+        return Err(lexer.unexpected("one array of products only").into());
     }
     let shape = declaration.shape(&entries, &lexer)?;
     let stated = Stated {
@@ -46,7 +48,7 @@ struct Declaration<'a> {
 
 impl<'a> Declaration<'a> {
     /// Goes past the `=` of the next declaration of an array with an initialiser.
-    fn find(lexer: &mut Lexer<'a>) -> Result<Self, ImportError> {
+    fn find(lexer: &mut Lexer<'a>) -> Result<Self, NetlistError> {
         let mut unsigned = false;
         loop {
             let name = lexer.advance();
@@ -84,7 +86,7 @@ impl<'a> Declaration<'a> {
     }
 
     /// The rows and columns of the entries, which must be all that the declaration asks for.
-    fn shape(&self, entries: &Entries, lexer: &Lexer) -> Result<[usize; 2], ImportError> {
+    fn shape(&self, entries: &Entries, lexer: &Lexer) -> Result<[usize; 2], NetlistError> {
         let count = entries.values.len();
         let columns = match (self.dimensions.as_slice(), entries.row_length) {
             ([_, Some(columns)], _) => *columns,
@@ -146,11 +148,13 @@ impl Entries {
                 let length = entries.values.len() - start;
                 let expected = *entries.row_length.get_or_insert(length);
                 if length != expected {
-                    return Err(lexer.error(
-                        offset,
-                        format!("a row of {length} entries"),
-                        format!("{expected} entries, as in the rows before"),
-                    ));
+                    return Err(lexer
+                        .error(
+                            offset,
+                            format!("a row of {length} entries"),
+                            format!("{expected} entries, as in the rows before"),
+                        )
+                        .into());
                 }
                 entries.rows += 1;
                 if !lexer.accept(",") {
@@ -179,7 +183,7 @@ impl Entries {
             }
             self.values.push(if negative { -value } else { value });
             if !lexer.accept(",") && !lexer.token().is("}") {
-                return Err(lexer.unexpected("\",\" or \"}\""));
+                return Err(lexer.unexpected("\",\" or \"}\"").into());
             }
         }
         Ok(())
@@ -187,7 +191,7 @@ impl Entries {
 }
 
 /// Reads an integer literal of at most 32 bits.
-fn integer(lexer: &mut Lexer) -> Result<i64, ImportError> {
+fn integer(lexer: &mut Lexer) -> Result<i64, NetlistError> {
     let token = lexer.expect_kind(TokenKind::Number, "an integer")?;
     let digits = token.text.trim_end_matches(['u', 'U', 'l', 'L']);
     let value = if let Some(digits) = digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {

@@ -1,79 +1,11 @@
 //! What can be wrong with a file that is imported: where, what was found, and what would be right.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use approx_netlists::{Location, NetlistError};
+
 use crate::MultiplierError;
-
-/// A place in a text: line and column, both counted from 1, columns in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Position {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column, from 1, in characters.
-    pub column: usize,
-}
-
-impl Position {
-    /// The position of the byte at `offset` in `text`, or of its end if the text is shorter.
-    pub(crate) fn of(text: &str, offset: usize) -> Self {
-        let before = &text.as_bytes()[..offset.min(text.len())];
-        let line_start = before
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |newline| newline + 1);
-        // Every character has one byte that is not the continuation of another.
-        let characters = before[line_start..]
-            .iter()
-            .filter(|&&byte| byte & 0xC0 != 0x80)
-            .count();
-        Self {
-            line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(),
-            column: 1 + characters,
-        }
-    }
-}
-
-/// Where an import failed: in which file, if the input was one, and where in it, if that can be said.
-///
-/// ```
-/// use approx_multiplier::import::{Location, Position};
-///
-/// let position = Position { line: 12, column: 3 };
-/// let location = Location { file: Some("mul.v".into()), position: Some(position) };
-/// assert_eq!(location.to_string(), "mul.v:12:3");
-/// assert_eq!(Location::from(position).to_string(), "line 12, column 3");
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Location {
-    /// The file, unless the input was a text.
-    pub file: Option<PathBuf>,
-    /// The place in it, unless the whole of it is meant.
-    pub position: Option<Position>,
-}
-
-impl From<Position> for Location {
-    fn from(position: Position) -> Self {
-        Self {
-            file: None,
-            position: Some(position),
-        }
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.file, self.position) {
-            (Some(file), Some(Position { line, column })) => {
-                write!(f, "{}:{line}:{column}", file.display())
-            }
-            (Some(file), None) => write!(f, "{}", file.display()),
-            (None, Some(Position { line, column })) => write!(f, "line {line}, column {column}"),
-            (None, None) => f.write_str("the input"),
-        }
-    }
-}
 
 /// Everything that can be wrong with an input that should hold a multiplier.
 #[derive(Debug, thiserror::Error)]
@@ -112,32 +44,9 @@ pub enum ImportError {
         limit: u64,
     },
 
-    /// A net that the product depends on has no driver.
-    #[error("{location}: nothing drives {net}, which the product depends on")]
-    UndrivenNet {
-        /// Where the net is declared, or first used.
-        location: Location,
-        /// The net.
-        net: String,
-    },
-
-    /// A net has two drivers.
-    #[error("{location}: {net} already has a driver: a net must have exactly one")]
-    DrivenTwice {
-        /// Where the second driver is.
-        location: Location,
-        /// The net.
-        net: String,
-    },
-
-    /// A net depends on itself.
-    #[error("{location}: a combinational loop through {}: no net may depend on itself", nets.join(", "))]
-    CombinationalLoop {
-        /// Where the first of the nets is declared.
-        location: Location,
-        /// Nets of the loop, at most eight of them.
-        nets: Vec<String>,
-    },
+    /// A circuit could not be read, or a C header or table in Verilog, which are read token by token as circuits are.
+    #[error(transparent)]
+    Netlist(#[from] NetlistError),
 
     /// The circuit is not one of two operands and a product.
     #[error("{location}: {found}: a multiplier has {expected}")]
@@ -175,6 +84,9 @@ impl ImportError {
     /// The error with the name of the file that was read, where it does not have one yet.
     #[must_use]
     pub fn in_file(mut self, path: &Path) -> Self {
+        if let Self::Netlist(error) = self {
+            return Self::Netlist(error.in_file(path));
+        }
         if let Some(location) = self.location_mut() {
             location.file.get_or_insert_with(|| path.to_owned());
         }
@@ -185,11 +97,9 @@ impl ImportError {
     pub fn location(&self) -> Option<&Location> {
         match self {
             Self::Io { .. } => None,
+            Self::Netlist(error) => error.location(),
             Self::Unexpected { location, .. }
             | Self::TooLarge { location, .. }
-            | Self::UndrivenNet { location, .. }
-            | Self::DrivenTwice { location, .. }
-            | Self::CombinationalLoop { location, .. }
             | Self::NotAMultiplier { location, .. }
             | Self::Undetermined { location, .. }
             | Self::Multiplier { location, .. } => Some(location),
@@ -198,12 +108,9 @@ impl ImportError {
 
     fn location_mut(&mut self) -> Option<&mut Location> {
         match self {
-            Self::Io { .. } => None,
+            Self::Io { .. } | Self::Netlist(_) => None,
             Self::Unexpected { location, .. }
             | Self::TooLarge { location, .. }
-            | Self::UndrivenNet { location, .. }
-            | Self::DrivenTwice { location, .. }
-            | Self::CombinationalLoop { location, .. }
             | Self::NotAMultiplier { location, .. }
             | Self::Undetermined { location, .. }
             | Self::Multiplier { location, .. } => Some(location),
@@ -222,30 +129,28 @@ impl From<MultiplierError> for ImportError {
 
 #[cfg(test)]
 mod tests {
+    use approx_netlists::Position;
+
     use super::*;
 
     #[test]
-    fn positions_count_lines_and_characters_from_one() {
-        let text = "ab\ncé\u{20AC}d";
-        let at = |offset| {
-            let Position { line, column } = Position::of(text, offset);
-            (line, column)
-        };
-        assert_eq!(at(0), (1, 1));
-        assert_eq!(at(2), (1, 3));
-        assert_eq!(at(3), (2, 1));
-        assert_eq!(at(text.find('d').unwrap()), (2, 4));
-        assert_eq!(at(1000), (2, 5));
-    }
-
-    #[test]
     fn the_file_is_added_once() {
-        let error = ImportError::Unexpected {
-            location: Position { line: 1, column: 2 }.into(),
-            found: "\"x\"".into(),
-            expected: "a name".into(),
+        let location = Location::from(Position { line: 1, column: 2 });
+        let (found, expected) = ("\"x\"".to_owned(), "a name".to_owned());
+        let own = ImportError::Unexpected {
+            location: location.clone(),
+            found: found.clone(),
+            expected: expected.clone(),
         };
-        let error = error.in_file(Path::new("a.v")).in_file(Path::new("b.v"));
-        assert_eq!(error.to_string(), "a.v:1:2: found \"x\", expected a name");
+        let wrapped = ImportError::Netlist(NetlistError::Unexpected {
+            location,
+            found,
+            expected,
+        });
+        for error in [own, wrapped] {
+            let error = error.in_file(Path::new("a.v")).in_file(Path::new("b.v"));
+            assert_eq!(error.to_string(), "a.v:1:2: found \"x\", expected a name");
+            assert_eq!(error.location().unwrap().file, Some("a.v".into()));
+        }
     }
 }

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::lexer::{Dialect, Lexer, TokenKind};
+use approx_netlists::lexer::{Dialect, Lexer, TokenKind};
+
 use super::{ImportError, Location};
 
 /// What a `.npy` file starts with.
@@ -15,22 +16,23 @@ const NPY_MAGIC: &[u8] = b"\x93NUMPY";
 pub enum FileKind {
     /// A NumPy array of integers (`.npy`), of shape `[2^activation bits, 2^weight bits]`.
     Npy,
-    /// A matrix of numbers as text (`.csv`, `.tsv`, `.txt`, `.dat`): a row for each activation, with numbers separated by
-    /// commas, semicolons, tabs or spaces. Comments start with `#`. Numbers may be written as `1.0e+01`, as NumPy does, if
-    /// they are whole. A row or a column of headers, or both, gives the codes of the operands; without them the codes are in
-    /// the order of their bit patterns.
+    /// A matrix of numbers as text (`.csv`, `.tsv`, `.txt`, `.dat`): a row for each activation, with numbers separated
+    /// by commas, semicolons, tabs or spaces. Comments start with `#`. Numbers may be written as `1.0e+01`, as NumPy
+    /// does, if they are whole. A row or a column of headers, or both, gives the codes of the operands; without them
+    /// the codes are in the order of their bit patterns.
     Text,
-    /// A raw little-endian table of 16- or 32-bit integers (`.bin`), row by row, as TFApprox reads it. Which of the two is
-    /// told from the size; 16-bit entries are signed if an operand is.
+    /// A raw little-endian table of 16- or 32-bit integers (`.bin`), row by row, as TFApprox reads it. Which of the two
+    /// is told from the size; 16-bit entries are signed if an operand is.
     Binary,
-    /// A function in C (`.c`) without branches and loops, such as those of EvoApproxLib; see [`Netlist`](super::Netlist).
+    /// A function in C (`.c`) without branches and loops, such as those of EvoApproxLib; see
+    /// [`circuit`](super::circuit).
     CSource,
     /// A combinational netlist in Verilog (`.v`), or a table of all products in a `case` statement.
     Verilog,
     /// A combinational netlist in the Berkeley Logic Interchange Format (`.blif`).
     Blif,
-    /// An array in C (`.h`, `.c`): `const int16_t lut[256][256] = {...};`, with or without braces around the rows, as AdaPT
-    /// and TransAxx use it.
+    /// An array in C (`.h`, `.c`): `const int16_t lut[256][256] = {...};`, with or without braces around the rows, as
+    /// AdaPT and TransAxx use it.
     CHeader,
     /// A file of this project (`.json`): any multiplier with its name, formats, hardware figures and content hash.
     Own,

@@ -1,12 +1,14 @@
 //! Multipliers from files of other tools, and from this project's own.
 //!
-//! [`read`] takes a file of any kind that [`FileKind`] lists, and [`parse`] its content. Files come from strangers: their size
-//! and that of what they describe is bounded before memory is taken, and what is wrong with one is said with the place.
+//! [`read`] takes a file of any kind that [`FileKind`] lists, and [`parse`] its content. Files come from strangers:
+//! their size and that of what they describe is bounded before memory is taken, and what is wrong with one is said with
+//! the place.
 //!
-//! Circuits, in C, Verilog or BLIF, are evaluated for all operands, or factorised where these are too many; see [`Netlist`].
+//! Circuits, in C, Verilog or BLIF, are evaluated for all operands, or factorised where these are too many; see
+//! [`circuit`].
 //!
-//! The kinds that hold nothing but numbers do not say everything about a multiplier. What had to be assumed is among the
-//! [notes](Imported::notes), to be shown to whoever asked for the file; [`ImportOptions`] say it.
+//! The kinds that hold nothing but numbers do not say everything about a multiplier. What had to be assumed is among
+//! the [notes](Imported::notes), to be shown to whoever asked for the file; [`ImportOptions`] say it.
 //!
 //! ```
 //! use approx_multiplier::import::{self, FileKind, ImportOptions};
@@ -25,37 +27,36 @@
 //! ```
 
 mod binary;
-mod blif;
 mod c_header;
-mod c_source;
+mod case_table;
+mod circuit;
 mod error;
 mod kind;
-mod lexer;
-mod netlist;
+mod library;
 mod npy;
 mod own;
 mod table;
 mod text;
-mod verilog;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub use error::{ImportError, Location, Position};
+pub use approx_netlists::{Location, NetlistError, NetlistFormat, NetlistLimits, Position};
+pub use circuit::{CircuitLimits, circuit};
+pub use error::ImportError;
 pub use kind::FileKind;
-pub use netlist::{Netlist, NetlistFormat, NetlistLimits, NetlistOptions};
 pub(crate) use own::write as write_own;
 pub(crate) use table::formats_comment;
 
 use crate::{Multiplier, OperandFormat, Signedness};
 
-/// What an input does not say itself, and how much of it to take. What is given goes before what the input says, except for
-/// a file of this project, which says everything.
+/// What an input does not say itself, and how much of it to take. What is given goes before what the input says, except
+/// for a file of this project, which says everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Whether the codes of activation and weight are signed. If not given: what the input says, else what a name such as
-    /// `mul8u_` or `mul8s_` says, else signed.
+    /// Whether the codes of activation and weight are signed. If not given: what the input says, else what a name such
+    /// as `mul8u_` or `mul8s_` says, else signed.
     pub signedness: Option<[Signedness; 2]>,
     /// The bits of activation and weight. If not given: as many as the input's size asks for.
     pub bits: Option<[u8; 2]>,
@@ -67,6 +68,8 @@ pub struct ImportOptions {
     pub top: Option<String>,
     /// The most bytes to read, 2^28 by default: enough for a 12 x 12-bit table of any kind.
     pub max_bytes: u64,
+    /// How large a circuit may be.
+    pub circuit_limits: CircuitLimits,
 }
 
 impl Default for ImportOptions {
@@ -78,12 +81,13 @@ impl Default for ImportOptions {
             kind: None,
             top: None,
             max_bytes: 1 << 28,
+            circuit_limits: CircuitLimits::default(),
         }
     }
 }
 
 impl ImportOptions {
-    /// The same options, with these formats for activation and weight.
+    /// These options, with other formats for activation and weight.
     #[must_use]
     pub fn with_formats(mut self, activation: OperandFormat, weight: OperandFormat) -> Self {
         self.signedness = Some([activation.signedness(), weight.signedness()]);
@@ -154,8 +158,8 @@ fn bytes(path: &Path, options: &ImportOptions) -> Result<Vec<u8>, ImportError> {
     Ok(bytes)
 }
 
-/// Reads a multiplier from the content of a file, of the kind that is given here whatever the options say. `name` becomes the
-/// multiplier's unless the content has one, as netlists and files of this project do.
+/// Reads a multiplier from the content of a file, of the kind that is given here whatever the options say. `name`
+/// becomes the multiplier's unless the content has one, as netlists and files of this project do.
 ///
 /// # Errors
 ///
@@ -173,32 +177,16 @@ pub fn parse(
         FileKind::Binary => binary::parse(bytes, name, options),
         FileKind::CHeader => c_header::parse(text_of(bytes)?, name, options),
         FileKind::Own => own::parse(text_of(bytes)?, options),
-        FileKind::CSource => netlist(text_of(bytes)?, NetlistFormat::C, options),
+        FileKind::CSource => circuit(text_of(bytes)?, NetlistFormat::C, options),
         FileKind::Verilog => {
             let text = text_of(bytes)?;
-            match verilog::case_table(text, name, options) {
+            match case_table::parse(text, name, options) {
                 Some(imported) => imported,
-                None => netlist(text, NetlistFormat::Verilog, options),
+                None => circuit(text, NetlistFormat::Verilog, options),
             }
         }
-        FileKind::Blif => netlist(text_of(bytes)?, NetlistFormat::Blif, options),
+        FileKind::Blif => circuit(text_of(bytes)?, NetlistFormat::Blif, options),
     }
-}
-
-fn netlist(
-    text: &str,
-    format: NetlistFormat,
-    options: &ImportOptions,
-) -> Result<Imported, ImportError> {
-    let options = NetlistOptions {
-        signedness: options.signedness,
-        swap_operands: options.swap_operands,
-        bits: options.bits,
-        top: options.top.clone(),
-        limits: NetlistLimits::default(),
-    };
-    let (multiplier, notes) = Netlist::parse(text, format, &options)?.multiplier(&options)?;
-    Ok(Imported { multiplier, notes })
 }
 
 fn check_size(bytes: u64, options: &ImportOptions) -> Result<(), ImportError> {

@@ -1,8 +1,9 @@
 //! Tables in `.npy` files whose formats follow from their shape and element type.
 
-use super::table::{self, Stated};
+use super::table::{self, Formats, Stated};
 use super::{ImportError, ImportOptions, Imported, Location};
-use crate::{MultiplierError, Signedness, npy};
+use crate::Signedness;
+use crate::table::npy::{self, Announced};
 
 const ORIGIN: &str = "the .npy array";
 
@@ -11,10 +12,23 @@ pub(super) fn parse(
     name: &str,
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
-    let announced = npy::announced(bytes).map_err(|reason| MultiplierError::InvalidNpy {
-        origin: ORIGIN.into(),
-        reason,
+    let mut found = None;
+    let table = npy::read(bytes, ORIGIN, |announced| {
+        let formats = formats(announced, name, options)?;
+        let [row, column] = formats.formats;
+        found = Some(formats);
+        Ok::<_, ImportError>((row, column))
     })?;
+    let formats = found.expect("no table is read without formats");
+    Ok(formats.multiplier(table, name, options))
+}
+
+/// The operand formats of an array.
+fn formats(
+    announced: &Announced,
+    name: &str,
+    options: &ImportOptions,
+) -> Result<Formats, ImportError> {
     let shape: Option<Vec<usize>> = announced
         .shape
         .iter()
@@ -34,12 +48,5 @@ pub(super) fn parse(
             "an array of unsigned integers suggests",
         )),
     };
-    let formats = table::formats_of_shape([rows, columns], &stated, name, options)?;
-    let mut rest = bytes;
-    let [row, column] = formats.formats;
-    let table = npy::read(&mut rest, ORIGIN, row, column)?;
-    if !rest.is_empty() {
-        return Err(npy::goes_on(ORIGIN).into());
-    }
-    Ok(formats.multiplier(table, name, options))
+    table::formats_of_shape([rows, columns], &stated, name, options)
 }

@@ -1,6 +1,6 @@
 //! What all kinds of table files share: from rows of numbers, and what is known about them, to a multiplier.
 
-use super::netlist::library::LibraryName;
+use super::library::LibraryName;
 use super::{ImportError, ImportOptions, Imported, Location};
 use crate::{MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat, ProductTable, Signedness};
 
@@ -152,7 +152,7 @@ impl Formats {
         }
     }
 
-    /// The same from entries.
+    /// The multiplier of entries, row by row in the order of the formats' bit patterns.
     pub fn multiplier_of_entries(
         self,
         entries: &[i64],

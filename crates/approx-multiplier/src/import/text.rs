@@ -1,6 +1,7 @@
 //! Tables as text: a matrix of numbers, perhaps with headers that give the codes of rows and columns.
 
-use super::lexer::quoted;
+use approx_netlists::lexer::quoted;
+
 use super::table::{self, MAX_ENTRIES, Stated, exact_bits, too_many_entries};
 use super::{ImportError, ImportOptions, Imported, Location, Position};
 use crate::{OperandFormat, Signedness};
@@ -44,8 +45,8 @@ pub(super) fn parse(
 }
 
 impl Matrix {
-    /// Reads all lines. Whether the first row and the first column are headers follows from their lengths: operands have a
-    /// power of two of codes, so one row or one column more is a header.
+    /// Reads all lines. Whether the first row and the first column are headers follows from their lengths: operands
+    /// have a power of two of codes, so one row or one column more is a header.
     fn read(text: &str) -> Result<Self, ImportError> {
         let mut lines = text.lines().enumerate().filter_map(|(index, line)| {
             let content = line.split('#').next().unwrap_or_default();

@@ -1,17 +1,17 @@
 //! What the tests of factorisations share: ranks and circuits by other means than the crate's.
 
-use approx_multiplier::{FactorizationOptions, Form, OperandFormat, Signedness};
+use approx_multiplier::{FactorizationForm, FactorizationOptions, OperandFormat, Signedness};
 use proptest::prelude::*;
 
-pub fn in_form(form: Form) -> FactorizationOptions {
+pub fn in_form(form: FactorizationForm) -> FactorizationOptions {
     FactorizationOptions {
         form: Some(form),
         ..FactorizationOptions::default()
     }
 }
 
-/// The wide circuits of EvoApproxLib: the exact product without the partial products of the activation's lowest bits, and
-/// without those whose bits' positions add up to less than a limit.
+/// The wide circuits of EvoApproxLib: the exact product without the partial products of the activation's lowest bits,
+/// and without those whose bits' positions add up to less than a limit.
 pub fn broken_array(bits: u8, dropped_rows: u8, dropped_diagonals: u8) -> impl Fn(i64, i64) -> i64 {
     move |a, b| {
         let bit = |value: i64, position: u8| ((value >> position) & 1) << position;

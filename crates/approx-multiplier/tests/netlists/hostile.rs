@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use approx_multiplier::import::{
-    ImportError, NetlistFormat, NetlistLimits, NetlistOptions, Position,
+    CircuitLimits, ImportError, ImportOptions, NetlistError, NetlistFormat, NetlistLimits, Position,
 };
 use rstest::rstest;
 
@@ -27,7 +27,7 @@ fn position(error: &ImportError) -> (usize, usize) {
 )]
 fn loops_are_refused(#[case] format: NetlistFormat, #[case] text: &str) {
     let error = read_plainly(text, format).unwrap_err();
-    let ImportError::CombinationalLoop { nets, .. } = &error else {
+    let ImportError::Netlist(NetlistError::CombinationalLoop { nets, .. }) = &error else {
         panic!("{error}");
     };
     let mut nets = nets.clone();
@@ -49,7 +49,7 @@ fn undriven_nets_are_refused(
     #[case] place: (usize, usize),
 ) {
     let error = read_plainly(text, format).unwrap_err();
-    let ImportError::UndrivenNet { net, .. } = &error else {
+    let ImportError::Netlist(NetlistError::UndrivenNet { net, .. }) = &error else {
         panic!("{error}");
     };
     assert_eq!(net, expected);
@@ -66,7 +66,13 @@ fn second_drivers_are_refused(
     #[case] place: (usize, usize),
 ) {
     let error = read_plainly(text, format).unwrap_err();
-    assert!(matches!(error, ImportError::DrivenTwice { .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            ImportError::Netlist(NetlistError::DrivenTwice { .. })
+        ),
+        "{error}"
+    );
     assert_eq!(position(&error), place);
 }
 
@@ -151,9 +157,11 @@ fn nesting_is_bounded() {
         let error = read_plainly(&format!("{text}{text_end}"), format).unwrap_err();
         let refused = matches!(
             error,
-            ImportError::TooLarge { .. }
-                | ImportError::Unexpected { .. }
-                | ImportError::Undetermined { .. }
+            ImportError::Netlist(
+                NetlistError::TooLarge { .. }
+                    | NetlistError::Unexpected { .. }
+                    | NetlistError::Undetermined { .. }
+            )
         );
         assert!(refused, "{error}");
         assert!(start.elapsed() < Duration::from_secs(5), "{error}");
@@ -210,7 +218,10 @@ fn exponential_hierarchies_are_refused() {
         let start = Instant::now();
         let error = read_plainly(&text, format).unwrap_err();
         println!("{format:?}: {:?}", start.elapsed());
-        assert!(matches!(error, ImportError::TooLarge { .. }), "{error}");
+        assert!(
+            matches!(error, ImportError::Netlist(NetlistError::TooLarge { .. })),
+            "{error}"
+        );
         assert!(start.elapsed() < Duration::from_secs(20));
     }
 }
@@ -324,18 +335,24 @@ fn large_netlists_are_refused_quickly() {
     assert!(error.to_string().contains("bytes"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(1));
 
-    let few = NetlistOptions {
-        limits: NetlistLimits {
-            nodes: 100,
-            ..NetlistLimits::default()
+    let few = ImportOptions {
+        circuit_limits: CircuitLimits {
+            netlist: NetlistLimits {
+                nodes: 100,
+                ..NetlistLimits::default()
+            },
+            ..CircuitLimits::default()
         },
-        ..NetlistOptions::default()
+        ..ImportOptions::default()
     };
     let circuit = Circuit::multiplier("mul8u", 8, 0, false);
     for (format, text) in circuit.all() {
         let error = read(&text, format, &few).unwrap_err();
         assert!(
-            matches!(error, ImportError::TooLarge { limit: 100, .. }),
+            matches!(
+                error,
+                ImportError::Netlist(NetlistError::TooLarge { limit: 100, .. })
+            ),
             "{error}"
         );
         position(&error);

@@ -1,13 +1,12 @@
-//! Netlists that are read equal the functions that they were written from, whatever the language, and no text is a panic.
+//! Netlists that are read equal the functions that they were written from, whatever the language, and no text is a
+//! panic.
 
 mod generator;
 mod hostile;
 
 use std::time::{Duration, Instant};
 
-use approx_multiplier::import::{
-    self, ImportError, ImportOptions, Netlist, NetlistFormat, NetlistOptions,
-};
+use approx_multiplier::import::{self, ImportError, ImportOptions, Imported, NetlistFormat};
 use approx_multiplier::{
     Definition, Multiplier, MultiplierSource, OperandFormat, ProductTable, Signedness,
 };
@@ -24,16 +23,17 @@ const FORMATS: [NetlistFormat; 3] = [
 fn read(
     text: &str,
     format: NetlistFormat,
-    options: &NetlistOptions,
+    options: &ImportOptions,
 ) -> Result<(Multiplier, Vec<String>), ImportError> {
-    Netlist::parse(text, format, options)?.multiplier(options)
+    let Imported { multiplier, notes } = import::circuit(text, format, options)?;
+    Ok((multiplier, notes))
 }
 
 fn read_plainly(
     text: &str,
     format: NetlistFormat,
 ) -> Result<(Multiplier, Vec<String>), ImportError> {
-    read(text, format, &NetlistOptions::default())
+    read(text, format, &ImportOptions::default())
 }
 
 /// The exact product without the partial products of the lowest columns.
@@ -124,10 +124,10 @@ fn the_better_reading_is_taken_if_nothing_is_said(#[case] signed: bool, #[case] 
 fn options_go_before_what_the_file_says() {
     let circuit = Circuit::multiplier("mul4u_x", 4, 0, false);
     for (language, text) in circuit.all() {
-        let options = NetlistOptions {
+        let options = ImportOptions {
             signedness: Some([Signedness::Signed, Signedness::Unsigned]),
             swap_operands: true,
-            ..NetlistOptions::default()
+            ..ImportOptions::default()
         };
         let (multiplier, notes) = read(&text, language, &options).unwrap();
         let (signed, unsigned) = (
@@ -229,9 +229,9 @@ fn a_large_circuit_without_factors_is_an_error() {
           wire [16:0] sum = a + b;
           assign o = sum[16:1] ^ {16{sum[8]}};
         endmodule";
-    let options = NetlistOptions {
+    let options = ImportOptions {
         signedness: Some([Signedness::Unsigned; 2]),
-        ..NetlistOptions::default()
+        ..ImportOptions::default()
     };
     let error = read(text, NetlistFormat::Verilog, &options).unwrap_err();
     assert!(matches!(error, ImportError::Multiplier { .. }), "{error}");
@@ -315,10 +315,10 @@ proptest! {
     #[test]
     fn any_netlist_equals_its_evaluation(circuit in circuits(), signed: bool) {
         let signedness = if signed { Signedness::Signed } else { Signedness::Unsigned };
-        let options = NetlistOptions {
+        let options = ImportOptions {
             signedness: Some([signedness; 2]),
             bits: Some(circuit.bits.map(|bits| bits as u8)),
-            ..NetlistOptions::default()
+            ..ImportOptions::default()
         };
         let formats = circuit.bits.map(|bits| OperandFormat::new(bits as u8, signedness).unwrap());
         for (language, text) in circuit.all() {

@@ -3,7 +3,9 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use approx_multiplier::{Certificate, Factorization, FactorizationOptions, Form, OperandTrace};
+use approx_multiplier::{
+    Certificate, Factorization, FactorizationForm, FactorizationOptions, OperandTrace,
+};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -91,8 +93,8 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         let options = FactorizationOptions {
             max_rank: args.max_rank,
             form: args.form.map(|form| match form {
-                FormArg::Table => Form::Table,
-                FormArg::Error => Form::Error,
+                FormArg::Table => FactorizationForm::Table,
+                FormArg::Error => FactorizationForm::Error,
             }),
             activation_codes: codes.activation,
             weight_codes: codes.weight,
@@ -189,10 +191,10 @@ fn listing(found: &Factorization) -> String {
     listing.to_string()
 }
 
-fn name(form: Form) -> &'static str {
+fn name(form: FactorizationForm) -> &'static str {
     match form {
-        Form::Table => "table",
-        Form::Error => "error",
+        FactorizationForm::Table => "table",
+        FactorizationForm::Error => "error",
     }
 }
 
@@ -216,11 +218,13 @@ pub fn sentence(found: &Factorization) -> String {
         },
     );
     let what = match (found.form(), found.rank()) {
-        (Form::Table, 0) => "always 0".to_string(),
-        (Form::Error, 0) => "the exact product".to_string(),
-        (Form::Table, 1) => "1 product of one-operand functions".to_string(),
-        (Form::Table, rank) => format!("{rank} products of one-operand functions"),
-        (Form::Error, rank) => format!("the exact product and {rank} of one-operand functions"),
+        (FactorizationForm::Table, 0) => "always 0".to_string(),
+        (FactorizationForm::Error, 0) => "the exact product".to_string(),
+        (FactorizationForm::Table, 1) => "1 product of one-operand functions".to_string(),
+        (FactorizationForm::Table, rank) => format!("{rank} products of one-operand functions"),
+        (FactorizationForm::Error, rank) => {
+            format!("the exact product and {rank} of one-operand functions")
+        }
     };
     format!(
         "{what}, factors up to {}, equal on {all}{pairs} pairs of codes",

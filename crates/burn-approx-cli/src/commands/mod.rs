@@ -1,4 +1,4 @@
-//! The commands, one file each: its arguments, and `run`.
+//! The commands, one file or folder each: its arguments, and `run`.
 
 pub mod compare;
 pub mod export;

@@ -8,23 +8,19 @@ use burn_approx::plan::{Geometry, PlanChoice, ProductOperation, Target};
 use burn_approx::quantization::{CodeRange, Quantizer};
 use burn_approx::{ApproxError, PreparedMultiplier};
 
-use super::{Computed, Layer, Operand, Sizes, Wanted};
-use crate::commands::layer::Plan;
+use super::operand::Operand;
+use super::sizes::{Convolution, Sizes};
+use super::{Computed, Layer, Wanted};
 use crate::error::CliError;
 
 /// Computes a layer.
 pub fn compute(
     layer: &Layer,
     wanted: &Wanted,
-    plan: Plan,
+    plan: PlanChoice,
     device: &Device,
 ) -> Result<Computed, CliError> {
-    let multiplier = PreparedMultiplier::new(layer.multiplier.clone()).with_plan(match plan {
-        Plan::Gather => PlanChoice::Gather,
-        Plan::Factored => PlanChoice::Factored,
-        Plan::Htp => PlanChoice::Htp,
-        Plan::Auto | Plan::Loop => PlanChoice::Auto,
-    });
+    let multiplier = PreparedMultiplier::new(layer.multiplier.clone()).with_plan(plan);
     let mut computed = Computed {
         plan: explanation(layer, &multiplier, device)?,
         ..Computed::default()
@@ -39,8 +35,8 @@ pub fn compute(
             computed.gradients = gradients;
         }
         None if wanted.outputs => {
-            let [input, weight] = layer.reals(device);
-            computed.outputs = Some(values(outputs(layer, &multiplier, input, weight, device)?)?);
+            let output = outputs(layer, &multiplier, reals(layer, device), device)?;
+            computed.outputs = Some(values(output)?);
         }
         None => {}
     }
@@ -53,13 +49,13 @@ fn explanation(
     multiplier: &PreparedMultiplier,
     device: &Device,
 ) -> Result<String, ApproxError> {
-    let weight_axis = if layer.sizes.linear { 1 } else { 0 };
     let grid = |operand: &Operand, axis: usize| CodeGrid {
         low: operand.format.min_code(),
         high: operand.format.max_code(),
         symmetric: operand.zero_points.iter().all(|zero| *zero == 0),
         channel_axis: (operand.scales.len() > 1).then_some(axis),
     };
+    let weight_axis = layer.sizes.weight_axis();
     let operation = ProductOperation::new(
         multiplier.clone(),
         [grid(&layer.input, 0), grid(&layer.weight, weight_axis)],
@@ -71,79 +67,71 @@ fn explanation(
 
 impl Sizes {
     fn geometry(&self) -> Geometry {
-        let [height, width] = self.padding;
-        match self.linear {
-            true => Geometry::Matmul(MatmulShape {
-                rows: self.batch,
-                inner: self.group_inputs,
-                columns: self.group_outputs,
+        match self {
+            Self::Linear(linear) => Geometry::Matmul(MatmulShape {
+                rows: linear.rows(),
+                inner: linear.inputs,
+                columns: linear.outputs,
             }),
-            false => Geometry::Conv2d(Conv2dShape {
-                batch: self.batch,
-                in_channels: self.groups * self.group_inputs,
-                out_channels: self.outputs(),
-                groups: self.groups,
-                input: self.input,
-                kernel: self.kernel,
-                stride: self.stride,
-                dilation: self.dilation,
-                padding: Padding2d {
-                    top: height,
-                    bottom: height,
-                    left: width,
-                    right: width,
-                },
-            }),
+            Self::Conv1d(convolution) | Self::Conv2d(convolution) => {
+                Geometry::Conv2d(convolution.shape())
+            }
+        }
+    }
+
+    /// The axis of the output channels in the weight that the operator takes.
+    fn weight_axis(&self) -> usize {
+        match self {
+            Self::Linear(_) => 1,
+            Self::Conv1d(_) | Self::Conv2d(_) => 0,
+        }
+    }
+}
+
+impl Convolution {
+    fn shape(&self) -> Conv2dShape {
+        let [batch, in_channels, height, width] = self.input;
+        let [out_channels, _, kernel_height, kernel_width] = self.weight;
+        let [vertical, horizontal] = self.window.padding;
+        Conv2dShape {
+            batch,
+            in_channels,
+            out_channels,
+            groups: self.window.groups,
+            input: [height, width],
+            kernel: [kernel_height, kernel_width],
+            stride: self.window.stride,
+            dilation: self.window.dilation,
+            padding: Padding2d {
+                top: vertical,
+                bottom: vertical,
+                left: horizontal,
+                right: horizontal,
+            },
         }
     }
 
     fn options(&self) -> ConvOptions<2> {
-        ConvOptions::new(self.stride, self.padding, self.dilation, self.groups)
+        let window = self.window;
+        ConvOptions::new(
+            window.stride,
+            window.padding,
+            window.dilation,
+            window.groups,
+        )
     }
 }
 
-impl Layer {
-    /// The shapes of activation and weight, those of a linear layer as of one on images of one pixel.
-    fn shapes(&self) -> [[usize; 4]; 2] {
-        let Sizes {
-            batch,
-            groups,
-            group_inputs,
-            input: [height, width],
-            kernel: [kernel_height, kernel_width],
-            ..
-        } = self.sizes;
-        [
-            [batch, groups * group_inputs, height, width],
-            [
-                self.sizes.outputs(),
-                group_inputs,
-                kernel_height,
-                kernel_width,
-            ],
-        ]
-    }
+/// The values of activation and weight, row by row.
+fn reals(layer: &Layer, device: &Device) -> [Tensor<1>; 2] {
+    [&layer.input, &layer.weight]
+        .map(|operand| Tensor::from_data(TensorData::from(&operand.reals[..]), device))
+}
 
-    /// The shapes of a linear layer's activation and weight as matrices.
-    fn matrices(&self) -> [[usize; 2]; 2] {
-        self.shapes().map(|[rows, columns, ..]| [rows, columns])
-    }
-
-    /// The real values of activation and weight.
-    fn reals(&self, device: &Device) -> [Tensor<4>; 2] {
-        let [input, weight] = self.shapes();
-        [(&self.input, input), (&self.weight, weight)].map(|(operand, shape)| {
-            Tensor::from_data(TensorData::new(operand.reals.clone(), shape), device)
-        })
-    }
-
-    /// The codes of activation and weight.
-    fn codes(&self, device: &Device) -> [Tensor<4, Int>; 2] {
-        let [input, weight] = self.shapes();
-        [(&self.input, input), (&self.weight, weight)].map(|(operand, shape)| {
-            Tensor::from_data(TensorData::new(operand.codes.clone(), shape), device)
-        })
-    }
+/// The codes of activation and weight, row by row.
+fn codes(layer: &Layer, device: &Device) -> [Tensor<1, Int>; 2] {
+    [&layer.input, &layer.weight]
+        .map(|operand| Tensor::from_data(TensorData::from(&operand.codes[..]), device))
 }
 
 fn quantizer(operand: &Operand, axis: usize, device: &Device) -> Result<Quantizer, ApproxError> {
@@ -159,65 +147,60 @@ fn accumulators(
     multiplier: &PreparedMultiplier,
     device: &Device,
 ) -> Result<Vec<i64>, CliError> {
-    let [input, weight] = layer.codes(device);
-    let data = match layer.sizes.linear {
-        true => {
-            let [input_shape, weight_shape] = layer.matrices();
-            let (input, weight) = (input.reshape(input_shape), weight.reshape(weight_shape));
+    let [input, weight] = codes(layer, device);
+    let sums = match &layer.sizes {
+        Sizes::Linear(linear) => {
+            let input = input.reshape([linear.rows(), linear.inputs]);
+            let weight = weight.reshape([linear.outputs, linear.inputs]);
             ops::matmul_accumulators(input, weight.transpose(), multiplier)?.into_data()
         }
-        false => {
-            let padding = layer.input.zero_points[0];
-            ops::conv2d_accumulators(input, weight, padding, multiplier, layer.sizes.options())?
-                .into_data()
-        }
+        Sizes::Conv1d(convolution) | Sizes::Conv2d(convolution) => ops::conv2d_accumulators(
+            input.reshape(convolution.input),
+            weight.reshape(convolution.weight),
+            layer.input.zero_points[0],
+            multiplier,
+            convolution.options(),
+        )?
+        .into_data(),
     };
-    data.convert::<i64>()
+    sums.convert::<i64>()
         .try_into_vec::<i64>()
         .map_err(|error| CliError::Usage(format!("the accumulators cannot be read: {error:?}")))
 }
 
+/// The outputs, row by row, of operands that are given so.
 fn outputs(
     layer: &Layer,
     multiplier: &PreparedMultiplier,
-    input: Tensor<4>,
-    weight: Tensor<4>,
+    [input, weight]: [Tensor<1>; 2],
     device: &Device,
-) -> Result<Tensor<4>, CliError> {
+) -> Result<Tensor<1>, CliError> {
     let bias = layer
         .bias
         .as_ref()
         .map(|bias| Tensor::<1>::from_data(TensorData::from(&bias[..]), device));
-    let weight_axis = if layer.sizes.linear { 1 } else { 0 };
     let input_quantizer = quantizer(&layer.input, 0, device)?;
-    let weight_quantizer = quantizer(&layer.weight, weight_axis, device)?;
-    Ok(match layer.sizes.linear {
-        true => {
-            let [input_shape, weight_shape] = layer.matrices();
-            let (input, weight) = (
-                input.reshape(input_shape),
-                weight.reshape(weight_shape).transpose(),
-            );
-            let output = ops::linear(
-                input,
-                weight,
-                bias,
-                &input_quantizer,
-                &weight_quantizer,
-                multiplier,
-            )?;
-            let [rows, columns] = output.dims();
-            output.reshape([rows, columns, 1, 1])
-        }
-        false => ops::conv2d(
-            input,
-            weight,
+    let weight_quantizer = quantizer(&layer.weight, layer.sizes.weight_axis(), device)?;
+    Ok(match &layer.sizes {
+        Sizes::Linear(linear) => ops::linear(
+            input.reshape([linear.rows(), linear.inputs]),
+            weight.reshape([linear.outputs, linear.inputs]).transpose(),
             bias,
             &input_quantizer,
             &weight_quantizer,
             multiplier,
-            layer.sizes.options(),
-        )?,
+        )?
+        .flatten(0, 1),
+        Sizes::Conv1d(convolution) | Sizes::Conv2d(convolution) => ops::conv2d(
+            input.reshape(convolution.input),
+            weight.reshape(convolution.weight),
+            bias,
+            &input_quantizer,
+            &weight_quantizer,
+            multiplier,
+            convolution.options(),
+        )?
+        .flatten(0, 3),
     })
 }
 
@@ -231,17 +214,16 @@ fn with_gradients(
     device: &Device,
 ) -> Result<(Vec<f32>, Gradients), CliError> {
     let device = device.clone().autodiff();
-    let [input, weight] = layer.reals(&device).map(Tensor::require_grad);
-    let output = outputs(layer, multiplier, input.clone(), weight.clone(), &device)?;
-    let arriving =
-        Tensor::<4>::from_data(TensorData::new(gradient.to_vec(), output.dims()), &device);
+    let [input, weight] = reals(layer, &device).map(Tensor::require_grad);
+    let output = outputs(layer, multiplier, [input.clone(), weight.clone()], &device)?;
+    let arriving = Tensor::<1>::from_data(TensorData::from(gradient), &device);
     let gradients = (output.clone() * arriving).sum().backward();
     let of_input = input.grad(&gradients).map(values).transpose()?;
     let of_weight = weight.grad(&gradients).map(values).transpose()?;
     Ok((values(output)?, [of_input, of_weight]))
 }
 
-fn values(tensor: Tensor<4>) -> Result<Vec<f32>, CliError> {
+fn values(tensor: Tensor<1>) -> Result<Vec<f32>, CliError> {
     let data = tensor.into_data().convert::<f32>();
     data.try_into_vec::<f32>()
         .map_err(|error| CliError::Usage(format!("the values cannot be read: {error:?}")))

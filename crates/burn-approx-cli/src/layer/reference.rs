@@ -1,8 +1,10 @@
-//! The plain reference: a loop over all taps in 64-bit integers, written as the formulas stand in the numerical contract.
+//! The plain reference: a loop over all taps in 64-bit integers, written as the formulas stand in the numerical
+//! contract. Of the library it uses nothing but the multiplier.
 
 use approx_multiplier::Definition;
 
-use super::{Computed, Layer, Sizes, Wanted};
+use super::sizes::{Convolution, Linear, Sizes};
+use super::{Computed, Layer, Wanted};
 use crate::error::CliError;
 
 /// Computes a layer.
@@ -44,55 +46,93 @@ struct Tap {
 }
 
 impl Sizes {
-    /// Every tap of the layer, output by output.
-    fn taps(&self) -> impl Iterator<Item = Tap> + '_ {
-        let [out_height, out_width] = self.output().unwrap_or_default();
-        let places = (0..out_height).flat_map(move |y| (0..out_width).map(move |x| (y, x)));
-        let images = (0..self.batch)
-            .flat_map(|image| (0..self.outputs()).map(move |channel| (image, channel)));
-        images.flat_map(move |(image, channel)| {
-            places.clone().flat_map(move |(y, x)| {
-                let output = ((image * self.outputs() + channel) * out_height + y) * out_width + x;
-                self.taps_of(image, channel, [y, x])
-                    .map(move |(input, weight)| Tap {
-                        output,
-                        input,
-                        weight,
-                    })
-            })
-        })
+    /// Visits every tap of the layer, output by output.
+    fn visit_taps(&self, visit: impl FnMut(Tap)) {
+        match self {
+            Self::Linear(linear) => linear.visit_taps(visit),
+            Self::Conv1d(convolution) | Self::Conv2d(convolution) => convolution.visit_taps(visit),
+        }
     }
 
-    /// The activation, if it is not in the padding, and the weight of every tap of one output.
-    fn taps_of(
+    /// The channel of an output.
+    fn channel(&self, output: usize) -> usize {
+        match self {
+            Self::Linear(linear) => output % linear.outputs,
+            Self::Conv1d(convolution) | Self::Conv2d(convolution) => {
+                let [_, channels, height, width] = convolution.output;
+                output / (height * width) % channels
+            }
+        }
+    }
+}
+
+impl Linear {
+    fn visit_taps(&self, mut visit: impl FnMut(Tap)) {
+        for row in 0..self.rows() {
+            for channel in 0..self.outputs {
+                for inner in 0..self.inputs {
+                    visit(Tap {
+                        output: row * self.outputs + channel,
+                        input: Some(row * self.inputs + inner),
+                        weight: channel * self.inputs + inner,
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl Convolution {
+    fn visit_taps(&self, mut visit: impl FnMut(Tap)) {
+        let [images, channels, out_height, out_width] = self.output;
+        for image in 0..images {
+            for channel in 0..channels {
+                for y in 0..out_height {
+                    for x in 0..out_width {
+                        let output =
+                            ((image * channels + channel) * out_height + y) * out_width + x;
+                        self.visit_taps_of(image, channel, [y, x], |input, weight| {
+                            visit(Tap {
+                                output,
+                                input,
+                                weight,
+                            });
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Visits the activation, if it is not in the padding, and the weight of every tap of one output.
+    fn visit_taps_of(
         &self,
         image: usize,
         channel: usize,
         place: [usize; 2],
-    ) -> impl Iterator<Item = (Option<usize>, usize)> + '_ {
-        let [kernel_height, kernel_width] = self.kernel;
-        let [height, width] = self.input;
-        let group = channel / self.group_outputs;
-        (0..self.group_inputs).flat_map(move |inner| {
-            (0..kernel_height).flat_map(move |j| {
-                (0..kernel_width).map(move |i| {
-                    let position = |axis: usize, tap: usize| {
-                        (place[axis] * self.stride[axis] + tap * self.dilation[axis])
-                            .checked_sub(self.padding[axis])
-                            .filter(|position| *position < self.input[axis])
-                    };
-                    let source = group * self.group_inputs + inner;
-                    let input = position(0, j).zip(position(1, i)).map(|(y, x)| {
-                        ((image * self.groups * self.group_inputs + source) * height + y) * width
-                            + x
-                    });
-                    let weight = ((channel * self.group_inputs + inner) * kernel_height + j)
-                        * kernel_width
-                        + i;
-                    (input, weight)
-                })
-            })
-        })
+        mut visit: impl FnMut(Option<usize>, usize),
+    ) {
+        let [_, in_channels, height, width] = self.input;
+        let [_, group_inputs, kernel_height, kernel_width] = self.weight;
+        let position = |axis: usize, tap: usize| {
+            (place[axis] * self.window.stride[axis] + tap * self.window.dilation[axis])
+                .checked_sub(self.window.padding[axis])
+                .filter(|position| *position < [height, width][axis])
+        };
+        let group = channel / self.group_outputs();
+        for inner in 0..group_inputs {
+            let source = group * group_inputs + inner;
+            for j in 0..kernel_height {
+                for i in 0..kernel_width {
+                    let input = position(0, j)
+                        .zip(position(1, i))
+                        .map(|(y, x)| ((image * in_channels + source) * height + y) * width + x);
+                    let weight =
+                        ((channel * group_inputs + inner) * kernel_height + j) * kernel_width + i;
+                    visit(input, weight);
+                }
+            }
+        }
     }
 }
 
@@ -104,13 +144,7 @@ impl Layer {
     }
 
     fn output_count(&self) -> usize {
-        self.output_shape.iter().product()
-    }
-
-    /// The output channel of an output.
-    fn channel(&self, output: usize) -> usize {
-        let [height, width] = self.sizes.output().unwrap_or([1, 1]);
-        output / (height * width) % self.sizes.outputs()
+        self.sizes.output_shape().iter().product()
     }
 }
 
@@ -123,35 +157,42 @@ fn too_large(layer: &Layer) -> CliError {
 
 fn accumulators(layer: &Layer) -> Result<Vec<i64>, CliError> {
     let mut sums = vec![0i64; layer.output_count()];
-    for tap in layer.sizes.taps() {
+    let mut all_fit = true;
+    layer.sizes.visit_taps(|tap| {
         let (a, b) = (layer.activation_code(&tap), layer.weight.codes[tap.weight]);
         let sum = layer
             .multiplier
             .product(a, b)
             .and_then(|product| sums[tap.output].checked_add(product));
-        sums[tap.output] = sum.ok_or_else(|| too_large(layer))?;
+        match sum {
+            Some(sum) => sums[tap.output] = sum,
+            None => all_fit = false,
+        }
+    });
+    match all_fit {
+        true => Ok(sums),
+        false => Err(too_large(layer)),
     }
-    Ok(sums)
 }
 
 /// What zero points add to every sum: `-z_x sum q_w - z_w sum q_x + K z_x z_w`.
 fn corrections(layer: &Layer) -> Vec<i64> {
     let mut sums = vec![0i64; layer.output_count()];
     let zero_x = i64::from(layer.input.zero_points[0]);
-    for tap in layer.sizes.taps() {
+    layer.sizes.visit_taps(|tap| {
         let zero_w = i64::from(layer.weight.zero_points[layer.weight.channel(tap.weight)]);
         let (a, b) = (
             i64::from(layer.activation_code(&tap)),
             i64::from(layer.weight.codes[tap.weight]),
         );
         sums[tap.output] += zero_x * zero_w - zero_x * b - zero_w * a;
-    }
+    });
     sums
 }
 
 /// An output from its corrected sum.
 fn rescaled(layer: &Layer, output: usize, sum: f32) -> f32 {
-    let channel = layer.channel(output);
+    let channel = layer.sizes.channel(output);
     let weight_scale = match layer.weight.scales[..] {
         [single] => single,
         ref many => many[channel],
@@ -177,10 +218,10 @@ fn outputs(layer: &Layer, accumulators: &[i64]) -> Result<Vec<f32>, CliError> {
 
 fn model_outputs(layer: &Layer) -> Vec<f32> {
     let mut sums = vec![0f64; layer.output_count()];
-    for tap in layer.sizes.taps() {
+    layer.sizes.visit_taps(|tap| {
         let (a, b) = (layer.activation_code(&tap), layer.weight.codes[tap.weight]);
         sums[tap.output] += layer.multiplier.evaluate(a, b);
-    }
+    });
     let sums = sums.into_iter().zip(corrections(layer));
     sums.enumerate()
         .map(|(output, (sum, correction))| {
@@ -196,12 +237,12 @@ fn gradients(layer: &Layer, gradient: &[f32]) -> [Vec<f32>; 2] {
         vec![0f64; input.codes.len()],
         vec![0f64; weight.codes.len()],
     ];
-    for tap in layer.sizes.taps() {
-        let Some(index) = tap.input else { continue };
+    layer.sizes.visit_taps(|tap| {
+        let Some(index) = tap.input else { return };
         let arriving = f64::from(gradient[tap.output]);
         sums[0][index] += arriving * f64::from(weight.quantized(tap.weight));
         sums[1][tap.weight] += arriving * f64::from(input.quantized(index));
-    }
+    });
     let [of_input, of_weight] = sums;
     let masked = |sums: Vec<f64>, in_range: &[bool]| {
         sums.into_iter()

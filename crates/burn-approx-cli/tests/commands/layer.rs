@@ -97,6 +97,78 @@ fn gradients_agree_with_the_loop() {
 }
 
 #[test]
+fn a_convolution_of_lines_is_one_of_images_of_height_one() {
+    let place = Workplace::new();
+    for (name, shape) in [("x", [2, 4, 9]), ("w", [6, 2, 3]), ("g", [2, 6, 4])] {
+        let [first, second, width] = shape;
+        let values = reals(shape.iter().product::<u64>() as usize);
+        place.array(&format!("{name}.npy"), &shape, &values);
+        let images = [first, second, 1, width];
+        place.array(&format!("{name}2.npy"), &images, &values);
+    }
+    place.array("b.npy", &[6], &reals(6));
+    place.array("scales.npy", &[6], &[0.03f32, 0.02, 0.01, 0.04, 0.05, 0.06]);
+    place.array("zeros.npy", &[6], &[0i32, 1, -2, 3, 0, -5]);
+    let run = |layer: &str, operands: [&str; 3], rest: &str| {
+        let [x, w, g] = operands;
+        place.succeed(&format!(
+            "layer {layer} --groups 2 --input {x}.npy --weight {w}.npy --bias b.npy --input-scale 0.031 --input-zero-point 7 \
+             --weight-scale scales.npy --weight-zero-point zeros.npy --accumulator acc.npy --output y.npy \
+             --grad-output {g}.npy --grad-input gx.npy --grad-weight gw.npy {rest}"
+        ));
+        let reals = ["y.npy", "gx.npy", "gw.npy"].map(|name| place.values::<f32>(name));
+        (place.values::<i64>("acc.npy"), reals)
+    };
+    for rest in [
+        "--multiplier mul8s_1L2J --plan loop",
+        "--multiplier mul8s_1L2J --plan gather",
+        "--multiplier mul8s_1KVA --plan factored",
+        "--multiplier exact --plan auto --device ndarray",
+        "--multiplier mul8s_1L2J --plan auto --device wgpu",
+    ] {
+        let lines = run(
+            "conv1d --stride 2 --padding 1 --dilation 2",
+            ["x", "w", "g"],
+            rest,
+        );
+        let images = run(
+            "conv2d --stride 1,2 --padding 0,1 --dilation 1,2",
+            ["x2", "w2", "g2"],
+            rest,
+        );
+        let ((shape, sums), outputs) = lines;
+        assert_eq!(shape, [2, 6, 4], "{rest}");
+        assert_eq!(sums, images.0.1, "{rest}");
+        for ((shape, found), (image_shape, expected)) in outputs.into_iter().zip(images.1) {
+            let [first, second, 1, width] = image_shape[..] else {
+                panic!("{rest}: {image_shape:?}");
+            };
+            assert_eq!(shape, [first, second, width], "{rest}");
+            let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            assert_eq!(bits(found), bits(expected), "{rest}");
+        }
+    }
+}
+
+#[test]
+fn a_convolution_of_lines_pads_with_the_code_of_zero() {
+    let place = Workplace::new();
+    place.array("x.npy", &[1, 1, 3], &[1i8, 2, 3]);
+    place.array("w.npy", &[1, 1, 2], &[10i8, 1]);
+    for plan in ["loop", "auto"] {
+        place.succeed(&format!(
+            "layer conv1d --input x.npy --weight w.npy --multiplier exact --input-zero-point 4 --padding 1 --plan {plan} \
+             --accumulator acc.npy"
+        ));
+        assert_eq!(
+            place.values::<i64>("acc.npy"),
+            (vec![1, 1, 4], vec![41, 12, 23, 34]),
+            "{plan}"
+        );
+    }
+}
+
+#[test]
 fn a_linear_layer_takes_leading_sizes_and_unsigned_codes() {
     let place = Workplace::new();
     place.array(
@@ -146,6 +218,8 @@ fn operands_that_do_not_fit_are_refused() {
     place.array("wide.npy", &[2, 3], &[1i16, 2, 300, 4, 5, 6]);
     place.array("image.npy", &[1, 1, 2, 2], &codes(4));
     place.array("kernel.npy", &[1, 1, 3, 3], &codes(9));
+    place.array("line.npy", &[1, 1, 4], &codes(4));
+    place.array("line5.npy", &[1, 1, 5], &codes(5));
     place.array("empty.npy", &[0, 3], &[0i8; 0]);
     place.array("double.npy", &[2, 3], &[1u64; 6]);
     let linear =
@@ -170,6 +244,10 @@ fn operands_that_do_not_fit_are_refused() {
         ("layer conv2d --multiplier exact --input image.npy --weight kernel.npy --output y.npy --stride 0".into(), 2, "above 0"),
         ("layer conv2d --multiplier exact --input image.npy --weight kernel.npy --output y.npy --groups 2".into(), 2, "groups"),
         ("layer conv2d --multiplier exact --input x.npy --weight kernel.npy --output y.npy".into(), 1, "four"),
+        ("layer conv1d --multiplier exact --input image.npy --weight line.npy --output y.npy".into(), 1, "three"),
+        ("layer conv1d --multiplier exact --input line.npy --weight line5.npy --output y.npy".into(), 2, "kernel, 5 at dilation [1]"),
+        ("layer conv1d --multiplier exact --input line.npy --weight line.npy --output y.npy --stride 1,2".into(), 2, "not a number"),
+        ("layer conv1d --multiplier exact --input line.npy --weight line.npy --output line.npy".into(), 2, "named twice"),
         ("layer conv2d --multiplier exact --input image.npy --weight kernel.npy --output y.npy --padding 4294967295 --device cpu".into(), 2, "too large"),
     ] {
         place.fail(&arguments, code, words);

@@ -4,7 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
 
-use crate::geometry::{Geometry, conv2d};
+use crate::geometry::{Geometry, conv_transpose2d, conv2d};
 
 /// The product of two float operands.
 pub(super) fn product<B: Backend>(
@@ -15,6 +15,10 @@ pub(super) fn product<B: Backend>(
     match geometry {
         Geometry::Matmul(_) => B::float_matmul(activation, weight),
         Geometry::Conv2d(shape) => B::conv2d(activation, weight, None, conv2d::options(shape)),
+        Geometry::ConvTranspose2d(shape) => {
+            let weight = conv_transpose2d::turn::<B>(weight, shape.groups);
+            B::conv_transpose2d(activation, weight, None, conv_transpose2d::options(shape))
+        }
     }
 }
 
@@ -31,6 +35,13 @@ pub(super) fn weight_sums<B: Backend>(
             let flat = Shape::from(vec![outputs, shape.num_elements() / outputs.max(1)]);
             let sums = B::float_sum_dim(B::float_reshape(weight, flat), 1);
             B::float_reshape(sums, Shape::from(vec![1, outputs, 1, 1]))
+        }
+        Geometry::ConvTranspose2d(shape) => {
+            // How many taps contribute differs from output to output.
+            let [height, width] = shape.input;
+            let image = Shape::from(vec![1, shape.in_channels, height, width]);
+            let ones = B::float_ones(image, &weight.device(), weight.dtype().into());
+            product::<B>(geometry, ones, weight)
         }
     }
 }
@@ -49,6 +60,11 @@ pub(super) fn activation_gradient<B: Backend>(
         }
         Geometry::Conv2d(shape) => {
             B::conv2d_x_backward(activation, weight, gradient, conv2d::options(shape))
+        }
+        Geometry::ConvTranspose2d(shape) => {
+            let weight = conv_transpose2d::turn::<B>(weight, shape.groups);
+            let options = conv_transpose2d::options(shape);
+            B::conv_transpose2d_x_backward(weight, gradient, options)
         }
     }
 }
@@ -70,6 +86,12 @@ pub(super) fn weight_gradient<B: Backend>(
         }
         Geometry::Conv2d(shape) => {
             B::conv2d_weight_backward(activation, weight, gradient, conv2d::options(shape))
+        }
+        Geometry::ConvTranspose2d(shape) => {
+            let weight = conv_transpose2d::turn::<B>(weight, shape.groups);
+            let options = conv_transpose2d::options(shape);
+            let own = B::conv_transpose2d_weight_backward(activation, weight, gradient, options);
+            conv_transpose2d::turn::<B>(own, shape.groups)
         }
     }
 }

@@ -8,9 +8,10 @@
 //! where the compiler then misses one: the engines of `backends`, and the planner's costs.
 
 pub(crate) mod conv2d;
+pub(crate) mod conv_transpose2d;
 pub(crate) mod matmul;
 
-use approx_cpu::{Conv2dShape, MatmulShape};
+use approx_cpu::{Conv2dShape, ConvTranspose2dShape, MatmulShape};
 use burn::tensor::Shape;
 
 use crate::error::ApproxError;
@@ -30,6 +31,8 @@ pub enum Geometry {
     Matmul(MatmulShape),
     /// A convolution of `[batch, in, height, width]` with `[out, in / groups, height, width]`.
     Conv2d(Conv2dShape),
+    /// A transposed convolution of `[batch, in, height, width]` with `[out, in / groups, height, width]`.
+    ConvTranspose2d(ConvTranspose2dShape),
 }
 
 /// What a kind of product answers.
@@ -77,6 +80,7 @@ impl Geometry {
         match self {
             Self::Matmul(shape) => shape,
             Self::Conv2d(shape) => shape,
+            Self::ConvTranspose2d(shape) => shape,
         }
     }
 

@@ -9,7 +9,7 @@ use burn::backend::ir::{FloatOperationIr, ModuleOperationIr, OperationIr, Tensor
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Dispatch, DispatchTensor, TensorMetadata};
 use burn::tensor::Tensor;
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use super::parameters::GraphLayer;
 use super::program::{Frame, Kernel};
@@ -17,7 +17,7 @@ use super::slots::slot;
 use super::sources::{Source, Sources};
 use crate::error::ApproxError;
 use crate::geometry;
-use crate::nn::conv::{conv1d, conv2d, conv3d};
+use crate::nn::conv::{conv_transpose1d, conv_transpose2d, conv1d, conv2d, conv3d};
 use crate::nn::{self, Approximation, LayerKind, LayerShape, linear};
 
 /// An operation that is a layer.
@@ -42,6 +42,8 @@ enum Form {
     Conv1d(ConvOptions<1>),
     Conv2d(ConvOptions<2>),
     Conv3d(ConvOptions<3>),
+    ConvTranspose1d(ConvTransposeOptions<1>),
+    ConvTranspose2d(ConvTransposeOptions<2>),
 }
 
 /// What makes two products the same layer.
@@ -79,6 +81,14 @@ impl<'a> Product<'a> {
                 let form = Form::Conv3d(op.options.clone().into());
                 (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
             }
+            OperationIr::Module(ModuleOperationIr::ConvTranspose1d(op)) => {
+                let form = Form::ConvTranspose1d(op.options.clone().into());
+                (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
+            }
+            OperationIr::Module(ModuleOperationIr::ConvTranspose2d(op)) => {
+                let form = Form::ConvTranspose2d(op.options.clone().into());
+                (&op.x, &op.weight, op.bias.as_ref(), &op.out, form)
+            }
             OperationIr::Float(_, FloatOperationIr::Matmul(op)) => match is_weight(&op.lhs) {
                 true => (&op.rhs, &op.lhs, None, &op.out, Form::MatmulOnLeft),
                 false => (&op.lhs, &op.rhs, None, &op.out, Form::Matmul),
@@ -92,7 +102,11 @@ impl<'a> Product<'a> {
         let fits = match form {
             // The rank that a layer's input may have, beside the convolution's own.
             Form::Linear => (2..=6).contains(&input.shape.len()),
-            Form::Conv1d(_) | Form::Conv2d(_) | Form::Conv3d(_) => true,
+            Form::Conv1d(_)
+            | Form::Conv2d(_)
+            | Form::Conv3d(_)
+            | Form::ConvTranspose1d(_)
+            | Form::ConvTranspose2d(_) => true,
             Form::Matmul | Form::MatmulOnLeft => {
                 let rank = weight.shape.len();
                 let single = weight.shape[..rank - 2].iter().all(|size| *size == 1);
@@ -123,6 +137,18 @@ impl<'a> Product<'a> {
             Form::Conv3d(options) => {
                 LayerShape::convolution(LayerKind::Conv3d, weight, options.groups)
             }
+            Form::ConvTranspose2d(options) => LayerShape::transposed_convolution(
+                LayerKind::ConvTranspose2d,
+                weight,
+                options.groups,
+                [options.stride.to_vec(), options.dilation.to_vec()],
+            ),
+            Form::ConvTranspose1d(options) => LayerShape::transposed_convolution(
+                LayerKind::ConvTranspose1d,
+                weight,
+                options.groups,
+                [options.stride.to_vec(), options.dilation.to_vec()],
+            ),
             Form::Linear | Form::Matmul => {
                 let rank = weight.len();
                 let matrix = [weight[rank - 2], weight[rank - 1]];
@@ -183,6 +209,12 @@ impl<'a> Product<'a> {
                 }
                 Form::Conv3d(options) => {
                     operands.convolution(approximation, options.clone(), conv3d::apply)?
+                }
+                Form::ConvTranspose2d(options) => {
+                    operands.convolution(approximation, options.clone(), conv_transpose2d::apply)?
+                }
+                Form::ConvTranspose1d(options) => {
+                    operands.convolution(approximation, options.clone(), conv_transpose1d::apply)?
                 }
                 Form::Linear => operands.linear(approximation)?,
                 Form::Matmul => operands.matmul(approximation)?,

@@ -1,7 +1,9 @@
 //! The factors of a multiplier on the codes that a layer's quantisers produce, in the form that the engines take.
 
 use approx_cpu::{FactorTerm, FactoredProduct, OperandWidth};
-use approx_multiplier::{Factorization, FactorizationOptions, Form, Multiplier, OperandFormat};
+use approx_multiplier::{
+    Factorization, FactorizationForm, FactorizationOptions, Multiplier, OperandFormat,
+};
 
 #[cfg(feature = "gpu")]
 use super::on_devices::OnDevices;
@@ -59,7 +61,10 @@ impl Factors {
             let factorization = multiplier.factorization(&options)?;
             Self::prepared(factorization, [activation, weight])
         };
-        match (in_form(Form::Table), in_form(Form::Error)) {
+        match (
+            in_form(FactorizationForm::Table),
+            in_form(FactorizationForm::Error),
+        ) {
             (Ok(table), Ok(error)) if error.effort() < table.effort() => Ok(error),
             (Ok(table), _) => Ok(table),
             (Err(_), error) => error,

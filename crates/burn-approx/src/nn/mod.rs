@@ -17,7 +17,10 @@ pub(crate) mod linear;
 mod settings;
 
 pub use burn::nn::LinearLayout;
-pub use conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Conv3d, Conv3dConfig};
+pub use conv::{
+    Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Conv3d, Conv3dConfig, ConvTranspose1d,
+    ConvTranspose1dConfig, ConvTranspose2d, ConvTranspose2dConfig,
+};
 pub use layer::{Approximation, LayerKind, LayerShape};
 pub(crate) use layer::{Converted, LayerState, Operands, with_handle};
 pub use linear::{Linear, LinearConfig};

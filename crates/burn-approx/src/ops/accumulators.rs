@@ -3,13 +3,13 @@
 use approx_multiplier::{Definition, OperandFormat};
 use burn::backend::Dispatch;
 use burn::prelude::*;
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use super::arguments::check_devices;
 use crate::backends::ApproxOps;
 use crate::codes::{CodeGrid, CodeRange};
 use crate::error::ApproxError;
-use crate::geometry::{Geometry, conv2d, matmul, shape_error};
+use crate::geometry::{Geometry, conv_transpose2d, conv2d, matmul, shape_error};
 use crate::multiplier::PreparedMultiplier;
 use crate::plan::{ProductOperation, Target};
 
@@ -156,4 +156,40 @@ pub fn conv2d_accumulators(
 ) -> Result<Tensor<4, Int>, ApproxError> {
     let geometry = conv2d::conv2d(activation.dims(), weight.dims(), &options)?;
     accumulators(activation, weight, padding_code, multiplier, geometry)
+}
+
+/// The integer accumulators of a transposed convolution of codes: sums of the products of inputs with the weight
+/// `[in, out / groups, height, width]`; nothing between or outside the inputs is multiplied.
+///
+/// # Errors
+/// As [`matmul_accumulators`].
+///
+/// ```
+/// use approx_multiplier::{Multiplier, OperandFormat};
+/// use burn::{prelude::*, tensor::ops::ConvTransposeOptions};
+/// use burn_approx::{PreparedMultiplier, ops};
+///
+/// let device = Device::default();
+/// let exact = PreparedMultiplier::new(Multiplier::exact(OperandFormat::INT8, OperandFormat::INT8));
+/// let x = Tensor::<4, Int>::from_ints([[[[1, 2]]]], &device);
+/// let w = Tensor::<4, Int>::from_ints([[[[3, 4, 5]]]], &device);
+/// let options = ConvTransposeOptions::new([1, 2], [0, 0], [0, 0], [1, 1], 1);
+/// let sums = ops::conv_transpose2d_accumulators(x, w, &exact, options)?;
+/// sums.to_data().assert_eq(&TensorData::from([[[[3i64, 4, 5 + 6, 8, 10]]]]), false);
+/// # Ok::<(), burn_approx::ApproxError>(())
+/// ```
+pub fn conv_transpose2d_accumulators(
+    activation: Tensor<4, Int>,
+    weight: Tensor<4, Int>,
+    multiplier: &PreparedMultiplier,
+    options: ConvTransposeOptions<2>,
+) -> Result<Tensor<4, Int>, ApproxError> {
+    let geometry = conv_transpose2d::conv_transpose2d(activation.dims(), weight.dims(), &options)?;
+    let [inputs, outputs, height, width] = weight.dims();
+    let groups = options.groups;
+    let weight = weight
+        .reshape([groups, inputs / groups, outputs, height, width])
+        .swap_dims(1, 2)
+        .reshape([groups * outputs, inputs / groups, height, width]);
+    accumulators(activation, weight, 0, multiplier, geometry)
 }

@@ -3,13 +3,15 @@
 use burn::backend::Dispatch;
 use burn::prelude::*;
 use burn::tensor::DType;
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use super::arguments::Quantizers;
 use super::precision::in_float32;
 use crate::backends::ApproxOps;
 use crate::error::ApproxError;
-use crate::geometry::{Geometry, conv2d as convolution, matmul as matrices};
+use crate::geometry::{
+    Geometry, conv_transpose2d as transposed, conv2d as convolution, matmul as matrices,
+};
 use crate::multiplier::PreparedMultiplier;
 use crate::plan::{ProductOperation, Target};
 use crate::quantization::Quantizer;
@@ -157,6 +159,60 @@ pub fn conv2d(
     let operation = quantizers.operation("conv2d", operands, multiplier, geometry)?;
     let product = product(activation, weight, quantizers, operation);
     Ok(with_channel_bias(product, bias))
+}
+
+/// The approximate transposed convolution of `[batch, in, height, width]` with `[in, out / groups, height, width]`, plus an
+/// exact bias `[out]`.
+///
+/// Only inputs are multiplied: neither the zeros that a stride puts between them nor anything outside. So padding crops the result, and
+/// the zero point's products never enter. The weight's quantiser has one scale, or one for each of the `out` output channels, along
+/// axis 1.
+///
+/// # Errors
+/// A geometry that does not fit, quantiser channels elsewhere than along the weight's axis 1, codes that the multiplier
+/// does not have, a plan that cannot compute it, or a bias of another length than `out`.
+///
+/// ```
+/// use approx_multiplier::evoapprox;
+/// use burn::{prelude::*, tensor::ops::ConvTransposeOptions};
+/// use burn_approx::{PreparedMultiplier, ops, quantization::{CodeRange, Quantizer}};
+///
+/// let device = Device::default();
+/// let multiplier = PreparedMultiplier::new(evoapprox::multiplier("mul8s_1L2J")?);
+/// let quantizer = Quantizer::per_tensor(0.1, 0, CodeRange::new(-127, 127)?, &device)?;
+/// let x = Tensor::<4>::ones([1, 2, 5, 5], &device);
+/// let w = Tensor::<4>::ones([2, 3, 4, 4], &device);
+/// let options = ConvTransposeOptions::new([2, 2], [1, 1], [0, 0], [1, 1], 1);
+/// let y = ops::conv_transpose2d(x, w, None, &quantizer, &quantizer, &multiplier, options)?;
+/// assert_eq!(y.dims(), [1, 3, 10, 10]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn conv_transpose2d(
+    activation: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    activation_quantizer: &Quantizer,
+    weight_quantizer: &Quantizer,
+    multiplier: &PreparedMultiplier,
+    options: ConvTransposeOptions<2>,
+) -> Result<Tensor<4>, ApproxError> {
+    let geometry = transposed::conv_transpose2d(activation.dims(), weight.dims(), &options)?;
+    let weight_quantizer = weight_quantizer.along_axis(1, 0)?;
+    let quantizers = Quantizers {
+        activation: activation_quantizer,
+        weight: &weight_quantizer,
+    };
+    let weight = turned_weight(weight, options.groups);
+    let operands = (&activation, &weight, bias.as_ref());
+    let operation = quantizers.operation("conv_transpose2d", operands, multiplier, geometry)?;
+    let product = product(activation, weight, quantizers, operation);
+    Ok(with_channel_bias(product, bias))
+}
+
+/// A transposed convolution's weight of Burn's, `[in, out / groups, height, width]`, as its product takes it, `[out, in / groups, ..]`.
+pub(crate) fn turned_weight(weight: Tensor<4>, groups: usize) -> Tensor<4> {
+    let weight = transposed::turn::<Dispatch>(weight.into_dispatch(), groups);
+    Tensor::from_dispatch(weight)
 }
 
 /// Adds a bias to every output channel, which lie along axis 1.

@@ -1,6 +1,6 @@
 //! What a plan says: how one layer's products are computed for one shape of input, why that way, and how exact the sums are.
 
-use approx_multiplier::Form;
+use approx_multiplier::FactorizationForm;
 
 use crate::multiplier::Route;
 
@@ -33,7 +33,7 @@ pub(super) enum Reason {
 /// The factors of a factored plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct FactorSummary {
-    pub(super) form: Form,
+    pub(super) form: FactorizationForm,
     pub(super) rank: usize,
     pub(super) products: usize,
     pub(super) largest: u64,
@@ -79,7 +79,7 @@ impl ExecutionPlan {
         self.factors.map(|factors| factors.products)
     }
 
-    /// The expected time in seconds: on one thread of a CPU, by [`approx_cpu::cost`], or on a data-centre GPU.
+    /// The expected time in seconds: on one thread of a CPU, by the planner's cost model, or on a data-centre GPU.
     pub fn expected_seconds(&self) -> f64 {
         self.seconds
     }
@@ -113,13 +113,13 @@ impl ExecutionPlan {
                 } = factors;
                 let all = if all { "all " } else { "" };
                 let terms = match form {
-                    Form::Table => {
+                    FactorizationForm::Table => {
                         format!(
                             "{products} product{} of",
                             if products == 1 { "" } else { "s" }
                         )
                     }
-                    Form::Error => format!("the exact product and {rank} of"),
+                    FactorizationForm::Error => format!("the exact product and {rank} of"),
                 };
                 match products {
                     0 => format!(

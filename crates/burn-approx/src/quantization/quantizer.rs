@@ -182,6 +182,33 @@ impl Quantizer {
         )
     }
 
+    /// The quantiser for a tensor whose axis `from` was moved to `to`; one scale for all stays so.
+    ///
+    /// # Errors
+    /// [`ApproxError::InvalidQuantizer`] if it has scales along another axis.
+    pub(crate) fn along_axis(&self, from: usize, to: usize) -> Result<Self, ApproxError> {
+        let channel_axis = match self.grid.channel_axis {
+            None => None,
+            Some(axis) if axis == from => Some(to),
+            Some(axis) => {
+                return Err(ApproxError::InvalidQuantizer {
+                    what: "a weight".into(),
+                    problem: format!(
+                        "it has scales along axis {axis}; the output channels lie along axis {from}"
+                    ),
+                });
+            }
+        };
+        let grid = CodeGrid {
+            channel_axis,
+            ..self.grid
+        };
+        Ok(Self {
+            parameters: self.parameters.clone(),
+            grid,
+        })
+    }
+
     /// The parameters, `[3, channels]`: scales, reciprocals, zero points.
     pub fn parameters(&self) -> Tensor<2> {
         self.parameters.clone()

@@ -1,9 +1,10 @@
-//! CIFAR-10 in its binary version: `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, each a row of records of
-//! one byte of label and 3,072 bytes of pixels.
+//! CIFAR-10 in its binary version: `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, each a row of records
+//! of one byte of label and 3,072 bytes of pixels.
 
 use std::path::Path;
 
-use super::{Augmentation, DataError, Dataset, Images, entries_expecting};
+use super::directory::entries_expecting;
+use super::{Augmentation, DataError, Dataset, Images};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 const RECORD: usize = 1 + SHAPE[0] * SHAPE[1] * SHAPE[2];

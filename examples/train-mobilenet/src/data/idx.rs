@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use super::{Augmentation, DataError, Dataset, Images, entries_expecting};
+use super::directory::entries_expecting;
+use super::{Augmentation, DataError, Dataset, Images};
 
 const FILES: [[&str; 2]; 2] = [
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],

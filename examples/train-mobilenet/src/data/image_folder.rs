@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
 
-use super::{Augmentation, DataError, Dataset, Images, entries, entries_expecting};
+use super::directory::{entries, entries_expecting};
+use super::{Augmentation, DataError, Dataset, Images};
 use crate::progress::Display;
 
 const EXPECTED: &str = "train/<class>/*.png and test/<class>/*.png (or .jpg, .jpeg)";

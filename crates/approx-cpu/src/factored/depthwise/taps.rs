@@ -1,14 +1,14 @@
 //! The taps of a depthwise convolution over the padded planes of one input channel, and the kernels that add them up.
 //!
-//! A word of weights holds neighbouring taps of a kernel row: four for byte elements, two for 16-bit ones. Vector kernels
-//! permute the bytes of a row so that every 32-bit lane holds the elements that one output position has under a word; one
-//! instruction then multiplies and adds all lanes. The permutation's indices hold stride and dilation. Geometries whose
-//! taps lie further apart than a permutation reaches take plain loops.
+//! A word of weights holds neighbouring taps of a kernel row: four for byte elements, two for 16-bit ones. Vector
+//! kernels permute the bytes of a row so that every 32-bit lane holds the elements that one output position has under a
+//! word; one instruction then multiplies and adds all lanes. The permutation's indices hold stride and dilation.
+//! Geometries whose taps lie further apart than a permutation reaches take plain loops.
 
 use std::ops::Range;
 
-use crate::Conv2dShape;
-use crate::instruction_set::{InstructionSet, compiled_for_every_set};
+use crate::arch::{InstructionSet, compiled_for_every_set};
+use crate::shapes::Conv2dShape;
 use crate::word::Element;
 
 /// Taps that one word of weights holds.
@@ -204,7 +204,7 @@ mod x86 {
     use bytemuck::{cast_slice, must_cast};
 
     use super::word_taps;
-    use crate::instruction_set::{Family, InstructionSet};
+    use crate::arch::InstructionSet;
     use crate::word::Element;
 
     /// Bytes that the widest permutation takes its elements from, and the 32-bit lanes of its result.
@@ -253,7 +253,7 @@ mod x86 {
             };
             let (width, positions, together) = if set.permutes_bytes() && fits(LANES, BYTES) {
                 (Width::Avx512, LANES, LANES)
-            } else if set.family() >= Family::Avx2 && fits(LANES / 4, BYTES / 4) {
+            } else if set.shuffles_bytes() && fits(LANES / 4, BYTES / 4) {
                 (Width::Avx2, LANES / 2, LANES / 4)
             } else {
                 return None;

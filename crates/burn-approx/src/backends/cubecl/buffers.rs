@@ -6,7 +6,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::server::Handle;
-use kernels_cubecl::{EncodedCodes, Operand, Quantization, QuantizerBuffer};
+use kernels_cubecl::{ChannelQuantization, EncodedCodes, Operand, QuantizerBuffer};
 
 use crate::backends::checked;
 use crate::codes::{CodeGrid, channels_along};
@@ -53,8 +53,8 @@ pub(super) fn quantization<'a>(
     quantizer: &'a QuantizerBuffer,
     grid: CodeGrid,
     shape: &Shape,
-) -> Quantization<'a> {
-    Quantization {
+) -> ChannelQuantization<'a> {
+    ChannelQuantization {
         quantizer,
         inner: channels_along(shape, grid.channel_axis).1,
         low: grid.low,

@@ -32,8 +32,7 @@ use cubecl::CubeElement;
 use cubecl::client::Client;
 use cubecl::server::Handle;
 use kernels_cubecl::{
-    EncodedFactors, FactorElement, FactorLayout, FactorTables, PartialSums, QuantizerBuffer,
-    Rescaling,
+    EncodedFactors, FactorLayout, FactorTables, PartialSums, QuantizerBuffer, Rescaling,
 };
 
 use super::buffers::{contiguous, float_tensor, length, quantization, quantizer_buffer};
@@ -204,7 +203,6 @@ impl<'a> ActivationFactors<'a> {
             inner: 1,
             groups,
             less_zero: true,
-            element: FactorElement::Float32,
         };
         let count = Rows::of(self.operation, self.tables).multiplied;
         let (grid, table) = (self.operation.activation(), &self.tables.activation);
@@ -323,6 +321,9 @@ pub(super) fn product(
             let options = convolution::options(shape);
             conv2d(activation, weight, quantizers, operation, options)
         }
+        Geometry::ConvTranspose2d(_) => {
+            unreachable!("no float32 route of a transposed convolution is planned on a GPU")
+        }
     }
 }
 
@@ -351,7 +352,6 @@ fn matmul(
             inner: depth * columns,
             groups: 1,
             less_zero: false,
-            element: FactorElement::Float32,
         };
         let EncodedFactors { values, .. } = rows(
             &weight,
@@ -449,7 +449,6 @@ fn conv2d(
             inner: 1,
             groups: 1,
             less_zero: false,
-            element: FactorElement::Float32,
         };
         let EncodedFactors { values, .. } = rows(
             &weight,

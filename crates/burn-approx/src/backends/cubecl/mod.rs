@@ -18,7 +18,7 @@ use burn::tensor::Shape;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{Cube, CubeBackend};
 use cubecl::server::Handle;
-use kernels_cubecl::{KernelError, Quantization};
+use kernels_cubecl::{ChannelQuantization, DeviceKernelError};
 
 use self::buffers::{contiguous, float_tensor, length, quantization, quantizer_buffer};
 use super::checked;
@@ -36,7 +36,7 @@ fn map_values(
     values: CubeTensor,
     quantizer: CubeTensor,
     grid: CodeGrid,
-    map: impl FnOnce(&CubeTensor, Quantization<'_>) -> Result<Handle, KernelError>,
+    map: impl FnOnce(&CubeTensor, ChannelQuantization<'_>) -> Result<Handle, DeviceKernelError>,
 ) -> CubeTensor {
     let values = contiguous(values);
     let quantizer = quantizer_buffer(quantizer, grid);

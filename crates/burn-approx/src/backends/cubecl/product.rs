@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use approx_cpu::{Conv2dShape, MatmulShape};
+use approx_cpu::{Conv2dShape, ConvTranspose2dShape, MatmulShape};
 use burn::backend::TensorMetadata;
 use burn::tensor::Shape;
 use burn_cubecl::CubeDevice;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::server::Handle;
 use kernels_cubecl::{
-    Conv2dProblem, DeviceFactors, DeviceTable, EncodedCodes, MatmulProblem, MatrixPairs, Operand,
-    Output, QuantizerBuffer, ScalarProduct, Words,
+    Conv2dProblem, ConvTranspose2dProblem, DeviceFactors, DeviceTable, EncodedCodes, MatmulProblem,
+    MatrixPairs, Operand, Output, QuantizerBuffer, ScalarProduct, Words,
 };
 
 use super::buffers::{encoded, float_tensor, operand, quantizer_buffer};
@@ -124,6 +124,10 @@ pub(super) fn launch(
         Geometry::Conv2d(shape) => {
             kernels_cubecl::conv2d(client, conv2d_problem(shape), operands, product, output)
         }
+        Geometry::ConvTranspose2d(shape) => {
+            let problem = conv_transpose2d_problem(shape);
+            kernels_cubecl::conv_transpose2d(client, problem, operands, product, output)
+        }
     })
 }
 
@@ -161,6 +165,22 @@ fn conv2d_problem(shape: Conv2dShape) -> Conv2dProblem {
         stride: shape.stride,
         dilation: shape.dilation,
         padding: [shape.padding.top, shape.padding.left],
+    }
+}
+
+/// A transposed convolution as the kernels take it.
+fn conv_transpose2d_problem(shape: ConvTranspose2dShape) -> ConvTranspose2dProblem {
+    ConvTranspose2dProblem {
+        batch: shape.batch,
+        in_channels: shape.in_channels,
+        out_channels: shape.out_channels,
+        groups: shape.groups,
+        input: shape.input,
+        kernel: shape.kernel,
+        stride: shape.stride,
+        dilation: shape.dilation,
+        padding: shape.padding,
+        output: shape.output(),
     }
 }
 

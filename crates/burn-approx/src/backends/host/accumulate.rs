@@ -1,6 +1,6 @@
 //! The integer accumulators of codes, by whatever integer plan.
 
-use approx_cpu::{Accumulators, Conv2dShape, MatmulWeights};
+use approx_cpu::{Accumulators, Conv2dShape, ConvTranspose2dShape, MatmulWeights};
 use approx_multiplier::OperandFormat;
 use burn::backend::tensor::IntTensor;
 use burn::backend::{Backend, TensorMetadata, read_sync};
@@ -54,6 +54,9 @@ pub(super) fn accumulate<B: Backend>(
     match *operation.geometry() {
         Geometry::Matmul(_) => matmul::<B>(activation, weight, operation),
         Geometry::Conv2d(shape) => conv2d::<B>(activation, weight, padding_code, operation, shape),
+        Geometry::ConvTranspose2d(shape) => {
+            conv_transpose2d::<B>(activation, weight, operation, shape)
+        }
     }
 }
 
@@ -132,6 +135,34 @@ fn conv2d<B: Backend>(
             ));
             let activation = activation.activations(activation.all());
             product.conv2d(activation, padding as u16, &weight, shape)
+        }
+    });
+    B::int_from_data(TensorData::new(integers(sums), output), &device)
+}
+
+fn conv_transpose2d<B: Backend>(
+    activation: IntTensor<B>,
+    weight: IntTensor<B>,
+    operation: &ProductOperation,
+    shape: ConvTranspose2dShape,
+) -> IntTensor<B> {
+    let device = activation.device();
+    let output = (operation.geometry()).output_shape(&activation.shape(), &weight.shape());
+    let (format, weight_format) = operation.multiplier().formats();
+    let activation = patterns::<B>(activation, "activation", format);
+    let weight = patterns::<B>(weight, "weight", weight_format).turned(&shape);
+    let sums = checked(match operation.route() {
+        Route::Gather => approx_cpu::conv_transpose2d(
+            lookup_table(operation),
+            activation.bytes(activation.all()),
+            weight.bytes(weight.all()),
+            shape,
+        ),
+        _ => {
+            let product = &operation.factors().integer;
+            let weight =
+                checked(product.pack_conv_transpose2d(weight.weights(weight.all()), shape));
+            product.conv_transpose2d(activation.activations(activation.all()), &weight, shape)
         }
     });
     B::int_from_data(TensorData::new(integers(sums), output), &device)

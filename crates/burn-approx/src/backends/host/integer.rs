@@ -2,11 +2,14 @@
 //! kept.
 
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
-use approx_cpu::{Activations, Conv2dWeights, MatmulWeights};
-use approx_cpu::{Conv2dShape, KernelError};
+use approx_cpu::{
+    Activations, Conv2dShape, Conv2dWeights, ConvTranspose2dShape, ConvTranspose2dWeights,
+    KernelError, MatmulWeights, ProductQuantizers,
+};
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 
+use super::patterns::Patterns;
 use super::weight::{Channels, Codes, rescale};
 use super::{HostBackend, float_tensor, layout, poisoned, quantizer_of};
 use crate::backends::checked;
@@ -36,6 +39,9 @@ pub(super) fn product<B: HostBackend>(
     match *operation.geometry() {
         Geometry::Matmul(_) => matmul::<B>(activation, weight, quantizers, operation),
         Geometry::Conv2d(shape) => conv2d::<B>(activation, weight, quantizers, operation, shape),
+        Geometry::ConvTranspose2d(shape) => {
+            conv_transpose2d::<B>(activation, weight, quantizers, operation, shape)
+        }
     }
 }
 
@@ -128,6 +134,40 @@ fn conv2d<B: HostBackend>(
         factors
             .integer
             .conv2d_rescaled(activations, padding, weights, shape, &channels)
+    });
+    finish::<B>(values, output, &device)
+}
+
+fn conv_transpose2d<B: HostBackend>(
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
+    operation: &ProductOperation,
+    shape: ConvTranspose2dShape,
+) -> FloatTensor<B> {
+    let device = activation.device();
+    let output = (operation.geometry()).output_shape(&activation.shape(), &weight.shape());
+    let integer = &operation.factors().integer;
+    let format = operation.multiplier().formats().1;
+    let packed = operation.kept_weight(|| {
+        let layout = layout::<B>(weight_quantizer, operation.weight(), &weight.shape())?;
+        let patterns = B::read(weight, |values| Patterns::of(&layout, values, format))?;
+        let patterns = patterns.turned(&shape);
+        let weights = integer.pack_conv_transpose2d(patterns.weights(patterns.all()), shape);
+        Some((checked(weights), layout.channels))
+    });
+    let packed: &Option<(ConvTranspose2dWeights, Vec<ChannelQuantizer>)> = &packed;
+    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation());
+    let (Some((weights, channels)), Some(quantizer)) = (packed, quantizer) else {
+        return poisoned::<B>(output, &device);
+    };
+    let quantizers = ProductQuantizers {
+        activation: quantizer,
+        weights: channels,
+    };
+    let values = B::read(activation, |values| {
+        let activations = Activations::Values { values, quantizer };
+        integer.conv_transpose2d_rescaled(activations, weights, quantizers, shape)
     });
     finish::<B>(values, output, &device)
 }

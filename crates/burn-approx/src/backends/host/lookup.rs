@@ -2,11 +2,12 @@
 
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
 use approx_cpu::rescale::{rescale_planes, rescale_rows};
-use approx_cpu::{Conv2dShape, KernelError, MatmulShape};
+use approx_cpu::{Conv2dShape, ConvTranspose2dShape, KernelError, MatmulShape, ProductQuantizers};
 use approx_multiplier::OperandFormat;
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 
+use super::patterns::Patterns;
 use super::weight::{Channels, needs_activation_sums, rescale};
 use super::{HostBackend, float_tensor, layout, lookup_table, poisoned, quantizer_of};
 use crate::backends::checked;
@@ -54,6 +55,9 @@ pub(super) fn product<B: HostBackend>(
     match *operation.geometry() {
         Geometry::Matmul(_) => matmul::<B>(activation, weight, quantizers, operation),
         Geometry::Conv2d(shape) => conv2d::<B>(activation, weight, quantizers, operation, shape),
+        Geometry::ConvTranspose2d(shape) => {
+            conv_transpose2d::<B>(activation, weight, quantizers, operation, shape)
+        }
     }
 }
 
@@ -145,4 +149,40 @@ fn conv2d<B: HostBackend>(
     });
     let values = rescale_planes(&accumulators, &channels, activation_sums.as_deref(), shape);
     float_tensor::<B>(values, output, &device)
+}
+
+fn conv_transpose2d<B: HostBackend>(
+    activation: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    [activation_quantizer, weight_quantizer]: [FloatTensor<B>; 2],
+    operation: &ProductOperation,
+    shape: ConvTranspose2dShape,
+) -> FloatTensor<B> {
+    let device = activation.device();
+    let output = (operation.geometry()).output_shape(&activation.shape(), &weight.shape());
+    let (format, _) = operation.multiplier().formats();
+    let weight = operation.kept_weight(|| {
+        let (patterns, channels) = weight_patterns::<B>(weight, weight_quantizer, operation)?;
+        Some((Patterns::Narrow(patterns).turned(&shape), channels))
+    });
+    let weight: &Option<(Patterns, Vec<ChannelQuantizer>)> = &weight;
+    let quantizer = quantizer_of::<B>(activation_quantizer, operation.activation());
+    let (Some((weight, channels)), Some(quantizer)) = (weight, quantizer) else {
+        return poisoned::<B>(output, &device);
+    };
+    let Some(activation) = activation_patterns::<B>(activation, quantizer, format) else {
+        return poisoned::<B>(output, &device);
+    };
+    let quantizers = ProductQuantizers {
+        activation: quantizer,
+        weights: channels,
+    };
+    let values = approx_cpu::conv_transpose2d_rescaled(
+        lookup_table(operation),
+        &activation,
+        weight.bytes(weight.all()),
+        quantizers,
+        shape,
+    );
+    float_tensor::<B>(checked(values), output, &device)
 }

@@ -38,10 +38,7 @@ impl<'a> Codes<'a> {
         layout: &'a ChannelLayout,
         format: OperandFormat,
     ) -> Option<Self> {
-        let patterns = match format.bits() {
-            ..=8 => Patterns::Narrow(layout.patterns(values, format.mask() as u8)?),
-            _ => Patterns::Wide(layout.wide_patterns(values, format.mask() as u16)?),
-        };
+        let patterns = Patterns::of(layout, values, format)?;
         Some(Self {
             values,
             layout,

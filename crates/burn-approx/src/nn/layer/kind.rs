@@ -12,6 +12,12 @@ pub enum LayerKind {
     Conv2d,
     /// [`Conv3d`](crate::nn::Conv3d)
     Conv3d,
+    /// [`ConvTranspose1d`](crate::nn::ConvTranspose1d)
+    #[serde(rename = "conv_transpose1d")]
+    ConvTranspose1d,
+    /// [`ConvTranspose2d`](crate::nn::ConvTranspose2d)
+    #[serde(rename = "conv_transpose2d")]
+    ConvTranspose2d,
     /// A product of two activations: the second one takes the weight's place.
     Matmul,
 }
@@ -28,11 +34,13 @@ struct Facts {
 
 impl LayerKind {
     /// Every kind.
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Linear,
         Self::Conv1d,
         Self::Conv2d,
         Self::Conv3d,
+        Self::ConvTranspose1d,
+        Self::ConvTranspose2d,
         Self::Matmul,
     ];
 
@@ -56,6 +64,16 @@ impl LayerKind {
             Self::Conv3d => Facts {
                 name: "Conv3d",
                 container: Some("Struct:Conv3d"),
+                channel_axis: 0,
+            },
+            Self::ConvTranspose1d => Facts {
+                name: "ConvTranspose1d",
+                container: Some("Struct:ConvTranspose1d"),
+                channel_axis: 0,
+            },
+            Self::ConvTranspose2d => Facts {
+                name: "ConvTranspose2d",
+                container: Some("Struct:ConvTranspose2d"),
                 channel_axis: 0,
             },
             Self::Matmul => Facts {
@@ -89,7 +107,8 @@ impl std::fmt::Display for LayerKind {
 pub struct LayerShape {
     /// The kind of layer.
     pub kind: LayerKind,
-    /// The weight's shape: `[in, out]`, or `[out, in / groups, sizes of the kernel..]`; the last two sizes of a second activation.
+    /// The weight's shape: `[in, out]`, `[out, in / groups, sizes of the kernel..]`, or of a transposed convolution
+    /// `[in, out / groups, sizes of the kernel..]`; the last two sizes of a second activation.
     pub weight: Vec<usize>,
     /// The groups of a convolution; 1 for other layers.
     pub groups: usize,
@@ -117,6 +136,32 @@ impl LayerShape {
             groups,
             fan_in: weight[1..].iter().product(),
             outputs: weight[0],
+        }
+    }
+
+    /// A transposed convolution with a weight of shape `[in, out / groups, sizes of the kernel..]`, with so many strides and dilations.
+    pub(crate) fn transposed_convolution(
+        kind: LayerKind,
+        weight: &[usize],
+        groups: usize,
+        [stride, dilation]: [Vec<usize>; 2],
+    ) -> Self {
+        // The taps that meet an output lie so many taps apart.
+        let apart = stride.iter().zip(&dilation).map(|(stride, dilation)| {
+            let (mut left, mut right) = (*stride, *dilation);
+            while right > 0 {
+                (left, right) = (right, left % right);
+            }
+            stride / left.max(1)
+        });
+        let taps = weight[2..].iter().zip(apart);
+        let taps = taps.map(|(kernel, apart)| kernel.div_ceil(apart.max(1)));
+        Self {
+            kind,
+            weight: weight.to_vec(),
+            groups,
+            fan_in: weight[0] / groups.max(1) * taps.product::<usize>(),
+            outputs: weight[1] * groups,
         }
     }
 

@@ -1,0 +1,52 @@
+//! What a planner outside must know of this machine's kernels to price a product: how their speeds relate.
+
+use crate::arch::{Family, InstructionSet};
+use crate::lookup::gather;
+
+/// How much longer the integer kernels take here than with AVX-512, VNNI and VBMI: by the rates of each instruction set's kernels,
+/// measured on one machine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RelativeTimes {
+    /// Of mapping activations to what the kernels multiply.
+    pub encoding: f64,
+    /// Of multiplying.
+    pub multiplying: f64,
+}
+
+/// The relative times of the best instruction set of this machine.
+///
+/// ```
+/// let times = approx_cpu::relative_times();
+/// assert!(times.encoding >= 1.0 && times.multiplying >= 1.0);
+/// ```
+pub fn relative_times() -> RelativeTimes {
+    let set = InstructionSet::best();
+    let (encoding, multiplying) = match set.family() {
+        Family::Portable => (4.0, 10.0),
+        #[cfg(target_arch = "x86_64")]
+        Family::Avx2 if set.multiplies_and_adds() => (2.5, 1.9),
+        #[cfg(target_arch = "x86_64")]
+        Family::Avx2 => (2.5, 5.0),
+        #[cfg(target_arch = "x86_64")]
+        Family::Avx512 if set.multiplies_and_adds() => (2.0, 1.1),
+        #[cfg(target_arch = "x86_64")]
+        Family::Avx512 => (2.0, 4.0),
+        #[cfg(target_arch = "x86_64")]
+        Family::Avx512Vbmi => (1.0, 1.0),
+    };
+    RelativeTimes {
+        encoding,
+        multiplying,
+    }
+}
+
+/// The expected clock cycles, on one thread, of looking one tap's products up: for every one of `channels` output channels at every one
+/// of `positions`, in a table whose entries span 16 bits (`narrow`) or more.
+///
+/// ```
+/// assert!(approx_cpu::lookup_cycles(64, 1000, true) < approx_cpu::lookup_cycles(64, 10_000, true));
+/// ```
+pub fn lookup_cycles(channels: usize, positions: usize, narrow: bool) -> f64 {
+    let (_, cycles) = gather::cheapest(channels, positions, InstructionSet::best(), narrow, false);
+    cycles
+}

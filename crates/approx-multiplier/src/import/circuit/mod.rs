@@ -1,0 +1,113 @@
+//! From a circuit to the multiplier that it is: its ports become operands ([`interpretation`]), and its function a
+//! table or factors ([`evaluation`]).
+
+mod evaluation;
+mod interpretation;
+mod ports;
+
+#[cfg(test)]
+mod tests;
+
+use approx_netlists::{Netlist, NetlistFormat, NetlistLimits, NetlistOptions};
+
+use super::library::{LibraryName, hardware_figures};
+use super::{ImportError, ImportOptions, Imported};
+use crate::MAX_INDEX_BITS;
+
+/// How large a circuit may be. What is larger is an error before it takes memory or time.
+///
+/// ```
+/// use approx_multiplier::import::CircuitLimits;
+///
+/// assert_eq!(CircuitLimits::default().evaluations, 1 << 40);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CircuitLimits {
+    /// How large its text may be, and what it describes.
+    pub netlist: NetlistLimits,
+    /// Evaluations of the circuit, one for each gate and each pair of operands: 2^40 unless told otherwise, some
+    /// seconds. It bounds the gates of a multiplier of 12 x 12 bits, or of more, to 2^16.
+    pub evaluations: u64,
+}
+
+impl Default for CircuitLimits {
+    fn default() -> Self {
+        Self {
+            netlist: NetlistLimits::default(),
+            evaluations: 1 << 40,
+        }
+    }
+}
+
+/// Reads the multiplier that a circuit is, with what was assumed to read it as one among the notes.
+///
+/// Up to [`MAX_INDEX_BITS`](crate::MAX_INDEX_BITS) it is tabulated. Beyond that it is factorised, and its products are
+/// compared with the circuit's on random and extreme operand pairs, as one of the notes says.
+///
+/// The operands are signed or not as the options say, else as the circuit's name or its declarations say; where these
+/// say nothing, the reading is taken under which the circuit is the better multiplier. Bits that the options give are
+/// those of C functions whose parameters are wider than that, and of the operands in an undivided list of inputs.
+///
+/// ```
+/// use approx_multiplier::import::{self, ImportOptions, NetlistFormat};
+/// use approx_multiplier::{OperandFormat, ProductTable};
+///
+/// let text = "
+///     module mul2u(input [1:0] A, input [1:0] B, output [3:0] O);
+///       wire [3:0] row0 = {2'b00, A & {2{B[0]}}};
+///       wire [3:0] row1 = {1'b0, A & {2{B[1]}}, 1'b0};
+///       assign O = row0 + row1;
+///     endmodule";
+/// let imported = import::circuit(text, NetlistFormat::Verilog, &ImportOptions::default())?;
+/// let uint2 = OperandFormat::unsigned(2)?;
+/// assert_eq!(imported.multiplier.table(), Some(&ProductTable::exact(uint2, uint2)?));
+/// assert!(imported.notes[0].contains("\"A\", of 2 bits, is the activation"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ImportError::Netlist`] if the text is no circuit, [`ImportError::NotAMultiplier`] if that does not have two
+/// operands of 2 to 16 bits and a product, [`ImportError::Undetermined`] if their widths are not known,
+/// [`ImportError::TooLarge`] if there are too many gates for as many operand pairs, and [`ImportError::Multiplier`] if
+/// a product does not fit in 32 bits or a circuit that is too large for a table has no factors.
+pub fn circuit(
+    text: &str,
+    format: NetlistFormat,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let netlist_options = NetlistOptions {
+        top: options.top.clone(),
+        preferred_top: Some(|name| LibraryName::parse(name).is_some()),
+        limits: options.circuit_limits.netlist,
+    };
+    let netlist = Netlist::parse(text, format, &netlist_options)?;
+    let mut notes = netlist.notes().to_vec();
+    let interpretation = interpretation::interpret(&netlist, options, &mut notes)?;
+    let gates = interpretation.circuit.gates() as u64;
+    let index_bits = interpretation.index_bits().min(MAX_INDEX_BITS);
+    let most = options.circuit_limits.evaluations >> index_bits;
+    if gates > most {
+        return Err(ImportError::TooLarge {
+            location: netlist.location().clone(),
+            what: "gates of a multiplier with as many operand pairs",
+            found: gates,
+            limit: most,
+        });
+    }
+    let multiplier = interpretation
+        .multiplier(netlist.name(), &mut notes)
+        .map_err(|source| ImportError::Multiplier {
+            location: netlist.location().clone(),
+            source: Box::new(source),
+        })?;
+    let multiplier = match options.swap_operands {
+        true => multiplier.swapped(),
+        false => multiplier,
+    };
+    let multiplier = match hardware_figures(text) {
+        Some(hardware) => multiplier.with_hardware(hardware),
+        None => multiplier,
+    };
+    Ok(Imported { multiplier, notes })
+}

@@ -1,0 +1,101 @@
+//! Netlists: circuits with a name, and with inputs and outputs that are put together to ports.
+
+use crate::circuit::Circuit;
+use crate::error::Location;
+
+/// An input or output port of a netlist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Port {
+    /// The name that the file gives it; `the returned value` for that of a C function.
+    pub name: String,
+    /// How many bits it has.
+    pub width: usize,
+    /// Whether the file declares its numbers as signed. That it does not may mean nothing: bits are bits.
+    pub signed: bool,
+    /// Whether it is a C integer, which may be wider than the number in it.
+    pub is_integer: bool,
+}
+
+impl Port {
+    /// A port of bits that are no number of a signed type: `width` of them.
+    ///
+    /// ```
+    /// use approx_netlists::Port;
+    ///
+    /// let port = Port::new("a", 8);
+    /// assert!(port.width == 8 && !port.signed && !port.is_integer);
+    /// ```
+    pub fn new(name: impl Into<String>, width: usize) -> Self {
+        Self {
+            name: name.into(),
+            width,
+            signed: false,
+            is_integer: false,
+        }
+    }
+}
+
+/// A circuit with named inputs and outputs, read from a text by [`Netlist::parse`].
+///
+/// ```
+/// use approx_netlists::{Netlist, NetlistFormat, NetlistOptions};
+///
+/// let text = "
+///     module product(input [1:0] a, input [1:0] b, output [3:0] o);
+///       wire [3:0] row0 = {2'b00, a & {2{b[0]}}};
+///       wire [3:0] row1 = {1'b0, a & {2{b[1]}}, 1'b0};
+///       assign o = row0 + row1;
+///     endmodule";
+/// let netlist = Netlist::parse(text, NetlistFormat::Verilog, &NetlistOptions::default())?;
+/// assert_eq!(netlist.name(), "product");
+/// let widths: Vec<_> = netlist.inputs().iter().map(|port| (port.name.as_str(), port.width)).collect();
+/// assert_eq!(widths, [("a", 2), ("b", 2)]);
+/// for a in 0..4 {
+///     for b in 0..4 {
+///         assert_eq!(netlist.circuit().evaluate(a | b << 2)?, a * b);
+///     }
+/// }
+/// # Ok::<(), approx_netlists::NetlistError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Netlist {
+    pub(crate) name: String,
+    pub(crate) location: Location,
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) outputs: Vec<Port>,
+    pub(crate) circuit: Circuit,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Netlist {
+    /// The name of the module, model or function.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the module, model or function is in the text.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The input ports, in the order of the file.
+    pub fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    /// The output ports, in the order of the file.
+    pub fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    /// The circuit. Its inputs and outputs are those of the ports, one after the other, lowest bits first.
+    pub fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    /// What is unusual in the text and should be looked at, in whole sentences.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
