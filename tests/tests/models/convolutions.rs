@@ -6,7 +6,7 @@ use burn::prelude::*;
 use burn::tensor::activation::relu;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::nn::LayerKind;
-use burn_approx::nn::conv::{Conv1d, Conv1dConfig, Conv3d, Conv3dConfig};
+use burn_approx::nn::conv::{Conv1d, Conv1dConfig, Conv2dConfig, Conv3d, Conv3dConfig};
 use burn_approx::plan::PlanChoice;
 use burn_approx::{ApproxError, Mode};
 use burn_approx_tests::layer::float_tensor;
@@ -44,11 +44,11 @@ fn volumes_whose_size_no_even_padding_keeps() {
     };
     let even = same([3, 2, 3]).try_init(&device).unwrap_err();
     says(even, &["[3, 2, 3]", "odd", "PaddingConfig3d::Explicit"]);
-    let strided = same([3, 3, 3]).with_stride([1, 1, 3]).init(&device);
+    let strided = same([3, 3, 3]).with_stride([3, 1, 1]).init(&device);
     let error = strided.try_forward(volumes(&device)).unwrap_err();
     says(
         error,
-        &["[1, 1, 3]", "[5, 7, 9]", "PaddingConfig3d::Explicit"],
+        &["[3, 1, 1]", "[5, 7, 9]", "PaddingConfig3d::Explicit"],
     );
     assert!(same([3, 3, 3]).try_init(&device).is_ok());
 }
@@ -271,13 +271,6 @@ fn inputs_that_do_not_fit_are_refused_in_the_layers_own_terms() {
     refuses(channels, "conv1d", &["takes 4", "[6, 2, 5]", "[2, 3, 9]"]);
     let short = line.try_forward(Tensor::zeros([2, 4, 3], &device));
     refuses(short, "conv1d", &["kernel of 5", "input of 3"]);
-    let mut still = line.clone();
-    still.stride = 0;
-    refuses(
-        still.try_forward(Tensor::zeros([2, 4, 9], &device)),
-        "conv1d",
-        &["steps of 0"],
-    );
     let volume = Conv3dConfig::new([4, 6], [3, 2, 2])
         .with_dilation([2, 1, 1])
         .init(&device);
@@ -290,6 +283,34 @@ fn inputs_that_do_not_fit_are_refused_in_the_layers_own_terms() {
     let mut wide = volume;
     wide.padding = PaddingConfig3d::Explicit(usize::MAX, 0, 0);
     assert!(wide.try_forward(volumes(&device)).is_err());
+}
+
+/// The fields of layers are public, as Burn's are, so that zeros can arrive in them.
+#[test]
+fn fields_that_are_none_are_refused() {
+    let device = crate::device();
+    let zero = &["above 0"];
+    let lines = || Tensor::zeros([2, 4, 9], &device);
+    for padding in [PaddingConfig1d::Valid, PaddingConfig1d::Same] {
+        let config = Conv1dConfig::new(4, 6, 5).with_padding(padding);
+        let line = config.init(&device);
+        let without = |change: fn(&mut Conv1d)| {
+            let mut changed = line.clone();
+            change(&mut changed);
+            changed.try_forward(lines())
+        };
+        refuses(without(|line| line.stride = 0), "conv1d", zero);
+        refuses(without(|line| line.dilation = 0), "conv1d", zero);
+        refuses(without(|line| line.groups = 0), "conv1d", zero);
+        refuses(without(|line| line.groups = 4), "conv1d", &["4 groups"]);
+    }
+    let mut image = Conv2dConfig::new([4, 6], [3, 3]).init(&device);
+    image.stride = [1, 0];
+    let images = Tensor::zeros([2, 4, 9, 9], &device);
+    refuses(image.try_forward(images), "conv2d", zero);
+    let mut volume = Conv3dConfig::new([4, 6], [3; 3]).init(&device);
+    volume.dilation = [0, 1, 1];
+    refuses(volume.try_forward(volumes(&device)), "conv3d", zero);
 }
 
 #[test]

@@ -173,8 +173,13 @@ impl Conv1d {
     /// Applies the layer to `[batch, channels_in, length]`.
     ///
     /// # Errors
-    /// An input that the geometry does not take, or a converted layer that is not calibrated for its mode.
+    /// An input that the geometry does not take, fields that are none of a convolution, or a converted layer that is not
+    /// calibrated for its mode.
     pub fn try_forward(&self, input: Tensor<3>) -> Result<Tensor<3>, ApproxError> {
+        let [out, own, _] = self.weight.dims();
+        let channels = [own.saturating_mul(self.groups), out];
+        let sizes = [[self.kernel_size], [self.stride], [self.dilation]];
+        geometry::conv2d::check_config("conv1d", channels, sizes, self.groups)?;
         let bias = self.bias.as_ref().map(Param::val);
         let padding = match &self.padding {
             PaddingConfig1d::Valid => (0, 0),
