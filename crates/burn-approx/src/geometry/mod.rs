@@ -9,6 +9,8 @@
 
 pub(crate) mod conv2d;
 pub(crate) mod matmul;
+#[cfg(test)]
+mod tests;
 
 use approx_cpu::{Conv2dShape, MatmulShape};
 use burn::tensor::Shape;
