@@ -2,9 +2,8 @@
 //! to 2^24. The factors are split into digits for such units whatever the device, so that the split itself is tried everywhere.
 
 use approx_multiplier::{Multiplier, OperandFormat};
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;
-use burn::tensor::ops::ConvOptions;
 use burn_approx::PreparedMultiplier;
 use burn_approx::ops::{ApproxOps, CodeGrid, ProductOperation};
 use burn_approx::plan::{PlanChoice, Route, Target};
@@ -33,6 +32,22 @@ fn grid(operand: &Operand) -> CodeGrid {
     }
 }
 
+/// A layer's outputs by a planned operation.
+fn run<const D: usize>(
+    layer: &Layer,
+    [activation_quantizer, weight_quantizer]: [DispatchTensor; 2],
+    operation: ProductOperation,
+) -> Vec<f32> {
+    let product = <Dispatch as ApproxOps>::product(
+        layer.activation.tensor::<D>(&device()).into_dispatch(),
+        layer.weight.tensor::<D>(&device()).into_dispatch(),
+        activation_quantizer,
+        weight_quantizer,
+        operation,
+    );
+    values(Tensor::<D>::from_dispatch(product))
+}
+
 /// A layer's outputs by a plan for a kind of device, and whether the plan says that they are exact.
 fn outputs(
     layer: &Layer,
@@ -52,30 +67,9 @@ fn outputs(
     let exact = operation.plan().is_exact();
     let quantizers = [&layer.activation, &layer.weight]
         .map(|operand| operand.quantizer(&device).parameters().into_dispatch());
-    let [activation_quantizer, weight_quantizer] = quantizers;
     let found = match &layer.geometry {
-        LayerGeometry::Conv2d(conv) => {
-            let options = ConvOptions::new(conv.stride, [1, 1], conv.dilation, conv.groups);
-            values(Tensor::<4>::from_dispatch(
-                <Dispatch as ApproxOps>::approx_conv2d(
-                    layer.activation.tensor::<4>(&device).into_dispatch(),
-                    layer.weight.tensor::<4>(&device).into_dispatch(),
-                    activation_quantizer,
-                    weight_quantizer,
-                    operation,
-                    options,
-                ),
-            ))
-        }
-        _ => values(Tensor::<2>::from_dispatch(
-            <Dispatch as ApproxOps>::approx_matmul(
-                layer.activation.tensor::<2>(&device).into_dispatch(),
-                layer.weight.tensor::<2>(&device).into_dispatch(),
-                activation_quantizer,
-                weight_quantizer,
-                operation,
-            ),
-        )),
+        LayerGeometry::Conv2d(_) => run::<4>(layer, quantizers, operation),
+        _ => run::<2>(layer, quantizers, operation),
     };
     (found, exact)
 }
