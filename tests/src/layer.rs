@@ -7,6 +7,7 @@ use burn::module::{Module, Param, ParamId};
 use burn::nn::{PaddingConfig1d, PaddingConfig3d};
 use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, approx_layers, convert};
+use burn_approx::nn::Linear;
 use burn_approx::nn::conv::{
     Conv1d, Conv1dConfig, Conv3d, Conv3dConfig, ConvTranspose1d, ConvTranspose1dConfig,
     ConvTranspose2d, ConvTranspose2dConfig,
@@ -211,6 +212,49 @@ pub struct LayerGradients {
 }
 
 impl Layer {
+    /// A converted and calibrated drop-in, without its bias, on an input.
+    pub fn of_linear(linear: &Linear, input: Tensor<2>) -> Self {
+        let handle = &approx_layers(linear)[0];
+        let settings = handle.settings().expect("a converted layer");
+        let (scheme, multiplier) = (&settings.quantization, settings.multiplier());
+        let operand = |tensor: Tensor<2>, quantizer: Option<Quantizer>, range, format| {
+            let quantizer = quantizer.expect("a calibrated layer");
+            Operand {
+                shape: tensor.dims().to_vec(),
+                values: values(tensor),
+                scales: quantizer.scales(),
+                zero_points: quantizer.zero_points(),
+                channel_axis: None,
+                range,
+                format,
+            }
+        };
+        let [rows, inputs] = input.dims();
+        let [_, outputs] = linear.weight.val().dims();
+        Self {
+            geometry: LayerGeometry::Linear {
+                leading: vec![rows],
+                inputs,
+                outputs,
+            },
+            activation: operand(
+                input,
+                handle.activation_quantizer(),
+                scheme.activation.codes,
+                multiplier.activation(),
+            ),
+            weight: Operand {
+                channel_axis: (scheme.granularity == Granularity::PerChannel).then_some(1),
+                ..operand(
+                    linear.weight.val(),
+                    handle.weight_quantizer(),
+                    scheme.weight.codes,
+                    multiplier.weight(),
+                )
+            },
+        }
+    }
+
     /// The reference's codes of both operands.
     pub fn codes(&self) -> Codes {
         let channels = self.geometry.channels();

@@ -325,7 +325,7 @@ fn a_wide_exact_multiplier_on_narrow_codes() {
     let config = ApproxConfig::for_multiplier(&exact).with_quantization(scheme);
     let layer = burn_approx::nn::LinearConfig::new(8, 4).init(&device);
     let (layer, _) = convert(layer, &config).unwrap();
-    let input = Tensor::<2>::ones([3, 8], &device);
+    let input = rows(&device);
     calibrate(&layer, |layer| drop(layer.forward(input.clone()))).unwrap();
     let exact = crate::networks::values(layer.forward(input.clone()));
     let handle = &approx_layers(&layer)[0];

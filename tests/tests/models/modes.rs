@@ -3,7 +3,9 @@
 use approx_multiplier::evoapprox;
 use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
+use burn_approx::plan::PlanChoice;
 use burn_approx::{ApproxError, Mode, Noise};
+use burn_approx_tests::layer::Layer;
 
 use crate::networks::{Perceptron, rows, values};
 
@@ -16,13 +18,36 @@ fn model(device: &Device, multiplier: &str) -> Perceptron {
     model
 }
 
+/// An exact circuit by every plan that can compute it: the outputs of QUANTIZED, which are those of a plain loop.
 #[test]
 fn with_the_exact_circuit_approximate_is_quantized() {
     let device = crate::device();
     let model = model(&device, "mul8s_1KV6");
-    let approximate = values(model.forward(rows(&device)));
-    approx_layers(&model).set_mode(Mode::Quantized);
-    assert_eq!(values(model.forward(rows(&device))), approximate);
+    let layers = approx_layers(&model);
+    layers.set_mode(Mode::Quantized);
+    let quantized = values(model.forward(rows(&device)));
+    let hidden = Layer::of_linear(&model.hidden, rows(&device));
+    let sums = (hidden.codes()).outputs(&hidden.geometry, |a, w| i64::from(a) * i64::from(w));
+    let bias = values(model.hidden.bias.as_ref().unwrap().val());
+    let expected: Vec<f32> = (sums.iter().enumerate())
+        .map(|(index, sum)| sum + bias[index % bias.len()])
+        .collect();
+    assert_eq!(values(model.hidden.forward(rows(&device))), expected);
+    layers.set_mode(Mode::Approximate);
+    for plan in [
+        PlanChoice::Factored,
+        PlanChoice::FactoredFloat32,
+        PlanChoice::Gather,
+    ] {
+        for layer in &layers {
+            layer.set_plan(plan).unwrap();
+        }
+        let hidden = values(model.hidden.forward(rows(&device)));
+        assert_eq!(hidden, expected, "{plan}");
+        assert_eq!(values(model.forward(rows(&device))), quantized, "{plan}");
+        let taken = layers[0].plan().unwrap().unwrap();
+        assert_eq!(taken.route().to_string(), plan.to_string());
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use approx_multiplier::{Feature, Multiplier, OperandFormat, evoapprox};
 use burn_approx::PreparedMultiplier;
+use burn_approx::plan::PlanChoice;
 use burn_approx::quantization::CodeRange;
 use burn_approx_tests::golden::{Archive, Vector, to_layout};
 use burn_approx_tests::layer::{Layer, Operand, accumulators, relative_difference};
@@ -48,15 +49,25 @@ fn layer(vector: &Vector) -> Layer {
     }
 }
 
-/// The exact product by table and by arithmetic, and the random table.
-fn multipliers(vector: &Vector) -> [(&'static str, PreparedMultiplier, bool); 3] {
+/// The exact product by arithmetic, by factors and by table, and the random table.
+fn multipliers(vector: &Vector) -> [(&'static str, PreparedMultiplier, bool); 4] {
     let table = Multiplier::from_fn("exact table", INT8, INT8, |a, b| a * b).unwrap();
+    let exact = Multiplier::exact(INT8, INT8);
     [
-        ("exact", Multiplier::exact(INT8, INT8), false),
-        ("exact table", table, false),
-        ("random", vector.random_multiplier(), true),
+        ("exact", exact, PlanChoice::Exact, false),
+        ("exact factors", table.clone(), PlanChoice::Factored, false),
+        ("exact table", table, PlanChoice::Gather, false),
+        (
+            "random",
+            vector.random_multiplier(),
+            PlanChoice::Gather,
+            true,
+        ),
     ]
-    .map(|(name, multiplier, random)| (name, PreparedMultiplier::new(multiplier), random))
+    .map(|(name, multiplier, plan, random)| {
+        let prepared = PreparedMultiplier::new(multiplier).with_plan(plan);
+        (name, prepared, random)
+    })
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
 use burn::prelude::*;
 use burn::tensor::ops::ConvOptions;
+use burn_approx::plan::PlanChoice;
 use burn_approx::quantization::{CodeRange, Quantizer};
 use burn_approx::{PreparedMultiplier, ops};
 use burn_approx_tests::layer::{float_tensor, int_tensor, integers, values};
@@ -21,10 +22,25 @@ fn table(name: &str, product: impl Fn(i64, i64) -> i64) -> PreparedMultiplier {
     PreparedMultiplier::new(Multiplier::from_fn(name, INT8, INT8, product).unwrap())
 }
 
-/// The exact product, by arithmetic and by table.
-fn exact() -> [PreparedMultiplier; 2] {
+/// The exact product by every route: arithmetic and factors, in integers and in float32, and a table, in which every product is
+/// looked up.
+fn exact() -> [PreparedMultiplier; 5] {
     let arithmetic = PreparedMultiplier::new(Multiplier::exact(INT8, INT8));
-    [arithmetic, table("exact table", |a, b| a * b)]
+    let table = table("exact table", |a, b| a * b);
+    [
+        (&arithmetic, PlanChoice::Exact),
+        (&arithmetic, PlanChoice::ExactFloat32),
+        (&table, PlanChoice::Factored),
+        (&table, PlanChoice::FactoredFloat32),
+        (&table, PlanChoice::Gather),
+    ]
+    .map(|(multiplier, plan)| multiplier.clone().with_plan(plan))
+}
+
+/// A multiplier as the planner computes it, and with every product looked up.
+fn planned_and_looked_up(multiplier: PreparedMultiplier) -> [PreparedMultiplier; 2] {
+    let looked_up = multiplier.clone().with_plan(PlanChoice::Gather);
+    [multiplier, looked_up]
 }
 
 fn padded(padding: usize) -> ConvOptions<2> {
@@ -44,9 +60,11 @@ fn zero_point_correction_has_the_right_sign() {
     // The correction is of the exact product also where the multiplier's differs: 12 * 4 - 1 - (10 * 4 + 12 - 10).
     let x = float_tensor::<2>(&[2.0], &[1, 1], &device());
     let w = float_tensor::<2>(&[3.0], &[1, 1], &device());
-    let off = table("a*b-1", |a, b| a * b - 1);
-    let y = ops::matmul(x, w, &per_tensor(1.0, 10), &per_tensor(1.0, 1), &off).unwrap();
-    assert_eq!(values(y), [5.0]);
+    for off in planned_and_looked_up(table("a*b-1", |a, b| a * b - 1)) {
+        let (a, b) = (per_tensor(1.0, 10), per_tensor(1.0, 1));
+        let y = ops::matmul(x.clone(), w.clone(), &a, &b, &off).unwrap();
+        assert_eq!(values(y), [5.0]);
+    }
 }
 
 /// A padded tap is the real value 0, not the code 0.
@@ -61,22 +79,17 @@ fn padding_holds_the_zero_point() {
     }
     // The multiplier sees the zero point: code 7 in eight padded taps, and 7 + 2 in the middle.
     let seen = table("the activation, weights ignored", |a, _| 1000 * a);
-    let x = int_tensor::<4>(&[9], &[1, 1, 1, 1], &device());
-    let w = int_tensor::<4>(&[0; 9], &[1, 1, 3, 3], &device());
-    let sums = ops::conv2d_accumulators(x, w, 7, &seen, padded(1)).unwrap();
-    assert_eq!(integers(sums), [1000 * (8 * 7 + 9)]);
-    let x = float_tensor::<4>(&[2.0], &[1, 1, 1, 1], &device());
-    let w = float_tensor::<4>(&[0.0; 9], &[1, 1, 3, 3], &device());
-    let y = ops::conv2d(
-        x,
-        w,
-        None,
-        &per_tensor(1.0, 7),
-        &per_tensor(1.0, 0),
-        &seen,
-        padded(1),
-    );
-    assert_eq!(values(y.unwrap()), [1000.0 * (8.0 * 7.0 + 9.0)]);
+    for seen in planned_and_looked_up(seen) {
+        let x = int_tensor::<4>(&[9], &[1, 1, 1, 1], &device());
+        let w = int_tensor::<4>(&[0; 9], &[1, 1, 3, 3], &device());
+        let sums = ops::conv2d_accumulators(x, w, 7, &seen, padded(1)).unwrap();
+        assert_eq!(integers(sums), [1000 * (8 * 7 + 9)]);
+        let x = float_tensor::<4>(&[2.0], &[1, 1, 1, 1], &device());
+        let w = float_tensor::<4>(&[0.0; 9], &[1, 1, 3, 3], &device());
+        let (a, b) = (per_tensor(1.0, 7), per_tensor(1.0, 0));
+        let y = ops::conv2d(x, w, None, &a, &b, &seen, padded(1)).unwrap();
+        assert_eq!(values(y), [1000.0 * (8.0 * 7.0 + 9.0)]);
+    }
 }
 
 #[test]
@@ -106,20 +119,22 @@ fn the_activation_is_always_the_first_operand() {
         2 * a.rem_euclid(2)
     });
     let (x, w) = (3, 4);
-    let linear = ops::matmul_accumulators(
-        int_tensor::<2>(&[x], &[1, 1], &device()),
-        int_tensor::<2>(&[w], &[1, 1], &device()),
-        &first,
-    );
-    let conv2d = ops::conv2d_accumulators(
-        int_tensor::<4>(&[x], &[1, 1, 1, 1], &device()),
-        int_tensor::<4>(&[w], &[1, 1, 1, 1], &device()),
-        0,
-        &first,
-        padded(0),
-    );
-    assert_eq!(integers(linear.unwrap()), [2]);
-    assert_eq!(integers(conv2d.unwrap()), [2]);
+    for first in planned_and_looked_up(first) {
+        let linear = ops::matmul_accumulators(
+            int_tensor::<2>(&[x], &[1, 1], &device()),
+            int_tensor::<2>(&[w], &[1, 1], &device()),
+            &first,
+        );
+        let conv2d = ops::conv2d_accumulators(
+            int_tensor::<4>(&[x], &[1, 1, 1, 1], &device()),
+            int_tensor::<4>(&[w], &[1, 1, 1, 1], &device()),
+            0,
+            &first,
+            padded(0),
+        );
+        assert_eq!(integers(linear.unwrap()), [2]);
+        assert_eq!(integers(conv2d.unwrap()), [2]);
+    }
 
     // mul8s_1KVM is a * b - (a mod 2): asymmetric, and its HTP model reproduces it.
     let name = "mul8s_1KVM";
@@ -127,10 +142,9 @@ fn the_activation_is_always_the_first_operand() {
     assert_ne!(circuit.product(x, w), circuit.product(w, x));
     let expected = circuit.product(x, w).unwrap() as f32;
     let one = per_tensor(1.0, 0);
-    for multiplier in [
-        PreparedMultiplier::new(circuit),
-        PreparedMultiplier::htp(evoapprox::htp(name).unwrap()),
-    ] {
+    let [planned, looked_up] = planned_and_looked_up(PreparedMultiplier::new(circuit));
+    let model = PreparedMultiplier::htp(evoapprox::htp(name).unwrap());
+    for multiplier in [planned, looked_up, model] {
         let (x, w) = (x as f32, w as f32);
         let y = ops::linear(
             float_tensor::<2>(&[x], &[1, 1], &device()),
@@ -161,26 +175,18 @@ fn filler_lanes_add_nothing(
     #[values(1, 3, 7, 16, 17, 33, 65)] columns: usize,
     #[values(1, 2, 5, 33)] rows: usize,
 ) {
-    let constant = table("always 1000", |_, _| 1000);
-    let expected = 1000 * inner as i64;
-    let sums = ops::matmul_accumulators(
-        int_tensor::<2>(&vec![0; rows * inner], &[rows, inner], &device()),
-        int_tensor::<2>(&vec![0; inner * columns], &[inner, columns], &device()),
-        &constant,
-    );
-    assert_eq!(integers(sums.unwrap()), vec![expected; rows * columns]);
-    let sums = ops::conv2d_accumulators(
-        int_tensor::<4>(&vec![0; inner * rows], &[1, inner, 1, rows], &device()),
-        int_tensor::<4>(
-            &vec![0; columns * inner],
-            &[columns, inner, 1, 1],
-            &device(),
-        ),
-        0,
-        &constant,
-        padded(0),
-    );
-    assert_eq!(integers(sums.unwrap()), vec![expected; rows * columns]);
+    let expected = vec![1000 * inner as i64; rows * columns];
+    for constant in planned_and_looked_up(table("always 1000", |_, _| 1000)) {
+        let codes = |shape: &[usize]| vec![0; shape.iter().product()];
+        let [x, w] = [[rows, inner], [inner, columns]]
+            .map(|shape| int_tensor::<2>(&codes(&shape), &shape, &device()));
+        let sums = ops::matmul_accumulators(x, w, &constant).unwrap();
+        assert_eq!(integers(sums), expected);
+        let [x, w] = [[1, inner, 1, rows], [columns, inner, 1, 1]]
+            .map(|shape| int_tensor::<4>(&codes(&shape), &shape, &device()));
+        let sums = ops::conv2d_accumulators(x, w, 0, &constant, padded(0)).unwrap();
+        assert_eq!(integers(sums), expected);
+    }
 }
 
 /// An HTP term without an activation counts at the border as anywhere else: the model gives its table's result there.
@@ -198,12 +204,11 @@ fn htp_terms_without_an_activation_count_at_the_border(
         let y = ops::conv2d(x.clone(), w.clone(), None, &a, &b, multiplier, padded(2));
         values(y.unwrap())
     };
-    assert_eq!(
-        run(PreparedMultiplier::htp(evoapprox::htp(name).unwrap())),
-        run(PreparedMultiplier::new(
-            evoapprox::multiplier(name).unwrap()
-        ))
-    );
+    let model = run(PreparedMultiplier::htp(evoapprox::htp(name).unwrap()));
+    let circuit = PreparedMultiplier::new(evoapprox::multiplier(name).unwrap());
+    for circuit in planned_and_looked_up(circuit) {
+        assert_eq!(run(circuit), model);
+    }
 }
 
 /// Rounding is half to even, and its result is used.
@@ -234,23 +239,24 @@ fn values_are_rounded() {
 #[test]
 fn the_smallest_code_has_its_own_entry() {
     let circuit = evoapprox::multiplier("mul8s_1KVA").unwrap();
-    let prepared = PreparedMultiplier::new(circuit.clone());
     let others: Vec<i32> = INT8.codes().collect();
     let smallest = int_tensor::<2>(&[-128], &[1, 1], &device());
     let row = int_tensor::<2>(&others, &[1, 256], &device());
     let column = int_tensor::<2>(&others, &[256, 1], &device());
-    let sums = ops::matmul_accumulators(smallest.clone(), row, &prepared).unwrap();
-    let expected: Vec<i64> = others
-        .iter()
-        .map(|b| circuit.product(-128, *b).unwrap())
-        .collect();
-    assert_eq!(integers(sums), expected);
-    let sums = ops::matmul_accumulators(column, smallest, &prepared).unwrap();
-    let expected: Vec<i64> = others
-        .iter()
-        .map(|a| circuit.product(*a, -128).unwrap())
-        .collect();
-    assert_eq!(integers(sums), expected);
+    let products = |product: fn(&Multiplier, i32) -> Option<i64>| -> Vec<i64> {
+        let products = others
+            .iter()
+            .map(|other| product(&circuit, *other).unwrap());
+        products.collect()
+    };
+    for prepared in planned_and_looked_up(PreparedMultiplier::new(circuit.clone())) {
+        let sums = ops::matmul_accumulators(smallest.clone(), row.clone(), &prepared).unwrap();
+        let expected = products(|circuit, b| circuit.product(-128, b));
+        assert_eq!(integers(sums), expected);
+        let sums = ops::matmul_accumulators(column.clone(), smallest.clone(), &prepared).unwrap();
+        let expected = products(|circuit, a| circuit.product(a, -128));
+        assert_eq!(integers(sums), expected);
+    }
     for multiplier in exact() {
         let x = float_tensor::<2>(&[-128.0], &[1, 1], &device());
         let one = per_tensor(1.0, 0);

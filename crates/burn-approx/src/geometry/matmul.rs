@@ -244,3 +244,128 @@ impl BatchedMatmul {
         Ok(joined)
     }
 }
+
+#[cfg(all(test, any(feature = "flex", feature = "ndarray")))]
+mod tests {
+    use super::*;
+
+    /// The matrix that a coordinate among a batch's leading sizes takes of an operand, whose sizes of 1 are broadcast.
+    fn matrix(at: &[usize], leading: &[usize]) -> usize {
+        let axes = at.iter().zip(leading);
+        axes.fold(0, |matrix, (index, size)| {
+            matrix * size + index.min(&(size - 1))
+        })
+    }
+
+    /// The whole product by a plain loop, output by output.
+    fn plain(
+        left: &[i64],
+        right: &[i64],
+        [leading_left, leading_right]: [&[usize]; 2],
+    ) -> Vec<i64> {
+        let batch: Vec<usize> = (leading_left.iter().zip(leading_right))
+            .map(|(left, right)| *left.max(right))
+            .collect();
+        let mut sums = Vec::new();
+        for index in 0..batch.iter().product() {
+            let mut rest = index;
+            let mut at = vec![0; batch.len()];
+            for axis in (0..batch.len()).rev() {
+                at[axis] = rest % batch[axis];
+                rest /= batch[axis];
+            }
+            let left = &left[matrix(&at, leading_left) * ROWS * INNER..];
+            let right = &right[matrix(&at, leading_right) * INNER * COLUMNS..];
+            for row in 0..ROWS {
+                for column in 0..COLUMNS {
+                    let products =
+                        (0..INNER).map(|k| left[row * INNER + k] * right[k * COLUMNS + column]);
+                    sums.push(products.sum());
+                }
+            }
+        }
+        sums
+    }
+
+    const ROWS: usize = 2;
+    const INNER: usize = 3;
+    const COLUMNS: usize = 4;
+
+    /// Leading sizes that broadcast in every way: on either side, on both, on several axes, not at all.
+    const LEADING: [[&[usize]; 2]; 9] = [
+        [&[], &[]],
+        [&[5], &[1]],
+        [&[1], &[5]],
+        [&[5], &[5]],
+        [&[2, 3], &[1, 1]],
+        [&[2, 1], &[1, 3]],
+        [&[1, 3], &[2, 3]],
+        [&[2, 3], &[2, 1]],
+        [&[2, 1, 3], &[1, 4, 3]],
+    ];
+
+    #[test]
+    fn batched_products_are_those_of_a_plain_loop() {
+        for leading in LEADING {
+            let [left_shape, right_shape] = [(0, [ROWS, INNER]), (1, [INNER, COLUMNS])]
+                .map(|(operand, matrix): (usize, [usize; 2])| [leading[operand], &matrix].concat());
+            let values = |shape: &[usize], first: i64| -> Vec<i64> {
+                let count = shape.iter().product::<usize>() as i64;
+                (0..count).map(|index| first + index * index).collect()
+            };
+            let (left, right) = (values(&left_shape, 1), values(&right_shape, -7));
+            let batched = BatchedMatmul::new(
+                &Shape::from(left_shape.clone()),
+                &Shape::from(right_shape.clone()),
+            );
+            let MatmulShape {
+                rows,
+                inner,
+                columns,
+            } = batched.shape;
+            let product = |left: &[i64], matrix: usize| {
+                assert_eq!(left.len(), rows * inner);
+                let right = &right[batched.weight_matrix(matrix)];
+                let mut sums = Vec::new();
+                for row in left.chunks(inner) {
+                    for column in 0..columns {
+                        let products = (row.iter().enumerate())
+                            .map(|(k, left)| left * right[k * columns + column]);
+                        sums.push(products.sum::<i64>());
+                    }
+                }
+                Ok::<_, ApproxError>(sums)
+            };
+            let found = batched.try_for_each(&left, product).unwrap();
+            assert_eq!(found, plain(&left, &right, leading), "{leading:?}");
+            let elements = |shape: &[usize]| shape.iter().product::<usize>();
+            assert_eq!(found.len(), batched.output.num_elements(), "{leading:?}");
+            assert_eq!(
+                batched.weight_count() * inner * columns,
+                elements(&right_shape),
+                "{leading:?}"
+            );
+        }
+    }
+
+    /// One weight for a whole batch is one product of all rows: a kernel that is asked once has the most to share.
+    #[test]
+    fn one_weight_makes_one_product() {
+        let shapes = [[5, 7, ROWS, INNER], [1, 1, INNER, COLUMNS]].map(Shape::from);
+        let batched = BatchedMatmul::new(&shapes[0], &shapes[1]);
+        assert_eq!(batched.pairs().collect::<Vec<_>>(), [(0, 0)]);
+        assert_eq!(batched.shape.rows, 5 * 7 * ROWS);
+    }
+
+    #[test]
+    fn the_first_error_ends_a_batched_product() {
+        let shapes = [[3, ROWS, INNER], [3, INNER, COLUMNS]].map(Shape::from);
+        let batched = BatchedMatmul::new(&shapes[0], &shapes[1]);
+        let failing = |_: &[i64], matrix: usize| match matrix {
+            0 => Ok(vec![0i64; ROWS * COLUMNS]),
+            matrix => Err(matrix),
+        };
+        let found = batched.try_for_each(&[0i64; 3 * ROWS * INNER], failing);
+        assert_eq!(found, Err(1));
+    }
+}

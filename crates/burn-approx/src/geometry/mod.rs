@@ -10,6 +10,8 @@
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
 pub(crate) mod matmul;
+#[cfg(test)]
+mod tests;
 
 use approx_cpu::{Conv2dShape, ConvTranspose2dShape, MatmulShape};
 use burn::tensor::Shape;

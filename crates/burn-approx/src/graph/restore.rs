@@ -236,3 +236,90 @@ fn matmul(operation: &OperationIr) -> Option<&MatmulOpIr> {
         _ => None,
     }
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::{Device, Tensor};
+
+    use super::super::capture::record;
+    use super::*;
+
+    const INPUTS: usize = 6;
+
+    /// Linear layers side by side, recorded on `[batch, tokens, INPUTS]`.
+    fn captured(outputs: &[usize], tokens: usize, batch: usize) -> Capture {
+        let device = Device::flex();
+        let layers: Vec<Linear> = (outputs.iter())
+            .map(|outputs| LinearConfig::new(INPUTS, *outputs).init(&device))
+            .collect();
+        let input = Tensor::<3>::ones([1, tokens, INPUTS], &device);
+        let forward = |layers: &Vec<Linear>, input: Tensor<3>| {
+            let results = layers.iter().map(|layer| layer.forward(input.clone()));
+            Tensor::cat(results.collect(), 2)
+        };
+        record(&layers, input, batch, &device, &forward).unwrap()
+    }
+
+    /// How many of the layers in a recording are folded.
+    fn folded(capture: &Capture) -> usize {
+        let uses = count_uses(capture);
+        (0..capture.operations.len())
+            .filter(|start| Match::folded(&capture.operations[*start..], &uses).is_some())
+            .count()
+    }
+
+    fn decisive(outputs: &[usize], tokens: usize, batches: [usize; 3]) -> Option<usize> {
+        decisive_batch(&batches.map(|batch| captured(outputs, tokens, batch)))
+    }
+
+    /// The decisive batch is the first one that Burn records in the other form: one smaller is folded still.
+    #[test]
+    fn burn_changes_its_mind_at_the_decisive_batch() {
+        for (outputs, tokens) in [(16, 5), (16, 7), (40, 3), (9, 2)] {
+            let batch = decisive(&[outputs], tokens, [2, 3, 4]).expect("few rows are folded");
+            assert!(batch > 4, "{batch}");
+            assert_eq!(
+                folded(&captured(&[outputs], tokens, batch - 1)),
+                1,
+                "{batch}"
+            );
+            assert_eq!(folded(&captured(&[outputs], tokens, batch)), 0, "{batch}");
+        }
+    }
+
+    /// Beyond the decisive batch of several layers, none of them is folded.
+    #[test]
+    fn the_last_layer_decides() {
+        let alone = [16, 40].map(|outputs| decisive(&[outputs], 5, [2, 3, 4]).unwrap());
+        assert!(alone[0] < alone[1], "{alone:?}");
+        for outputs in [[16, 40], [40, 16]] {
+            assert_eq!(decisive(&outputs, 5, [2, 3, 4]), Some(alone[1]));
+            assert_eq!(folded(&captured(&outputs, 5, alone[0])), 1);
+            assert_eq!(folded(&captured(&outputs, 5, alone[1])), 0);
+        }
+    }
+
+    /// Nothing is left to decide where a layer is never folded, or already was recorded in both forms.
+    #[test]
+    fn layers_that_show_both_forms_need_no_other_batch() {
+        // 32 rows fill Burn's tiles as they are.
+        assert_eq!(decisive(&[64], 32, [2, 3, 4]), None);
+        let batch = decisive(&[16], 5, [2, 3, 4]).unwrap();
+        assert_eq!(decisive(&[16], 5, [2, 3, batch]), None);
+    }
+
+    #[test]
+    fn a_layer_in_either_form_is_restored() {
+        let batch = decisive(&[16], 5, [2, 3, 4]).unwrap();
+        let mut captures = [2, batch].map(|batch| captured(&[16], 5, batch));
+        restore_linear(&mut captures);
+        for capture in captures {
+            let linear = (capture.operations.iter()).filter(|operation| {
+                matches!(operation, OperationIr::Module(ModuleOperationIr::Linear(_)))
+            });
+            assert_eq!(linear.count(), 1, "{:?}", capture.operations);
+            assert!(!capture.operations.iter().any(|own| matmul(own).is_some()));
+        }
+    }
+}

@@ -270,3 +270,101 @@ fn check_elements(geometry: &Geometry) -> Result<(), ApproxError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use approx_cpu::MatmulShape;
+    use approx_multiplier::{Multiplier, OperandFormat};
+
+    use super::*;
+    use crate::multiplier::PlanChoice;
+
+    const GPU: Target = Target::Gpu {
+        tensor_float32: false,
+    };
+
+    fn symmetric(bound: i32) -> CodeGrid {
+        CodeGrid {
+            low: -bound,
+            high: bound,
+            symmetric: true,
+            channel_axis: None,
+        }
+    }
+
+    fn matmul([rows, inner, columns]: [usize; 3]) -> Geometry {
+        Geometry::Matmul(MatmulShape {
+            rows,
+            inner,
+            columns,
+        })
+    }
+
+    fn exact(plan: PlanChoice) -> PreparedMultiplier {
+        let int8 = OperandFormat::INT8;
+        PreparedMultiplier::new(Multiplier::exact(int8, int8)).with_plan(plan)
+    }
+
+    /// A forced float32 plan cuts sums into parts only while there is room for all parts of a result: a larger batch of one
+    /// weight is cut otherwise, and the weight with it.
+    #[test]
+    fn a_weight_that_is_cut_otherwise_is_not_reused() {
+        let operation = |rows| {
+            let multiplier = exact(PlanChoice::ExactFloat32);
+            let geometry = matmul([rows, 2048, 1 << 12]);
+            ProductOperation::new(multiplier, [symmetric(127); 2], geometry, GPU).unwrap()
+        };
+        let (few, more, most) = (operation(8), operation(9), operation(1 << 18));
+        let depth = few.exact_depth().expect("exact in parts");
+        assert!(depth < 2048, "{depth}");
+        assert_eq!(more.exact_depth(), Some(depth));
+        assert_eq!(most.exact_depth(), None);
+
+        let kept = Some(KeptWeight::default());
+        let [few, more, most] = [few, more, most].map(|own| own.keeping(kept.clone()));
+        assert_eq!(*few.kept_weight(|| "in parts"), "in parts");
+        assert_eq!(*more.kept_weight(|| "again"), "in parts");
+        assert_eq!(*most.kept_weight(|| "whole"), "whole");
+        assert_eq!(
+            *few.kept_weight(|| "in parts once more"),
+            "in parts once more"
+        );
+    }
+
+    #[test]
+    fn nothing_is_kept_unless_asked_for() {
+        let geometry = matmul([2, 3, 4]);
+        let multiplier = exact(PlanChoice::Auto);
+        let operation =
+            ProductOperation::new(multiplier, [symmetric(127); 2], geometry, Target::Host).unwrap();
+        assert!(!operation.keeps_weight());
+        assert_eq!(*operation.kept_weight(|| 1), 1);
+        assert_eq!(*operation.kept_weight(|| 2), 2);
+        assert!(
+            operation
+                .keeping(Some(KeptWeight::default()))
+                .keeps_weight()
+        );
+    }
+
+    #[test]
+    fn a_gpu_refuses_what_it_cannot_index() {
+        let multiplier = exact(PlanChoice::Auto);
+        let grids = [symmetric(127); 2];
+        for (sizes, too_many) in [
+            ([1 << 20, 1 << 11, 1], "activation"),
+            ([1, 1 << 11, 1 << 20], "weight"),
+            ([1 << 16, 1, 1 << 15], "result"),
+        ] {
+            let plan =
+                |target| ProductOperation::new(multiplier.clone(), grids, matmul(sizes), target);
+            assert!(plan(Target::Host).is_ok(), "{too_many}");
+            match plan(GPU) {
+                Err(ApproxError::TooManyElements { tensor, elements }) => {
+                    assert_eq!((tensor, elements), (too_many, 1 << 31));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

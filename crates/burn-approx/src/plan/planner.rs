@@ -291,3 +291,283 @@ fn summary(factors: &Factors) -> FactorSummary {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use approx_cpu::{Conv2dShape, MatmulShape, Padding2d};
+    use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
+
+    use super::*;
+
+    const TARGETS: [Target; 3] = [
+        Target::Host,
+        Target::Gpu {
+            tensor_float32: false,
+        },
+        Target::Gpu {
+            tensor_float32: true,
+        },
+    ];
+
+    /// Every choice but the planner's own.
+    const CHOICES: [PlanChoice; 6] = [
+        PlanChoice::Exact,
+        PlanChoice::ExactFloat32,
+        PlanChoice::Factored,
+        PlanChoice::FactoredFloat32,
+        PlanChoice::Gather,
+        PlanChoice::Htp,
+    ];
+
+    /// Multipliers of every kind: exact, of few factors, of too many, an HTP model, wide ones with and without a table of factors.
+    fn multipliers() -> Vec<PreparedMultiplier> {
+        let bundled = |name| evoapprox::multiplier(name).unwrap().into();
+        let int8 = OperandFormat::INT8;
+        let wide = OperandFormat::signed(16).unwrap();
+        let scattered = |a: i64, b: i64| (a * 7919 + b * 104_729 + a * b * b).rem_euclid(4093);
+        vec![
+            Multiplier::exact(int8, int8).into(),
+            Multiplier::exact(wide, wide).into(),
+            bundled("mul8s_1L2J"),
+            bundled("mul8s_1KVA"),
+            Multiplier::from_fn("scattered", int8, int8, scattered)
+                .unwrap()
+                .into(),
+            PreparedMultiplier::htp(evoapprox::htp("mul8s_1KVA").unwrap()),
+            bundled("mul16s_GRU"),
+        ]
+    }
+
+    fn geometries() -> [Geometry; 3] {
+        let matmul = |rows, inner, columns| {
+            Geometry::Matmul(MatmulShape {
+                rows,
+                inner,
+                columns,
+            })
+        };
+        let conv2d = Geometry::Conv2d(Conv2dShape {
+            batch: 4,
+            in_channels: 32,
+            out_channels: 64,
+            groups: 2,
+            input: [14, 14],
+            kernel: [3, 3],
+            stride: [1, 1],
+            dilation: [1, 1],
+            padding: Padding2d::default(),
+        });
+        [matmul(1, 16, 16), matmul(256, 3000, 512), conv2d]
+    }
+
+    fn grids(multiplier: &PreparedMultiplier, symmetric: bool) -> [CodeGrid; 2] {
+        let (activation, weight) = multiplier.formats();
+        [activation, weight].map(|format| CodeGrid {
+            symmetric,
+            ..CodeGrid::of_any_zero_point(CodeRange::mirrored(format))
+        })
+    }
+
+    /// Calls `law` with every kind of multiplier, zero point, shape and target.
+    fn on_everything(law: impl Fn(&PreparedMultiplier, [CodeGrid; 2], &Geometry, Target)) {
+        for multiplier in multipliers() {
+            for symmetric in [true, false] {
+                for geometry in geometries() {
+                    for target in TARGETS {
+                        law(
+                            &multiplier,
+                            grids(&multiplier, symmetric),
+                            &geometry,
+                            target,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn forced(
+        multiplier: &PreparedMultiplier,
+        choice: PlanChoice,
+        grids: [CodeGrid; 2],
+        geometry: &Geometry,
+        target: Target,
+    ) -> Result<Planned, ApproxError> {
+        let multiplier = multiplier.clone().with_plan(choice);
+        plan(&multiplier, grids, geometry, target, Results::RealValues)
+    }
+
+    /// A forced plan takes the route that was asked for, or is an error that names exactly the routes that can be forced.
+    #[test]
+    fn a_forced_plan_is_obeyed_or_refused() {
+        on_everything(|multiplier, grids, geometry, target| {
+            let plans = CHOICES.map(|choice| forced(multiplier, choice, grids, geometry, target));
+            let possible: Vec<String> = (CHOICES.iter().zip(&plans))
+                .filter(|(_, planned)| planned.is_ok())
+                .map(|(choice, _)| choice.to_string())
+                .collect();
+            for (choice, planned) in CHOICES.into_iter().zip(plans) {
+                match planned {
+                    Ok(Planned { plan, .. }) => {
+                        assert_eq!(Some(plan.route), choice.route());
+                        assert_eq!(plan.reason, Reason::Forced);
+                    }
+                    Err(ApproxError::ImpossiblePlan {
+                        plan,
+                        possible: named,
+                        ..
+                    }) => {
+                        assert_eq!(plan, choice);
+                        assert_eq!(named, possible, "{multiplier:?} on {target:?}");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+    }
+
+    /// Of its own accord the planner takes the cheapest route, but gives up no exactness for speed.
+    #[test]
+    fn the_cheapest_of_the_exact_plans_is_taken() {
+        on_everything(|multiplier, grids, geometry, target| {
+            let own = forced(multiplier, PlanChoice::Auto, grids, geometry, target);
+            let others: Vec<ExecutionPlan> = (CHOICES.into_iter())
+                .filter_map(|choice| forced(multiplier, choice, grids, geometry, target).ok())
+                .map(|planned| planned.plan)
+                .collect();
+            let exact: Vec<&ExecutionPlan> = others.iter().filter(|plan| plan.is_exact()).collect();
+            let own = match own {
+                Ok(own) => own.plan,
+                Err(ApproxError::ImpossiblePlan { .. }) => {
+                    assert!(exact.is_empty(), "{multiplier:?} on {target:?}");
+                    return;
+                }
+                Err(error) => panic!("{error}"),
+            };
+            if own.route == Route::Htp {
+                assert_eq!((own.exactness, others.len()), (Exactness::Model, 1));
+                return;
+            }
+            assert!(own.is_exact(), "{multiplier:?} on {target:?}: {own:?}");
+            let mut seconds: Vec<f64> = exact.iter().map(|plan| plan.seconds).collect();
+            seconds.sort_by(f64::total_cmp);
+            assert_eq!(own.seconds, seconds[0], "{multiplier:?} on {target:?}");
+            match own.reason {
+                Reason::OnlyOne => assert_eq!(seconds.len(), 1),
+                Reason::Cheapest { ratio, .. } => assert_eq!(ratio, seconds[1] / seconds[0]),
+                Reason::Forced => panic!("nobody forced {own:?}"),
+            }
+        });
+    }
+
+    #[test]
+    fn accumulators_are_planned_as_integers_only() {
+        on_everything(|multiplier, grids, geometry, target| {
+            for choice in CHOICES {
+                let multiplier = multiplier.clone().with_plan(choice);
+                let planned = plan(&multiplier, grids, geometry, target, Results::Accumulators);
+                match planned {
+                    Ok(Planned { plan, .. }) => {
+                        assert!(plan.route.sums_integers() && plan.is_exact(), "{plan:?}");
+                    }
+                    Err(ApproxError::ImpossiblePlan { .. }) => {
+                        let integers = choice.route().is_some_and(Route::sums_integers);
+                        let real = forced(&multiplier, choice, grids, geometry, target);
+                        assert!(!integers || real.is_err(), "{choice}: {multiplier:?}");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+    }
+
+    /// What settings are checked with agrees with what is planned.
+    #[test]
+    fn a_choice_that_passes_its_check_can_be_planned() {
+        for multiplier in multipliers() {
+            for choice in CHOICES {
+                let grids = grids(&multiplier, true);
+                let codes = grids.map(|grid| grid.codes().unwrap());
+                let checked = check(&multiplier.clone().with_plan(choice), codes);
+                let planned = forced(&multiplier, choice, grids, &geometries()[0], Target::Host);
+                assert_eq!(checked.is_ok(), planned.is_ok(), "{multiplier:?}, {choice}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_exact_product_is_the_unit_of_cost() {
+        let exact = &multipliers()[0];
+        for geometry in geometries() {
+            let own = forced(
+                exact,
+                PlanChoice::Exact,
+                grids(exact, true),
+                &geometry,
+                Target::Host,
+            );
+            assert_eq!(own.unwrap().plan.relative_cost(), 1.0);
+            let five = &multipliers()[3];
+            let factored = forced(
+                five,
+                PlanChoice::Factored,
+                grids(five, true),
+                &geometry,
+                Target::Host,
+            );
+            assert!(factored.unwrap().plan.relative_cost() > 1.0);
+        }
+    }
+
+    /// Products of up to 2^58 in magnitude.
+    fn huge() -> PreparedMultiplier {
+        let wide = OperandFormat::signed(16).unwrap();
+        let huge = Multiplier::from_fn_factored("huge", wide, wide, |a, b| (a * b) << 28);
+        huge.unwrap().into()
+    }
+
+    #[test]
+    fn sums_are_refused_where_they_might_not_fit_in_64_bits() {
+        let full = CodeRange::full(OperandFormat::signed(16).unwrap());
+        let grids = [CodeGrid::of_any_zero_point(full); 2];
+        for (inner, fits) in [(1, true), (3, true), (4, false), (100, false)] {
+            let geometry = Geometry::Matmul(MatmulShape {
+                rows: 1,
+                inner,
+                columns: 1,
+            });
+            let planned = forced(&huge(), PlanChoice::Auto, grids, &geometry, Target::Host);
+            match planned.map(|planned| planned.plan.route) {
+                Ok(route) => assert!(fits && route == Route::Factored, "{inner}: {route}"),
+                Err(ApproxError::SumsTooLarge { bits, products, .. }) => {
+                    assert!(!fits, "{inner} products");
+                    assert_eq!((bits, products), (64, inner));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Factors of more than 32 bits are no GPU's, and float32 is not exact: there is no plan that the planner would take.
+    #[test]
+    fn a_gpu_does_not_multiply_factors_beyond_32_bits() {
+        let grids = grids(&huge(), true);
+        let geometry = Geometry::Matmul(MatmulShape {
+            rows: 1,
+            inner: 1,
+            columns: 1,
+        });
+        for target in &TARGETS[1..] {
+            let error = forced(&huge(), PlanChoice::Auto, grids, &geometry, *target).err();
+            match error {
+                Some(ApproxError::ImpossiblePlan {
+                    problem, possible, ..
+                }) => {
+                    assert!(problem.contains("32 bits"), "{problem}");
+                    assert_eq!(possible, ["factored_float32"]);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

@@ -62,3 +62,78 @@ impl std::fmt::Debug for KeptWeight {
         f.write_str("KeptWeight")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use approx_cpu::MatmulShape;
+    use approx_multiplier::{Multiplier, OperandFormat};
+
+    use super::*;
+
+    fn exact() -> PreparedMultiplier {
+        let int8 = OperandFormat::INT8;
+        PreparedMultiplier::new(Multiplier::exact(int8, int8))
+    }
+
+    fn layout() -> Layout {
+        Layout {
+            route: Route::FactoredFloat32,
+            geometry: Geometry::Matmul(MatmulShape {
+                rows: 0,
+                inner: 5,
+                columns: 3,
+            }),
+            exact_depth: Some(4),
+        }
+    }
+
+    #[test]
+    fn a_weight_is_made_once_for_one_multiplier_and_layout() {
+        let (kept, multiplier) = (KeptWeight::default(), exact());
+        let first = kept.get(&multiplier, layout(), || vec![1]);
+        let again = kept.get(&multiplier.clone(), layout(), || -> Vec<i32> {
+            panic!("it was kept")
+        });
+        assert!(Arc::ptr_eq(&first, &again));
+    }
+
+    /// Whatever decides the layout tells weights apart: route, geometry, the depth that sums were cut to, multiplier, type.
+    #[test]
+    fn a_weight_of_another_layout_is_made_anew() {
+        let multiplier = exact();
+        let narrower = Geometry::Matmul(MatmulShape {
+            rows: 0,
+            inner: 3,
+            columns: 5,
+        });
+        let others = [
+            Layout {
+                route: Route::Factored,
+                ..layout()
+            },
+            Layout {
+                geometry: narrower,
+                ..layout()
+            },
+            Layout {
+                exact_depth: Some(2),
+                ..layout()
+            },
+            Layout {
+                exact_depth: None,
+                ..layout()
+            },
+        ];
+        for other in others {
+            let kept = KeptWeight::default();
+            assert_eq!(*kept.get(&multiplier, layout(), || 1), 1);
+            assert_eq!(*kept.get(&multiplier, other, || 2), 2);
+            assert_eq!(*kept.get(&multiplier, layout(), || 3), 3, "one is kept");
+        }
+        let kept = KeptWeight::default();
+        assert_eq!(*kept.get(&multiplier, layout(), || 1), 1);
+        assert_eq!(*kept.get(&exact(), layout(), || 2), 2, "another multiplier");
+        assert_eq!(*kept.get(&multiplier, layout(), || 3), 3);
+        assert_eq!(*kept.get(&multiplier, layout(), || "text"), "text");
+    }
+}

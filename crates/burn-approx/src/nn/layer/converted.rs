@@ -158,3 +158,84 @@ impl Converted {
         Ok(operation)
     }
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use approx_cpu::MatmulShape;
+    use approx_multiplier::evoapprox;
+
+    use super::*;
+    use crate::nn::layer::LayerKind;
+    use crate::plan::{PlanChoice, Route};
+
+    fn shape() -> LayerShape {
+        LayerShape::matmul(LayerKind::Linear, [16, 8])
+    }
+
+    fn converted(settings: LayerSettings, before: Option<&Converted>) -> Converted {
+        let device = Device::flex();
+        Converted::new("layer".into(), settings, &shape(), &device, before).unwrap()
+    }
+
+    fn settings() -> LayerSettings {
+        LayerSettings::new(evoapprox::multiplier("mul8s_1KVA").unwrap())
+    }
+
+    fn rows(rows: usize) -> Geometry {
+        Geometry::Matmul(MatmulShape {
+            rows,
+            inner: 16,
+            columns: 8,
+        })
+    }
+
+    /// Whether two operations share one plan, rather than plans that say the same.
+    fn is_one_plan(left: &ProductOperation, right: &ProductOperation) -> bool {
+        std::ptr::eq(left.plan(), right.plan())
+    }
+
+    #[test]
+    fn changed_settings_are_planned_anew() {
+        let device = Device::flex();
+        let mut layer = converted(settings(), None);
+        let plan = |layer: &mut Converted| layer.operation(rows(1), &device, true).unwrap();
+        let before = plan(&mut layer);
+        assert_eq!(before.route(), Route::Factored);
+        for (choice, route) in [
+            (PlanChoice::Gather, Route::Gather),
+            (PlanChoice::FactoredFloat32, Route::FactoredFloat32),
+            (PlanChoice::Factored, Route::Factored),
+        ] {
+            let mut changed = layer.settings.clone();
+            changed.plan = choice;
+            layer = converted(changed, Some(&layer));
+            let after = plan(&mut layer);
+            assert!(!is_one_plan(&before, &after), "{choice}");
+            assert_eq!(after.route(), route);
+        }
+        let mut narrower = layer.settings.clone();
+        narrower.quantization.weight.codes = crate::codes::CodeRange::new(-7, 7).unwrap();
+        layer = converted(narrower, Some(&layer));
+        assert_eq!(plan(&mut layer).weight().high, 7);
+        let mut another = layer.settings.clone();
+        another.multiplier = evoapprox::multiplier("mul8s_1L2J").unwrap().into();
+        layer = converted(another, Some(&layer));
+        assert_eq!(
+            plan(&mut layer).multiplier().multiplier().name(),
+            "mul8s_1L2J"
+        );
+    }
+
+    /// A layer that sees ever new shapes keeps the newest plans and no more.
+    #[test]
+    fn the_newest_plans_are_kept() {
+        let device = Device::flex();
+        let mut layer = converted(settings(), None);
+        let mut plan = |size| layer.operation(rows(size), &device, true).unwrap();
+        let first: Vec<_> = (1..=MOST_PLANS + 1).map(&mut plan).collect();
+        for (index, own) in first.iter().enumerate().skip(1) {
+            assert!(is_one_plan(own, &plan(index + 1)), "{index}");
+        }
+        assert!(!is_one_plan(&first[0], &plan(1)), "the oldest made room");
+    }
+}
