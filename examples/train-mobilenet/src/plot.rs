@@ -173,6 +173,12 @@ mod tests {
         report.training.clear();
         report.settings.retrain_epochs = 0;
         report.accuracy.retrained = None;
-        save(&report, &directory.path().join("accuracy.svg")).unwrap();
+        let path = directory.path().join("accuracy.svg");
+        save(&report, &path).unwrap();
+        let picture = std::fs::read_to_string(path).unwrap();
+        assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"));
+        assert!(picture.contains("61.25 %"), "the levels are there still");
+        assert!(!picture.contains("retraining on the multiplier"));
+        assert_eq!(picture.matches("<circle").count(), 0);
     }
 }

@@ -107,7 +107,11 @@ fn a_finished_run_is_replaced_and_an_unfinished_one_kept() {
     let workplace = Workplace::new();
     let short = ["--epochs", "1", "--retrain-epochs", "0"];
     assert!(workplace.run("run", &short).status.success());
+    let picture = workplace.path("run/accuracy.svg");
+    std::fs::write(&picture, "of the first run").unwrap();
     assert!(workplace.run("run", &short).status.success());
+    let replaced = std::fs::read_to_string(&picture).unwrap();
+    assert!(replaced.starts_with("<svg"), "{replaced}");
 
     std::fs::remove_file(workplace.path("run/report.json")).unwrap();
     let output = workplace.run("run", &short);

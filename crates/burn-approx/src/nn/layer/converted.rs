@@ -195,6 +195,58 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_is_made_once_per_shape_and_mode() {
+        let mut layer = converted(settings(), None);
+        let passes = [(rows(1), true), (rows(2), true), (rows(1), false)];
+        let device = Device::flex();
+        let mut plan = || {
+            let plans = passes.iter().map(|(geometry, approximate)| {
+                layer.operation(*geometry, &device, *approximate).unwrap()
+            });
+            plans.collect::<Vec<_>>()
+        };
+        let (first, again) = (plan(), plan());
+        for (index, left) in first.iter().enumerate() {
+            for (other, right) in again.iter().enumerate() {
+                assert_eq!(is_one_plan(left, right), index == other, "{index}, {other}");
+            }
+            assert_eq!(*left.geometry(), passes[index].0);
+        }
+        assert!(first[2].route().is_exact_product());
+    }
+
+    /// A device is one and the same whether it records gradients or not.
+    #[cfg(feature = "autodiff")]
+    #[test]
+    fn training_and_evaluation_share_a_plan() {
+        let mut layer = converted(settings(), None);
+        let device = Device::flex();
+        let plan = layer.operation(rows(1), &device, true).unwrap();
+        let in_training = layer.operation(rows(1), &device.autodiff(), true).unwrap();
+        assert!(is_one_plan(&plan, &in_training));
+    }
+
+    /// A device has plans of its own, and is known to have the operators once something was planned on it.
+    #[cfg(feature = "ndarray")]
+    #[allow(
+        deprecated,
+        reason = "burn-ndarray is deprecated and stays behind a feature"
+    )]
+    #[test]
+    fn a_plan_is_made_once_per_device() {
+        let mut layer = converted(settings(), None);
+        let [first, second] = [Device::flex(), Device::ndarray()];
+        assert!(!layer.has_planned_on(&first));
+        let plan = layer.operation(rows(1), &first, true).unwrap();
+        assert!(layer.has_planned_on(&first) && !layer.has_planned_on(&second));
+        let other = layer.operation(rows(1), &second, true).unwrap();
+        assert!(layer.has_planned_on(&second));
+        assert!(!is_one_plan(&plan, &other));
+        let again = layer.operation(rows(1), &first, true).unwrap();
+        assert!(is_one_plan(&plan, &again));
+    }
+
+    #[test]
     fn changed_settings_are_planned_anew() {
         let device = Device::flex();
         let mut layer = converted(settings(), None);
