@@ -21,7 +21,9 @@ mod drop_in;
 mod equality;
 mod folding;
 mod records;
+mod recurrent;
 mod simulation;
+mod transformers;
 
 use burn::tensor::Device;
 

@@ -29,6 +29,8 @@ mod folding;
 mod records;
 #[path = "../graph/simulation.rs"]
 mod simulation;
+#[path = "../graph/transformers.rs"]
+mod transformers;
 
 use burn::tensor::Device;
 use burn_approx_tests::gpu::gpu as device;

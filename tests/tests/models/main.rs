@@ -1,12 +1,14 @@
 //! Tests of converted models, on the CPU: what the layers, the conversion pass, calibration and saving promise. `models_gpu` is
 //! the same for a GPU.
 
+mod attention;
 mod bad_input;
 mod conversion;
 mod kept_weights;
 mod modes;
 mod networks;
 mod observers;
+mod products;
 mod records;
 mod storage;
 mod threads;

@@ -1,5 +1,7 @@
 //! The tests of converted models once more, on a GPU: the very modules of `models`.
 
+#[path = "../models/attention.rs"]
+mod attention;
 #[path = "../models/bad_input.rs"]
 mod bad_input;
 #[path = "../models/conversion.rs"]
@@ -12,6 +14,8 @@ mod modes;
 mod networks;
 #[path = "../models/observers.rs"]
 mod observers;
+#[path = "../models/products.rs"]
+mod products;
 #[path = "../models/records.rs"]
 mod records;
 #[path = "../models/storage.rs"]

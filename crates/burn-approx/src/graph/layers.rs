@@ -112,7 +112,7 @@ impl<'a> Product<'a> {
             Form::Linear | Form::Matmul => {
                 let rank = weight.len();
                 let matrix = [weight[rank - 2], weight[rank - 1]];
-                LayerShape::matmul(LayerKind::Linear, matrix)
+                LayerShape::linear(matrix)
             }
         }
     }

@@ -12,7 +12,7 @@ pub enum LayerKind {
     Conv2d,
     /// [`Conv3d`](crate::nn::Conv3d)
     Conv3d,
-    /// A product of two activations: the second one takes the weight's place.
+    /// [`Matmul`](crate::nn::Matmul), a product of two activations: the second one takes the weight's place.
     Matmul,
 }
 
@@ -84,28 +84,39 @@ impl std::fmt::Display for LayerKind {
     }
 }
 
-/// The unchanging geometry of a layer.
+/// The unchanging geometry of a layer: what its weight says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerShape {
     /// The kind of layer.
     pub kind: LayerKind,
-    /// The weight's shape: `[in, out]`, or `[out, in / groups, sizes of the kernel..]`; the last two sizes of a second activation.
+    /// The weight's shape: `[in, out]`, or `[out, in / groups, sizes of the kernel..]`; empty where two activations are multiplied.
     pub weight: Vec<usize>,
     /// The groups of a convolution; 1 for other layers.
     pub groups: usize,
-    fan_in: usize,
-    outputs: usize,
+    fan_in: Option<usize>,
+    outputs: Option<usize>,
 }
 
 impl LayerShape {
-    /// A matrix product, with a weight or another activation of this shape.
-    pub(crate) fn matmul(kind: LayerKind, [inner, columns]: [usize; 2]) -> Self {
+    /// A linear layer with a weight of this shape.
+    pub(crate) fn linear([inner, columns]: [usize; 2]) -> Self {
         Self {
-            kind,
+            kind: LayerKind::Linear,
             weight: vec![inner, columns],
             groups: 1,
-            fan_in: inner,
-            outputs: columns,
+            fan_in: Some(inner),
+            outputs: Some(columns),
+        }
+    }
+
+    /// A product of two activations, whose sizes each pass brings along.
+    pub(crate) fn of_activations() -> Self {
+        Self {
+            kind: LayerKind::Matmul,
+            weight: Vec::new(),
+            groups: 1,
+            fan_in: None,
+            outputs: None,
         }
     }
 
@@ -115,18 +126,18 @@ impl LayerShape {
             kind,
             weight: weight.to_vec(),
             groups,
-            fan_in: weight[1..].iter().product(),
-            outputs: weight[0],
+            fan_in: Some(weight[1..].iter().product()),
+            outputs: Some(weight[0]),
         }
     }
 
-    /// The most products that one output accumulates.
-    pub fn fan_in(&self) -> usize {
+    /// The most products that one output accumulates; `None` where two activations are multiplied, which may differ from pass to pass.
+    pub fn fan_in(&self) -> Option<usize> {
         self.fan_in
     }
 
-    /// The number of output channels.
-    pub fn outputs(&self) -> usize {
+    /// The number of output channels; `None` where two activations are multiplied, which may differ from pass to pass.
+    pub fn outputs(&self) -> Option<usize> {
         self.outputs
     }
 
