@@ -216,7 +216,8 @@ impl Loop {
     }
 }
 
-/// A captured LSTM, saved and loaded into a loop over drop-in layers, gives the loop its numbers, and takes the loop's ranges.
+/// A captured LSTM, saved and loaded into a loop over drop-in layers, gives the loop its numbers, and takes the loop's
+/// ranges.
 #[test]
 fn a_captured_lstm_is_a_loop_over_layers() {
     let device = crate::device();

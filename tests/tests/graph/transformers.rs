@@ -1,5 +1,5 @@
-//! A transformer of drop-in layers and one captured from Burn's: the same layers, numbers, settings and files, products of activations
-//! included.
+//! A transformer of drop-in layers and one captured from Burn's: the same layers, numbers, settings and files, products
+//! of activations included.
 
 use burn::nn::transformer as burns;
 use burn::prelude::*;

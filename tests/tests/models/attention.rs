@@ -1,4 +1,5 @@
-//! Attention and transformers of drop-in layers: Burn's numbers in float, bit for bit, and layers like any others once converted.
+//! Attention and transformers of drop-in layers: Burn's numbers in float, bit for bit, and layers like any others once
+//! converted.
 
 use approx_multiplier::evoapprox;
 use burn::prelude::*;

@@ -78,7 +78,8 @@ impl ApproxLayer {
         &self.state.shape
     }
 
-    /// The most products that one output accumulates; of a product of two activations in the last forward pass, `None` before one.
+    /// The most products that one output accumulates; of a product of two activations in the last forward pass, `None`
+    /// before one.
     pub fn fan_in(&self) -> Option<usize> {
         let of_last_pass = || self.geometry().map(|geometry| geometry.inner());
         self.state.shape.fan_in().or_else(of_last_pass)

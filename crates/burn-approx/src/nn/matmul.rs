@@ -1,8 +1,9 @@
-//! The product of two activations as a layer of its own, for models that multiply what they computed, as attention does.
+//! The product of two activations as a layer of its own, for models that multiply what they computed, as attention
+//! does.
 //!
-//! Burn has no such module: a model calls `left.matmul(right)`, and a converted model leaves that in float. Written as a [`Matmul`]
-//! the product has settings and ranges like any other layer. The left operand is the activation; the right one takes the weight's
-//! place: it has the weight's codes, but one scale, and is observed as activations are.
+//! Burn has no such module: a model calls `left.matmul(right)`, and a converted model leaves that in float. Written as
+//! a [`Matmul`] the product has settings and ranges like any other layer. The left operand is the activation; the right
+//! one takes the weight's place: it has the weight's codes, but one scale, and is observed as activations are.
 
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::prelude::*;
@@ -11,7 +12,8 @@ use super::layer::{Approximation, LayerShape, Operands};
 use crate::error::{ApproxError, or_panic};
 use crate::geometry;
 
-/// Multiplies two activations, with the multiplier of its approximation once converted; stands for a call of Burn's `matmul`.
+/// Multiplies two activations, with the multiplier of its approximation once converted; stands for a call of Burn's
+/// `matmul`.
 ///
 /// It has no parameters: a record of a model does not change by it until it is converted.
 ///
@@ -44,8 +46,8 @@ impl Matmul {
         }
     }
 
-    /// Multiplies `[.., rows, inner]` by `[.., inner, columns]`, giving `[.., rows, columns]`; leading sizes are equal, or 1 in one of
-    /// the two.
+    /// Multiplies `[.., rows, inner]` by `[.., inner, columns]`, giving `[.., rows, columns]`; leading sizes are equal,
+    /// or 1 in one of the two.
     ///
     /// # Panics
     /// With the text of the error that [`try_forward`](Self::try_forward) returns.
@@ -54,8 +56,8 @@ impl Matmul {
         or_panic(self.try_forward(left, right))
     }
 
-    /// Multiplies `[.., rows, inner]` by `[.., inner, columns]`, giving `[.., rows, columns]`; leading sizes are equal, or 1 in one of
-    /// the two.
+    /// Multiplies `[.., rows, inner]` by `[.., inner, columns]`, giving `[.., rows, columns]`; leading sizes are equal,
+    /// or 1 in one of the two.
     ///
     /// # Errors
     /// Operands whose sizes do not fit each other, or a converted layer that is not calibrated for its mode.

@@ -26,7 +26,8 @@ impl MhaCache {
         }
     }
 
-    /// For a sequence that grows by a token in every step and attends to another one, which stays that of the first step.
+    /// For a sequence that grows by a token in every step and attends to another one, which stays that of the first
+    /// step.
     pub fn autoregressive_cross_attention() -> Self {
         Self {
             fixed_memory: true,

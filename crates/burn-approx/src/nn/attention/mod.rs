@@ -1,5 +1,5 @@
-//! Attention from drop-in layers: `multi_head` (the layer), `products` (its two products as layers, on request), `cache` (what it keeps
-//! while tokens are generated). Masks and outputs are Burn's own.
+//! Attention from drop-in layers: `multi_head` (the layer), `products` (its two products as layers, on request),
+//! `cache` (what it keeps while tokens are generated). Masks and outputs are Burn's own.
 
 mod cache;
 mod multi_head;

@@ -1,9 +1,10 @@
 //! The drop-in for Burn's multi-head attention.
 //!
-//! Its four linear layers are drop-ins. The two products between them, queries by keys and attention weights by values, multiply
-//! activations; they stay in float unless [`with_products_of_activations`](MultiHeadAttention::with_products_of_activations) makes
-//! layers of them, as the option of that name does for captured models. That is asked of the layer and not of its configuration, which
-//! has Burn's fields and no others, so that one that Burn's layer was saved with still loads.
+//! Its four linear layers are drop-ins. The two products between them, queries by keys and attention weights by values,
+//! multiply activations; they stay in float unless
+//! [`with_products_of_activations`](MultiHeadAttention::with_products_of_activations) makes layers of them, as the
+//! option of that name does for captured models. That is asked of the layer and not of its configuration, which has
+//! Burn's fields and no others, so that one that Burn's layer was saved with still loads.
 
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Initializer, Module, ModuleDisplay};
@@ -193,10 +194,12 @@ impl MhaInput {
 }
 
 impl MultiHeadAttention {
-    /// Makes layers of the two products of activations, or leaves them in float; layers that are there already stay as they are.
+    /// Makes layers of the two products of activations, or leaves them in float; layers that are there already stay as
+    /// they are.
     ///
-    /// Their paths are `matmul` (queries by keys) and `matmul.2` (attention weights by values) below the attention's own. The second
-    /// operand takes the weight's place: it has the weight's codes, but one scale, and is observed as activations are.
+    /// Their paths are `matmul` (queries by keys) and `matmul.2` (attention weights by values) below the attention's
+    /// own. The second operand takes the weight's place: it has the weight's codes, but one scale, and is observed as
+    /// activations are.
     ///
     /// ```
     /// use burn::prelude::*;
@@ -285,7 +288,8 @@ impl MultiHeadAttention {
         let refuse = |problem| Err(shape_error(OPERATOR, problem));
         if self.n_heads * self.d_k != self.d_model {
             return refuse(format!(
-                "{} heads of {} features each do not make up the {} features of a token: choose a number of heads that divides them",
+                "{} heads of {} features each do not make up the {} features of a token: choose a number of heads that \
+                 divides them",
                 self.n_heads, self.d_k, self.d_model
             ));
         }
@@ -297,8 +301,8 @@ impl MultiHeadAttention {
             && key[0] == query[0];
         if !fits {
             return refuse(format!(
-                "queries {query:?}, keys {key:?} and values {value:?} must be [batch, queries, {0}], [batch, keys, {0}] and \
-                 [batch, keys, {0}]",
+                "queries {query:?}, keys {key:?} and values {value:?} must be [batch, queries, {0}], [batch, keys, {0}] \
+                 and [batch, keys, {0}]",
                 self.d_model
             ));
         }

@@ -1,8 +1,8 @@
 //! The two products of an attention as layers, under the paths that a captured attention gives them.
 //!
-//! Capturing numbers several products of one module: `matmul`, `matmul.2`. No derived module has a child of such a name, so this one
-//! is written by hand: the first product is the module itself, the second its child `2`. Configurations, records and saved models then
-//! fit a model of drop-ins and a captured one alike.
+//! Capturing numbers several products of one module: `matmul`, `matmul.2`. No derived module has a child of such a
+//! name, so this one is written by hand: the first product is the module itself, the second its child `2`.
+//! Configurations, records and saved models then fit a model of drop-ins and a captured one alike.
 
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,

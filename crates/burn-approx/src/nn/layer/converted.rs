@@ -77,7 +77,8 @@ impl Converted {
         })
     }
 
-    /// Moves the operands' states to the device of a product of activations, which has no weight that would keep them there.
+    /// Moves the operands' states to the device of a product of activations, which has no weight that would keep them
+    /// there.
     pub(super) fn follow(&mut self, device: &Device) {
         if self.activation.device() != device.clone().inner() {
             self.activation.move_to(device);

@@ -89,7 +89,8 @@ impl std::fmt::Display for LayerKind {
 pub struct LayerShape {
     /// The kind of layer.
     pub kind: LayerKind,
-    /// The weight's shape: `[in, out]`, or `[out, in / groups, sizes of the kernel..]`; empty where two activations are multiplied.
+    /// The weight's shape: `[in, out]`, or `[out, in / groups, sizes of the kernel..]`; empty where two activations are
+    /// multiplied.
     pub weight: Vec<usize>,
     /// The groups of a convolution; 1 for other layers.
     pub groups: usize,
@@ -131,12 +132,13 @@ impl LayerShape {
         }
     }
 
-    /// The most products that one output accumulates; `None` where two activations are multiplied, which may differ from pass to pass.
+    /// The most products that one output accumulates; `None` where two activations are multiplied, whose sizes may differ
+    /// from pass to pass.
     pub fn fan_in(&self) -> Option<usize> {
         self.fan_in
     }
 
-    /// The number of output channels; `None` where two activations are multiplied, which may differ from pass to pass.
+    /// The number of output channels; `None` where two activations are multiplied, whose sizes may differ from pass to pass.
     pub fn outputs(&self) -> Option<usize> {
         self.outputs
     }

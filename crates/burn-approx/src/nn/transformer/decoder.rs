@@ -212,10 +212,12 @@ impl TransformerDecoder {
         Ok(output.target)
     }
 
-    /// Applies the decoder to a target of which `cache` knows all but the last token, and a memory that stays that of the first step.
+    /// Applies the decoder to a target of which `cache` knows all but the last token, and a memory that stays that of
+    /// the first step.
     ///
     /// # Panics
-    /// With the text of the error that [`try_forward_autoregressive_inference`](Self::try_forward_autoregressive_inference) returns.
+    /// With the text of the error that
+    /// [`try_forward_autoregressive_inference`](Self::try_forward_autoregressive_inference) returns.
     #[track_caller]
     pub fn forward_autoregressive_inference(
         &self,
@@ -225,10 +227,12 @@ impl TransformerDecoder {
         or_panic(self.try_forward_autoregressive_inference(input, cache))
     }
 
-    /// Applies the decoder to a target of which `cache` knows all but the last token, and a memory that stays that of the first step.
+    /// Applies the decoder to a target of which `cache` knows all but the last token, and a memory that stays that of
+    /// the first step.
     ///
     /// # Errors
-    /// As [`try_forward`](Self::try_forward), or a cache of a model with another number of layers; the cache is what it was then.
+    /// As [`try_forward`](Self::try_forward), or a cache of a model with another number of layers; the cache is what it
+    /// was then.
     pub fn try_forward_autoregressive_inference(
         &self,
         input: TransformerDecoderInput,
@@ -363,10 +367,12 @@ impl TransformerDecoderLayer {
         self.step(input, None)
     }
 
-    /// Applies the layer to a target of which `cache` knows all but the last token, and a memory that stays that of the first step.
+    /// Applies the layer to a target of which `cache` knows all but the last token, and a memory that stays that of the
+    /// first step.
     ///
     /// # Panics
-    /// With the text of the error that [`try_forward_autoregressive_inference`](Self::try_forward_autoregressive_inference) returns.
+    /// With the text of the error that
+    /// [`try_forward_autoregressive_inference`](Self::try_forward_autoregressive_inference) returns.
     #[track_caller]
     pub fn forward_autoregressive_inference(
         &self,
@@ -376,7 +382,8 @@ impl TransformerDecoderLayer {
         or_panic(self.try_forward_autoregressive_inference(input, cache))
     }
 
-    /// Applies the layer to a target of which `cache` knows all but the last token, and a memory that stays that of the first step.
+    /// Applies the layer to a target of which `cache` knows all but the last token, and a memory that stays that of the
+    /// first step.
     ///
     /// # Errors
     /// As [`try_forward`](Self::try_forward); the cache is what it was then.

@@ -202,7 +202,8 @@ impl TransformerEncoder {
     /// Applies the encoder to a sequence of which `cache` knows all but the last token.
     ///
     /// # Panics
-    /// With the text of the error that [`try_forward_autoregressive_inference`](Self::try_forward_autoregressive_inference) returns.
+    /// With the text of the error that
+    /// [`try_forward_autoregressive_inference`](Self::try_forward_autoregressive_inference) returns.
     #[track_caller]
     pub fn forward_autoregressive_inference(
         &self,
@@ -215,7 +216,8 @@ impl TransformerEncoder {
     /// Applies the encoder to a sequence of which `cache` knows all but the last token.
     ///
     /// # Errors
-    /// As [`try_forward`](Self::try_forward), or a cache of a model with another number of layers; the cache is what it was then.
+    /// As [`try_forward`](Self::try_forward), or a cache of a model with another number of layers; the cache is what it
+    /// was then.
     pub fn try_forward_autoregressive_inference(
         &self,
         input: TransformerEncoderInput,
@@ -328,7 +330,8 @@ impl TransformerEncoderLayer {
         }
     }
 
-    /// Applies the layer to `[batch, tokens, d_model]`, giving the same shape; masks are those of [`TransformerEncoderInput`].
+    /// Applies the layer to `[batch, tokens, d_model]`, giving the same shape; masks are those of
+    /// [`TransformerEncoderInput`].
     ///
     /// # Panics
     /// With the text of the error that [`try_forward`](Self::try_forward) returns.
@@ -342,7 +345,8 @@ impl TransformerEncoderLayer {
         or_panic(self.try_forward(input, mask_pad, mask_attn))
     }
 
-    /// Applies the layer to `[batch, tokens, d_model]`, giving the same shape; masks are those of [`TransformerEncoderInput`].
+    /// Applies the layer to `[batch, tokens, d_model]`, giving the same shape; masks are those of
+    /// [`TransformerEncoderInput`].
     ///
     /// # Errors
     /// Inputs or masks whose sizes do not fit, or a converted layer that is not calibrated for its mode.
@@ -358,7 +362,8 @@ impl TransformerEncoderLayer {
     /// Applies the layer to a sequence of which `cache` knows all but the last token.
     ///
     /// # Panics
-    /// With the text of the error that [`try_forward_autoregressive_inference`](Self::try_forward_autoregressive_inference) returns.
+    /// With the text of the error that
+    /// [`try_forward_autoregressive_inference`](Self::try_forward_autoregressive_inference) returns.
     #[track_caller]
     pub fn forward_autoregressive_inference(
         &self,

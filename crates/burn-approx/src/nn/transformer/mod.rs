@@ -1,5 +1,5 @@
-//! Transformers from drop-in layers: `feed_forward` (two linear layers for every token), `encoder` and `decoder` (attention, feed-forward
-//! layer and normalisations, several times over).
+//! Transformers from drop-in layers: `feed_forward` (two linear layers for every token), `encoder` and `decoder`
+//! (attention, feed-forward layer and normalisations, several times over).
 
 mod decoder;
 mod encoder;
