@@ -1,7 +1,6 @@
-//! The tests of converted models once more, on a GPU: the very modules of `models`.
+//! The tests of converted models once more, on a GPU: the very modules of `models`, but for the one with transformers
+//! of very many sizes, each of which a GPU's driver compiles anew; `graph_gpu` has a transformer.
 
-#[path = "../models/attention.rs"]
-mod attention;
 #[path = "../models/bad_input.rs"]
 mod bad_input;
 #[path = "../models/conversion.rs"]
