@@ -22,7 +22,9 @@ mod equality;
 mod folding;
 mod on_left;
 mod records;
+mod recurrent;
 mod simulation;
+mod transformers;
 
 use burn::tensor::Device;
 

@@ -31,6 +31,8 @@ mod on_left;
 mod records;
 #[path = "../graph/simulation.rs"]
 mod simulation;
+#[path = "../graph/transformers.rs"]
+mod transformers;
 
 use burn::tensor::Device;
 use burn_approx_tests::gpu::gpu as device;

@@ -281,7 +281,7 @@ fn the_listing_counts_multiplications_after_a_forward_pass() {
     assert_eq!(of("blocks.0.shortcut"), 8 * 8 * 4 * 4);
     assert_eq!(of("pair.1"), 6 * 6 * 4 * 9);
     assert_eq!(of("head.Deep.0"), 4 * 6);
-    assert_eq!(layers.get("pair.1").unwrap().fan_in(), 9);
+    assert_eq!(layers.get("pair.1").unwrap().fan_in(), Some(9));
     let model = calibrated(model, &config());
     let table = approx_layers(&model).to_string();
     for expected in [

@@ -173,7 +173,7 @@ fn the_listing_counts_multiplications() {
     let layers = approx_layers(&model);
     let of = |path: &str| {
         let layer = layers.get(path).unwrap();
-        (layer.multiplications().unwrap(), layer.fan_in())
+        (layer.multiplications().unwrap(), layer.fan_in().unwrap())
     };
     // Outputs of 6 x 3 x 3 in 4 channels, then lines of those 54.
     assert_eq!(of("volume"), (54 * 4 * (2 * 18), 36));

@@ -1,6 +1,7 @@
 //! Tests of converted models, on the CPU: what the layers, the conversion pass, calibration and saving promise. `models_gpu` is
 //! the same for a GPU.
 
+mod attention;
 mod bad_input;
 mod conversion;
 mod convolutions;
@@ -8,6 +9,7 @@ mod kept_weights;
 mod modes;
 mod networks;
 mod observers;
+mod products;
 mod records;
 mod storage;
 mod threads;

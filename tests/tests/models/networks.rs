@@ -8,7 +8,7 @@ use burn_approx::nn::conv::{Conv2d, Conv2dConfig};
 use burn_approx::nn::{Linear, LinearConfig};
 
 /// Numbers in -1..1 that are the same in every run: the backend's own generator is shared by all tests of the process.
-struct Sequence(u32);
+pub struct Sequence(pub u32);
 
 impl Sequence {
     fn next(&mut self) -> f32 {
@@ -16,7 +16,7 @@ impl Sequence {
         (self.0 >> 8) as f32 / (1 << 23) as f32 - 1.0
     }
 
-    fn tensor<const D: usize>(
+    pub fn tensor<const D: usize>(
         &mut self,
         shape: [usize; D],
         bound: f32,

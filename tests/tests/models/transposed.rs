@@ -132,7 +132,7 @@ fn layers_are_converted_by_kind_and_listed() {
     // Of 3 rows, taps 0 and 3 of the kernel lose one each to cropping; of 5 columns, nothing is cropped.
     let products = (3 * 4 - 2) * (5 * 3) * (4 / 2) * 6;
     assert_eq!(layers[0].multiplications(), Some(products));
-    assert_eq!(layers[0].fan_in(), 2 * 2 * 3);
+    assert_eq!(layers[0].fan_in(), Some(2 * 2 * 3));
     let table = layers.to_string();
     for expected in ["ConvTranspose1d", "ConvTranspose2d", "4x3x4x3 / 2", "6x2x5"] {
         assert!(table.contains(expected), "{expected} in\n{table}");

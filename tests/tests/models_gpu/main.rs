@@ -1,4 +1,5 @@
-//! The tests of converted models once more, on a GPU: the very modules of `models`.
+//! The tests of converted models once more, on a GPU: the very modules of `models`, but for the one with transformers
+//! of very many sizes, each of which a GPU's driver compiles anew; `graph_gpu` has a transformer.
 
 #[path = "../models/bad_input.rs"]
 mod bad_input;
@@ -14,6 +15,8 @@ mod modes;
 mod networks;
 #[path = "../models/observers.rs"]
 mod observers;
+#[path = "../models/products.rs"]
+mod products;
 #[path = "../models/records.rs"]
 mod records;
 #[path = "../models/storage.rs"]

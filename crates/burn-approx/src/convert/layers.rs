@@ -78,12 +78,25 @@ impl ApproxLayer {
         &self.state.shape
     }
 
-    /// The number of products that one output accumulates.
-    pub fn fan_in(&self) -> usize {
-        self.state.shape.fan_in()
+    /// The most products that one output accumulates; of a product of two activations in the last forward pass, `None`
+    /// before one.
+    pub fn fan_in(&self) -> Option<usize> {
+        let of_last_pass = || self.geometry().map(|geometry| geometry.inner());
+        self.state.shape.fan_in().or_else(of_last_pass)
     }
 
-    /// The number of products per input of the batch, `None` before a forward pass.
+    /// The sizes of the second operand's matrices or kernel, `None` where they are not known before a forward pass.
+    fn weight_shape(&self) -> Option<String> {
+        let sizes = match (self.kind().has_weight(), self.geometry()) {
+            (true, _) => self.shape().weight.clone(),
+            (false, Some(Geometry::Matmul(product))) => vec![product.inner, product.columns],
+            (false, _) => return None,
+        };
+        let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+        Some(sizes.join("x"))
+    }
+
+    /// The number of products per input of the batch in the last forward pass, `None` before one.
     pub fn multiplications(&self) -> Option<u64> {
         self.state.multiplications()
     }
@@ -399,26 +412,17 @@ impl fmt::Display for LayerTable {
                 "weights",
             ]);
         for layer in &self.layers {
-            let shape = layer
-                .shape()
-                .weight
-                .iter()
-                .map(usize::to_string)
-                .collect::<Vec<_>>()
-                .join("x");
+            let known = |text: Option<String>| text.unwrap_or_else(|| "-".to_string());
             let groups = match layer.shape().groups {
                 1 => String::new(),
                 groups => format!(" / {groups}"),
             };
-            let products = layer
-                .multiplications()
-                .map_or_else(|| "-".to_string(), |count| count.to_string());
             let mut row = vec![
                 layer.path.clone(),
                 layer.kind().to_string(),
-                shape + &groups,
-                layer.fan_in().to_string(),
-                products,
+                known(layer.weight_shape()) + &groups,
+                known(layer.fan_in().map(|count| count.to_string())),
+                known(layer.multiplications().map(|count| count.to_string())),
             ];
             match layer.settings() {
                 Some(settings) => row.extend(Self::describe(layer, &settings)),

@@ -11,7 +11,7 @@ use crate::nn::{LayerKind, LayerState, with_handle};
 pub(crate) struct Found {
     pub(crate) path: String,
     pub(crate) state: Arc<LayerState>,
-    /// Where the layer's weight lies.
+    /// Where the layer's weight lies, or the parameters around a layer without.
     pub(crate) device: Device,
 }
 
@@ -25,9 +25,21 @@ impl Walk {
     pub(crate) fn through<M: Module>(model: &M) -> Self {
         let mut visitor = Visitor::default();
         model.visit(&mut visitor);
+        let Visitor {
+            plain,
+            layers,
+            first_device,
+            ..
+        } = visitor;
+        let elsewhere = first_device.unwrap_or_default();
+        let layers = layers.into_iter().map(|(path, state, device)| Found {
+            path,
+            state,
+            device: device.unwrap_or_else(|| elsewhere.clone()),
+        });
         Self {
-            layers: visitor.layers,
-            plain: visitor.plain,
+            layers: layers.collect(),
+            plain,
         }
     }
 }
@@ -39,11 +51,14 @@ struct Visitor {
     path: Vec<String>,
     /// The paths of the layers of a convertible name whose weight was met but no approximation.
     plain: Vec<String>,
-    layers: Vec<Found>,
+    /// Path and state of each layer, and the device of the last parameter before it.
+    layers: Vec<(String, Arc<LayerState>, Option<Device>)>,
     /// Whether the parameter being visited is such a weight.
     at_weight: bool,
     /// The device of the last parameter, which is the layer's own when its approximation is met.
     device: Option<Device>,
+    /// The device of the first parameter, for layers without a weight that stand before it.
+    first_device: Option<Device>,
 }
 
 impl ModuleVisitor for Visitor {
@@ -58,7 +73,9 @@ impl ModuleVisitor for Visitor {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.device = Some(param.lazy_device());
+        let device = param.lazy_device();
+        self.first_device.get_or_insert_with(|| device.clone());
+        self.device = Some(device);
         if self.at_weight {
             self.plain.push(self.path[..self.path.len() - 1].join("."));
         }
@@ -68,10 +85,6 @@ impl ModuleVisitor for Visitor {
         let Some(state) = with_handle() else { return };
         let path = self.path[..self.path.len().saturating_sub(1)].join(".");
         self.plain.pop_if(|plain| *plain == path);
-        self.layers.push(Found {
-            path,
-            state,
-            device: self.device.clone().unwrap_or_default(),
-        });
+        self.layers.push((path, state, self.device.clone()));
     }
 }

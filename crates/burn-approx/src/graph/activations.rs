@@ -24,8 +24,7 @@ use super::program::{Frame, Kernel};
 use super::slots::slot;
 use super::sources::{Source, Sources};
 use crate::error::ApproxError;
-use crate::geometry::matmul;
-use crate::nn::{Approximation, LayerKind, LayerShape, Operands};
+use crate::nn::{Approximation, LayerShape, matmul};
 
 /// Where activations come from.
 pub(super) struct Origins {
@@ -131,23 +130,17 @@ impl<'a> ActivationProducts<'a> {
 
     /// A layer for each product.
     pub(super) fn layers(&self) -> Vec<GraphLayer> {
-        let layer = |weight: [usize; 2]| GraphLayer {
+        let count = match self.form {
+            Form::Matmul(_) => 1,
+            Form::Attention(_) => 2,
+        };
+        let layer = || GraphLayer {
             module: self.module.clone(),
             name: Some("matmul"),
             ordinal: 0,
-            approximation: Approximation::new(LayerShape::matmul(LayerKind::Matmul, weight)),
+            approximation: Approximation::new(LayerShape::of_activations()),
         };
-        let matrix = |tensor: &TensorIr| {
-            let rank = tensor.shape.len();
-            [tensor.shape[rank - 2], tensor.shape[rank - 1]]
-        };
-        match self.form {
-            Form::Matmul(op) => vec![layer(matrix(&op.rhs))],
-            Form::Attention(op) => {
-                let [keys, inner] = matrix(&op.key);
-                vec![layer([inner, keys]), layer(matrix(&op.value))]
-            }
-        }
+        std::iter::repeat_with(layer).take(count).collect()
     }
 
     /// The step that computes them, with layers from `first` on.
@@ -173,26 +166,15 @@ fn matmul_kernel(op: &MatmulOpIr, layer: usize) -> Kernel {
     })
 }
 
-/// The product, in float or simulated.
+/// The product of a layer; in float as it was recorded, for the tensors' own product may choose another form.
 fn multiply<const D: usize>(
     approximation: &Approximation,
     left: Tensor<D>,
     right: Tensor<D>,
 ) -> Result<Tensor<D>, ApproxError> {
-    let geometry = matmul::matmul(&left.dims(), &right.dims())?;
-    let operands = Operands {
-        operator: "matmul",
-        activation: &left,
-        parameter: &right,
-        weight: &right,
-        bias: None,
-    };
-    Ok(match approximation.begin(operands, geometry)? {
-        None => {
-            let [left, right] = [left, right].map(Tensor::into_dispatch);
-            Tensor::from_dispatch(Dispatch::float_matmul(left, right))
-        }
-        Some(simulation) => simulation.product(left, right, None),
+    matmul::apply(approximation, left, right, |left, right| {
+        let [left, right] = [left, right].map(Tensor::into_dispatch);
+        Tensor::from_dispatch(Dispatch::float_matmul(left, right))
     })
 }
 

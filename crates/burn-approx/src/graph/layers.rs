@@ -152,12 +152,12 @@ impl<'a> Product<'a> {
             Form::Linear | Form::Matmul => {
                 let rank = weight.len();
                 let matrix = [weight[rank - 2], weight[rank - 1]];
-                LayerShape::matmul(LayerKind::Linear, matrix)
+                LayerShape::linear(matrix)
             }
             Form::MatmulOnLeft => {
                 let rank = weight.len();
                 let transposed = [weight[rank - 1], weight[rank - 2]];
-                LayerShape::matmul(LayerKind::Linear, transposed)
+                LayerShape::linear(transposed)
             }
         }
     }

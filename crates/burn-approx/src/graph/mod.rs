@@ -6,6 +6,10 @@
 //! Convolutions and matrix products of an activation with a weight, on either side, become layers like the drop-ins in
 //! [`nn`](crate::nn): same code, same settings, same states.
 //!
+//! Recurrent layers (Burn's LSTM and GRU, in one direction or both) need no drop-in: their steps are recorded like
+//! anything else, for the length of the example's sequence, and since a layer is known by its weight, each weight of a
+//! gate is one layer that multiplies in every step.
+//!
 //! Design: the captured model keeps the original as the place of its parameters and walks it for them. So paths, records,
 //! optimisers, running statistics, weight layouts and low-rank adapters stay Burn's own business, and the original comes back
 //! with its weights retrained. A tree of parameters of our own, the alternative, would have had to imitate all of that.
@@ -52,6 +56,10 @@ use crate::error::ApproxError;
 /// weight that is not called `weight` is a layer under its own path, and a second, different product with the weights
 /// of one module gets a number, as in `head.2`. Products of two activations are layers on request ([`CaptureOptions`]);
 /// transposed convolutions stay in float.
+///
+/// Recurrent layers are captured step by step, for the length of the example's sequence; each weight is one layer
+/// (`lstm.input_gate.hidden_transform`), which multiplies in every step and whose ranges are those of all steps. What the
+/// listing says of multiplications is that of one step.
 ///
 /// # Errors
 /// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics, reads values

@@ -5,7 +5,7 @@ use burn::module::{Content, DisplaySettings, Initializer, Module, ModuleDisplay,
 use burn::nn::LinearLayout;
 use burn::prelude::*;
 
-use super::layer::{Approximation, LayerKind, LayerShape, Operands};
+use super::layer::{Approximation, LayerShape, Operands};
 use crate::error::{ApproxError, or_panic};
 use crate::geometry;
 
@@ -61,7 +61,7 @@ pub struct Linear {
 
 impl From<burn::nn::Linear> for Linear {
     fn from(burn::nn::Linear { weight, bias }: burn::nn::Linear) -> Self {
-        let shape = LayerShape::matmul(LayerKind::Linear, weight.lazy_shape().dims());
+        let shape = LayerShape::linear(weight.lazy_shape().dims());
         Self {
             weight,
             bias,

@@ -90,6 +90,9 @@ impl Approximation {
             let Some(converted) = guard.as_mut() else {
                 return Ok(None);
             };
+            if !self.layer.shape.kind.has_weight() {
+                converted.follow(&device);
+            }
             let simulates = converted.calibrating || converted.settings.mode != Mode::Baseline;
             if simulates && !converted.has_planned_on(&device) {
                 Target::of(&device)?;

@@ -54,9 +54,9 @@ impl Converted {
         settings.check()?;
         let scheme = &settings.quantization;
         let granularity: Granularity = scheme.granularity;
-        let role = match shape.kind.has_weight() {
-            true => OperandRole::weight(granularity, shape.channel_axis(), shape.outputs()),
-            false => OperandRole::Activation,
+        let role = match shape.outputs() {
+            Some(outputs) => OperandRole::weight(granularity, shape.channel_axis(), outputs),
+            None => OperandRole::Activation,
         };
         let operand = |before: Option<&OperandState>, role, quantization: &_| match before {
             Some(before) => before.reconfigured(role, quantization, device),
@@ -75,6 +75,15 @@ impl Converted {
             path,
             settings,
         })
+    }
+
+    /// Moves the operands' states to the device of a product of activations, which has no weight that would keep them
+    /// there.
+    pub(super) fn follow(&mut self, device: &Device) {
+        if self.activation.device() != device.clone().inner() {
+            self.activation.move_to(device);
+            self.weight.move_to(device);
+        }
     }
 
     /// Copies of the operands' states that are to observe the next activation and this weight.
@@ -169,7 +178,7 @@ mod tests {
     use crate::plan::{PlanChoice, Route};
 
     fn shape() -> LayerShape {
-        LayerShape::matmul(LayerKind::Linear, [16, 8])
+        LayerShape::linear([16, 8])
     }
 
     fn converted(settings: LayerSettings, before: Option<&Converted>) -> Converted {

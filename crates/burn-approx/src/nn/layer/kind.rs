@@ -18,7 +18,7 @@ pub enum LayerKind {
     /// [`ConvTranspose2d`](crate::nn::ConvTranspose2d)
     #[serde(rename = "conv_transpose2d")]
     ConvTranspose2d,
-    /// A product of two activations: the second one takes the weight's place.
+    /// [`Matmul`](crate::nn::Matmul), a product of two activations: the second one takes the weight's place.
     Matmul,
 }
 
@@ -102,29 +102,40 @@ impl std::fmt::Display for LayerKind {
     }
 }
 
-/// The unchanging geometry of a layer.
+/// The unchanging geometry of a layer: what its weight says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerShape {
     /// The kind of layer.
     pub kind: LayerKind,
     /// The weight's shape: `[in, out]`, `[out, in / groups, sizes of the kernel..]`, or of a transposed convolution
-    /// `[in, out / groups, sizes of the kernel..]`; the last two sizes of a second activation.
+    /// `[in, out / groups, sizes of the kernel..]`; empty where two activations are multiplied.
     pub weight: Vec<usize>,
     /// The groups of a convolution; 1 for other layers.
     pub groups: usize,
-    fan_in: usize,
-    outputs: usize,
+    fan_in: Option<usize>,
+    outputs: Option<usize>,
 }
 
 impl LayerShape {
-    /// A matrix product, with a weight or another activation of this shape.
-    pub(crate) fn matmul(kind: LayerKind, [inner, columns]: [usize; 2]) -> Self {
+    /// A linear layer with a weight of this shape.
+    pub(crate) fn linear([inner, columns]: [usize; 2]) -> Self {
         Self {
-            kind,
+            kind: LayerKind::Linear,
             weight: vec![inner, columns],
             groups: 1,
-            fan_in: inner,
-            outputs: columns,
+            fan_in: Some(inner),
+            outputs: Some(columns),
+        }
+    }
+
+    /// A product of two activations, whose sizes each pass brings along.
+    pub(crate) fn of_activations() -> Self {
+        Self {
+            kind: LayerKind::Matmul,
+            weight: Vec::new(),
+            groups: 1,
+            fan_in: None,
+            outputs: None,
         }
     }
 
@@ -134,8 +145,8 @@ impl LayerShape {
             kind,
             weight: weight.to_vec(),
             groups,
-            fan_in: weight[1..].iter().product(),
-            outputs: weight[0],
+            fan_in: Some(weight[1..].iter().product()),
+            outputs: Some(weight[0]),
         }
     }
 
@@ -160,18 +171,19 @@ impl LayerShape {
             kind,
             weight: weight.to_vec(),
             groups,
-            fan_in: weight[0] / groups.max(1) * taps.product::<usize>(),
-            outputs: weight[1] * groups,
+            fan_in: Some(weight[0] / groups.max(1) * taps.product::<usize>()),
+            outputs: Some(weight[1] * groups),
         }
     }
 
-    /// The most products that one output accumulates.
-    pub fn fan_in(&self) -> usize {
+    /// The most products that one output accumulates; `None` where two activations are multiplied, whose sizes may differ
+    /// from pass to pass.
+    pub fn fan_in(&self) -> Option<usize> {
         self.fan_in
     }
 
-    /// The number of output channels.
-    pub fn outputs(&self) -> usize {
+    /// The number of output channels; `None` where two activations are multiplied, whose sizes may differ from pass to pass.
+    pub fn outputs(&self) -> Option<usize> {
         self.outputs
     }
 
