@@ -83,7 +83,7 @@ fn geometries<M: Module>(model: &M, forward: impl Fn(&M, Tensor<4>) -> Tensor<2>
     layers.iter().filter_map(ApproxLayer::geometry).collect()
 }
 
-/// The same layer on a batch.
+/// A layer on another batch.
 fn batched(geometry: Geometry, batch: usize) -> Geometry {
     match geometry {
         Geometry::Matmul(mut shape) => {
@@ -140,10 +140,7 @@ fn time_plans(
     let handle = layer.handle();
     handle.set_plan(PlanChoice::Auto).expect("always possible");
     layer.run();
-    let auto = handle
-        .plan()
-        .expect("converted")
-        .expect("the layer has run");
+    let auto = handle.plan().expect("the layer is converted and has run");
     let mut plans: Vec<Measured> = Vec::new();
     let mut chosen = PlanChoice::Auto;
     for plan in PLANS {
@@ -167,7 +164,7 @@ fn time_plans(
             seconds = (0..runs).map(|_| once()).collect();
         }
         seconds.sort_by(f64::total_cmp);
-        let own = handle.plan().expect("converted").expect("it has run");
+        let own = handle.plan().expect("converted, and it has run");
         if own.route() == auto.route() {
             chosen = plan;
         }

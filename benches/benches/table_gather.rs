@@ -21,7 +21,7 @@ struct Result {
     threads: usize,
     /// 10^9 lookups per second, of the median run.
     giga_lookups_per_second: f64,
-    /// The same of the fastest run: the better measure on a machine that does other work too.
+    /// 10^9 lookups per second of the fastest run: the better measure on a machine that does other work too.
     fastest_giga_lookups_per_second: f64,
 }
 

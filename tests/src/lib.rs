@@ -11,6 +11,11 @@ pub mod reference;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// The code of the models' README.
+#[cfg(doctest)]
+#[doc = include_str!("../../crates/approx-models/README.md")]
+struct ModelsReadme;
+
 /// The code of the page on exact factorisation.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/exact-factorisation.md")]

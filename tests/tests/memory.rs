@@ -72,7 +72,7 @@ fn check<L: Module, const D: usize>(
         let (layer, _) = convert(make(&device), &ApproxConfig::bundled(MULTIPLIER)).unwrap();
         calibrate(&layer, |layer| drop(forward(layer, input.clone()))).unwrap();
         let peaks = [(); 2].map(|()| peak(before, || forward(&layer, input.clone())));
-        let plan = approx_layers(&layer)[0].plan().unwrap().unwrap();
+        let plan = approx_layers(&layer)[0].plan().unwrap();
         assert_eq!(plan.route(), Route::Factored);
         peaks
     });

@@ -38,10 +38,11 @@ fn product(session: &mut Session) {
     for (case, goal) in CASES {
         let layer = Layer::converted(&geometry, &case.config(), session.device());
         check_finite(&layer.run().into_data());
-        let plan = layer.handle().plan().expect("the layer is converted");
-        let name = match plan {
-            Some(plan) if goal.is_some() => format!("{}: {plan}", case.name()),
-            _ => case.name().to_string(),
+        let plan = layer.handle().plan();
+        let plan = plan.expect("the layer is converted and has run");
+        let name = match goal {
+            Some(_) => format!("{}: {plan}", case.name()),
+            None => case.name().to_string(),
         };
         session.measure(&work, &name, goal, || layer.run());
     }

@@ -71,8 +71,7 @@ fn layer<'a>(name: &str, geometry: &Geometry, config: ApproxConfig) -> Case<'a> 
     let plan = layer
         .handle()
         .plan()
-        .expect("the layer is converted")
-        .expect("and has run");
+        .expect("the layer is converted and has run");
     Case {
         rank: plan.products(),
         ..case(format!("{name}, {plan}"), move || drop(layer.run()))

@@ -124,7 +124,7 @@ impl Case {
     /// The results, with the speeds of the layers in their order.
     fn line(&self, mut speed: impl FnMut() -> f64) -> Line {
         let plan = self.planned.handle().plan();
-        let plan = plan.expect("the layer is converted").expect("and has run");
+        let plan = plan.expect("the layer is converted and has run");
         let line = Line {
             multiplier: self.multiplier,
             table_rank: self.table_rank,

@@ -5,7 +5,7 @@ use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, LayerRule, approx_layers, calibrate, convert};
 use burn_approx::nn::conv::Conv2dConfig;
 use burn_approx::nn::{Linear, LinearConfig};
-use burn_approx::quantization::{CodeRange, Observer, QuantizationScheme, Quantizer};
+use burn_approx::quantization::{CodeRange, Observer, Operand, QuantizationScheme, Quantizer};
 use burn_approx::{ApproxError, Mode};
 
 fn linear(device: &Device) -> Linear {
@@ -102,7 +102,7 @@ fn quantisation_must_fit_the_multiplier() {
         matches!(
             unsigned,
             ApproxError::CodesOutsideMultiplier {
-                operand: "activation",
+                operand: Operand::Activation,
                 ..
             }
         ),
@@ -113,7 +113,7 @@ fn quantisation_must_fit_the_multiplier() {
         matches!(
             weight,
             ApproxError::CodesOutsideMultiplier {
-                operand: "weight",
+                operand: Operand::Weight,
                 ..
             }
         ),
@@ -132,7 +132,13 @@ fn quantisation_must_fit_the_multiplier() {
     ] {
         let error = with(&|scheme| scheme.activation.observer = observer).unwrap_err();
         assert!(
-            matches!(error, ApproxError::InvalidQuantizer { .. }),
+            matches!(
+                error,
+                ApproxError::InvalidObserver {
+                    operand: Operand::Activation,
+                    ..
+                }
+            ),
             "{error}"
         );
     }
@@ -178,7 +184,7 @@ fn a_nan_never_becomes_a_number() {
     })
     .unwrap();
     for mode in [Mode::Approximate, Mode::Quantized] {
-        approx_layers(&layer).set_mode(mode);
+        approx_layers(&layer).set_mode(mode).unwrap();
         let outputs = crate::networks::values(layer.forward(clean.clone() * f32::NAN));
         assert!(
             outputs.iter().all(|output| output.is_nan()),
@@ -190,7 +196,8 @@ fn a_nan_never_becomes_a_number() {
 #[test]
 fn excluding_every_layer_leaves_nothing_to_save() {
     let device = crate::device();
-    let config = ApproxConfig::bundled("mul8s_1L2J").with_rule(LayerRule::default().exclude());
+    let config =
+        ApproxConfig::bundled("mul8s_1L2J").with_rule(LayerRule::default().with_exclude(true));
     let (layer, report) = convert(linear(&device), &config).unwrap();
     assert!(report.converted.is_empty());
     assert!(matches!(

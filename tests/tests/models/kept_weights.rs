@@ -173,7 +173,7 @@ fn changed_settings_are_seen() {
     assert_ne!(outputs(&model, &device), coarse);
 }
 
-/// The same weight behind two inputs of different shapes, which may take different plans.
+/// One weight behind two inputs of different shapes, which may take different plans.
 #[rstest]
 fn shapes_may_alternate(#[values("mul8s_1L2J", "mul8u_17C8", "mul8u_2V0")] name: &str) {
     let device = crate::device();

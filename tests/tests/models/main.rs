@@ -4,6 +4,7 @@
 mod bad_input;
 mod conversion;
 mod convolutions;
+mod handles;
 mod kept_weights;
 mod modes;
 mod networks;

@@ -21,7 +21,7 @@ fn with_the_exact_circuit_approximate_is_quantized() {
     let device = crate::device();
     let model = model(&device, "mul8s_1KV6");
     let approximate = values(model.forward(rows(&device)));
-    approx_layers(&model).set_mode(Mode::Quantized);
+    approx_layers(&model).set_mode(Mode::Quantized).unwrap();
     assert_eq!(values(model.forward(rows(&device))), approximate);
 }
 
@@ -71,9 +71,9 @@ fn noise_is_added_in_training_only_with_the_stated_moments() {
     })
     .unwrap();
     let layers = approx_layers(&layer);
-    layers.set_mode(Mode::Quantized);
+    layers.set_mode(Mode::Quantized).unwrap();
     let quantized = layer.forward(x.clone());
-    layers.set_mode(Mode::Noise);
+    layers.set_mode(Mode::Noise).unwrap();
     let noise = Noise {
         mean: 0.5,
         standard_deviation: 0.25,

@@ -6,7 +6,7 @@ use burn_approx::ApproxError;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::nn::{Linear, LinearConfig};
 use burn_approx::quantization::{
-    CodeRange, Granularity, Observation, Observer, QuantizationScheme, Symmetry,
+    CodeRange, Granularity, Observation, Observer, Operand, QuantizationScheme, Symmetry,
 };
 use rstest::rstest;
 
@@ -129,7 +129,7 @@ fn a_nan_or_infinity_is_remembered_and_reported(#[case] observer: Observer) {
             matches!(
                 &error,
                 ApproxError::NotFinite {
-                    operand: "activation",
+                    operand: Operand::Activation,
                     ..
                 }
             ),
@@ -161,7 +161,7 @@ fn a_nan_in_the_weight_is_reported_as_such() {
         matches!(
             error,
             ApproxError::NotFinite {
-                operand: "weight",
+                operand: Operand::Weight,
                 ..
             }
         ),

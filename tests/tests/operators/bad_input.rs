@@ -220,7 +220,7 @@ fn codes_outside_the_multiplier(
         for result in results {
             match result {
                 Some(error @ ApproxError::CodesOutsideMultiplier { operand, .. }) => {
-                    assert_eq!(operand, expected);
+                    assert_eq!(operand.name(), expected);
                     says(&error, &["-128..=127", m.multiplier().name()]);
                 }
                 other => panic!("{other:?}"),
@@ -236,7 +236,7 @@ fn padding_codes_are_the_multipliers() {
     for code in [128, -129] {
         let result = ops::conv2d_accumulators(x.clone(), w.clone(), code, &table(), plain());
         match result {
-            Err(error @ ApproxError::InvalidQuantizer { .. }) => {
+            Err(error @ ApproxError::InvalidPaddingCode { .. }) => {
                 says(&error, &["padding", &code.to_string(), "-128..=127"]);
             }
             other => panic!("{other:?}"),
