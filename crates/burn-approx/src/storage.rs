@@ -41,7 +41,7 @@ pub fn configuration<M: Module>(model: &M) -> Result<ApproxConfig, ApproxError> 
     for layer in &layers {
         let rule = LayerRule::path(layer.path());
         config.rules.push(match layer.settings() {
-            None => rule.exclude(),
+            None => rule.with_exclude(true),
             Some(settings) => {
                 let multiplier = MultiplierSource::describe(settings.multiplier());
                 LayerRule {

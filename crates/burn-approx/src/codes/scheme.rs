@@ -3,7 +3,7 @@
 use approx_multiplier::{Multiplier, OperandFormat};
 use serde::{Deserialize, Serialize};
 
-use super::CodeRange;
+use super::{CodeRange, Operand};
 use crate::error::ApproxError;
 
 /// Where the code of the real value 0 lies.
@@ -52,7 +52,7 @@ impl Observer {
         matches!(self, Self::LeastSquares | Self::Percentile { .. })
     }
 
-    fn check(self) -> Result<(), ApproxError> {
+    fn check(self, operand: Operand) -> Result<(), ApproxError> {
         let problem = match self {
             Self::MovingAverage { momentum } if !(momentum > 0.0 && momentum <= 1.0) => {
                 format!("momentum {momentum} must be above 0 and at most 1")
@@ -62,10 +62,7 @@ impl Observer {
             }
             _ => return Ok(()),
         };
-        Err(ApproxError::InvalidQuantizer {
-            what: "observer".into(),
-            problem,
-        })
+        Err(ApproxError::InvalidObserver { operand, problem })
     }
 }
 
@@ -151,8 +148,8 @@ impl QuantizationScheme {
         }
     }
 
-    /// The same for a product of two activations: the second one, in the weight's place, keeps the weight's codes and is observed as
-    /// the first one is.
+    /// What becomes of it for a product of two activations: the second one, in the weight's place, keeps the weight's codes and is
+    /// observed as the first one is.
     pub(crate) fn for_two_activations(&self) -> Self {
         let Self {
             activation, weight, ..
@@ -177,11 +174,15 @@ impl QuantizationScheme {
     ///
     /// # Errors
     /// [`ApproxError::CodesOutsideMultiplier`], [`ApproxError::UnsupportedBits`], or
-    /// [`ApproxError::InvalidQuantizer`] for an observer's parameter out of its bounds.
+    /// [`ApproxError::InvalidObserver`] for an observer's parameter out of its bounds.
     pub fn check(&self, multiplier: &Multiplier) -> Result<(), ApproxError> {
         let operands = [
-            ("activation", &self.activation, multiplier.activation()),
-            ("weight", &self.weight, multiplier.weight()),
+            (
+                Operand::Activation,
+                &self.activation,
+                multiplier.activation(),
+            ),
+            (Operand::Weight, &self.weight, multiplier.weight()),
         ];
         for (operand, quantization, format) in operands {
             let range = quantization.codes;
@@ -195,7 +196,7 @@ impl QuantizationScheme {
                     multiplier,
                 });
             }
-            quantization.observer.check()?;
+            quantization.observer.check(operand)?;
         }
         Ok(())
     }

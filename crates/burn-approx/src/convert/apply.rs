@@ -42,7 +42,7 @@ pub struct ConversionReport {
 ///
 /// let device = Device::default();
 /// let model = Model { hidden: LinearConfig::new(8, 4).init(&device), output: LinearConfig::new(4, 2).init(&device) };
-/// let (model, report) = convert(model, &ApproxConfig::bundled("mul8s_1L2J").excluding_last())?;
+/// let (model, report) = convert(model, &ApproxConfig::bundled("mul8s_1L2J").with_exclude_last(true))?;
 /// assert_eq!(report.converted, ["hidden"]);
 /// assert_eq!(report.excluded, ["output"]);
 /// # Ok::<(), burn_approx::ApproxError>(())

@@ -3,6 +3,7 @@
 use burn::module::Module;
 
 use super::walk::Walk;
+use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::nn::LayerState;
 
@@ -40,8 +41,8 @@ pub fn calibrate<M: Module>(model: &M, batches: impl FnOnce(&M)) -> Result<(), A
     for found in &walk.layers {
         if let Some(converted) = found.state.lock().as_mut() {
             for (operand, state) in [
-                ("activation", &mut converted.activation),
-                ("weight", &mut converted.weight),
+                (Operand::Activation, &mut converted.activation),
+                (Operand::Weight, &mut converted.weight),
             ] {
                 if state.is_poisoned() {
                     state.reset();

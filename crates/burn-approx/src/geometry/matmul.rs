@@ -124,6 +124,20 @@ pub(crate) fn linear(
     }
 }
 
+/// Checks the sizes of input and output that a linear layer is made from.
+///
+/// # Errors
+/// [`ApproxError::Shape`] if one of them is 0.
+pub(crate) fn check_config(operator: &'static str, sizes: [usize; 2]) -> Result<(), ApproxError> {
+    match sizes.contains(&0) {
+        false => Ok(()),
+        true => Err(shape_error(
+            operator,
+            format!("sizes of input and output {sizes:?} must both be above 0"),
+        )),
+    }
+}
+
 /// The plain products of a batched one.
 pub(crate) struct BatchedMatmul {
     /// The shape of the whole result.

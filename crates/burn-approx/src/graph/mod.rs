@@ -60,7 +60,7 @@ use crate::error::ApproxError;
 ///
 /// ```
 /// use burn::{nn, prelude::*, tensor::activation::relu};
-/// use burn_approx::{ApproxConfig, calibrate, convert};
+/// use burn_approx::{ApproxConfig, calibrate, capture, convert};
 ///
 /// #[derive(Module, Debug)]
 /// struct Model {
@@ -78,8 +78,8 @@ use crate::error::ApproxError;
 /// let model = Model { hidden: nn::LinearConfig::new(16, 8).init(&device), output: nn::LinearConfig::new(8, 3).init(&device) };
 /// let x = Tensor::<2>::random([4, 16], burn::tensor::Distribution::Default, &device);
 ///
-/// let captured = convert::capture(&model, x.clone(), Model::forward)?;
-/// let (captured, report) = convert::convert(captured, &ApproxConfig::bundled("mul8s_1L2J"))?;
+/// let captured = capture(&model, x.clone(), Model::forward)?;
+/// let (captured, report) = convert(captured, &ApproxConfig::bundled("mul8s_1L2J"))?;
 /// assert_eq!(report.converted, ["hidden", "output"]);
 /// calibrate(&captured, |captured| drop(captured.forward(x.clone())))?;
 /// let y = captured.forward(x); // every product is mul8s_1L2J's
@@ -101,7 +101,8 @@ pub struct CaptureOptions {
 }
 
 impl CaptureOptions {
-    /// Multiplies the scales of batch normalisations into the weights of the convolutions before them, as hardware does.
+    /// Whether the scales of batch normalisations are multiplied into the weights of the convolutions before them, as hardware does;
+    /// not by default.
     ///
     /// The weight that is quantised is then the folded one, computed in every forward pass from the parameters, which stay those of
     /// the original: training goes on through the fold, and records keep fitting. In float the outputs differ from the original's
@@ -110,25 +111,25 @@ impl CaptureOptions {
     ///
     /// ```
     /// use burn::{nn, prelude::*};
-    /// use burn_approx::convert::{CaptureOptions, approx_layers};
+    /// use burn_approx::{CaptureOptions, approx_layers};
     ///
     /// let device = Device::default();
     /// let model = (nn::conv::Conv2dConfig::new([3, 4], [3, 3]).init(&device), nn::BatchNormConfig::new(4).init(&device));
     /// let images = Tensor::<4>::ones([2, 3, 8, 8], &device);
-    /// let options = CaptureOptions::default().folding_batch_norm();
+    /// let options = CaptureOptions::default().with_fold_batch_norm(true);
     /// let captured = options.capture(&model, images, |(convolution, norm), x| norm.forward(convolution.forward(x)))?;
     /// assert_eq!(approx_layers(&captured)[0].path(), "0");
     /// # Ok::<(), burn_approx::ApproxError>(())
     /// ```
-    pub fn folding_batch_norm(self) -> Self {
+    pub fn with_fold_batch_norm(self, fold_batch_norm: bool) -> Self {
         Self {
-            fold_batch_norm: true,
+            fold_batch_norm,
             ..self
         }
     }
 
-    /// Makes layers of products of two activations too: of matrix products, such as those of attention, and of the two products in
-    /// Burn's attention operation, which is computed step by step once one of them is simulated.
+    /// Whether products of two activations are layers too, which they are not by default: matrix products, such as those of attention,
+    /// and the two products in Burn's attention operation, which is computed step by step once one of them is simulated.
     ///
     /// Such a layer is called `matmul`, below the module that both operands come from, with a number where there are several
     /// (`attention.matmul`, `attention.matmul.2`). The first operand is the activation; the second takes the weight's place: it has
@@ -137,12 +138,12 @@ impl CaptureOptions {
     ///
     /// ```
     /// use burn::prelude::*;
-    /// use burn_approx::convert::{CaptureOptions, approx_layers};
+    /// use burn_approx::{CaptureOptions, approx_layers};
     ///
     /// let device = Device::default();
     /// let model = burn::nn::attention::MultiHeadAttentionConfig::new(8, 2).init(&device);
     /// let tokens = Tensor::<3>::ones([2, 4, 8], &device);
-    /// let options = CaptureOptions::default().with_products_of_activations();
+    /// let options = CaptureOptions::default().with_products_of_activations(true);
     /// let captured = options.capture(&model, tokens, |model, tokens| {
     ///     model.forward(burn::nn::attention::MhaInput::self_attn(tokens)).context
     /// })?;
@@ -151,9 +152,9 @@ impl CaptureOptions {
     /// assert_eq!(paths, ["query", "key", "value", "output", "matmul", "matmul.2"]);
     /// # Ok::<(), burn_approx::ApproxError>(())
     /// ```
-    pub fn with_products_of_activations(self) -> Self {
+    pub fn with_products_of_activations(self, products_of_activations: bool) -> Self {
         Self {
-            products_of_activations: true,
+            products_of_activations,
             ..self
         }
     }

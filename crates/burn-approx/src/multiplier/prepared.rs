@@ -89,7 +89,7 @@ impl PreparedMultiplier {
         Self::new(Multiplier::from_htp(model))
     }
 
-    /// The same multiplier, to be computed by another plan. Whether that is possible is checked where it is used.
+    /// Sets the plan by which the multiplier is to be computed. Whether that is possible is checked where it is used.
     #[must_use]
     pub fn with_plan(self, plan: PlanChoice) -> Self {
         Self { plan, ..self }

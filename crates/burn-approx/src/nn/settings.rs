@@ -61,13 +61,9 @@ impl Noise {
         {
             return Ok(());
         }
-        let problem = format!(
-            "mean {} and standard deviation {} must be finite, the latter 0 or more",
-            self.mean, self.standard_deviation
-        );
-        Err(ApproxError::InvalidQuantizer {
-            what: "noise".into(),
-            problem,
+        Err(ApproxError::InvalidNoise {
+            mean: self.mean,
+            standard_deviation: self.standard_deviation,
         })
     }
 }

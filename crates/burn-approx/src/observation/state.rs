@@ -101,7 +101,7 @@ pub(crate) struct OperandState {
     observed: Option<Stored<2>>,
     /// How many times something was observed, `[1]`: what a record says of being calibrated.
     observations: Stored<1>,
-    /// The same, as the host knows it; `None` after a load, until it is read.
+    /// That number as the host knows it; `None` after a load, until it is read.
     count: Option<f32>,
     /// Whether the parameters still have to be derived from a histogram.
     stale: bool,

@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 
+use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::geometry::{Geometry, shape_error};
 use crate::plan::Target;
@@ -59,7 +60,7 @@ impl Quantizers<'_> {
             ("activation's quantiser", self.activation),
             ("weight's quantiser", self.weight),
         ];
-        let others = [("weight", weight.device())]
+        let others = [(Operand::Weight.name(), weight.device())]
             .into_iter()
             .chain(quantizers.map(|(name, own)| (name, own.parameters().device())))
             .chain(bias.map(|bias| ("bias", bias.device())));

@@ -9,7 +9,7 @@ use super::float32;
 use super::planner::{Planned, Results, plan};
 use super::target::Target;
 use super::weight::{KeptWeight, Layout};
-use crate::codes::CodeGrid;
+use crate::codes::{CodeGrid, Operand};
 use crate::error::ApproxError;
 use crate::geometry::Geometry;
 use crate::multiplier::{Factors, PreparedMultiplier, Route};
@@ -92,8 +92,8 @@ impl ProductOperation {
         }
         let (activation_format, weight_format) = multiplier.formats();
         for (operand, grid, format) in [
-            ("activation", grids[0], activation_format),
-            ("weight", grids[1], weight_format),
+            (Operand::Activation, grids[0], activation_format),
+            (Operand::Weight, grids[1], weight_format),
         ] {
             let range = grid.codes()?;
             if !range.fits(format) {
@@ -260,8 +260,8 @@ impl ProductOperation {
 /// Refuses tensors that a GPU's kernels cannot index.
 fn check_elements(geometry: &Geometry) -> Result<(), ApproxError> {
     for (tensor, elements) in [
-        ("activation", geometry.inputs()),
-        ("weight", geometry.weights()),
+        (Operand::Activation.name(), geometry.inputs()),
+        (Operand::Weight.name(), geometry.weights()),
         ("result", geometry.outputs()),
     ] {
         if elements as f64 >= TWO_TO_31 {

@@ -6,6 +6,6 @@ pub use quantizer::Quantizer;
 pub(crate) use quantizer::{ROWS, SCALE, ZERO_POINT, channel_quantizers};
 
 pub use crate::codes::{
-    CodeRange, Granularity, Observation, Observer, OperandQuantization, QuantizationScheme,
-    Symmetry,
+    CodeRange, Granularity, Observation, Observer, Operand, OperandQuantization,
+    QuantizationScheme, Symmetry,
 };

@@ -26,7 +26,7 @@ struct Packed<W> {
 
 /// The matrices of a weight, and its quantisers; `None` if it cannot be quantised.
 type Matrices = Option<(Vec<Packed<MatmulWeights>>, Vec<ChannelQuantizer>)>;
-/// The same of a convolution's weight.
+/// A convolution's weight, and its quantisers; `None` if it cannot be quantised.
 type Kernels = Option<(Packed<Conv2dWeights>, Vec<ChannelQuantizer>)>;
 
 /// An operation's product in integers.

@@ -19,6 +19,7 @@ use super::kind::LayerShape;
 use super::simulation::{Operands, Simulation};
 use super::state::{LayerState, Pass};
 use super::weight::WeightVersion;
+use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::geometry::Geometry;
 use crate::nn::settings::Mode;
@@ -171,8 +172,10 @@ impl Module for Approximation {
         // Visited on a copy: the lock is free again should the visitor run the layer.
         let converted = self.layer.lock().clone();
         if let Some(mut converted) = converted {
-            converted.activation.visit("activation", visitor);
-            converted.weight.visit("weight", visitor);
+            converted
+                .activation
+                .visit(Operand::Activation.name(), visitor);
+            converted.weight.visit(Operand::Weight.name(), visitor);
         }
     }
 
@@ -180,8 +183,8 @@ impl Module for Approximation {
         let training = mapper.map_flag(self.training);
         let converted = self.layer.lock().clone();
         if let Some(mut converted) = converted {
-            converted.activation.map("activation", mapper);
-            converted.weight.map("weight", mapper);
+            converted.activation.map(Operand::Activation.name(), mapper);
+            converted.weight.map(Operand::Weight.name(), mapper);
             converted.version = WeightVersion::default();
             *self.layer.lock() = Some(converted);
         }
@@ -213,6 +216,12 @@ impl Module for Approximation {
 
     fn materialize(self) -> Self {
         self
+    }
+
+    /// None: scales, zero points and what was observed are not learned. (Burn asks this of a layer's fields, but visits what is in an
+    /// `Option` or a tuple.)
+    fn num_params(&self) -> usize {
+        0
     }
 
     fn valid(&self) -> Self {
