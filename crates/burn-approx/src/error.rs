@@ -250,7 +250,7 @@ pub enum ApproxError {
     /// The model has no drop-in layer at all.
     #[error(
         "the model has no `burn_approx::nn` layer to convert{}: replace `use burn::nn` by `use burn_approx::nn` for \
-         Linear and Conv2d in its source, or capture it as it is with `burn_approx::capture`",
+         its layers in its source, or capture it as it is with `burn_approx::capture`",
         if .plain.is_empty() { String::new() } else { format!(" (plain Burn layers: {})", list(.plain)) }
     )]
     NothingToConvert {

@@ -330,6 +330,23 @@ fn quantisers_are_checked(#[case] scales: &[f32], #[case] zeros: &[i32]) {
     assert!(matches!(result, Err(ApproxError::InvalidQuantizer { .. })));
 }
 
+/// A quantiser per channel takes values that have its channels.
+#[test]
+fn quantisers_must_fit_the_values() {
+    let own = channels(3, 1);
+    let fitting = own.codes(ones([2, 3]));
+    assert_eq!(integers(fitting), [10; 6]);
+    for shape in [[3, 2], [3, 1], [3, 4]] {
+        let values: Tensor<2> = ones(shape);
+        let text = format!("{shape:?}");
+        let parts = ["3 scales along axis 1", text.as_str()];
+        shape_error(own.try_codes(values.clone()), &parts);
+        shape_error(own.try_fake_quantize(values), &parts);
+    }
+    let vector: Tensor<1> = ones([3]);
+    shape_error(own.try_codes(vector), &["axis 1", "[3]"]);
+}
+
 #[rstest]
 #[case(1, 5)]
 #[case(-5, -1)]
