@@ -150,8 +150,8 @@ fn conv_transpose2d<B: Backend>(
     let device = activation.device();
     let output = (operation.geometry()).output_shape(&activation.shape(), &weight.shape());
     let (format, weight_format) = operation.multiplier().formats();
-    let activation = patterns::<B>(activation, "activation", format);
-    let weight = patterns::<B>(weight, "weight", weight_format).turned(&shape);
+    let activation = patterns::<B>(activation, Operand::Activation, format);
+    let weight = patterns::<B>(weight, Operand::Weight, weight_format).turned(&shape);
     let sums = checked(match operation.route() {
         Route::Gather => approx_cpu::conv_transpose2d(
             lookup_table(operation),
