@@ -1,11 +1,11 @@
-//! Whether the planner picks the fastest plan: ten multipliers of different ranks on every distinct layer of MobileNetV2 and
-//! ResNet-18 at 224 x 224, batch 1 and 32. Every possible plan of every layer is timed, floats in and floats out, weights kept, and
-//! the plan that the planner takes is compared with the fastest.
+//! Whether the planner picks the fastest plan: ten multipliers of different ranks on every distinct layer of
+//! MobileNetV2 and ResNet-18 at 224 x 224, batch 1 and 32. Every possible plan of every layer is timed, floats in and
+//! floats out, weights kept, and the plan that the planner takes is compared with the fastest.
 //!
 //! A plan that was more than ten times as slow as another at batch 1 is left out at batch 32.
 //!
-//! The constants of the planner's cost model (`plan/cost/host.rs`) were fitted to the layers of even number in the order printed; those of odd
-//! number are reported separately.
+//! The constants of the planner's cost model (`plan/cost/host.rs`) were fitted to the layers of even number in the
+//! order printed; those of odd number are reported separately.
 
 use std::time::Instant;
 
@@ -131,8 +131,8 @@ fn describe(geometry: &Geometry) -> String {
     }
 }
 
-/// Times every plan of a converted layer but those left out: the plan that the planner takes, the number of its products, and
-/// the times.
+/// Times every plan of a converted layer but those left out: the plan that the planner takes, the number of its
+/// products, and the times.
 fn time_plans(
     layer: &Layer,
     left_out: &[PlanChoice],

@@ -192,7 +192,8 @@ impl Work {
 fn main() -> std::io::Result<()> {
     let arguments = Arguments::from_command_line();
     let mut next = random(1);
-    // As wide as signed products of 8 bits; too wide for 16 bits, with sums in 32 bits; as wide as 32 bits, with sums in 64.
+    // As wide as signed products of 8 bits; too wide for 16 bits, with sums in 32 bits; as wide as 32 bits, with sums
+    // in 64.
     let tables: Vec<(&str, Vec<i32>)> = vec![
         (
             "16-bit",

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn_approx::Mode;
 use burn_approx::convert::{ApproxConfig, calibrate, convert};
 use burn_approx::plan::PlanChoice;
-use burn_approx::quantization::{Observation, Observer, QuantizationScheme};
+use burn_approx::quantization::{LayerQuantization, Observation, Observer};
 
 /// What a case changes of a network whose every layer is converted.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ impl Case {
     /// The settings of every layer.
     pub fn config(&self) -> ApproxConfig {
         let multiplier = evoapprox::multiplier(self.multiplier).expect("a bundled multiplier");
-        let mut scheme = QuantizationScheme::for_multiplier(&multiplier);
+        let mut scheme = LayerQuantization::for_multiplier(&multiplier);
         scheme.activation.observer = self.observer.unwrap_or(Observer::MinMax);
         if self.observer.is_some() {
             scheme.activation.observation = Observation::WhileTraining;
@@ -95,8 +95,8 @@ impl Case {
     }
 }
 
-/// One training step, with the mean square of the outputs as the loss: forward, backward, update. Returns the updated network and
-/// the loss, which need not be computed yet.
+/// One training step, with the mean square of the outputs as the loss: forward, backward, update. Returns the updated
+/// network and the loss, which need not be computed yet.
 pub fn training_step<M: Module>(
     model: M,
     optimizer: &mut ModuleOptimizer,

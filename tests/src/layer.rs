@@ -14,8 +14,8 @@ use burn_approx::nn::conv::{
 use burn_approx::ops::CodeGrid;
 use burn_approx::plan::{ExecutionPlan, ProductOperation, Target};
 use burn_approx::quantization::{
-    CodeRange, Granularity, Observation, Observer, OperandQuantization, QuantizationScheme,
-    Quantizer, Symmetry,
+    CodeQuantizer, CodeRange, Granularity, LayerQuantization, Observation, Observer,
+    OperandQuantization, Symmetry,
 };
 use burn_approx::{ApproxError, PreparedMultiplier, ops};
 
@@ -74,11 +74,11 @@ impl Operand {
     }
 
     /// The library's quantiser.
-    pub fn quantizer(&self, device: &Device) -> Quantizer {
+    pub fn quantizer(&self, device: &Device) -> CodeQuantizer {
         let (scales, zeros, range) = (&self.scales, &self.zero_points, self.range);
         match self.channel_axis {
-            Some(axis) => Quantizer::per_channel(scales, zeros, range, axis, device),
-            None => Quantizer::per_tensor(scales[0], zeros[0], range, device),
+            Some(axis) => CodeQuantizer::per_channel(scales, zeros, range, axis, device),
+            None => CodeQuantizer::per_tensor(scales[0], zeros[0], range, device),
         }
         .expect("scales are positive and zero points are codes")
     }
@@ -424,7 +424,7 @@ impl Run<'_> {
         self.layer.weight.tensor(self.device)
     }
 
-    fn quantizers(&self) -> [Quantizer; 2] {
+    fn quantizers(&self) -> [CodeQuantizer; 2] {
         [&self.layer.activation, &self.layer.weight].map(|operand| operand.quantizer(self.device))
     }
 
@@ -547,7 +547,7 @@ impl Run<'_> {
             activation: activation.format,
             weight: weight.format,
         };
-        let config = ApproxConfig::new(any).with_quantization(QuantizationScheme {
+        let config = ApproxConfig::new(any).with_quantization(LayerQuantization {
             activation: activation.quantization(),
             weight: weight.quantization(),
             granularity: match weight.channel_axis {

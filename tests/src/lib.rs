@@ -1,4 +1,5 @@
-//! What the integration tests share: the plain reference computations, random layers, and the recorded reference vectors.
+//! What the integration tests share: the plain reference computations, random layers, and the recorded reference
+//! vectors.
 
 pub mod golden;
 pub mod gpu;

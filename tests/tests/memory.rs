@@ -1,5 +1,5 @@
-//! A converted layer takes at most half as much memory again as the same layer in float, in its first forward pass, which
-//! packs the weight, and in every later one.
+//! A converted layer takes at most half as much memory again as the same layer in float, in its first forward pass,
+//! which packs the weight, and in every later one.
 //!
 //! Counted is the whole heap at its highest during a forward pass: the input, the layer with its weight and all that it
 //! keeps, the output, and whatever is held in between.

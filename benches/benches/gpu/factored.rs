@@ -1,4 +1,5 @@
-//! Products of factors: the exact product and a multiplier of rank 1, beside the same layer and the same network in Burn's float.
+//! Products of factors: the exact product and a multiplier of rank 1, beside the same layer and the same network in
+//! Burn's float.
 
 use burn_approx_benches::layer::Layer;
 use burn_approx_benches::network::Case;

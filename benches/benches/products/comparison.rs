@@ -1,5 +1,5 @@
-//! One layer on multipliers of different ranks and widths, by factors and by lookup, beside Burn's float32 product and the integer
-//! products without a layer around them.
+//! One layer on multipliers of different ranks and widths, by factors and by lookup, beside Burn's float32 product and
+//! the integer products without a layer around them.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! One layer on every bundled 8-bit multiplier: its rank, the plan that is chosen, and how fast that is beside other plans.
+//! One layer on every bundled 8-bit multiplier: its rank, the plan that is chosen, and how fast that is beside other
+//! plans.
 
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ pub(crate) struct Line {
     table_rank: Option<usize>,
     /// The rank of the table less the exact product's.
     error_rank: Option<usize>,
-    /// The products of one-operand functions that make one product: the rank of the table, or that of the error and one.
+    /// The products of one-operand functions that make one product: the rank of the table, or that of the error and
+    /// one.
     pub(crate) products: Option<usize>,
     /// The plan that is chosen.
     plan: String,

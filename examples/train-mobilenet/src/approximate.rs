@@ -25,8 +25,8 @@ pub fn configuration(settings: &Settings) -> ApproxConfig {
     )
 }
 
-/// Converts a model and gives it the activations' ranges on some training images. The paths of the converted layers come with
-/// it.
+/// Converts a model and gives it the activations' ranges on some training images. The paths of the converted layers
+/// come with it.
 ///
 /// # Errors
 ///

@@ -183,8 +183,8 @@ fn heads(rows: usize, device: &Device) -> Tensor<4> {
     tensor([rows, 3, 5, 4], 6, device)
 }
 
-/// Simulated on exact products of 12 bits, the steps of attention are those of Burn's operation but for quantisation; idle, they
-/// are the operation.
+/// Simulated on exact products of 12 bits, the steps of attention are those of Burn's operation but for quantisation;
+/// idle, they are the operation.
 #[test]
 fn the_attention_operation_is_taken_apart_when_simulated() {
     let device = crate::device();

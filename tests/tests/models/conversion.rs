@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, LayerRule, approx_layers, calibrate, convert};
 use burn_approx::nn::LayerKind;
-use burn_approx::quantization::{CodeRange, Observer, QuantizationScheme, Symmetry};
+use burn_approx::quantization::{CodeRange, LayerQuantization, Observer, Symmetry};
 use burn_approx::{ApproxError, Mode};
 
 use crate::networks::{Containers, PATHS, Perceptron, images, rows, values};
@@ -185,7 +185,7 @@ fn a_second_pass_changes_settings_and_keeps_the_calibration() {
     assert_eq!(settings.mode, Mode::Quantized);
 
     // Other codes: the scale is derived again from what was observed. Half the codes, about twice the step.
-    let mut scheme = QuantizationScheme::for_multiplier(settings.multiplier());
+    let mut scheme = LayerQuantization::for_multiplier(settings.multiplier());
     scheme.activation.observer = Observer::Percentile { percent: 100.0 };
     let (model, _) = convert(model, &config().with_quantization(scheme.clone())).unwrap();
     let wide = scale(&model);
@@ -321,7 +321,7 @@ fn a_wide_exact_multiplier_on_narrow_codes() {
     let device = crate::device();
     let wide = OperandFormat::signed(16).unwrap();
     let exact = Multiplier::exact(wide, wide);
-    let mut scheme = burn_approx::quantization::QuantizationScheme::for_multiplier(&exact);
+    let mut scheme = burn_approx::quantization::LayerQuantization::for_multiplier(&exact);
     for operand in [&mut scheme.activation, &mut scheme.weight] {
         operand.codes = CodeRange::new(-127, 127).unwrap();
     }

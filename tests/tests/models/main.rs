@@ -1,5 +1,5 @@
-//! Tests of converted models, on the CPU: what the layers, the conversion pass, calibration and saving promise. `models_gpu` is
-//! the same for a GPU.
+//! Tests of converted models, on the CPU: what the layers, the conversion pass, calibration and saving promise.
+//! `models_gpu` is the same for a GPU.
 
 mod bad_input;
 mod conversion;

@@ -6,16 +6,16 @@ use burn_approx::ApproxError;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::nn::{Linear, LinearConfig};
 use burn_approx::quantization::{
-    CodeRange, Granularity, Observation, Observer, Operand, QuantizationScheme, Symmetry,
+    CodeRange, Granularity, LayerQuantization, Observation, Observer, Operand, Symmetry,
 };
 use rstest::rstest;
 
 use crate::networks::values;
 
-fn layer(device: &Device, change: impl FnOnce(&mut QuantizationScheme)) -> Linear {
+fn layer(device: &Device, change: impl FnOnce(&mut LayerQuantization)) -> Linear {
     device.seed(4);
     let multiplier = evoapprox::multiplier("mul8s_1KV6").unwrap();
-    let mut scheme = QuantizationScheme::for_multiplier(&multiplier);
+    let mut scheme = LayerQuantization::for_multiplier(&multiplier);
     change(&mut scheme);
     let config = ApproxConfig::for_multiplier(&multiplier).with_quantization(scheme);
     convert(LinearConfig::new(2, 3).init(device), &config)

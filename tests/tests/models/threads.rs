@@ -1,6 +1,7 @@
 //! A layer that several threads run at once.
 //!
-//! On the CPU alone: a GPU has no pool of threads to wait for, and Burn's fusion loses tensors that threads share there now and then.
+//! On the CPU alone: a GPU has no pool of threads to wait for, and Burn's fusion loses tensors that threads share there
+//! now and then.
 
 use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, calibrate, convert};
@@ -9,7 +10,8 @@ use rayon::prelude::*;
 
 use crate::networks::values;
 
-/// Threads of one pool that run the same layer while it observes and packs wait for each other's work, not for its lock.
+/// Threads of one pool that run the same layer while it observes and packs wait for each other's work, not for its
+/// lock.
 #[test]
 fn concurrent_forward_passes_of_one_layer() {
     let device = crate::device();

@@ -12,5 +12,5 @@ pub(crate) use grid::channels_along;
 pub use operand::Operand;
 pub use range::CodeRange;
 pub use scheme::{
-    Granularity, Observation, Observer, OperandQuantization, QuantizationScheme, Symmetry,
+    Granularity, LayerQuantization, Observation, Observer, OperandQuantization, Symmetry,
 };

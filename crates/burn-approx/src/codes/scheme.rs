@@ -68,8 +68,8 @@ impl Observer {
 
 /// When an operand's range follows what passes through the layer.
 ///
-/// Training on several devices gives each its own copy of the model, and what such a copy observes of its activations serves its own
-/// passes alone: calibrate before, and leave activations frozen, as they are by default.
+/// Training on several devices gives each its own copy of the model, and what such a copy observes of its activations
+/// serves its own passes alone: calibrate before, and leave activations frozen, as they are by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Observation {
@@ -97,16 +97,16 @@ pub struct OperandQuantization {
 /// The quantisation of a layer's activation and weight.
 ///
 /// ```
-/// use burn_approx::quantization::{QuantizationScheme, Symmetry};
+/// use burn_approx::quantization::{LayerQuantization, Symmetry};
 /// use approx_multiplier::evoapprox;
 ///
-/// let mut scheme = QuantizationScheme::for_multiplier(&evoapprox::multiplier("mul8s_1L2J")?);
+/// let mut scheme = LayerQuantization::for_multiplier(&evoapprox::multiplier("mul8s_1L2J")?);
 /// assert_eq!(scheme.weight.codes.to_string(), "-127..=127");
 /// scheme.activation.symmetry = Symmetry::Affine;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct QuantizationScheme {
+pub struct LayerQuantization {
     /// The activation's, always per tensor.
     pub activation: OperandQuantization,
     /// The weight's.
@@ -115,7 +115,7 @@ pub struct QuantizationScheme {
     pub granularity: Granularity,
 }
 
-impl QuantizationScheme {
+impl LayerQuantization {
     /// The default for a multiplier's operand formats.
     ///
     /// A signed operand is symmetric (-128..=127 for activations, -127..=127 for weights), an unsigned one affine over
@@ -148,8 +148,8 @@ impl QuantizationScheme {
         }
     }
 
-    /// What becomes of it for a product of two activations: the second one, in the weight's place, keeps the weight's codes and is
-    /// observed as the first one is.
+    /// What becomes of it for a product of two activations: the second one, in the weight's place, keeps the weight's
+    /// codes and is observed as the first one is.
     pub(crate) fn for_two_activations(&self) -> Self {
         let Self {
             activation, weight, ..

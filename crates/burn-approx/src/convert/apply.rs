@@ -20,10 +20,11 @@ pub struct ConversionReport {
 
 /// Switches the drop-in layers of a finished model as a configuration says; weights stay untouched.
 ///
-/// Layers are found through nested structs, `Vec`, `Option`, arrays, tuples and enums. A second conversion changes settings
-/// and keeps what was observed: quantisers are derived again from the observed ranges where codes or symmetry changed,
-/// and only another kind of observer or another granularity starts from nothing. A layer that the configuration excludes
-/// goes back to being unconverted. On an error nothing has changed. Converting a clone leaves the original as it was.
+/// Layers are found through nested structs, `Vec`, `Option`, arrays, tuples and enums. A second conversion changes
+/// settings and keeps what was observed: quantisers are derived again from the observed ranges where codes or symmetry
+/// changed, and only another kind of observer or another granularity starts from nothing. A layer that the
+/// configuration excludes goes back to being unconverted. On an error nothing has changed. Converting a clone leaves
+/// the original as it was.
 ///
 /// # Errors
 /// A pattern that matches no layer, a multiplier that cannot be had, codes that it does not have, or a model without

@@ -9,12 +9,13 @@ use crate::nn::LayerState;
 
 /// Runs `batches` with every converted layer in float and observing, whatever their modes.
 ///
-/// What was observed before is forgotten first. Afterwards the layers go on in their modes, activations with the observed
-/// ranges, weights with those of their current values.
+/// What was observed before is forgotten first. Afterwards the layers go on in their modes, activations with the
+/// observed ranges, weights with those of their current values.
 ///
 /// # Errors
-/// [`ApproxError::NotFinite`] if a NaN or infinity reached an observer, and [`ApproxError::NotCalibrated`] if a converted
-/// layer saw no batch at all; both name the layer. Converted layers then refuse to run until calibrated again.
+/// [`ApproxError::NotFinite`] if a NaN or infinity reached an observer, and [`ApproxError::NotCalibrated`] if a
+/// converted layer saw no batch at all; both name the layer. Converted layers then refuse to run until calibrated
+/// again.
 ///
 /// ```
 /// use burn::prelude::*;

@@ -5,7 +5,7 @@ use approx_multiplier::{Multiplier, MultiplierSource};
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
-use crate::codes::QuantizationScheme;
+use crate::codes::LayerQuantization;
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::nn::{LayerKind, LayerSettings, Mode, Noise};
@@ -37,9 +37,9 @@ pub struct ApproxConfig {
     /// The mode to run in.
     #[serde(default)]
     pub mode: Mode,
-    /// The quantisation; by default [`QuantizationScheme::for_multiplier`] of each layer's multiplier.
+    /// The quantisation; by default [`LayerQuantization::for_multiplier`] of each layer's multiplier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quantization: Option<QuantizationScheme>,
+    pub quantization: Option<LayerQuantization>,
     /// The noise of mode NOISE.
     #[serde(default)]
     pub noise: Noise,
@@ -94,7 +94,7 @@ pub struct LayerRule {
     pub mode: Option<Mode>,
     /// Another quantisation.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub quantization: Option<QuantizationScheme>,
+    pub quantization: Option<LayerQuantization>,
     /// Other noise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
@@ -128,7 +128,8 @@ impl LayerRule {
         }
     }
 
-    /// Whether the selected layers stay in float (`true`), or are converted even if an earlier rule left them out (`false`).
+    /// Whether the selected layers stay in float (`true`), or are converted even if an earlier rule left them out
+    /// (`false`).
     pub fn with_exclude(self, exclude: bool) -> Self {
         Self {
             exclude: Some(exclude),
@@ -169,7 +170,7 @@ impl LayerRule {
     }
 
     /// Sets the quantisation of the selected layers.
-    pub fn with_quantization(self, quantization: QuantizationScheme) -> Self {
+    pub fn with_quantization(self, quantization: LayerQuantization) -> Self {
         Self {
             quantization: Some(quantization),
             ..self
@@ -246,7 +247,7 @@ impl ApproxConfig {
     }
 
     /// Sets the quantisation.
-    pub fn with_quantization(self, quantization: QuantizationScheme) -> Self {
+    pub fn with_quantization(self, quantization: LayerQuantization) -> Self {
         Self {
             quantization: Some(quantization),
             ..self

@@ -8,13 +8,13 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::walk::{Found, Walk};
-use crate::codes::{CodeGrid, Granularity, Observation, Operand, QuantizationScheme};
+use crate::codes::{CodeGrid, Granularity, LayerQuantization, Observation, Operand};
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::nn::{Converted, LayerKind, LayerSettings, LayerShape, LayerState, Mode, Noise};
 use crate::observation::OperandState;
 use crate::plan::{ExecutionPlan, Geometry, PlanChoice};
-use crate::quantization::Quantizer;
+use crate::quantization::CodeQuantizer;
 
 /// A handle to one drop-in layer of a model: what is set through it, the layer does.
 ///
@@ -96,7 +96,8 @@ impl ApproxLayer {
     /// How the layer's products were computed for the last input's shape, or would be in mode APPROXIMATE.
     ///
     /// # Errors
-    /// [`ApproxError::NotConverted`], or [`ApproxError::NoForwardPass`] before the first forward pass: a plan is for a shape of input.
+    /// [`ApproxError::NotConverted`], or [`ApproxError::NoForwardPass`] before the first forward pass: a plan is for a
+    /// shape of input.
     pub fn plan(&self) -> Result<ExecutionPlan, ApproxError> {
         let mut guard = self.state.lock();
         let Some(converted) = guard.as_mut() else {
@@ -115,7 +116,8 @@ impl ApproxLayer {
     /// Sets the plan by which mode APPROXIMATE computes.
     ///
     /// # Errors
-    /// [`ApproxError::NotConverted`], or [`ApproxError::ImpossiblePlan`] where it cannot compute the layer's multiplier.
+    /// [`ApproxError::NotConverted`], or [`ApproxError::ImpossiblePlan`] where it cannot compute the layer's
+    /// multiplier.
     ///
     /// ```
     /// use burn::prelude::*;
@@ -231,7 +233,7 @@ impl ApproxLayer {
     ///
     /// # Errors
     /// [`ApproxError::NotConverted`], codes that the multiplier does not have, or on which its plan cannot compute it.
-    pub fn set_quantization(&self, quantization: QuantizationScheme) -> Result<(), ApproxError> {
+    pub fn set_quantization(&self, quantization: LayerQuantization) -> Result<(), ApproxError> {
         self.update(|settings| settings.quantization = quantization)
     }
 
@@ -254,7 +256,7 @@ impl ApproxLayer {
     ///
     /// # Errors
     /// [`ApproxError::NotConverted`], or a quantiser with other codes or channels than the layer's.
-    pub fn set_activation_quantizer(&self, quantizer: &Quantizer) -> Result<(), ApproxError> {
+    pub fn set_activation_quantizer(&self, quantizer: &CodeQuantizer) -> Result<(), ApproxError> {
         self.set_quantizer(quantizer, Operand::Activation)
     }
 
@@ -262,11 +264,15 @@ impl ApproxLayer {
     ///
     /// # Errors
     /// As [`set_activation_quantizer`](Self::set_activation_quantizer).
-    pub fn set_weight_quantizer(&self, quantizer: &Quantizer) -> Result<(), ApproxError> {
+    pub fn set_weight_quantizer(&self, quantizer: &CodeQuantizer) -> Result<(), ApproxError> {
         self.set_quantizer(quantizer, Operand::Weight)
     }
 
-    fn set_quantizer(&self, quantizer: &Quantizer, operand: Operand) -> Result<(), ApproxError> {
+    fn set_quantizer(
+        &self,
+        quantizer: &CodeQuantizer,
+        operand: Operand,
+    ) -> Result<(), ApproxError> {
         fn state(converted: &mut Converted, operand: Operand) -> &mut OperandState {
             match operand {
                 Operand::Activation => &mut converted.activation,
@@ -328,14 +334,14 @@ impl ApproxLayer {
     }
 
     /// The activation's quantiser, `None` before calibration.
-    pub fn activation_quantizer(&self) -> Option<Quantizer> {
+    pub fn activation_quantizer(&self) -> Option<CodeQuantizer> {
         let mut guard = self.state.lock();
         let state = &mut guard.as_mut()?.activation;
         state.is_calibrated().then(|| state.quantizer())
     }
 
     /// The weight's quantiser, `None` before calibration.
-    pub fn weight_quantizer(&self) -> Option<Quantizer> {
+    pub fn weight_quantizer(&self) -> Option<CodeQuantizer> {
         let mut guard = self.state.lock();
         let state = &mut guard.as_mut()?.weight;
         state.is_calibrated().then(|| state.quantizer())
@@ -487,7 +493,7 @@ impl LayerTable {
             Some(model) => format!("{} (HTP)", model.name()),
             None => settings.multiplier().name().to_string(),
         };
-        let QuantizationScheme {
+        let LayerQuantization {
             activation,
             weight,
             granularity,

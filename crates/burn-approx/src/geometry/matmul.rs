@@ -1,4 +1,5 @@
-//! Matrix products whose leading dimensions broadcast, and linear layers, which are matrix products of all rows with one matrix.
+//! Matrix products whose leading dimensions broadcast, and linear layers, which are matrix products of all rows with
+//! one matrix.
 
 use std::ops::Range;
 

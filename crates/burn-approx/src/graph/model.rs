@@ -19,8 +19,9 @@ use crate::nn::Approximation;
 
 /// A model whose forward pass was captured: the parameters of a model `M`, and layers that can be converted.
 ///
-/// It takes what the captured forward pass took (`I`) and gives what that gave (`O`), at any batch size. As a module it has the
-/// parameters of the original under their own paths, and an approximation beside each weight, as a drop-in layer has.
+/// It takes what the captured forward pass took (`I`) and gives what that gave (`O`), at any batch size. As a module it
+/// has the parameters of the original under their own paths, and an approximation beside each weight, as a drop-in
+/// layer has.
 pub struct GraphModel<M, I, O> {
     model: M,
     layers: Vec<GraphLayer>,

@@ -2,14 +2,14 @@
 //! approximate multiplier.
 //!
 //! Replace `use burn::nn::{Linear, LinearConfig}` by `use burn_approx::nn::{Linear, LinearConfig}`, likewise for
-//! `conv::{Conv2d, Conv2dConfig}`, and nothing else in a model changes: until [`convert`](crate::convert::convert) has been
-//! over it, a drop-in layer computes, saves and loads exactly as Burn's own.
+//! `conv::{Conv2d, Conv2dConfig}`, and nothing else in a model changes: until [`convert`](crate::convert::convert) has
+//! been over it, a drop-in layer computes, saves and loads exactly as Burn's own.
 //!
 //! Design: each drop-in has one field more than Burn's layer, [`Approximation`], a module with a hand-written
-//! implementation. Before conversion it shows a flag (which records do not hold) and no tensor; after it, the quantisation
-//! state's tensors, so that Burn itself carries them through records, devices, `train()` and `valid()`. The alternative, a
-//! `Reparameterization` on the weight, was rejected: a second one on the same parameter is silently undone, and mapping
-//! the parameter drops it.
+//! implementation. Before conversion it shows a flag (which records do not hold) and no tensor; after it, the
+//! quantisation state's tensors, so that Burn itself carries them through records, devices, `train()` and `valid()`.
+//! The alternative, a `Reparameterization` on the weight, was rejected: a second one on the same parameter is silently
+//! undone, and mapping the parameter drops it.
 
 pub mod conv;
 mod layer;

@@ -73,8 +73,8 @@ fn check_operand_codes<const D: usize>(
 /// The result is 64 bits wide on a CPU, 32 on a GPU. The codes are checked first, which waits for the device.
 ///
 /// # Errors
-/// Shapes that do not fit, an HTP model, whose sums are not integers, a plan that cannot compute integers, codes that the multiplier
-/// does not have, or on a GPU sums that might not fit in 32 bits.
+/// Shapes that do not fit, an HTP model, whose sums are not integers, a plan that cannot compute integers, codes that
+/// the multiplier does not have, or on a GPU sums that might not fit in 32 bits.
 ///
 /// ```
 /// use approx_multiplier::{Multiplier, OperandFormat};

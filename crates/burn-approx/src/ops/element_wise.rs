@@ -9,12 +9,12 @@ use crate::backends::ApproxOps;
 use crate::error::{ApproxError, or_panic};
 use crate::geometry::shape_error;
 use crate::plan::Target;
-use crate::quantization::{Quantizer, ZERO_POINT};
+use crate::quantization::{CodeQuantizer, ZERO_POINT};
 
 /// What quantising is called in messages.
 const OPERATOR: &str = "quantiser";
 
-impl Quantizer {
+impl CodeQuantizer {
     /// The codes of `values` as integers.
     ///
     /// # Panics
@@ -27,8 +27,8 @@ impl Quantizer {
     /// The codes of `values` as integers.
     ///
     /// # Errors
-    /// [`ApproxError::Shape`] if the quantiser is per channel and its axis does not exist in `values` or has another length; values on
-    /// another device, or on one without the operators.
+    /// [`ApproxError::Shape`] if the quantiser is per channel and its axis does not exist in `values` or has another
+    /// length; values on another device, or on one without the operators.
     pub fn try_codes<const D: usize>(
         &self,
         values: Tensor<D>,

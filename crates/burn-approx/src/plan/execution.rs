@@ -1,4 +1,5 @@
-//! What a plan says: how one layer's products are computed for one shape of input, why that way, and how exact the sums are.
+//! What a plan says: how one layer's products are computed for one shape of input, why that way, and how exact the sums
+//! are.
 
 use approx_multiplier::FactorizationForm;
 

@@ -38,8 +38,9 @@ impl ProductOperation {
     /// A product of codes on the given grids, activation and weight, planned for a geometry and a kind of device.
     ///
     /// # Errors
-    /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid, [`ApproxError::ImpossiblePlan`] if no
-    /// plan, or not the forced one, can compute it, [`ApproxError::SumsTooLarge`] if a sum might not fit in 64 bits.
+    /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid,
+    /// [`ApproxError::ImpossiblePlan`] if no plan, or not the forced one, can compute it, [`ApproxError::SumsTooLarge`]
+    /// if a sum might not fit in 64 bits.
     ///
     /// ```
     /// use approx_cpu::MatmulShape;
@@ -187,8 +188,8 @@ impl ProductOperation {
         Ok(corrected_sum(self.largest_product()?, *grids, geometry))
     }
 
-    /// How many products a float32 sum of a float32 route holds exactly on a GPU; `None` if the sums are not exact there, or
-    /// it is another route.
+    /// How many products a float32 sum of a float32 route holds exactly on a GPU; `None` if the sums are not exact
+    /// there, or it is another route.
     pub(crate) fn exact_depth(&self) -> Option<usize> {
         let PlannedProduct {
             grids,

@@ -1,5 +1,5 @@
-//! Plans of the integer engine: activations are quantised and mapped on the way into the kernels, weights are packed once and
-//! kept.
+//! Plans of the integer engine: activations are quantised and mapped on the way into the kernels, weights are packed
+//! once and kept.
 
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
 use approx_cpu::{
