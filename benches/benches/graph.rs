@@ -1,7 +1,8 @@
-//! What capturing a model costs in speed: forward and backward passes of models as they are, and captured but not converted.
+//! What capturing a model costs in speed: forward and backward passes of models as they are, and captured but not
+//! converted.
 //!
-//! The two take turns in one process, so that whatever else the machine does slows both down alike. Normalisation is by running
-//! statistics in both, as captured.
+//! The two take turns in one process, so that whatever else the machine does slows both down alike. Normalisation is by
+//! running statistics in both, as captured.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-//! Whole networks: a training step of MobileNetV2 and forward passes at 224 x 224, in float, quantised and approximate by several plans, with
-//! observers off and on.
+//! Whole networks: a training step of MobileNetV2 and forward passes at 224 x 224, in float, quantised and approximate
+//! by several plans, with observers off and on.
 //!
-//! All cases of a network run in one process, one after the other, and every time is also given relative to the float one.
+//! All cases of a network run in one process, one after the other, and every time is also given relative to the float
+//! one.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
-//! Whether the planner picks the fastest plan: ten multipliers of different ranks on every distinct layer of MobileNetV2 and
-//! ResNet-18 at 224 x 224, batch 1 and 32. Every possible plan of every layer is timed, floats in and floats out, weights kept, and
-//! the plan that the planner takes is compared with the fastest.
+//! Whether the planner picks the fastest plan: ten multipliers of different ranks on every distinct layer of
+//! MobileNetV2 and ResNet-18 at 224 x 224, batch 1 and 32. Every possible plan of every layer is timed, floats in and
+//! floats out, weights kept, and the plan that the planner takes is compared with the fastest.
 //!
 //! A plan that was more than ten times as slow as another at batch 1 is left out at batch 32.
 //!
-//! The constants of the planner's cost model (`plan/cost/host.rs`) were fitted to the layers of even number in the order printed; those of odd
-//! number are reported separately.
+//! The constants of the planner's cost model (`plan/cost/host.rs`) were fitted to the layers of even number in the
+//! order printed; those of odd number are reported separately.
 
 use std::time::Instant;
 
@@ -83,7 +83,7 @@ fn geometries<M: Module>(model: &M, forward: impl Fn(&M, Tensor<4>) -> Tensor<2>
     layers.iter().filter_map(ApproxLayer::geometry).collect()
 }
 
-/// The same layer on a batch.
+/// A layer on another batch.
 fn batched(geometry: Geometry, batch: usize) -> Geometry {
     match geometry {
         Geometry::Matmul(mut shape) => {
@@ -131,8 +131,8 @@ fn describe(geometry: &Geometry) -> String {
     }
 }
 
-/// Times every plan of a converted layer but those left out: the plan that the planner takes, the number of its products, and
-/// the times.
+/// Times every plan of a converted layer but those left out: the plan that the planner takes, the number of its
+/// products, and the times.
 fn time_plans(
     layer: &Layer,
     left_out: &[PlanChoice],
@@ -140,10 +140,7 @@ fn time_plans(
     let handle = layer.handle();
     handle.set_plan(PlanChoice::Auto).expect("always possible");
     layer.run();
-    let auto = handle
-        .plan()
-        .expect("converted")
-        .expect("the layer has run");
+    let auto = handle.plan().expect("the layer is converted and has run");
     let mut plans: Vec<Measured> = Vec::new();
     let mut chosen = PlanChoice::Auto;
     for plan in PLANS {
@@ -167,7 +164,7 @@ fn time_plans(
             seconds = (0..runs).map(|_| once()).collect();
         }
         seconds.sort_by(f64::total_cmp);
-        let own = handle.plan().expect("converted").expect("it has run");
+        let own = handle.plan().expect("converted, and it has run");
         if own.route() == auto.route() {
             chosen = plan;
         }

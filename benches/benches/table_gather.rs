@@ -21,7 +21,7 @@ struct Result {
     threads: usize,
     /// 10^9 lookups per second, of the median run.
     giga_lookups_per_second: f64,
-    /// The same of the fastest run: the better measure on a machine that does other work too.
+    /// 10^9 lookups per second of the fastest run: the better measure on a machine that does other work too.
     fastest_giga_lookups_per_second: f64,
 }
 
@@ -192,7 +192,8 @@ impl Work {
 fn main() -> std::io::Result<()> {
     let arguments = Arguments::from_command_line();
     let mut next = random(1);
-    // As wide as signed products of 8 bits; too wide for 16 bits, with sums in 32 bits; as wide as 32 bits, with sums in 64.
+    // As wide as signed products of 8 bits; too wide for 16 bits, with sums in 32 bits; as wide as 32 bits, with sums
+    // in 64.
     let tables: Vec<(&str, Vec<i32>)> = vec![
         (
             "16-bit",

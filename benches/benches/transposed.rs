@@ -1,4 +1,5 @@
-//! Transposed convolutions beside ordinary ones with the same number of outputs and products, as converted layers: what phases cost.
+//! Transposed convolutions beside ordinary ones with the same number of outputs and products, as converted layers: what
+//! phases cost.
 //!
 //! `cargo bench --workspace --bench transposed -- --json transposed.json`
 

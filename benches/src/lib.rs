@@ -1,8 +1,8 @@
 //! A small timing harness: benchmarks are plain programs that time closures, print a table, and write the same numbers
 //! as JSON where `--json PATH` asks for it.
 //!
-//! Everything that is compared runs in one process, since a shared machine differs from run to run more than its programs
-//! do.
+//! Everything that is compared runs in one process, since a shared machine differs from run to run more than its
+//! programs do.
 
 pub mod layer;
 pub mod network;
@@ -47,8 +47,8 @@ pub fn measure<R>(budget: Duration, mut work: impl FnMut() -> R) -> Timing {
     Timing::of(seconds)
 }
 
-/// Times several pieces of work in turn, for at least three rounds and about `budget` in all, so that whatever else the machine
-/// does slows all of them down alike.
+/// Times several pieces of work in turn, for at least three rounds and about `budget` in all, so that whatever else the
+/// machine does slows all of them down alike.
 ///
 /// In each round every one runs twice, and only the second run counts: its data are in the caches as if it ran alone.
 pub fn measure_in_turn(budget: Duration, works: &mut [Box<dyn FnMut() + '_>]) -> Vec<Timing> {
@@ -67,12 +67,13 @@ pub fn measure_in_turn(budget: Duration, works: &mut [Box<dyn FnMut() + '_>]) ->
     seconds.into_iter().map(Timing::of).collect()
 }
 
-/// Times work that a device does later than it is told to: `work` joins the device's queue, `wait` returns once the queue is
-/// empty.
+/// Times work that a device does later than it is told to: `work` joins the device's queue, `wait` returns once the
+/// queue is empty.
 ///
-/// A sample is several pieces of work between two waits, so that the wait itself hardly counts, and there are at least five
-/// samples, for about `budget`. What the work returns is held until the wait is over: a device need not compute what nobody
-/// holds. Before that, the work runs a few times uncounted, while kernels are compiled and the fastest of them found.
+/// A sample is several pieces of work between two waits, so that the wait itself hardly counts, and there are at least
+/// five samples, for about `budget`. What the work returns is held until the wait is over: a device need not compute
+/// what nobody holds. Before that, the work runs a few times uncounted, while kernels are compiled and the fastest of
+/// them found.
 pub fn measure_queued<R>(budget: Duration, mut work: impl FnMut() -> R, wait: impl Fn()) -> Timing {
     const WARM_UP: usize = 3;
     const SAMPLES: usize = 5;

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn_approx::Mode;
 use burn_approx::convert::{ApproxConfig, calibrate, convert};
 use burn_approx::plan::PlanChoice;
-use burn_approx::quantization::{Observation, Observer, QuantizationScheme};
+use burn_approx::quantization::{LayerQuantization, Observation, Observer};
 
 /// What a case changes of a network whose every layer is converted.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +26,10 @@ impl Case {
     pub const QUANTIZED: Self = Self::new("quantised", Mode::Quantized, PlanChoice::Auto);
     /// A multiplier of rank 1, as the planner computes it.
     pub const PLANNED: Self = Self::new("1L2J, planned", Mode::Approximate, PlanChoice::Auto);
-    /// The same multiplier with every product looked up.
+    /// That multiplier with every product looked up.
     pub const TABLE_LOOKUP: Self =
         Self::new("1L2J, table lookup", Mode::Approximate, PlanChoice::Gather);
-    /// The same multiplier's published HTP model.
+    /// That multiplier's published HTP model.
     pub const HTP_MODEL: Self = Self::new("1L2J, HTP model", Mode::Approximate, PlanChoice::Htp);
 
     const fn new(name: &'static str, mode: Mode, plan: PlanChoice) -> Self {
@@ -42,7 +42,7 @@ impl Case {
         }
     }
 
-    /// The same case with another bundled multiplier.
+    /// Another bundled multiplier in this case.
     pub const fn with_multiplier(self, name: &'static str, multiplier: &'static str) -> Self {
         Self {
             name,
@@ -51,7 +51,7 @@ impl Case {
         }
     }
 
-    /// The same case with an activation observer that goes on observing in training.
+    /// This case with an activation observer that goes on observing in training.
     pub const fn with_observer(self, name: &'static str, observer: Observer) -> Self {
         Self {
             name,
@@ -68,7 +68,7 @@ impl Case {
     /// The settings of every layer.
     pub fn config(&self) -> ApproxConfig {
         let multiplier = evoapprox::multiplier(self.multiplier).expect("a bundled multiplier");
-        let mut scheme = QuantizationScheme::for_multiplier(&multiplier);
+        let mut scheme = LayerQuantization::for_multiplier(&multiplier);
         scheme.activation.observer = self.observer.unwrap_or(Observer::MinMax);
         if self.observer.is_some() {
             scheme.activation.observation = Observation::WhileTraining;
@@ -95,8 +95,8 @@ impl Case {
     }
 }
 
-/// One training step, with the mean square of the outputs as the loss: forward, backward, update. Returns the updated network and
-/// the loss, which need not be computed yet.
+/// One training step, with the mean square of the outputs as the loss: forward, backward, update. Returns the updated
+/// network and the loss, which need not be computed yet.
 pub fn training_step<M: Module>(
     model: M,
     optimizer: &mut ModuleOptimizer,

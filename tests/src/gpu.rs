@@ -1,5 +1,5 @@
-//! The GPU that tests run on: CUDA's first with the feature `cuda`, else whatever Vulkan, Metal or DirectX offers, software
-//! drivers included.
+//! The GPU that tests run on: CUDA's first with the feature `cuda`, else whatever Vulkan, Metal or DirectX offers,
+//! software drivers included.
 
 use std::sync::OnceLock;
 

@@ -15,8 +15,8 @@ use burn_approx::nn::conv::{
 use burn_approx::ops::CodeGrid;
 use burn_approx::plan::{ExecutionPlan, ProductOperation, Target};
 use burn_approx::quantization::{
-    CodeRange, Granularity, Observation, Observer, OperandQuantization, QuantizationScheme,
-    Quantizer, Symmetry,
+    CodeQuantizer, CodeRange, Granularity, LayerQuantization, Observation, Observer,
+    OperandQuantization, Symmetry,
 };
 use burn_approx::{ApproxError, PreparedMultiplier, ops};
 
@@ -75,11 +75,11 @@ impl Operand {
     }
 
     /// The library's quantiser.
-    pub fn quantizer(&self, device: &Device) -> Quantizer {
+    pub fn quantizer(&self, device: &Device) -> CodeQuantizer {
         let (scales, zeros, range) = (&self.scales, &self.zero_points, self.range);
         match self.channel_axis {
-            Some(axis) => Quantizer::per_channel(scales, zeros, range, axis, device),
-            None => Quantizer::per_tensor(scales[0], zeros[0], range, device),
+            Some(axis) => CodeQuantizer::per_channel(scales, zeros, range, axis, device),
+            None => CodeQuantizer::per_tensor(scales[0], zeros[0], range, device),
         }
         .expect("scales are positive and zero points are codes")
     }
@@ -217,7 +217,7 @@ impl Layer {
         let handle = &approx_layers(linear)[0];
         let settings = handle.settings().expect("a converted layer");
         let (scheme, multiplier) = (&settings.quantization, settings.multiplier());
-        let operand = |tensor: Tensor<2>, quantizer: Option<Quantizer>, range, format| {
+        let operand = |tensor: Tensor<2>, quantizer: Option<CodeQuantizer>, range, format| {
             let quantizer = quantizer.expect("a calibrated layer");
             Operand {
                 shape: tensor.dims().to_vec(),
@@ -468,7 +468,7 @@ impl Run<'_> {
         self.layer.weight.tensor(self.device)
     }
 
-    fn quantizers(&self) -> [Quantizer; 2] {
+    fn quantizers(&self) -> [CodeQuantizer; 2] {
         [&self.layer.activation, &self.layer.weight].map(|operand| operand.quantizer(self.device))
     }
 
@@ -591,7 +591,7 @@ impl Run<'_> {
             activation: activation.format,
             weight: weight.format,
         };
-        let config = ApproxConfig::new(any).with_quantization(QuantizationScheme {
+        let config = ApproxConfig::new(any).with_quantization(LayerQuantization {
             activation: activation.quantization(),
             weight: weight.quantization(),
             granularity: match weight.channel_axis {

@@ -1,4 +1,5 @@
-//! What the integration tests share: the plain reference computations, random layers, and the recorded reference vectors.
+//! What the integration tests share: the plain reference computations, random layers, and the recorded reference
+//! vectors.
 
 pub mod golden;
 pub mod gpu;
@@ -10,6 +11,11 @@ pub mod reference;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The code of the models' README.
+#[cfg(doctest)]
+#[doc = include_str!("../../crates/approx-models/README.md")]
+struct ModelsReadme;
 
 /// The code of the page on exact factorisation.
 #[cfg(doctest)]

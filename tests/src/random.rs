@@ -371,7 +371,7 @@ pub fn layers(size: Size) -> impl Strategy<Value = Layer> {
     layers_of(size, [formats().boxed(), formats().boxed()])
 }
 
-/// The same for operands of given formats.
+/// Layers as [`layers`] has them, for operands of given formats.
 pub fn layers_of(
     size: Size,
     [activation, weight]: [BoxedStrategy<OperandFormat>; 2],

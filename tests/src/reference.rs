@@ -1,7 +1,7 @@
 //! Plain loops that read like the formulas of the numerical contract, for tests to compare the operators with.
 //!
-//! A [`LayerGeometry`] lists, for every output, the pairs of activation and weight that it accumulates; codes, accumulators,
-//! outputs, HTP sums and gradients are each one short loop over those.
+//! A [`LayerGeometry`] lists, for every output, the pairs of activation and weight that it accumulates; codes,
+//! accumulators, outputs, HTP sums and gradients are each one short loop over those.
 
 use approx_cpu::{Conv2dShape, ConvTranspose2dShape, MatmulShape, Padding2d};
 use approx_multiplier::{Feature, HtpModel};
@@ -210,8 +210,8 @@ fn coordinates<const D: usize>(mut index: usize, shape: [usize; D]) -> [usize; D
 
 /// The geometry of a transposed convolution over `N` axes: `[length]` or `[height, width]`.
 ///
-/// Weights are `[out, in / groups, ..]` here, output channels first as in a convolution; Burn has their first two axes the other way
-/// round, group by group.
+/// Weights are `[out, in / groups, ..]` here, output channels first as in a convolution; Burn has their first two axes
+/// the other way round, group by group.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TransposedConvolution<const N: usize> {
     /// Lines or images.
@@ -490,8 +490,8 @@ impl LayerGeometry {
         }
     }
 
-    /// Visits the products that an output accumulates: the index of the activation, `None` for a padded tap, and that of
-    /// the weight.
+    /// Visits the products that an output accumulates: the index of the activation, `None` for a padded tap, and that
+    /// of the weight.
     pub fn taps(&self, output: usize, mut visit: impl FnMut(Option<usize>, usize)) {
         match self {
             Self::Linear {
@@ -622,8 +622,8 @@ impl Codes {
         corrected.into_iter().enumerate().map(scaled).collect()
     }
 
-    /// The outputs under an HTP model in float64, and for each one the sum of its terms' magnitudes, in proportion to which
-    /// a float32 result may deviate.
+    /// The outputs under an HTP model in float64, and for each one the sum of its terms' magnitudes, in proportion to
+    /// which a float32 result may deviate.
     pub fn htp(&self, geometry: &LayerGeometry, model: &HtpModel) -> Vec<(f64, f64)> {
         let activation_zero = f64::from(self.activation_zero);
         let output = |output: usize| {

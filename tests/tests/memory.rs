@@ -1,5 +1,5 @@
-//! A converted layer takes at most half as much memory again as the same layer in float, in its first forward pass, which
-//! packs the weight, and in every later one.
+//! A converted layer takes at most half as much memory again as the same layer in float, in its first forward pass,
+//! which packs the weight, and in every later one.
 //!
 //! Counted is the whole heap at its highest during a forward pass: the input, the layer with its weight and all that it
 //! keeps, the output, and whatever is held in between.
@@ -72,7 +72,7 @@ fn check<L: Module, const D: usize>(
         let (layer, _) = convert(make(&device), &ApproxConfig::bundled(MULTIPLIER)).unwrap();
         calibrate(&layer, |layer| drop(forward(layer, input.clone()))).unwrap();
         let peaks = [(); 2].map(|()| peak(before, || forward(&layer, input.clone())));
-        let plan = approx_layers(&layer)[0].plan().unwrap().unwrap();
+        let plan = approx_layers(&layer)[0].plan().unwrap();
         assert_eq!(plan.route(), Route::Factored);
         peaks
     });

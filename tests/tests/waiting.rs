@@ -1,9 +1,9 @@
-//! Nothing that should only queue work waits for the GPU: not an operator, not inference with a converted network, nor a training
-//! step that observes as it goes.
+//! Nothing that should only queue work waits for the GPU: not an operator, not inference with a converted network, nor
+//! a training step that observes as it goes.
 //!
-//! Seen by the clock, so these tests have a binary of their own: beside others, on one device, everything waits now and then.
-//! The networks are small: a GPU takes only so many kernels into its queue, and whatever comes after them waits for a place,
-//! Burn's own operations as well.
+//! Seen by the clock, so these tests have a binary of their own: beside others, on one device, everything waits now and
+//! then. The networks are small: a GPU takes only so many kernels into its queue, and whatever comes after them waits
+//! for a place, Burn's own operations as well.
 
 #[path = "models/networks.rs"]
 #[allow(dead_code, reason = "the tests of models use the rest")]
@@ -18,7 +18,9 @@ use burn::tensor::ops::ConvOptions;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::multipliers::evoapprox;
 use burn_approx::plan::PlanChoice;
-use burn_approx::quantization::{CodeRange, Observation, Observer, QuantizationScheme, Quantizer};
+use burn_approx::quantization::{
+    CodeQuantizer, CodeRange, LayerQuantization, Observation, Observer,
+};
 use burn_approx::{PreparedMultiplier, ops};
 use burn_approx_tests::gpu::gpu as device;
 use networks::{Containers, Perceptron, images, rows};
@@ -30,7 +32,8 @@ const ATTEMPTS: usize = 5;
 /// How long the device has something to do, much longer than it takes to queue a step of training.
 const BUSY: Duration = Duration::from_millis(200);
 
-/// Asserts that `work` only queues what it computes: called while the device is busy, it returns long before the device is idle.
+/// Asserts that `work` only queues what it computes: called while the device is busy, it returns long before the device
+/// is idle.
 ///
 /// # Panics
 /// If `work` waits for the device.
@@ -40,7 +43,8 @@ fn assert_never_waits<const D: usize>(device: &Device, work: impl Fn() -> Tensor
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     // Not by reading data, which waits only when the data is looked at.
     let wait = || device.sync().expect("the device works");
-    // Kernels are compiled by the thread that launches them, and whoever fills its queue meanwhile waits for that: once before.
+    // Kernels are compiled by the thread that launches them, and whoever fills its queue meanwhile waits for that: once
+    // before.
     drop(work());
     let size = size_that_lasts(device);
     let mut tried = Vec::new();
@@ -97,7 +101,8 @@ fn an_operator_never_waits(
     let images = Tensor::<4>::ones([2, 3, 23, 29], &device);
     let weight = Tensor::<4>::ones([4, 3, 3, 3], &device);
     let codes = CodeRange::new(-127, 127).unwrap();
-    let [a, w] = [0.03, 0.01].map(|scale| Quantizer::per_tensor(scale, 0, codes, &device).unwrap());
+    let [a, w] =
+        [0.03, 0.01].map(|scale| CodeQuantizer::per_tensor(scale, 0, codes, &device).unwrap());
     assert_never_waits(&device, || {
         let input = relu(images.clone()) * 2.0 + 1.0;
         let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
@@ -135,7 +140,7 @@ fn a_training_step_never_waits(
 ) {
     let device = device().autodiff();
     let multiplier = evoapprox::multiplier(MULTIPLIER).unwrap();
-    let mut scheme = QuantizationScheme::for_multiplier(&multiplier);
+    let mut scheme = LayerQuantization::for_multiplier(&multiplier);
     scheme.activation.observer = Observer::MinMax;
     let config = ApproxConfig::bundled(MULTIPLIER).with_quantization(scheme);
     let (model, _) = convert(Perceptron::new(&device), &config).unwrap();

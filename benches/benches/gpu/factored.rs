@@ -1,4 +1,5 @@
-//! Products of factors: the exact product and a multiplier of rank 1, beside the same layer and the same network in Burn's float.
+//! Products of factors: the exact product and a multiplier of rank 1, beside the same layer and the same network in
+//! Burn's float.
 
 use burn_approx_benches::layer::Layer;
 use burn_approx_benches::network::Case;
@@ -38,10 +39,11 @@ fn product(session: &mut Session) {
     for (case, goal) in CASES {
         let layer = Layer::converted(&geometry, &case.config(), session.device());
         check_finite(&layer.run().into_data());
-        let plan = layer.handle().plan().expect("the layer is converted");
-        let name = match plan {
-            Some(plan) if goal.is_some() => format!("{}: {plan}", case.name()),
-            _ => case.name().to_string(),
+        let plan = layer.handle().plan();
+        let plan = plan.expect("the layer is converted and has run");
+        let name = match goal {
+            Some(_) => format!("{}: {plan}", case.name()),
+            None => case.name().to_string(),
         };
         session.measure(&work, &name, goal, || layer.run());
     }

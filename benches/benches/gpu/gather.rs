@@ -213,7 +213,8 @@ impl Unfolded {
     }
 }
 
-/// The codes that every output position of a convolution without groups meets, `[images, positions, inner]`; padding is 0.
+/// The codes that every output position of a convolution without groups meets, `[images, positions, inner]`; padding is
+/// 0.
 fn unfold(shape: &Conv2dShape, codes: &[i32]) -> Vec<i32> {
     let [height, width] = shape.input;
     let [out_height, out_width] = shape.output();

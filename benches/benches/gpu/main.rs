@@ -1,9 +1,9 @@
-//! Approximate products on a GPU beside Burn's float there: table lookup, integer factors, and whole networks, forward and in
-//! training.
+//! Approximate products on a GPU beside Burn's float there: table lookup, integer factors, and whole networks, forward
+//! and in training.
 //!
-//! `--device wgpu|cuda` picks the runtime, `--size small` shrinks everything so that a software driver runs through it, and
-//! `--beside` names a report in the same format (`benches/pytorch` makes one) to join into the table. All that is compared runs
-//! in one process on one device, which is waited for before and after every sample.
+//! `--device wgpu|cuda` picks the runtime, `--size small` shrinks everything so that a software driver runs through it,
+//! and `--beside` names a report in the same format (`benches/pytorch` makes one) to join into the table. All that is
+//! compared runs in one process on one device, which is waited for before and after every sample.
 
 mod device;
 mod factored;

@@ -1,4 +1,5 @@
-//! The report as one markdown table, other programs' times of the same work joined in, beside what is meant to be reached.
+//! The report as one markdown table, other programs' times of the same work joined in, beside what is meant to be
+//! reached.
 
 use std::fmt::Write;
 

@@ -4,8 +4,8 @@
 //! sums[i, o] = sum over k of table[x[i, k]][w[k, o]]
 //! ```
 //!
-//! Cubes of 16 x 16 units compute one sum per unit. Tiles of the operands go through shared memory; the table of 32-bit entries stays in
-//! global memory.
+//! Cubes of 16 x 16 units compute one sum per unit. Tiles of the operands go through shared memory; the table of 32-bit
+//! entries stays in global memory.
 
 use cubecl::client::Client;
 use cubecl::prelude::*;
@@ -14,8 +14,8 @@ use cubecl::server::Handle;
 /// The units along either side of a cube.
 const SIDE: usize = 16;
 
-/// 8-bit patterns of activations `[rows, inner]` and weights `[inner, columns]`, each in a word of its own, and the 2^16 entries of the
-/// table.
+/// 8-bit patterns of activations `[rows, inner]` and weights `[inner, columns]`, each in a word of its own, and the
+/// 2^16 entries of the table.
 pub(crate) struct PlainGather {
     client: Client,
     rows: usize,
@@ -65,8 +65,8 @@ impl PlainGather {
         let results = self.rows * self.columns;
         let sums = self.client.empty(size_of::<i32>() * results);
         let cubes = |count: usize| count.div_ceil(SIDE) as u32;
-        // SAFETY: the buffers have the lengths given, as `new` checked and as allocated here; indices stay within the shape, and in
-        // the table as patterns have 8 bits.
+        // SAFETY: the buffers have the lengths given, as `new` checked and as allocated here; indices stay within the
+        // shape, and in the table as patterns have 8 bits.
         unsafe {
             plain_gather::launch_unchecked(
                 &self.client,

@@ -105,7 +105,8 @@ impl Session {
     }
 }
 
-/// Checks that what is going to be measured computes numbers: a device reports a failed launch only where its results are read.
+/// Checks that what is going to be measured computes numbers: a device reports a failed launch only where its results
+/// are read.
 ///
 /// # Panics
 /// If a value is not finite.

@@ -153,8 +153,8 @@ pub(crate) fn describe(geometry: &Geometry) -> String {
 }
 
 impl NetworkWork {
-    /// The network in float, with random weights: as torchvision has it, or an eighth of its width and, of ResNet, one block of each
-    /// stage.
+    /// The network in float, with random weights: as torchvision has it, or an eighth of its width and, of ResNet, one
+    /// block of each stage.
     pub(crate) fn init(&self, device: &Device) -> Classifier {
         let small = self.size == Size::Small;
         let resnet = |mut config: ResNetConfig| {

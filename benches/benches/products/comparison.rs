@@ -1,5 +1,5 @@
-//! One layer on multipliers of different ranks and widths, by factors and by lookup, beside Burn's float32 product and the integer
-//! products without a layer around them.
+//! One layer on multipliers of different ranks and widths, by factors and by lookup, beside Burn's float32 product and
+//! the integer products without a layer around them.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -71,8 +71,7 @@ fn layer<'a>(name: &str, geometry: &Geometry, config: ApproxConfig) -> Case<'a> 
     let plan = layer
         .handle()
         .plan()
-        .expect("the layer is converted")
-        .expect("and has run");
+        .expect("the layer is converted and has run");
     Case {
         rank: plan.products(),
         ..case(format!("{name}, {plan}"), move || drop(layer.run()))

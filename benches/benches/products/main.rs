@@ -1,8 +1,9 @@
-//! What a product of factors costs beside float32, beside a lookup per product, and beside the exact product: on two large
-//! layers for some multipliers of different ranks and widths, and on one layer of ResNet-18 for every bundled 8-bit one.
+//! What a product of factors costs beside float32, beside a lookup per product, and beside the exact product: on two
+//! large layers for some multipliers of different ranks and widths, and on one layer of ResNet-18 for every bundled
+//! 8-bit one.
 //!
-//! Layers run as users run them: drop-ins, calibrated, floats in and floats out, weights kept from an earlier pass. What is compared
-//! runs in turn in one process. The ratios are meant for one thread: `RAYON_NUM_THREADS=1`.
+//! Layers run as users run them: drop-ins, calibrated, floats in and floats out, weights kept from an earlier pass.
+//! What is compared runs in turn in one process. The ratios are meant for one thread: `RAYON_NUM_THREADS=1`.
 
 mod comparison;
 mod plot;

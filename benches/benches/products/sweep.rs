@@ -1,4 +1,5 @@
-//! One layer on every bundled 8-bit multiplier: its rank, the plan that is chosen, and how fast that is beside other plans.
+//! One layer on every bundled 8-bit multiplier: its rank, the plan that is chosen, and how fast that is beside other
+//! plans.
 
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ pub(crate) struct Line {
     table_rank: Option<usize>,
     /// The rank of the table less the exact product's.
     error_rank: Option<usize>,
-    /// The products of one-operand functions that make one product: the rank of the table, or that of the error and one.
+    /// The products of one-operand functions that make one product: the rank of the table, or that of the error and
+    /// one.
     pub(crate) products: Option<usize>,
     /// The plan that is chosen.
     plan: String,
@@ -124,7 +126,7 @@ impl Case {
     /// The results, with the speeds of the layers in their order.
     fn line(&self, mut speed: impl FnMut() -> f64) -> Line {
         let plan = self.planned.handle().plan();
-        let plan = plan.expect("the layer is converted").expect("and has run");
+        let plan = plan.expect("the layer is converted and has run");
         let line = Line {
             multiplier: self.multiplier,
             table_rank: self.table_rank,

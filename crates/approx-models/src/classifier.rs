@@ -119,7 +119,8 @@ impl FromStr for Architecture {
     }
 }
 
-/// Any of the networks. A parameter's path begins with the variant's name: `MobileNetV2.blocks.3.depthwise.conv.weight`.
+/// Any of the networks. A parameter's path begins with the variant's name:
+/// `MobileNetV2.blocks.3.depthwise.conv.weight`.
 ///
 /// ```
 /// use approx_models::Architecture;

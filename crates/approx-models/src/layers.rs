@@ -94,9 +94,10 @@ impl ConvNormConfig {
         self
     }
 
-    /// Weights as torchvision draws them: normal, with a variance of 2 over the kernel's area times all output channels, also
-    /// where the channels are in groups (Burn's Kaiming initialisation divides by the group's channels). A normalisation
-    /// follows, so that the weights' size does not matter to the output, but it does to how fast an optimiser changes them.
+    /// Weights as torchvision draws them: normal, with a variance of 2 over the kernel's area times all output
+    /// channels, also where the channels are in groups (Burn's Kaiming initialisation divides by the group's channels).
+    /// A normalisation follows, so that the weights' size does not matter to the output, but it does to how fast an
+    /// optimiser changes them.
     pub(crate) fn init(self, device: &Device) -> ConvNorm {
         let padding = (self.kernel_size - 1) / 2;
         let fan_out = self.kernel_size.pow(2) * self.channels_out;

@@ -1,4 +1,5 @@
-//! LeNet-5 (LeCun et al., 1998), with ReLU and max pooling as it is built today: the smallest network worth approximating.
+//! LeNet-5 (LeCun et al., 1998), with ReLU and max pooling as it is built today: the smallest network worth
+//! approximating.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -32,7 +33,8 @@ pub struct LeNet5Config {
     /// Channels of the images.
     #[config(default = 1)]
     pub in_channels: usize,
-    /// Height and width of the images. 28 x 28 pixels are padded to 32 x 32, as in the paper; other sizes are not padded.
+    /// Height and width of the images. 28 x 28 pixels are padded to 32 x 32, as in the paper; other sizes are not
+    /// padded.
     #[config(default = "[28, 28]")]
     pub image_size: [usize; 2],
 }

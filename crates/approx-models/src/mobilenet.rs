@@ -1,7 +1,7 @@
 //! MobileNetV2: inverted residual blocks around depthwise convolutions (Sandler et al., 2018, arXiv:1801.04381).
 //!
-//! At `Stem::ImageNet` the network is torchvision's, tensor for tensor. `Stem::Small` leaves out the first halvings, which
-//! small images cannot afford: 32 x 32 (CIFAR-10) and below.
+//! At `Stem::ImageNet` the network is torchvision's, tensor for tensor. `Stem::Small` leaves out the first halvings,
+//! which small images cannot afford: 32 x 32 (CIFAR-10) and below.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -229,7 +229,8 @@ impl MobileNetV2 {
     }
 }
 
-/// A block that widens its input, filters every channel on its own, and narrows again; with a shortcut where shapes allow.
+/// A block that widens its input, filters every channel on its own, and narrows again; with a shortcut where shapes
+/// allow.
 #[derive(Module, Debug)]
 pub struct InvertedResidual {
     /// The pointwise convolution to more channels; the first block has none.

@@ -1,5 +1,6 @@
-//! ResNet (He et al., 2015, arXiv:1512.03385): torchvision's ResNet-18 and -34 of basic blocks and ResNet-50 of bottlenecks, and
-//! the small ones for CIFAR-10, of which ResNet-8 is the usual subject of papers on approximate multipliers.
+//! ResNet (He et al., 2015, arXiv:1512.03385): torchvision's ResNet-18 and -34 of basic blocks and ResNet-50 of
+//! bottlenecks, and the small ones for CIFAR-10, of which ResNet-8 is the usual subject of papers on approximate
+//! multipliers.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -20,8 +21,8 @@ const NETWORK: &str = "ResNet";
 pub enum BlockKind {
     /// Two 3 x 3 convolutions.
     Basic,
-    /// A 3 x 3 convolution between pointwise ones, of which the last widens to four times the stage's width. The 3 x 3 one has
-    /// the stride, as in torchvision (the paper strides in the first).
+    /// A 3 x 3 convolution between pointwise ones, of which the last widens to four times the stage's width. The 3 x 3
+    /// one has the stride, as in torchvision (the paper strides in the first).
     Bottleneck,
 }
 

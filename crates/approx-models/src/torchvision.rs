@@ -1,9 +1,9 @@
 //! Loads torchvision's pretrained weights: a `state_dict` in a `.pth` or a `.safetensors` file.
 //!
 //! The file's names are translated to the network's (`features.1.conv.0.0.weight` is `blocks.0.depthwise.conv.weight`),
-//! fully connected weights are transposed, and the normalisations' `weight` and `bias` become `gamma` and `beta`. Loading is
-//! strict: a tensor that is missing, left over or of another shape is an error that names it. Only the counters
-//! `num_batches_tracked`, for which Burn has no use, are left out.
+//! fully connected weights are transposed, and the normalisations' `weight` and `bias` become `gamma` and `beta`.
+//! Loading is strict: a tensor that is missing, left over or of another shape is an error that names it. Only the
+//! counters `num_batches_tracked`, for which Burn has no use, are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ use crate::resnet::ResNet;
 
 /// A network whose parameters have names in torchvision.
 pub trait TorchvisionNames {
-    /// The path, in this network, of the tensor that torchvision calls `key`; `None` for a name that torchvision does not
-    /// give. Normalisations keep torchvision's `weight` and `bias` at the end.
+    /// The path, in this network, of the tensor that torchvision calls `key`; `None` for a name that torchvision does
+    /// not give. Normalisations keep torchvision's `weight` and `bias` at the end.
     fn path_of(&self, key: &str) -> Option<String>;
 
     /// The fully connected layer to the logits, in torchvision's names (`classifier.1.`).
@@ -140,8 +140,8 @@ impl TorchvisionLoader {
         Self::default()
     }
 
-    /// Reads the state dict from under a key of the `.pth` file: `model` in the checkpoints of torchvision's own training
-    /// script. A `.safetensors` file has no such keys, and none is looked for.
+    /// Reads the state dict from under a key of the `.pth` file: `model` in the checkpoints of torchvision's own
+    /// training script. A `.safetensors` file has no such keys, and none is looked for.
     pub fn with_top_level_key(mut self, key: impl Into<String>) -> Self {
         self.top_level_key = Some(key.into());
         self
@@ -348,7 +348,8 @@ fn classifier_paths<M: Module + TorchvisionNames>(model: &M) -> BTreeSet<String>
         .collect()
 }
 
-/// A convolution with its normalisation: what torchvision calls `{convolution}.weight` and `{normalisation}.running_mean`.
+/// A convolution with its normalisation: what torchvision calls `{convolution}.weight` and
+/// `{normalisation}.running_mean`.
 fn conv_norm(prefix: &str, is_convolution: bool, parameter: &str) -> String {
     let layer = if is_convolution { "conv" } else { "norm" };
     format!("{prefix}.{layer}.{parameter}")
@@ -372,7 +373,8 @@ impl TorchvisionNames for MobileNetV2 {
             }
             ["features", index, "conv", ref rest @ ..] => {
                 let block = index.parse::<usize>().ok()?.checked_sub(1)?;
-                // The block's layers in order; the last one's convolution and normalisation are numbered one after the other.
+                // The block's layers in order; the last one's convolution and normalisation are numbered one after the
+                // other.
                 let layers: &[&str] = if self.blocks.get(block)?.expand.is_some() {
                     &["expand", "depthwise"]
                 } else {

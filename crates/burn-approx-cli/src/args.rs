@@ -10,9 +10,9 @@ use crate::output::Output;
 
 /// A workbench for approximate multipliers: bring one, look at it, trust it.
 ///
-/// A multiplier is named by a SPEC: a bundled circuit (mul8s_1L2J, mul8u_17C8:sign-magnitude), a file of any kind that `import` reads
-/// (mine.csv, mine.v), a bundled High-Throughput model (htp:mul8s_1L2J), `exact` (exact:uint8, exact:uint8,int4), or a family with its parameters
-/// (drum:k=6,bits=8,unsigned, truncated:columns=4).
+/// A multiplier is named by a SPEC: a bundled circuit (mul8s_1L2J, mul8u_17C8:sign-magnitude), a file of any kind that
+/// `import` reads (mine.csv, mine.v), a bundled High-Throughput model (htp:mul8s_1L2J), `exact` (exact:uint8,
+/// exact:uint8,int4), or a family with its parameters (drum:k=6,bits=8,unsigned, truncated:columns=4).
 #[derive(Debug, Parser)]
 #[command(
     name = "burn-approx",

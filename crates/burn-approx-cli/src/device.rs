@@ -25,7 +25,8 @@ pub enum DeviceKind {
 impl DeviceKind {
     /// Opens the device and tries it.
     pub fn open(self) -> Result<Device, CliError> {
-        // A backend without its hardware or driver panics at the latest at the first tensor; its message says no more than ours.
+        // A backend without its hardware or driver panics at the latest at the first tensor; its message says no more
+        // than ours.
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
         let tried = std::panic::catch_unwind(|| {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use approx_cpu::KernelError;
 use approx_multiplier::{MultiplierError, OperandFormat};
 
-use crate::codes::CodeRange;
+use crate::codes::{CodeRange, Operand};
 use crate::plan::PlanChoice;
 
 /// What can go wrong when a model is converted, calibrated, run, saved or loaded.
@@ -46,8 +46,8 @@ pub enum ApproxError {
         format.min_code(), format.max_code()
     )]
     CodesOutsideMultiplier {
-        /// "activation" or "weight".
-        operand: &'static str,
+        /// Which operand.
+        operand: Operand,
         /// The codes that the quantiser can produce.
         range: CodeRange,
         /// The operand format of the multiplier.
@@ -62,8 +62,8 @@ pub enum ApproxError {
         format.min_code(), format.max_code()
     )]
     CodeOutsideFormat {
-        /// "activation" or "weight".
-        operand: &'static str,
+        /// Which operand.
+        operand: Operand,
         /// The code.
         code: i64,
         /// The operand's format.
@@ -118,6 +118,35 @@ pub enum ApproxError {
         largest: f64,
         /// How many of them an output accumulates.
         products: usize,
+    },
+
+    /// Noise that cannot be drawn.
+    #[error(
+        "noise of mean {mean} and standard deviation {standard_deviation} is not usable: both must be finite, the latter 0 or more"
+    )]
+    InvalidNoise {
+        /// The mean.
+        mean: f64,
+        /// The standard deviation.
+        standard_deviation: f64,
+    },
+
+    /// An observer with a parameter out of its bounds.
+    #[error("observer of the {operand}: {problem}")]
+    InvalidObserver {
+        /// Which operand it observes.
+        operand: Operand,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+
+    /// A padded tap was to hold a code that the activation does not have.
+    #[error("padding code {code} is not among the activation's codes {range}")]
+    InvalidPaddingCode {
+        /// The code.
+        code: i32,
+        /// The activation's codes.
+        range: CodeRange,
     },
 
     /// A quantiser's numbers make no sense.
@@ -196,8 +225,8 @@ pub enum ApproxError {
     NotFinite {
         /// The layer's path.
         layer: String,
-        /// "activation" or "weight".
-        operand: &'static str,
+        /// Which operand.
+        operand: Operand,
     },
 
     /// A path pattern of a configuration is not a glob.
@@ -221,7 +250,7 @@ pub enum ApproxError {
     /// The model has no drop-in layer at all.
     #[error(
         "the model has no `burn_approx::nn` layer to convert{}: replace `use burn::nn` by `use burn_approx::nn` for \
-         Linear and Conv2d in its source, or capture it as it is with `convert::capture`",
+         its layers in its source, or capture it as it is with `burn_approx::capture`",
         if .plain.is_empty() { String::new() } else { format!(" (plain Burn layers: {})", list(.plain)) }
     )]
     NothingToConvert {
@@ -280,6 +309,15 @@ pub enum ApproxError {
     /// A setting for a layer that was never converted.
     #[error("{} is not converted: pass the model through `convert` first", layer_name(.layer))]
     NotConverted {
+        /// The layer's path.
+        layer: String,
+    },
+
+    /// The plan of a layer that has not seen an input.
+    #[error(
+        "{} has no plan yet, which is made for the shape of its input: run a forward pass first", layer_name(.layer)
+    )]
+    NoForwardPass {
         /// The layer's path.
         layer: String,
     },

@@ -1,9 +1,9 @@
 //! Approximate hardware multipliers inside [Burn](https://burn.dev) models, forward and in training.
 //!
 //! A multiplier comes from [`approx_multiplier`]; layers from [`nn`] replace Burn's by a changed `use` line;
-//! [`convert`](fn@convert) switches the layers of a finished model; [`calibrate`](fn@calibrate) finds the ranges
-//! that the codes must cover; from then on the model computes bit-exactly what the hardware would, and trains through it with
-//! straight-through gradients.
+//! [`convert`](fn@convert) switches the layers of a finished model; [`calibrate`](fn@calibrate) finds the ranges that
+//! the codes must cover; from then on the model computes bit-exactly what the hardware would, and trains through it
+//! with straight-through gradients.
 //!
 //! ```
 //! use burn::prelude::*;

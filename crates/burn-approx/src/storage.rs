@@ -1,9 +1,9 @@
 //! Saving and loading converted models, and moving records between converted and plain ones.
 //!
-//! A model directory holds `approximation.json` (the configuration, with every multiplier by name and content hash or with
-//! its table inline) and the weights with the quantisation state in Burn's own format, in a file that the JSON names. Saving
-//! writes the weights under a new name first and then replaces the JSON in one step, so that the directory is the old model
-//! or the new one at every moment.
+//! A model directory holds `approximation.json` (the configuration, with every multiplier by name and content hash or
+//! with its table inline) and the weights with the quantisation state in Burn's own format, in a file that the JSON
+//! names. Saving writes the weights under a new name first and then replaces the JSON in one step, so that the
+//! directory is the old model or the new one at every moment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub fn configuration<M: Module>(model: &M) -> Result<ApproxConfig, ApproxError> 
     for layer in &layers {
         let rule = LayerRule::path(layer.path());
         config.rules.push(match layer.settings() {
-            None => rule.exclude(),
+            None => rule.with_exclude(true),
             Some(settings) => {
                 let multiplier = MultiplierSource::describe(settings.multiplier());
                 LayerRule {
@@ -202,8 +202,8 @@ pub fn plain_record<M: Module>(model: &M) -> ModuleRecord {
 
 /// Loads a record of Burn's own layers (or of [`plain_record`]) into a model, converted or not.
 ///
-/// Settings stay. The quantisation state is forgotten, since it was observed with other weights: converted layers refuse to
-/// run quantised until they are calibrated.
+/// Settings stay. The quantisation state is forgotten, since it was observed with other weights: converted layers
+/// refuse to run quantised until they are calibrated.
 ///
 /// # Errors
 /// Missing, unused or differently shaped tensors.

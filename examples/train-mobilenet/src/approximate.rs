@@ -20,13 +20,13 @@ pub fn configuration(settings: &Settings) -> ApproxConfig {
         return config;
     }
     settings.layers.iter().fold(
-        config.with_rule(LayerRule::path("**").exclude()),
-        |config, pattern| config.with_rule(LayerRule::path(pattern).include()),
+        config.with_rule(LayerRule::path("**").with_exclude(true)),
+        |config, pattern| config.with_rule(LayerRule::path(pattern).with_exclude(false)),
     )
 }
 
-/// Converts a model and gives it the activations' ranges on some training images. The paths of the converted layers come with
-/// it.
+/// Converts a model and gives it the activations' ranges on some training images. The paths of the converted layers
+/// come with it.
 ///
 /// # Errors
 ///
@@ -58,6 +58,6 @@ pub fn approximate(
 }
 
 /// Sets the mode of all converted layers.
-pub fn set_mode(model: &MobileNetV2, mode: Mode) {
-    approx_layers(model).set_mode(mode);
+pub fn set_mode(model: &MobileNetV2, mode: Mode) -> Result<(), ApproxError> {
+    approx_layers(model).set_mode(mode)
 }

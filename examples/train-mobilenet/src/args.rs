@@ -22,8 +22,8 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub dataset: Option<DatasetKind>,
 
-    /// Where the data set is: MNIST's four IDX files (also .gz), CIFAR-10's binary files, or train/CLASS/ and test/CLASS/
-    /// with PNG or JPEG images
+    /// Where the data set is: MNIST's four IDX files (also .gz), CIFAR-10's binary files, or train/CLASS/ and
+    /// test/CLASS/ with PNG or JPEG images
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
@@ -31,8 +31,9 @@ pub struct Args {
     #[arg(long, value_name = "PIXELS")]
     pub image_size: Option<usize>,
 
-    /// The multiplier: a name from EvoApproxLib (mul8s_1L2J), "exact", "htp:NAME", or a file of any kind that `burn-approx
-    /// import` reads, a table (mine.csv, mine.npy:uint8:sign-magnitude) or a circuit (mine.v) [default: mul8s_1L2L]
+    /// The multiplier: a name from EvoApproxLib (mul8s_1L2J), "exact", "htp:NAME", or a file of any kind that
+    /// `burn-approx import` reads, a table (mine.csv, mine.npy:uint8:sign-magnitude) or a circuit (mine.v) [default:
+    /// mul8s_1L2L]
     #[arg(long, value_name = "NAME|FILE")]
     pub multiplier: Option<MultiplierSource>,
 
@@ -81,7 +82,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs/train-mobilenet")]
     pub output: PathBuf,
 
-    /// Write how often each code occurs in the approximate layers on the test images, for `burn-approx metrics --distribution`
+    /// Write how often each code occurs in the approximate layers on the test images, for
+    /// `burn-approx metrics --distribution`
     #[arg(long, value_name = "FILE.json")]
     pub trace: Option<PathBuf>,
 

@@ -1,7 +1,7 @@
 //! Which of burn-train's checkpoints a stopped training can go on from.
 //!
-//! burn-train writes three files per epoch, one after the other: model, optimiser and learning rate. Each appears whole or not
-//! at all, but a process that is killed in between leaves an epoch with one or two of them, and temporary files.
+//! burn-train writes three files per epoch, one after the other: model, optimiser and learning rate. Each appears whole
+//! or not at all, but a process that is killed in between leaves an epoch with one or two of them, and temporary files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -119,7 +119,8 @@ fn read<M: Module>(directory: &Path, epoch: usize, model: &M) -> Result<(), Stri
     let path = |part: &str| directory.join(format!("{part}-{epoch}{EXTENSION}"));
     let describe = |part: &str, error: &dyn std::fmt::Display| format!("{part}: {error}");
     let record = ModuleRecord::load(path(PARTS[0])).map_err(|error| describe(PARTS[0], &error))?;
-    // A copy for evaluation: running statistics are shared between ordinary copies, and loading would change the original's.
+    // A copy for evaluation: running statistics are shared between ordinary copies, and loading would change the
+    // original's.
     model
         .valid()
         .try_load_record(record)

@@ -119,7 +119,8 @@ impl DeviceKind {
     }
 }
 
-/// Leaves out drivers that compute on the processor, unless there is nothing else: beside a GPU they would only hold it up.
+/// Leaves out drivers that compute on the processor, unless there is nothing else: beside a GPU they would only hold it
+/// up.
 #[cfg(feature = "wgpu")]
 fn without_software(devices: Vec<Device>) -> Vec<Device> {
     use burn::backend::{CubeDevice, DispatchDevice, WgpuDeviceKind};

@@ -1,5 +1,5 @@
-//! Trains MobileNetV2 in floating point, converts it to an approximate multiplier, retrains it, and reports its accuracy at
-//! every stage. The program `train-mobilenet` is [`run::run`] with [`args::Args`] from the command line.
+//! Trains MobileNetV2 in floating point, converts it to an approximate multiplier, retrains it, and reports its
+//! accuracy at every stage. The program `train-mobilenet` is [`run::run`] with [`args::Args`] from the command line.
 
 pub mod approximate;
 pub mod args;

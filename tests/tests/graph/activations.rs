@@ -17,7 +17,7 @@ use burn_approx::{ApproxError, Mode, PreparedMultiplier, load, ops, save};
 use crate::models::{tensor, transformer_encoder, values};
 
 fn requested() -> CaptureOptions {
-    CaptureOptions::default().with_products_of_activations()
+    CaptureOptions::default().with_products_of_activations(true)
 }
 
 /// Similarities of tokens.
@@ -78,7 +78,8 @@ fn a_product_is_the_operators() {
     let captured = requested()
         .capture(&model, sentences(2, &device), Similarities::forward)
         .unwrap();
-    let config = ApproxConfig::bundled("mul8s_1L2J").with_rule(LayerRule::path("tokens").exclude());
+    let config =
+        ApproxConfig::bundled("mul8s_1L2J").with_rule(LayerRule::path("tokens").with_exclude(true));
     let (captured, report) = convert(captured, &config).unwrap();
     assert_eq!(report.converted, ["matmul"]);
     let error = captured
@@ -182,8 +183,8 @@ fn heads(rows: usize, device: &Device) -> Tensor<4> {
     tensor([rows, 3, 5, 4], 6, device)
 }
 
-/// Simulated on exact products of 12 bits, the steps of attention are those of Burn's operation but for quantisation; idle, they
-/// are the operation.
+/// Simulated on exact products of 12 bits, the steps of attention are those of Burn's operation but for quantisation;
+/// idle, they are the operation.
 #[test]
 fn the_attention_operation_is_taken_apart_when_simulated() {
     let device = crate::device();
@@ -216,7 +217,7 @@ fn the_attention_operation_is_taken_apart_when_simulated() {
         close(&captured);
         layer.set_mode(Mode::Approximate).unwrap();
     }
-    layers.set_mode(Mode::Baseline);
+    layers.set_mode(Mode::Baseline).unwrap();
     assert_eq!(values(captured.forward(heads(4, &device))), expected);
 }
 

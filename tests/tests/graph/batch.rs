@@ -1,4 +1,5 @@
-//! Captured at one batch size, run at any other: what follows the batch does, and what cannot is an error that names it.
+//! Captured at one batch size, run at any other: what follows the batch does, and what cannot is an error that names
+//! it.
 
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;

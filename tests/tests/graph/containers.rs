@@ -133,7 +133,8 @@ impl Bare {
         }
     }
 
-    /// The head's weights are the embedding's, transposed; the projection is used as it is, with a shift, and transposed.
+    /// The head's weights are the embedding's, transposed; the projection is used as it is, with a shift, and
+    /// transposed.
     fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
         let x = self.embedding.forward(tokens);
         let projection = self.projection.val().unsqueeze::<3>();

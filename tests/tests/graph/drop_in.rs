@@ -1,4 +1,4 @@
-//! The same network of drop-in layers and captured from Burn's: the same numbers, settings and files.
+//! One network, of drop-in layers and captured from Burn's, has the same numbers, settings and files.
 
 use burn::nn::{PaddingConfig1d, PaddingConfig2d, PaddingConfig3d};
 use burn::prelude::*;
@@ -108,16 +108,16 @@ fn both() -> (ours::Network, Captured) {
 fn numbers_and_settings_are_the_same() {
     let (ours, captured) = both();
     let config = ApproxConfig::bundled("mul8s_1KVA")
-        .with_rule(LayerRule::path("tokens.*").mode(Mode::Quantized))
-        .excluding_first();
+        .with_rule(LayerRule::path("tokens.*").with_mode(Mode::Quantized))
+        .with_exclude_first(true);
     let (ours, ours_report) = convert(ours, &config).unwrap();
     let (captured, captured_report) = convert(captured, &config).unwrap();
     assert_eq!(captured_report, ours_report);
     calibrate(&ours, |model| drop(model.forward(images(16)))).unwrap();
     calibrate(&captured, |model| drop(model.forward(images(16)))).unwrap();
     for mode in [Mode::Approximate, Mode::Quantized, Mode::Baseline] {
-        approx_layers(&ours).set_mode(mode);
-        approx_layers(&captured).set_mode(mode);
+        approx_layers(&ours).set_mode(mode).unwrap();
+        approx_layers(&captured).set_mode(mode).unwrap();
         assert_eq!(
             values(captured.forward(images(5))),
             values(ours.forward(images(5))),

@@ -46,7 +46,7 @@ fn folded<M: Module, I: GraphTensors>(
     subject: &Subject<M, I>,
     model: &M,
 ) -> GraphModel<M, I, Tensor<2>> {
-    let options = CaptureOptions::default().folding_batch_norm();
+    let options = CaptureOptions::default().with_fold_batch_norm(true);
     let input = (subject.input)(3, &crate::device());
     options.capture(model, input, subject.forward).unwrap()
 }

@@ -1,7 +1,8 @@
-//! Tests of captured models, on the CPU: what `convert::capture` promises for models that know nothing of this library. `graph_gpu`
-//! is the same for a GPU.
+//! Tests of captured models, on the CPU: what `convert::capture` promises for models that know nothing of this library.
+//! `graph_gpu` is the same for a GPU.
 //!
-//! The laws hold for every model of `models`, of which three come from other crates' kits and one is Burn's own encoder.
+//! The laws hold for every model of `models`, of which three come from other crates' kits and one is Burn's own
+//! encoder.
 
 #[macro_use]
 mod models;

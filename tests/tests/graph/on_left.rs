@@ -1,5 +1,5 @@
-//! A weight on the left of a matrix product is a linear layer of the transposed activation: in float the product is computed as it is
-//! written, simulated it has the numbers of the drop-in between two transpositions.
+//! A weight on the left of a matrix product is a linear layer of the transposed activation: in float the product is
+//! computed as it is written, simulated it has the numbers of the drop-in between two transpositions.
 
 use burn::module::Param;
 use burn::nn::Linear;
@@ -115,8 +115,8 @@ fn simulated_it_is_the_drop_in_of_both_transposed() {
     let device = crate::device();
     let (ours, captured) = simulated(&Mixer::new(&device), &device);
     for mode in [Mode::Approximate, Mode::Quantized] {
-        approx_layers(&ours).set_mode(mode);
-        approx_layers(&captured).set_mode(mode);
+        approx_layers(&ours).set_mode(mode).unwrap();
+        approx_layers(&captured).set_mode(mode).unwrap();
         for rows in [1, 5] {
             let expected = values(ours.forward(sentences(rows, &device)));
             let found = captured.forward(sentences(rows, &device));
@@ -206,7 +206,8 @@ fn matrices_whose_columns_are_the_batch_or_take_a_shift() {
         let expected = values(forward(&model, input(rows)));
         assert_eq!(values(captured.forward(input(rows))), expected);
     }
-    // On exact products of 12 bits the outputs are those of float but for quantisation: whatever is added is added once.
+    // On exact products of 12 bits the outputs are those of float but for quantisation: whatever is added is added
+    // once.
     let expected = values(forward(&model, input(9)));
     let format = OperandFormat::signed(12).unwrap();
     let exact = ApproxConfig::new(MultiplierSource::Exact {

@@ -18,7 +18,9 @@ fn records_go_both_ways<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
     assert_eq!(values((subject.forward)(&other, input())), expected);
     let (fresh, _) = convert(subject.capture(&(subject.build)(&device)), &config).unwrap();
     let fresh = load_plain_record(fresh, model.into_record()).unwrap();
-    approx_layers(&fresh).set_mode(burn_approx::Mode::Baseline);
+    approx_layers(&fresh)
+        .set_mode(burn_approx::Mode::Baseline)
+        .unwrap();
     assert_eq!(values(fresh.forward(input())), expected);
 }
 

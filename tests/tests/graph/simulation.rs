@@ -61,7 +61,7 @@ fn table_and_factors_agree<M: Module, I: GraphTensors>(subject: Subject<M, I>) {
             &device,
         );
         let output = values(captured.forward(input()));
-        approx_layers(&captured).set_mode(Mode::Baseline);
+        approx_layers(&captured).set_mode(Mode::Baseline).unwrap();
         assert_eq!(values(captured.forward(input())), float);
         output
     };

@@ -1,5 +1,5 @@
-//! The tests of captured models once more, on a GPU: the modules of `graph`, but for the one with products of very many sizes, each
-//! of which a GPU's driver compiles anew.
+//! The tests of captured models once more, on a GPU: the modules of `graph`, but for the one with products of very many
+//! sizes, each of which a GPU's driver compiles anew.
 
 #[allow(dead_code, reason = "not every model is tried here")]
 #[macro_use]

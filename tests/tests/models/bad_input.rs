@@ -5,7 +5,7 @@ use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, LayerRule, approx_layers, calibrate, convert};
 use burn_approx::nn::conv::Conv2dConfig;
 use burn_approx::nn::{Linear, LinearConfig};
-use burn_approx::quantization::{CodeRange, Observer, QuantizationScheme, Quantizer};
+use burn_approx::quantization::{CodeQuantizer, CodeRange, LayerQuantization, Observer, Operand};
 use burn_approx::{ApproxError, Mode};
 
 fn linear(device: &Device) -> Linear {
@@ -87,8 +87,8 @@ fn an_unknown_multiplier_names_its_neighbours() {
 fn quantisation_must_fit_the_multiplier() {
     let device = crate::device();
     let signed = evoapprox::multiplier("mul8s_1L2J").unwrap();
-    let with = |change: &dyn Fn(&mut QuantizationScheme)| {
-        let mut scheme = QuantizationScheme::for_multiplier(&signed);
+    let with = |change: &dyn Fn(&mut LayerQuantization)| {
+        let mut scheme = LayerQuantization::for_multiplier(&signed);
         change(&mut scheme);
         convert(
             linear(&device),
@@ -102,7 +102,7 @@ fn quantisation_must_fit_the_multiplier() {
         matches!(
             unsigned,
             ApproxError::CodesOutsideMultiplier {
-                operand: "activation",
+                operand: Operand::Activation,
                 ..
             }
         ),
@@ -113,7 +113,7 @@ fn quantisation_must_fit_the_multiplier() {
         matches!(
             weight,
             ApproxError::CodesOutsideMultiplier {
-                operand: "weight",
+                operand: Operand::Weight,
                 ..
             }
         ),
@@ -132,7 +132,13 @@ fn quantisation_must_fit_the_multiplier() {
     ] {
         let error = with(&|scheme| scheme.activation.observer = observer).unwrap_err();
         assert!(
-            matches!(error, ApproxError::InvalidQuantizer { .. }),
+            matches!(
+                error,
+                ApproxError::InvalidObserver {
+                    operand: Operand::Activation,
+                    ..
+                }
+            ),
             "{error}"
         );
     }
@@ -150,13 +156,13 @@ fn quantisers_need_positive_scales_and_zero_points_that_are_codes() {
     let codes = CodeRange::new(-8, 7).unwrap();
     for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         assert!(
-            Quantizer::per_tensor(scale, 0, codes, &device).is_err(),
+            CodeQuantizer::per_tensor(scale, 0, codes, &device).is_err(),
             "scale {scale}"
         );
     }
-    assert!(Quantizer::per_tensor(1.0, 8, codes, &device).is_err());
-    assert!(Quantizer::per_channel(&[1.0, 2.0], &[0], codes, 0, &device).is_err());
-    assert!(Quantizer::per_channel(&[], &[], codes, 0, &device).is_err());
+    assert!(CodeQuantizer::per_tensor(1.0, 8, codes, &device).is_err());
+    assert!(CodeQuantizer::per_channel(&[1.0, 2.0], &[0], codes, 0, &device).is_err());
+    assert!(CodeQuantizer::per_channel(&[], &[], codes, 0, &device).is_err());
 }
 
 #[test]
@@ -178,7 +184,7 @@ fn a_nan_never_becomes_a_number() {
     })
     .unwrap();
     for mode in [Mode::Approximate, Mode::Quantized] {
-        approx_layers(&layer).set_mode(mode);
+        approx_layers(&layer).set_mode(mode).unwrap();
         let outputs = crate::networks::values(layer.forward(clean.clone() * f32::NAN));
         assert!(
             outputs.iter().all(|output| output.is_nan()),
@@ -190,7 +196,8 @@ fn a_nan_never_becomes_a_number() {
 #[test]
 fn excluding_every_layer_leaves_nothing_to_save() {
     let device = crate::device();
-    let config = ApproxConfig::bundled("mul8s_1L2J").with_rule(LayerRule::default().exclude());
+    let config =
+        ApproxConfig::bundled("mul8s_1L2J").with_rule(LayerRule::default().with_exclude(true));
     let (layer, report) = convert(linear(&device), &config).unwrap();
     assert!(report.converted.is_empty());
     assert!(matches!(

@@ -1,4 +1,5 @@
-//! Convolutions of lines and volumes in models: converted by kind wherever they hang, listed, recorded, and bad input refused.
+//! Convolutions of lines and volumes in models: converted by kind wherever they hang, listed, recorded, and bad input
+//! refused.
 
 use burn::nn::conv as burns;
 use burn::nn::{PaddingConfig1d, PaddingConfig3d};
@@ -24,7 +25,8 @@ pub fn volumes(device: &Device) -> Tensor<5> {
     tensor([2, 4, 5, 7, 9], 2, device)
 }
 
-/// Burn pads volumes alike on both sides, so that some padding which keeps the size does not exist: the error says what does.
+/// Burn pads volumes alike on both sides, so that some padding which keeps the size does not exist: the error says what
+/// does.
 #[test]
 fn volumes_whose_size_no_even_padding_keeps() {
     let device = crate::device();
@@ -159,9 +161,9 @@ fn nested_layers_are_converted_by_kind() {
     }
     calibrate(&model, |model| drop(model.forward(volumes(&device)))).unwrap();
     let both = values(model.forward(volumes(&device)));
-    layers.set_mode(Mode::Quantized);
+    layers.set_mode(Mode::Quantized).unwrap();
     let quantized = values(model.forward(volumes(&device)));
-    layers.set_mode(Mode::Baseline);
+    layers.set_mode(Mode::Baseline).unwrap();
     assert_eq!(values(model.forward(volumes(&device))), float);
     assert!(both != quantized && quantized != float && both != float);
 }

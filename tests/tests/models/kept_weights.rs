@@ -1,5 +1,5 @@
-//! What a layer keeps of its weight is never stale: after every way in which a weight can change, the layer computes as a copy of
-//! itself does, and copies keep nothing.
+//! What a layer keeps of its weight is never stale: after every way in which a weight can change, the layer computes as
+//! a copy of itself does, and copies keep nothing.
 
 use burn::module::Param;
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -163,7 +163,7 @@ fn changed_settings_are_seen() {
         assert_eq!(outputs(&model, &device), coarse, "{plan}");
     }
     let scales = layer.weight_quantizer().unwrap();
-    let doubled = burn_approx::quantization::Quantizer::per_tensor(
+    let doubled = burn_approx::quantization::CodeQuantizer::per_tensor(
         2.0 * scales.scales()[0],
         0,
         burn_approx::quantization::CodeRange::new(-7, 7).unwrap(),
@@ -173,7 +173,7 @@ fn changed_settings_are_seen() {
     assert_ne!(outputs(&model, &device), coarse);
 }
 
-/// The same weight behind two inputs of different shapes, which may take different plans.
+/// One weight behind two inputs of different shapes, which may take different plans.
 #[rstest]
 fn shapes_may_alternate(#[values("mul8s_1L2J", "mul8u_17C8", "mul8u_2V0")] name: &str) {
     let device = crate::device();

@@ -1,10 +1,11 @@
-//! Tests of converted models, on the CPU: what the layers, the conversion pass, calibration and saving promise. `models_gpu` is
-//! the same for a GPU.
+//! Tests of converted models, on the CPU: what the layers, the conversion pass, calibration and saving promise.
+//! `models_gpu` is the same for a GPU.
 
 mod attention;
 mod bad_input;
 mod conversion;
 mod convolutions;
+mod handles;
 mod kept_weights;
 mod modes;
 mod networks;

@@ -96,9 +96,9 @@ fn noise_is_added_in_training_only_with_the_stated_moments() {
     })
     .unwrap();
     let layers = approx_layers(&layer);
-    layers.set_mode(Mode::Quantized);
+    layers.set_mode(Mode::Quantized).unwrap();
     let quantized = layer.forward(x.clone());
-    layers.set_mode(Mode::Noise);
+    layers.set_mode(Mode::Noise).unwrap();
     let noise = Noise {
         mean: 0.5,
         standard_deviation: 0.25,
@@ -172,7 +172,7 @@ fn settings_need_a_converted_layer_and_fitting_codes() {
 
 #[test]
 fn a_quantiser_set_by_hand_is_used_and_frozen() {
-    use burn_approx::quantization::{CodeRange, Quantizer};
+    use burn_approx::quantization::{CodeQuantizer, CodeRange};
     let device = crate::device();
     let (layer, _) = convert(
         burn_approx::nn::LinearConfig::new(8, 4).init(&device),
@@ -181,7 +181,7 @@ fn a_quantiser_set_by_hand_is_used_and_frozen() {
     .unwrap();
     let layers = approx_layers(&layer);
     let quantizer =
-        Quantizer::per_tensor(0.125, 0, CodeRange::new(-128, 127).unwrap(), &device).unwrap();
+        CodeQuantizer::per_tensor(0.125, 0, CodeRange::new(-128, 127).unwrap(), &device).unwrap();
     layers[0].set_activation_quantizer(&quantizer).unwrap();
     layer.forward(rows(&device) * 1000.0);
     assert_eq!(layers[0].activation_quantizer().unwrap().scales(), [0.125]);

@@ -142,7 +142,7 @@ impl Containers {
     }
 }
 
-/// The same parameters as [`Perceptron`], from Burn's own layers.
+/// [`Perceptron`]'s parameters, in Burn's own layers.
 #[derive(Module, Debug)]
 pub struct PlainPerceptron {
     pub hidden: burn::nn::Linear,

@@ -6,16 +6,16 @@ use burn_approx::ApproxError;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::nn::{Linear, LinearConfig};
 use burn_approx::quantization::{
-    CodeRange, Granularity, Observation, Observer, QuantizationScheme, Symmetry,
+    CodeRange, Granularity, LayerQuantization, Observation, Observer, Operand, Symmetry,
 };
 use rstest::rstest;
 
 use crate::networks::values;
 
-fn layer(device: &Device, change: impl FnOnce(&mut QuantizationScheme)) -> Linear {
+fn layer(device: &Device, change: impl FnOnce(&mut LayerQuantization)) -> Linear {
     device.seed(4);
     let multiplier = evoapprox::multiplier("mul8s_1KV6").unwrap();
-    let mut scheme = QuantizationScheme::for_multiplier(&multiplier);
+    let mut scheme = LayerQuantization::for_multiplier(&multiplier);
     change(&mut scheme);
     let config = ApproxConfig::for_multiplier(&multiplier).with_quantization(scheme);
     convert(LinearConfig::new(2, 3).init(device), &config)
@@ -129,7 +129,7 @@ fn a_nan_or_infinity_is_remembered_and_reported(#[case] observer: Observer) {
             matches!(
                 &error,
                 ApproxError::NotFinite {
-                    operand: "activation",
+                    operand: Operand::Activation,
                     ..
                 }
             ),
@@ -161,7 +161,7 @@ fn a_nan_in_the_weight_is_reported_as_such() {
         matches!(
             error,
             ApproxError::NotFinite {
-                operand: "weight",
+                operand: Operand::Weight,
                 ..
             }
         ),

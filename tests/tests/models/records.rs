@@ -6,7 +6,7 @@ use burn::store::ModuleRecord;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::multipliers::evoapprox;
 use burn_approx::plan::PlanChoice;
-use burn_approx::quantization::{QuantizationScheme, Symmetry};
+use burn_approx::quantization::{LayerQuantization, Symmetry};
 use burn_approx::{ApproxError, load_plain_record, plain_record};
 
 use crate::networks::{Containers, Perceptron, PlainPerceptron, images, rows, values};
@@ -214,13 +214,14 @@ fn states_of_all_containers_are_recorded() {
     );
 }
 
-/// Zero points that the settings do not have are refused, whatever the plan, instead of computed with by some and not by others.
+/// Zero points that the settings do not have are refused, whatever the plan, instead of computed with by some and not
+/// by others.
 #[test]
 fn an_affine_record_does_not_fit_symmetric_settings() {
     let device = crate::device();
     let scheme = |symmetry| {
         let multiplier = evoapprox::multiplier("mul8s_1KVP").unwrap();
-        let mut scheme = QuantizationScheme::for_multiplier(&multiplier);
+        let mut scheme = LayerQuantization::for_multiplier(&multiplier);
         scheme.activation.symmetry = symmetry;
         ApproxConfig::bundled("mul8s_1KVP").with_quantization(scheme)
     };

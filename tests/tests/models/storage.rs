@@ -12,8 +12,8 @@ use crate::networks::{Containers, Perceptron, images, values};
 /// A model with several multipliers, modes and an excluded layer.
 fn varied(device: &Device) -> Containers {
     let config = ApproxConfig::bundled("mul8s_1KVP")
-        .with_rule(LayerRule::path("pair.0").exclude())
-        .with_rule(LayerRule::path("head.**").mode(Mode::Quantized));
+        .with_rule(LayerRule::path("pair.0").with_exclude(true))
+        .with_rule(LayerRule::path("head.**").with_mode(Mode::Quantized));
     let (model, _) = convert(Containers::new(device), &config).unwrap();
     calibrate(&model, |model| {
         model.forward(images(device));
@@ -70,7 +70,7 @@ fn a_saved_model_comes_back_whole() {
     );
 
     // Saving again replaces the model and leaves one weights file.
-    approx_layers(&loaded).set_mode(Mode::Quantized);
+    approx_layers(&loaded).set_mode(Mode::Quantized).unwrap();
     save(&loaded, &path).unwrap();
     let again = load(Containers::new(&device), &path).unwrap();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! A layer that several threads run at once.
 //!
-//! On the CPU alone: a GPU has no pool of threads to wait for, and Burn's fusion loses tensors that threads share there now and then.
+//! On the CPU alone: a GPU has no pool of threads to wait for, and Burn's fusion loses tensors that threads share there
+//! now and then.
 
 use approx_multiplier::evoapprox;
 use burn::prelude::*;

@@ -1,5 +1,5 @@
-//! The steps that TorchApprox's users know, with this library: convert, train with exact products, then loop over the layers to
-//! set a table, a mode, an HTP model or noise, and retrain.
+//! The steps that TorchApprox's users know, with this library: convert, train with exact products, then loop over the
+//! layers to set a table, a mode, an HTP model or noise, and retrain.
 
 use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
 use burn::optim::{GradientsParams, SgdConfig};

@@ -6,7 +6,7 @@ use approx_multiplier::OperandTrace;
 use burn::prelude::*;
 use burn_approx::Mode;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert, trace};
-use burn_approx::quantization::Quantizer;
+use burn_approx::quantization::CodeQuantizer;
 use burn_approx_tests::layer::integers;
 
 use crate::networks::{Containers, Perceptron, images, rows, values};
@@ -14,7 +14,7 @@ use crate::networks::{Containers, Perceptron, images, rows, values};
 /// How often each code occurs, counted one by one, times `passes`.
 fn counts<const D: usize>(
     values: Tensor<D>,
-    quantizer: &Quantizer,
+    quantizer: &CodeQuantizer,
     passes: u64,
 ) -> Vec<(i32, u64)> {
     let mut counts = BTreeMap::<i32, u64>::new();

@@ -1,4 +1,5 @@
-//! Transposed convolutions in models: converted by kind, listed, recorded, as the operator computes them, and bad input refused.
+//! Transposed convolutions in models: converted by kind, listed, recorded, as the operator computes them, and bad input
+//! refused.
 
 use burn::nn::conv as burns;
 use burn::prelude::*;
@@ -10,7 +11,7 @@ use burn_approx::nn::conv::{
     ConvTranspose1d, ConvTranspose1dConfig, ConvTranspose2d, ConvTranspose2dConfig,
 };
 use burn_approx::plan::PlanChoice;
-use burn_approx::quantization::{CodeRange, Quantizer};
+use burn_approx::quantization::{CodeQuantizer, CodeRange};
 use burn_approx::{ApproxError, Mode, PreparedMultiplier, load_plain_record, ops, plain_record};
 
 use crate::convolutions::tensor;
@@ -116,7 +117,8 @@ fn layers_are_converted_by_kind_and_listed() {
     let config: ApproxConfig = serde_json::from_str(text).unwrap();
     assert_eq!(
         config,
-        self::config().with_rule(LayerRule::kind(LayerKind::ConvTranspose1d).mode(Mode::Quantized))
+        self::config()
+            .with_rule(LayerRule::kind(LayerKind::ConvTranspose1d).with_mode(Mode::Quantized))
     );
     let model = converted(&config, &device);
     let layers = approx_layers(&model);
@@ -152,7 +154,7 @@ fn plans_agree_and_differ_from_exact_products() {
     };
     let looked_up = output(PlanChoice::Gather);
     assert_eq!(output(PlanChoice::Factored), looked_up);
-    layers.set_mode(Mode::Quantized);
+    layers.set_mode(Mode::Quantized).unwrap();
     assert_ne!(values(model.forward(images(&device))), looked_up);
 }
 
@@ -203,7 +205,7 @@ fn the_operator_is_the_layer() {
     let own = handle.weight_quantizer().unwrap();
     let codes = CodeRange::new(-127, 127).unwrap();
     let weight =
-        Quantizer::per_channel(&own.scales(), &own.zero_points(), codes, 1, &device).unwrap();
+        CodeQuantizer::per_channel(&own.scales(), &own.zero_points(), codes, 1, &device).unwrap();
     let multiplier = PreparedMultiplier::from(handle.settings().unwrap().multiplier().clone());
     let options = ConvTransposeOptions::new(
         layer.stride,
@@ -212,7 +214,7 @@ fn the_operator_is_the_layer() {
         layer.dilation,
         layer.groups,
     );
-    let product = |weight_quantizer: &Quantizer| {
+    let product = |weight_quantizer: &CodeQuantizer| {
         let bias = layer.bias.as_ref().map(|bias| bias.val());
         let (x, w) = (images(&device), layer.weight.val());
         let options = options.clone();
@@ -229,7 +231,7 @@ fn the_operator_is_the_layer() {
     let expected = values(layer.forward(images(&device)));
     assert_eq!(values(product(&weight).unwrap()), expected);
     let elsewhere =
-        Quantizer::per_channel(&own.scales(), &own.zero_points(), codes, 0, &device).unwrap();
+        CodeQuantizer::per_channel(&own.scales(), &own.zero_points(), codes, 0, &device).unwrap();
     assert!(product(&elsewhere).is_err());
 }
 

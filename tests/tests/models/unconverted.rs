@@ -1,5 +1,5 @@
-//! Drop-in convolutions of lines and volumes until they are converted: Burn's layers, whatever the padding, and their records go both
-//! ways.
+//! Drop-in convolutions of lines and volumes until they are converted: Burn's layers, whatever the padding, and their
+//! records go both ways.
 
 use burn::nn::conv as burns;
 use burn::nn::{PaddingConfig1d, PaddingConfig3d};

@@ -1,5 +1,5 @@
-//! Two backends give the same codes, ranges, histograms, accumulators and, in QUANTIZED and APPROXIMATE, the same outputs bit
-//! for bit. Which two says the test binary.
+//! Two backends give the same codes, ranges, histograms, accumulators and, in QUANTIZED and APPROXIMATE, the same
+//! outputs bit for bit. Which two says the test binary.
 
 use burn::backend::Dispatch;
 use burn::prelude::*;

@@ -4,7 +4,7 @@ use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
 use burn::prelude::*;
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::ops::ConvOptions;
-use burn_approx::quantization::{CodeRange, Quantizer};
+use burn_approx::quantization::{CodeQuantizer, CodeRange};
 use burn_approx::{PreparedMultiplier, ops};
 use burn_approx_tests::layer::{
     Layer, LayerGradients, Operand, float_tensor, relative_difference, turned, values,
@@ -226,7 +226,7 @@ fn checkpointing_changes_nothing_in_a_network() {
             tensor([2, 4, 3, 3]),
         );
         let quantizer = |scale| {
-            Quantizer::per_tensor(scale, 0, CodeRange::new(-127, 127).unwrap(), device).unwrap()
+            CodeQuantizer::per_tensor(scale, 0, CodeRange::new(-127, 127).unwrap(), device).unwrap()
         };
         let multiplier = PreparedMultiplier::new(evoapprox::multiplier("mul8s_1L2J").unwrap());
         let layer = |x, weight: &Tensor<4>, scale| {
@@ -253,7 +253,8 @@ fn checkpointing_changes_nothing_in_a_network() {
 #[test]
 fn clip_mask() {
     let device = crate::device().autodiff();
-    let quantizer = Quantizer::per_tensor(0.5, 3, CodeRange::new(-8, 7).unwrap(), &device).unwrap();
+    let quantizer =
+        CodeQuantizer::per_tensor(0.5, 3, CodeRange::new(-8, 7).unwrap(), &device).unwrap();
     // Steps of the scale that stay: -11 to 4, and what rounds half to even to them.
     let steps = [
         -12.0, -11.51, -11.5, -11.49, -11.0, 0.0, 4.0, 4.49, 4.5, 4.51, 5.0, 1e9, -1e9,
@@ -305,7 +306,7 @@ fn bias_gradient() {
     let device = crate::device().autodiff();
     let int8 = OperandFormat::INT8;
     let multiplier = PreparedMultiplier::new(Random::new(6).multiplier(int8, int8, -99, 99));
-    let quantizer = Quantizer::per_tensor(0.1, 0, CodeRange::full(int8), &device).unwrap();
+    let quantizer = CodeQuantizer::per_tensor(0.1, 0, CodeRange::full(int8), &device).unwrap();
     let mut random = Random::new(7);
     let mut reals = |count| random.reals(count, -3.0, 3.0);
 
@@ -369,7 +370,7 @@ fn one_operand_alone() {
     let device = crate::device().autodiff();
     let int8 = OperandFormat::INT8;
     let multiplier = PreparedMultiplier::new(Multiplier::exact(int8, int8));
-    let quantizer = Quantizer::per_tensor(0.1, 0, CodeRange::full(int8), &device).unwrap();
+    let quantizer = CodeQuantizer::per_tensor(0.1, 0, CodeRange::full(int8), &device).unwrap();
     let run = |activation_tracked: bool, weight_tracked: bool| {
         let mut random = Random::new(8);
         let mut x = float_tensor::<2>(&random.reals(12, -1.0, 1.0), &[3, 4], &device);

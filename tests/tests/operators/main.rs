@@ -1,5 +1,5 @@
-//! Tests of the operators over tensors, on the CPU: against plain integer loops, against the recorded reference vectors, and of
-//! the CPU backends against each other. `operators_gpu` is the same for a GPU.
+//! Tests of the operators over tensors, on the CPU: against plain integer loops, against the recorded reference
+//! vectors, and of the CPU backends against each other. `operators_gpu` is the same for a GPU.
 
 mod backends;
 mod bad_input;

@@ -1,5 +1,5 @@
-//! Every plan that can compute a multiplier gives the same sums, those of a plain 64-bit integer loop; a plan that cannot is an
-//! error; and what a plan says of itself holds.
+//! Every plan that can compute a multiplier gives the same sums, those of a plain 64-bit integer loop; a plan that
+//! cannot is an error; and what a plan says of itself holds.
 
 use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
 use burn::tensor::Device;
@@ -102,8 +102,8 @@ fn float32_is_as_exact_as_it_says(
     Ok(())
 }
 
-/// All bundled 8-bit circuits, on layers of their operands: full, narrow and one-sided codes, all-extreme ones, zero points at both
-/// ends, more than 1024 products per output.
+/// All bundled 8-bit circuits, on layers of their operands: full, narrow and one-sided codes, all-extreme ones, zero
+/// points at both ends, more than 1024 products per output.
 #[test]
 fn all_tables_on_all_plans() {
     let (factored, mut deep) = (std::cell::Cell::new(0), 0);

@@ -47,7 +47,8 @@ pub fn main_law(
     run(MAIN_LAYERS, seed, layers, property).assert_wide();
 }
 
-/// Tries `property` on `count` layers, or the most that the device allows. A layer for which it fails is made smaller before it is reported.
+/// Tries `property` on `count` layers, or the most that the device allows. A layer for which it fails is made smaller
+/// before it is reported.
 pub fn over_layers(
     count: u32,
     seed: u8,

@@ -4,7 +4,7 @@ use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
 use burn::prelude::*;
 use burn::tensor::ops::ConvOptions;
 use burn_approx::plan::PlanChoice;
-use burn_approx::quantization::{CodeRange, Quantizer};
+use burn_approx::quantization::{CodeQuantizer, CodeRange};
 use burn_approx::{PreparedMultiplier, ops};
 use burn_approx_tests::layer::{float_tensor, int_tensor, integers, values};
 use burn_approx_tests::random::Random;
@@ -14,8 +14,8 @@ use crate::device;
 
 const INT8: OperandFormat = OperandFormat::INT8;
 
-fn per_tensor(scale: f32, zero_point: i32) -> Quantizer {
-    Quantizer::per_tensor(scale, zero_point, CodeRange::full(INT8), &device()).unwrap()
+fn per_tensor(scale: f32, zero_point: i32) -> CodeQuantizer {
+    CodeQuantizer::per_tensor(scale, zero_point, CodeRange::full(INT8), &device()).unwrap()
 }
 
 fn table(name: &str, product: impl Fn(i64, i64) -> i64) -> PreparedMultiplier {
@@ -98,7 +98,7 @@ fn per_channel_symmetric_scales_count() {
     for multiplier in exact() {
         let scales = [1.0, 0.5, 0.125];
         let quantizer =
-            |axis| Quantizer::per_channel(&scales, &[0; 3], codes, axis, &device()).unwrap();
+            |axis| CodeQuantizer::per_channel(&scales, &[0; 3], codes, axis, &device()).unwrap();
         let a = per_tensor(1.0, 0);
         // 0.4 rounds to 0 with the first scale, to 0.5 with the second and to 0.375 with the third.
         let x = float_tensor::<2>(&[2.0], &[1, 1], &device());
@@ -281,7 +281,7 @@ fn linear_layers_take_any_rank(#[values(true, false)] with_bias: bool) {
         shape: [usize; D],
         w: &Tensor<2>,
         bias: &Option<Tensor<1>>,
-        q: &Quantizer,
+        q: &CodeQuantizer,
         m: &PreparedMultiplier,
     ) -> Vec<f32> {
         let x = float_tensor::<D>(x, &shape, &device());

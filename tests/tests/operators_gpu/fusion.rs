@@ -12,7 +12,7 @@ use burn::prelude::*;
 use burn::tensor::activation::relu;
 use burn::tensor::ops::ConvOptions;
 use burn_approx::plan::PlanChoice;
-use burn_approx::quantization::{CodeRange, Quantizer};
+use burn_approx::quantization::{CodeQuantizer, CodeRange};
 use burn_approx::{PreparedMultiplier, ops};
 use burn_approx_tests::layer::values;
 use burn_approx_tests::random::Random;
@@ -103,7 +103,7 @@ struct Chain {
     weight: Tensor<4>,
     scale: Tensor<4>,
     shift: Tensor<4>,
-    quantizers: [Quantizer; 2],
+    quantizers: [CodeQuantizer; 2],
 }
 
 impl Chain {
@@ -120,7 +120,7 @@ impl Chain {
             scale: tensor([1, 4, 1, 1]),
             shift: tensor([1, 4, 1, 1]),
             quantizers: [0.03, 0.01]
-                .map(|scale| Quantizer::per_tensor(scale, 0, codes, device).unwrap()),
+                .map(|scale| CodeQuantizer::per_tensor(scale, 0, codes, device).unwrap()),
         }
     }
 

@@ -35,8 +35,9 @@ fn two_devices() -> [Device; 2] {
     [Device::flex(), device()]
 }
 
-/// How many layers the main laws are tried on, and how many of the smaller layers any other law is tried on at most. Fewer than
-/// on the CPU: a software driver takes milliseconds for each of a layer's dozen kernels, and a tenth of a second to compile one.
+/// How many layers the main laws are tried on, and how many of the smaller layers any other law is tried on at most.
+/// Fewer than on the CPU: a software driver takes milliseconds for each of a layer's dozen kernels, and a tenth of a
+/// second to compile one.
 const MAIN_LAYERS: u32 = 300;
 const MOST_LAYERS: u32 = 300;
 

@@ -1,5 +1,6 @@
-//! Nothing is rounded on the way to a float32 product: factors around 2^11, which matrix units that compute in TF32 would round, and sums up
-//! to 2^24. The factors are split into digits for such units whatever the device, so that the split itself is tried everywhere.
+//! Nothing is rounded on the way to a float32 product: factors around 2^11, which matrix units that compute in TF32
+//! would round, and sums up to 2^24. The factors are split into digits for such units whatever the device, so that the
+//! split itself is tried everywhere.
 
 use approx_multiplier::{Multiplier, OperandFormat};
 use burn::backend::{Dispatch, DispatchTensor};
@@ -145,8 +146,8 @@ fn factors_around_two_to_the_eleventh(
     }
 }
 
-/// Sums up to 2^24 are exact in float32, and deeper ones are cut into parts that are; one that would take too many parts is not exact,
-/// and its plan says so.
+/// Sums up to 2^24 are exact in float32, and deeper ones are cut into parts that are; one that would take too many
+/// parts is not exact, and its plan says so.
 #[test]
 fn sums_beyond_float32() {
     let int8 = OperandFormat::INT8;

@@ -25,7 +25,8 @@ pub struct Args {
     #[command(flatten)]
     file: FileOptions,
 
-    /// npy, csv, bin (raw little-endian), c (header), verilog (for test benches) or own [default: by the file's extension]
+    /// npy, csv, bin (raw little-endian), c (header), verilog (for test benches) or own [default: by the file's
+    /// extension]
     #[arg(long)]
     format: Option<ExportFormat>,
 

@@ -14,7 +14,8 @@ use crate::output::{Output, table};
 use crate::progress;
 use crate::spec::{self, FileOptions};
 
-/// Factorises a multiplier exactly: m(a, b) as a sum of products of integer functions of one operand. The fewer, the faster a layer.
+/// Factorises a multiplier exactly: m(a, b) as a sum of products of integer functions of one operand. The fewer, the
+/// faster a layer.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  burn-approx factor mul8s_1KVA\n  burn-approx factor mul8s_1KVA --codes -127..=127\n  \
@@ -29,7 +30,8 @@ pub struct Args {
     #[command(flatten)]
     file: FileOptions,
 
-    /// The codes of both operands that occur, or a file of an operand trace, layer by layer: fewer codes can need fewer products
+    /// The codes of both operands that occur, or a file of an operand trace, layer by layer: fewer codes can need fewer
+    /// products
     #[arg(long, value_name = "LOW..=HIGH|TRACE", allow_hyphen_values = true)]
     codes: Option<String>,
 

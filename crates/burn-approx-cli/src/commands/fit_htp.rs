@@ -17,8 +17,8 @@ use crate::spec::{self, FileOptions};
 /// The most features of remainders: their products are as many as their square.
 const MOST_REMAINDERS: usize = 16;
 
-/// Fits a High-Throughput model to a multiplier, by least squares over all pairs: a sum of products of the features x, 1 and
-/// (x mod m)^p of the operands. A layer computes it with plain float products.
+/// Fits a High-Throughput model to a multiplier, by least squares over all pairs: a sum of products of the features x,
+/// 1 and (x mod m)^p of the operands. A layer computes it with plain float products.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  burn-approx fit-htp mul8s_1KV9 --modulus 4 --decimals 3 --output model.json\n\n\

@@ -17,11 +17,11 @@ use crate::spec::FileOptions;
 
 /// Reads a multiplier from a file and writes it in this project's own format, which says everything about it.
 ///
-/// The file may be a table: an array (.npy), a matrix as text (.csv, .txt, ..), raw little-endian integers (.bin), an array in C
-/// (.h, .c), or a Verilog `case` over all operands as `export` writes it. Rows are the activation's codes. It may be a circuit: a
-/// C function without branches and loops (.c), structural Verilog (.v), or BLIF (.blif), whose products are computed, up to 24 bits
-/// of both operands together; larger ones become exact factors, verified on millions of operand pairs, or an error. Or it is a
-/// file of this project (.json).
+/// The file may be a table: an array (.npy), a matrix as text (.csv, .txt, ..), raw little-endian integers (.bin), an
+/// array in C (.h, .c), or a Verilog `case` over all operands as `export` writes it. Rows are the activation's codes.
+/// It may be a circuit: a C function without branches and loops (.c), structural Verilog (.v), or BLIF (.blif), whose
+/// products are computed, up to 24 bits of both operands together; larger ones become exact factors, verified on
+/// millions of operand pairs, or an error. Or it is a file of this project (.json).
 ///
 /// Bits, order of the operands and signedness are taken from the file where it tells them; what is assumed is printed.
 #[derive(Debug, clap::Args)]
@@ -61,7 +61,8 @@ struct Summary<'a> {
     output: &'a PathBuf,
 }
 
-/// How many random pairs are measured where all are too many to be gone through on the side, and what they are drawn from.
+/// How many random pairs are measured where all are too many to be gone through on the side, and what they are drawn
+/// from.
 const SAMPLES: u64 = 1 << 20;
 const SEED: u64 = 0;
 

@@ -12,7 +12,8 @@ use crate::error::CliError;
 use crate::output::{Output, number, table};
 use crate::progress;
 
-/// Lists the bundled multipliers of EvoApproxLib with their published figures and the rank of their exact factorisation.
+/// Lists the bundled multipliers of EvoApproxLib with their published figures and the rank of their exact
+/// factorisation.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  burn-approx list --bits 8 --signed --max-rank 4 --sort power")]
 pub struct Args {

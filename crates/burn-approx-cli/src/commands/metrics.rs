@@ -17,7 +17,8 @@ const SEED: u64 = 0;
 
 /// Measures the error of a multiplier over all operand pairs, and compares it with published or claimed figures.
 ///
-/// A claim holds if it is the measured value rounded to the digits in which the claim is written. If one does not, the exit code is 3.
+/// A claim holds if it is the measured value rounded to the digits in which the claim is written. If one does not, the
+/// exit code is 3.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  burn-approx metrics mul8s_1L2J\n  \
         burn-approx metrics mine.json --claim mae=12.5 --claim wce=255\n  \
@@ -31,8 +32,8 @@ pub struct Args {
     #[command(flatten)]
     file: FileOptions,
 
-    /// A figure to be checked: one of mae, mae_percent, wce, wce_percent, wcre_percent, ep_percent, mre_percent, mse, bias,
-    /// bias_percent. In place of the published ones; may be given several times
+    /// A figure to be checked: one of mae, mae_percent, wce, wce_percent, wcre_percent, ep_percent, mre_percent, mse,
+    /// bias, bias_percent. In place of the published ones; may be given several times
     #[arg(long, value_name = "FIGURE=VALUE", value_parser = claim, allow_hyphen_values = true)]
     claim: Vec<(usize, f64)>,
 
@@ -244,8 +245,8 @@ fn published(multiplier: &Multiplier) -> Vec<(usize, f64)> {
     published.into_iter().enumerate().collect()
 }
 
-/// Whether a measured value, rounded to the digits in which a claim is written, is the claim. Nothing is written in more than eight
-/// significant digits, and what is claimed to be 0 must be 0.
+/// Whether a measured value, rounded to the digits in which a claim is written, is the claim. Nothing is written in
+/// more than eight significant digits, and what is claimed to be 0 must be 0.
 fn agrees(claimed: f64, measured: f64) -> bool {
     if claimed == 0.0 {
         return measured == 0.0;

@@ -10,8 +10,8 @@ use crate::output::{Output, number, table};
 
 /// Shows an operand trace: how often each code of activation and weight occurred in the layers of a network.
 ///
-/// A program records one around any forward passes of a converted model, with `burn_approx::convert::trace`; the example program does
-/// with `--trace FILE`.
+/// A program records one around any forward passes of a converted model, with `burn_approx::convert::trace`; the
+/// example program does with `--trace FILE`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  cargo run --release -p train-mobilenet -- --trace trace.json\n  \

@@ -29,7 +29,7 @@ impl Operand {
     /// Another number of scales or zero points, or such as no quantiser has; codes that the format does not have;
     /// values that are not finite.
     pub fn new(
-        name: &'static str,
+        name: burn_approx::quantization::Operand,
         array: Array,
         [scales, zero_points]: [Vec<f32>; 2],
         channels: usize,

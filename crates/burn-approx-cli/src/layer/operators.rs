@@ -5,7 +5,7 @@ use burn::prelude::*;
 use burn::tensor::ops::ConvOptions;
 use burn_approx::ops::{self, CodeGrid};
 use burn_approx::plan::{Geometry, PlanChoice, ProductOperation, Target};
-use burn_approx::quantization::{CodeRange, Quantizer};
+use burn_approx::quantization::{CodeQuantizer, CodeRange};
 use burn_approx::{ApproxError, PreparedMultiplier};
 
 use super::operand::Operand;
@@ -134,11 +134,15 @@ fn codes(layer: &Layer, device: &Device) -> [Tensor<1, Int>; 2] {
         .map(|operand| Tensor::from_data(TensorData::from(&operand.codes[..]), device))
 }
 
-fn quantizer(operand: &Operand, axis: usize, device: &Device) -> Result<Quantizer, ApproxError> {
+fn quantizer(
+    operand: &Operand,
+    axis: usize,
+    device: &Device,
+) -> Result<CodeQuantizer, ApproxError> {
     let range = CodeRange::full(operand.format);
     match (&operand.scales[..], &operand.zero_points[..]) {
-        ([scale], [zero]) => Quantizer::per_tensor(*scale, *zero, range, device),
-        (scales, zeros) => Quantizer::per_channel(scales, zeros, range, axis, device),
+        ([scale], [zero]) => CodeQuantizer::per_tensor(*scale, *zero, range, device),
+        (scales, zeros) => CodeQuantizer::per_channel(scales, zeros, range, axis, device),
     }
 }
 

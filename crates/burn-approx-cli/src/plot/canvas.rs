@@ -1,5 +1,5 @@
-//! Pixels to draw on, with text in a font that comes with the program. `plotters` has the lines and areas; for text it would look
-//! for the system's fonts, and no two systems have the same ones.
+//! Pixels to draw on, with text in a font that comes with the program. `plotters` has the lines and areas; for text it
+//! would look for the system's fonts, and no two systems have the same ones.
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 use plotters::backend::BitMapBackend;

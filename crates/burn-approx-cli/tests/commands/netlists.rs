@@ -1,5 +1,5 @@
-//! Circuits in C, Verilog and BLIF: what is imported is the formula, on every command that takes a file, and what is wrong
-//! with a file is said with the place.
+//! Circuits in C, Verilog and BLIF: what is imported is the formula, on every command that takes a file, and what is
+//! wrong with a file is said with the place.
 
 use std::path::Path;
 

@@ -19,8 +19,9 @@ use crate::plan::ProductOperation;
 /// The approximate operators of a backend.
 ///
 /// Users call the functions of [`ops`](crate::ops) or the layers of [`nn`](crate::nn); this trait is for who adds a
-/// backend. Quantiser tensors have shape `[3, channels]`: scales, reciprocals, zero points. Operand shapes are checked by
-/// the callers, when they make a [`Geometry`](crate::plan::Geometry); an implementation may panic on shapes that do not fit it.
+/// backend. Quantiser tensors have shape `[3, channels]`: scales, reciprocals, zero points. Operand shapes are checked
+/// by the callers, when they make a [`Geometry`](crate::plan::Geometry); an implementation may panic on shapes that do
+/// not fit it.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -62,9 +63,8 @@ pub trait ApproxOps: Backend {
     #[fusion(dtype = values, shape = Shape::from(vec![histogram::BINS]))]
     fn observe_histogram(values: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// The operation's product in real values:
-    /// `scale_a * scale_w[n] * (sum over k of m(a, w) - corrections)`, with operands as its geometry says. A padded tap holds the code
-    /// of the real value 0 and is multiplied like any other.
+    /// The operation's product in real values: `scale_a * scale_w[n] * (sum over k of m(a, w) - corrections)`, with
+    /// operands as its geometry says. A padded tap holds the code of the real value 0 and is multiplied like any other.
     #[fusion(dtype = activation, shape = operation.geometry().output_shape(activation, weight))]
     fn product(
         activation: FloatTensor<Self>,
@@ -74,8 +74,8 @@ pub trait ApproxOps: Backend {
         operation: ProductOperation,
     ) -> FloatTensor<Self>;
 
-    /// `sum over k of m(a, w)` of integer codes: the accumulators as hardware has them, before any correction. Padded taps hold
-    /// the code `padding_code`.
+    /// `sum over k of m(a, w)` of integer codes: the accumulators as hardware has them, before any correction. Padded
+    /// taps hold the code `padding_code`.
     #[fusion(dtype = DType::I32, shape = operation.geometry().output_shape(activation, weight))]
     fn accumulate(
         activation: IntTensor<Self>,

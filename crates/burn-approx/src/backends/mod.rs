@@ -1,6 +1,6 @@
-//! The operators on each of Burn's backends: the trait that they implement (`extension`), one file or folder per backend, what they
-//! have in common (`float`: float products and their gradients; `terms`: sums of products of one-operand functions), and what the
-//! library has to know of the backend that a tensor lies on.
+//! The operators on each of Burn's backends: the trait that they implement (`extension`), one file or folder per
+//! backend, what they have in common (`float`: float products and their gradients; `terms`: sums of products of
+//! one-operand functions), and what the library has to know of the backend that a tensor lies on.
 
 #[cfg(feature = "autodiff")]
 mod autodiff;

@@ -5,11 +5,11 @@
 //! m(a, b) = sum over t of f_t(a) * g_t(b)
 //! ```
 //!
-//! with `f_t` the code itself, a formula of it or a table by code. Two things keep zero points and padding right. Every product
-//! is taken of `f(a) - f(z)`, whose padded taps are 0, with the constant `f(z) * sum g(b)` besides, so that a padded tap counts
-//! as the code `z` in every term. And the zero-point corrections `-z * sum b - y * sum a + K * z * y` (`z`, `y` the zero points) are
-//! those of a term in the code itself, `(a - z) * (g(b) - y) + z * sum (g(b) - b)`: where there is such a term they
-//! cost nothing, and where the weight is symmetric there is no product either.
+//! with `f_t` the code itself, a formula of it or a table by code. Two things keep zero points and padding right. Every
+//! product is taken of `f(a) - f(z)`, whose padded taps are 0, with the constant `f(z) * sum g(b)` besides, so that a
+//! padded tap counts as the code `z` in every term. And the zero-point corrections `-z * sum b - y * sum a + K * z * y`
+//! (`z`, `y` the zero points) are those of a term in the code itself, `(a - z) * (g(b) - y) + z * sum (g(b) - b)`:
+//! where there is such a term they cost nothing, and where the weight is symmetric there is no product either.
 //!
 //! A dense product joins its terms into a single one, as many times as deep; a grouped one is a sum of products.
 
@@ -131,8 +131,8 @@ struct Term {
     weight: Vec<(f64, Function)>,
 }
 
-/// The terms of an operation's product, gathered by activation function so that each costs one product. The first is the one
-/// in the code itself, be it empty: the zero-point corrections belong to it.
+/// The terms of an operation's product, gathered by activation function so that each costs one product. The first is
+/// the one in the code itself, be it empty: the zero-point corrections belong to it.
 fn terms(operation: &ProductOperation) -> Vec<Term> {
     let (activation_format, weight_format) = operation.multiplier().formats();
     let mut gathered = vec![Term {

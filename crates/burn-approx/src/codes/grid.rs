@@ -38,7 +38,8 @@ impl CodeGrid {
     }
 }
 
-/// The number of channels along an axis, and how many neighbouring elements each has; without an axis there is one channel.
+/// The number of channels along an axis, and how many neighbouring elements each has; without an axis there is one
+/// channel.
 pub(crate) fn channels_along(shape: &Shape, axis: Option<usize>) -> (usize, usize) {
     match axis {
         Some(axis) => (shape[axis], shape.iter().skip(axis + 1).product()),

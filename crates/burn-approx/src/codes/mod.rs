@@ -3,12 +3,14 @@
 //! The lowest room of the crate: nothing here computes on tensors.
 
 mod grid;
+mod operand;
 mod range;
 mod scheme;
 
 pub use grid::CodeGrid;
 pub(crate) use grid::channels_along;
+pub use operand::Operand;
 pub use range::CodeRange;
 pub use scheme::{
-    Granularity, Observation, Observer, OperandQuantization, QuantizationScheme, Symmetry,
+    Granularity, LayerQuantization, Observation, Observer, OperandQuantization, Symmetry,
 };

@@ -3,7 +3,7 @@
 use approx_multiplier::{Multiplier, OperandFormat};
 use serde::{Deserialize, Serialize};
 
-use super::CodeRange;
+use super::{CodeRange, Operand};
 use crate::error::ApproxError;
 
 /// Where the code of the real value 0 lies.
@@ -52,7 +52,7 @@ impl Observer {
         matches!(self, Self::LeastSquares | Self::Percentile { .. })
     }
 
-    fn check(self) -> Result<(), ApproxError> {
+    fn check(self, operand: Operand) -> Result<(), ApproxError> {
         let problem = match self {
             Self::MovingAverage { momentum } if !(momentum > 0.0 && momentum <= 1.0) => {
                 format!("momentum {momentum} must be above 0 and at most 1")
@@ -62,17 +62,14 @@ impl Observer {
             }
             _ => return Ok(()),
         };
-        Err(ApproxError::InvalidQuantizer {
-            what: "observer".into(),
-            problem,
-        })
+        Err(ApproxError::InvalidObserver { operand, problem })
     }
 }
 
 /// When an operand's range follows what passes through the layer.
 ///
-/// Training on several devices gives each its own copy of the model, and what such a copy observes of its activations serves its own
-/// passes alone: calibrate before, and leave activations frozen, as they are by default.
+/// Training on several devices gives each its own copy of the model, and what such a copy observes of its activations
+/// serves its own passes alone: calibrate before, and leave activations frozen, as they are by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Observation {
@@ -100,16 +97,16 @@ pub struct OperandQuantization {
 /// The quantisation of a layer's activation and weight.
 ///
 /// ```
-/// use burn_approx::quantization::{QuantizationScheme, Symmetry};
+/// use burn_approx::quantization::{LayerQuantization, Symmetry};
 /// use approx_multiplier::evoapprox;
 ///
-/// let mut scheme = QuantizationScheme::for_multiplier(&evoapprox::multiplier("mul8s_1L2J")?);
+/// let mut scheme = LayerQuantization::for_multiplier(&evoapprox::multiplier("mul8s_1L2J")?);
 /// assert_eq!(scheme.weight.codes.to_string(), "-127..=127");
 /// scheme.activation.symmetry = Symmetry::Affine;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct QuantizationScheme {
+pub struct LayerQuantization {
     /// The activation's, always per tensor.
     pub activation: OperandQuantization,
     /// The weight's.
@@ -118,7 +115,7 @@ pub struct QuantizationScheme {
     pub granularity: Granularity,
 }
 
-impl QuantizationScheme {
+impl LayerQuantization {
     /// The default for a multiplier's operand formats.
     ///
     /// A signed operand is symmetric (-128..=127 for activations, -127..=127 for weights), an unsigned one affine over
@@ -151,8 +148,8 @@ impl QuantizationScheme {
         }
     }
 
-    /// The same for a product of two activations: the second one, in the weight's place, keeps the weight's codes and is observed as
-    /// the first one is.
+    /// What becomes of it for a product of two activations: the second one, in the weight's place, keeps the weight's
+    /// codes and is observed as the first one is.
     pub(crate) fn for_two_activations(&self) -> Self {
         let Self {
             activation, weight, ..
@@ -177,11 +174,15 @@ impl QuantizationScheme {
     ///
     /// # Errors
     /// [`ApproxError::CodesOutsideMultiplier`], [`ApproxError::UnsupportedBits`], or
-    /// [`ApproxError::InvalidQuantizer`] for an observer's parameter out of its bounds.
+    /// [`ApproxError::InvalidObserver`] for an observer's parameter out of its bounds.
     pub fn check(&self, multiplier: &Multiplier) -> Result<(), ApproxError> {
         let operands = [
-            ("activation", &self.activation, multiplier.activation()),
-            ("weight", &self.weight, multiplier.weight()),
+            (
+                Operand::Activation,
+                &self.activation,
+                multiplier.activation(),
+            ),
+            (Operand::Weight, &self.weight, multiplier.weight()),
         ];
         for (operand, quantization, format) in operands {
             let range = quantization.codes;
@@ -195,7 +196,7 @@ impl QuantizationScheme {
                     multiplier,
                 });
             }
-            quantization.observer.check()?;
+            quantization.observer.check(operand)?;
         }
         Ok(())
     }

@@ -20,10 +20,11 @@ pub struct ConversionReport {
 
 /// Switches the drop-in layers of a finished model as a configuration says; weights stay untouched.
 ///
-/// Layers are found through nested structs, `Vec`, `Option`, arrays, tuples and enums. A second conversion changes settings
-/// and keeps what was observed: quantisers are derived again from the observed ranges where codes or symmetry changed,
-/// and only another kind of observer or another granularity starts from nothing. A layer that the configuration excludes
-/// goes back to being unconverted. On an error nothing has changed. Converting a clone leaves the original as it was.
+/// Layers are found through nested structs, `Vec`, `Option`, arrays, tuples and enums. A second conversion changes
+/// settings and keeps what was observed: quantisers are derived again from the observed ranges where codes or symmetry
+/// changed, and only another kind of observer or another granularity starts from nothing. A layer that the
+/// configuration excludes goes back to being unconverted. On an error nothing has changed. Converting a clone leaves
+/// the original as it was.
 ///
 /// # Errors
 /// A pattern that matches no layer, a multiplier that cannot be had, codes that it does not have, or a model without
@@ -42,7 +43,7 @@ pub struct ConversionReport {
 ///
 /// let device = Device::default();
 /// let model = Model { hidden: LinearConfig::new(8, 4).init(&device), output: LinearConfig::new(4, 2).init(&device) };
-/// let (model, report) = convert(model, &ApproxConfig::bundled("mul8s_1L2J").excluding_last())?;
+/// let (model, report) = convert(model, &ApproxConfig::bundled("mul8s_1L2J").with_exclude_last(true))?;
 /// assert_eq!(report.converted, ["hidden"]);
 /// assert_eq!(report.excluded, ["output"]);
 /// # Ok::<(), burn_approx::ApproxError>(())

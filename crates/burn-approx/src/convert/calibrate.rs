@@ -3,17 +3,19 @@
 use burn::module::Module;
 
 use super::walk::Walk;
+use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::nn::LayerState;
 
 /// Runs `batches` with every converted layer in float and observing, whatever their modes.
 ///
-/// What was observed before is forgotten first. Afterwards the layers go on in their modes, activations with the observed
-/// ranges, weights with those of their current values.
+/// What was observed before is forgotten first. Afterwards the layers go on in their modes, activations with the
+/// observed ranges, weights with those of their current values.
 ///
 /// # Errors
-/// [`ApproxError::NotFinite`] if a NaN or infinity reached an observer, and [`ApproxError::NotCalibrated`] if a converted
-/// layer saw no batch at all; both name the layer. Converted layers then refuse to run until calibrated again.
+/// [`ApproxError::NotFinite`] if a NaN or infinity reached an observer, and [`ApproxError::NotCalibrated`] if a
+/// converted layer saw no batch at all; both name the layer. Converted layers then refuse to run until calibrated
+/// again.
 ///
 /// ```
 /// use burn::prelude::*;
@@ -40,8 +42,8 @@ pub fn calibrate<M: Module>(model: &M, batches: impl FnOnce(&M)) -> Result<(), A
     for found in &walk.layers {
         if let Some(converted) = found.state.lock().as_mut() {
             for (operand, state) in [
-                ("activation", &mut converted.activation),
-                ("weight", &mut converted.weight),
+                (Operand::Activation, &mut converted.activation),
+                (Operand::Weight, &mut converted.weight),
             ] {
                 if state.is_poisoned() {
                     state.reset();

@@ -5,7 +5,7 @@ use approx_multiplier::{Multiplier, MultiplierSource};
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
-use crate::codes::QuantizationScheme;
+use crate::codes::LayerQuantization;
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::nn::{LayerKind, LayerSettings, Mode, Noise};
@@ -20,8 +20,8 @@ use crate::plan::PlanChoice;
 /// use burn_approx::convert::{ApproxConfig, LayerRule};
 ///
 /// let config = ApproxConfig::bundled("mul8s_1L2J")
-///     .with_rule(LayerRule::path("features.*").mode(Mode::Quantized))
-///     .excluding_last();
+///     .with_rule(LayerRule::path("features.*").with_mode(Mode::Quantized))
+///     .with_exclude_last(true);
 /// let text = serde_json::to_string(&config)?;
 /// assert_eq!(serde_json::from_str::<ApproxConfig>(&text)?, config);
 /// # Ok::<(), serde_json::Error>(())
@@ -37,9 +37,9 @@ pub struct ApproxConfig {
     /// The mode to run in.
     #[serde(default)]
     pub mode: Mode,
-    /// The quantisation; by default [`QuantizationScheme::for_multiplier`] of each layer's multiplier.
+    /// The quantisation; by default [`LayerQuantization::for_multiplier`] of each layer's multiplier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quantization: Option<QuantizationScheme>,
+    pub quantization: Option<LayerQuantization>,
     /// The noise of mode NOISE.
     #[serde(default)]
     pub noise: Noise,
@@ -61,13 +61,23 @@ pub struct ApproxConfig {
 ///
 /// A pattern is a glob over the path's components: `*` stands for any part of one component, `**` for any number of
 /// components, so `features.*.conv` and `**.conv1` are patterns.
+///
+/// ```
+/// use burn_approx::nn::LayerKind;
+/// use burn_approx::{LayerRule, Mode};
+///
+/// let convolutions = LayerRule::path("features.**").with_kind(LayerKind::Conv2d).with_mode(Mode::Quantized);
+/// let text = serde_json::to_string(&convolutions)?;
+/// assert_eq!(text, r#"{"path":"features.**","kind":"conv2d","mode":"quantized"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LayerRule {
     /// The pattern; every path if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The kind; either if absent.
+    /// The kind; any if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<LayerKind>,
     /// Leaves the layers in float, unconverted (`true`), or takes back an earlier rule that did (`false`).
@@ -84,7 +94,7 @@ pub struct LayerRule {
     pub mode: Option<Mode>,
     /// Another quantisation.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub quantization: Option<QuantizationScheme>,
+    pub quantization: Option<LayerQuantization>,
     /// Other noise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
@@ -94,7 +104,7 @@ pub struct LayerRule {
 }
 
 impl LayerRule {
-    /// A rule for the layers whose path matches a pattern.
+    /// A rule for the layers whose path matches a pattern, of any kind.
     pub fn path(pattern: impl Into<String>) -> Self {
         Self {
             path: Some(pattern.into()),
@@ -102,7 +112,7 @@ impl LayerRule {
         }
     }
 
-    /// A rule for the layers of one kind.
+    /// A rule for the layers of one kind, at any path.
     pub fn kind(kind: LayerKind) -> Self {
         Self {
             kind: Some(kind),
@@ -110,32 +120,41 @@ impl LayerRule {
         }
     }
 
-    /// Leaves the selected layers in float.
-    pub fn exclude(self) -> Self {
+    /// Selects only layers of this kind.
+    pub fn with_kind(self, kind: LayerKind) -> Self {
         Self {
-            exclude: Some(true),
+            kind: Some(kind),
             ..self
         }
     }
 
-    /// Converts the selected layers even if an earlier rule left them out.
-    pub fn include(self) -> Self {
+    /// Whether the selected layers stay in float (`true`), or are converted even if an earlier rule left them out
+    /// (`false`).
+    pub fn with_exclude(self, exclude: bool) -> Self {
         Self {
-            exclude: Some(false),
+            exclude: Some(exclude),
             ..self
         }
     }
 
     /// Sets the multiplier of the selected layers.
-    pub fn multiplier(self, multiplier: MultiplierSource) -> Self {
+    pub fn with_multiplier(self, multiplier: MultiplierSource) -> Self {
         Self {
             multiplier: Some(multiplier),
             ..self
         }
     }
 
+    /// Sets the HTP model of the selected layers, which wins over their multiplier.
+    pub fn with_htp_model(self, model: MultiplierSource) -> Self {
+        Self {
+            htp_model: Some(model),
+            ..self
+        }
+    }
+
     /// Sets the mode of the selected layers.
-    pub fn mode(self, mode: Mode) -> Self {
+    pub fn with_mode(self, mode: Mode) -> Self {
         Self {
             mode: Some(mode),
             ..self
@@ -143,7 +162,7 @@ impl LayerRule {
     }
 
     /// Sets the plan of the selected layers.
-    pub fn plan(self, plan: PlanChoice) -> Self {
+    pub fn with_plan(self, plan: PlanChoice) -> Self {
         Self {
             plan: Some(plan),
             ..self
@@ -151,9 +170,17 @@ impl LayerRule {
     }
 
     /// Sets the quantisation of the selected layers.
-    pub fn quantization(self, quantization: QuantizationScheme) -> Self {
+    pub fn with_quantization(self, quantization: LayerQuantization) -> Self {
         Self {
             quantization: Some(quantization),
+            ..self
+        }
+    }
+
+    /// Sets the noise of the selected layers.
+    pub fn with_noise(self, noise: Noise) -> Self {
+        Self {
+            noise: Some(noise),
             ..self
         }
     }
@@ -220,11 +247,24 @@ impl ApproxConfig {
     }
 
     /// Sets the quantisation.
-    pub fn with_quantization(self, quantization: QuantizationScheme) -> Self {
+    pub fn with_quantization(self, quantization: LayerQuantization) -> Self {
         Self {
             quantization: Some(quantization),
             ..self
         }
+    }
+
+    /// Sets an HTP model, which wins over the multiplier.
+    pub fn with_htp_model(self, model: MultiplierSource) -> Self {
+        Self {
+            htp_model: Some(model),
+            ..self
+        }
+    }
+
+    /// Sets the noise of mode NOISE.
+    pub fn with_noise(self, noise: Noise) -> Self {
+        Self { noise, ..self }
     }
 
     /// Sets the plan.
@@ -238,18 +278,18 @@ impl ApproxConfig {
         self
     }
 
-    /// Leaves the first layer as it is.
-    pub fn excluding_first(self) -> Self {
+    /// Whether the first layer is left as it is.
+    pub fn with_exclude_first(self, exclude_first: bool) -> Self {
         Self {
-            exclude_first: true,
+            exclude_first,
             ..self
         }
     }
 
-    /// Leaves the last layer as it is.
-    pub fn excluding_last(self) -> Self {
+    /// Whether the last layer is left as it is.
+    pub fn with_exclude_last(self, exclude_last: bool) -> Self {
         Self {
-            exclude_last: true,
+            exclude_last,
             ..self
         }
     }

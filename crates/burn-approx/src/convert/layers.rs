@@ -8,13 +8,13 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::walk::{Found, Walk};
-use crate::codes::{CodeGrid, Granularity, Observation, QuantizationScheme};
+use crate::codes::{CodeGrid, Granularity, LayerQuantization, Observation, Operand};
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::nn::{Converted, LayerKind, LayerSettings, LayerShape, LayerState, Mode, Noise};
 use crate::observation::OperandState;
 use crate::plan::{ExecutionPlan, Geometry, PlanChoice};
-use crate::quantization::Quantizer;
+use crate::quantization::CodeQuantizer;
 
 /// A handle to one drop-in layer of a model: what is set through it, the layer does.
 ///
@@ -106,28 +106,31 @@ impl ApproxLayer {
         self.state.last_pass().map(|pass| pass.geometry)
     }
 
-    /// How the layer's products were computed for the last input's shape, or would be in mode APPROXIMATE; `None` before a
-    /// forward pass.
+    /// How the layer's products were computed for the last input's shape, or would be in mode APPROXIMATE.
     ///
     /// # Errors
-    /// [`ApproxError::NotConverted`].
-    pub fn plan(&self) -> Result<Option<ExecutionPlan>, ApproxError> {
+    /// [`ApproxError::NotConverted`], or [`ApproxError::NoForwardPass`] before the first forward pass: a plan is for a
+    /// shape of input.
+    pub fn plan(&self) -> Result<ExecutionPlan, ApproxError> {
         let mut guard = self.state.lock();
         let Some(converted) = guard.as_mut() else {
             return Err(self.not_converted());
         };
         let Some(pass) = self.state.last_pass() else {
-            return Ok(None);
+            return Err(ApproxError::NoForwardPass {
+                layer: self.path.clone(),
+            });
         };
         let approximate = matches!(converted.settings.mode, Mode::Approximate | Mode::Baseline);
         let operation = converted.operation(pass.geometry, &pass.device, approximate)?;
-        Ok(Some(operation.plan().clone()))
+        Ok(operation.plan().clone())
     }
 
     /// Sets the plan by which mode APPROXIMATE computes.
     ///
     /// # Errors
-    /// [`ApproxError::NotConverted`], or [`ApproxError::ImpossiblePlan`] where it cannot compute the layer's multiplier.
+    /// [`ApproxError::NotConverted`], or [`ApproxError::ImpossiblePlan`] where it cannot compute the layer's
+    /// multiplier.
     ///
     /// ```
     /// use burn::prelude::*;
@@ -243,7 +246,7 @@ impl ApproxLayer {
     ///
     /// # Errors
     /// [`ApproxError::NotConverted`], codes that the multiplier does not have, or on which its plan cannot compute it.
-    pub fn set_quantization(&self, quantization: QuantizationScheme) -> Result<(), ApproxError> {
+    pub fn set_quantization(&self, quantization: LayerQuantization) -> Result<(), ApproxError> {
         self.update(|settings| settings.quantization = quantization)
     }
 
@@ -266,31 +269,34 @@ impl ApproxLayer {
     ///
     /// # Errors
     /// [`ApproxError::NotConverted`], or a quantiser with other codes or channels than the layer's.
-    pub fn set_activation_quantizer(&self, quantizer: &Quantizer) -> Result<(), ApproxError> {
-        self.set_quantizer(quantizer, "activation", |converted| {
-            &mut converted.activation
-        })
+    pub fn set_activation_quantizer(&self, quantizer: &CodeQuantizer) -> Result<(), ApproxError> {
+        self.set_quantizer(quantizer, Operand::Activation)
     }
 
     /// Sets the weight's quantiser by hand and freezes it.
     ///
     /// # Errors
     /// As [`set_activation_quantizer`](Self::set_activation_quantizer).
-    pub fn set_weight_quantizer(&self, quantizer: &Quantizer) -> Result<(), ApproxError> {
-        self.set_quantizer(quantizer, "weight", |converted| &mut converted.weight)
+    pub fn set_weight_quantizer(&self, quantizer: &CodeQuantizer) -> Result<(), ApproxError> {
+        self.set_quantizer(quantizer, Operand::Weight)
     }
 
     fn set_quantizer(
         &self,
-        quantizer: &Quantizer,
-        operand: &str,
-        state: impl Fn(&mut Converted) -> &mut OperandState,
+        quantizer: &CodeQuantizer,
+        operand: Operand,
     ) -> Result<(), ApproxError> {
+        fn state(converted: &mut Converted, operand: Operand) -> &mut OperandState {
+            match operand {
+                Operand::Activation => &mut converted.activation,
+                Operand::Weight => &mut converted.weight,
+            }
+        }
         let mut guard = self.state.lock();
         let Some(converted) = guard.as_mut() else {
             return Err(self.not_converted());
         };
-        let own = state(converted).quantizer();
+        let own = state(converted, operand).quantizer();
         let differs = |given: CodeGrid, own: CodeGrid| {
             (given.low, given.high, given.channel_axis) != (own.low, own.high, own.channel_axis)
                 || own.symmetric && !given.symmetric
@@ -311,8 +317,8 @@ impl ApproxLayer {
         }
         let quantization = &mut converted.settings.quantization;
         match operand {
-            "activation" => quantization.activation.observation = Observation::Frozen,
-            _ => quantization.weight.observation = Observation::Frozen,
+            Operand::Activation => quantization.activation.observation = Observation::Frozen,
+            Operand::Weight => quantization.weight.observation = Observation::Frozen,
         }
         let (path, settings) = (self.path.clone(), converted.settings.clone());
         *converted = Converted::new(
@@ -322,7 +328,7 @@ impl ApproxLayer {
             &self.device,
             Some(converted),
         )?;
-        state(converted).set_quantizer(quantizer);
+        state(converted, operand).set_quantizer(quantizer);
         Ok(())
     }
 
@@ -341,21 +347,39 @@ impl ApproxLayer {
     }
 
     /// The activation's quantiser, `None` before calibration.
-    pub fn activation_quantizer(&self) -> Option<Quantizer> {
+    pub fn activation_quantizer(&self) -> Option<CodeQuantizer> {
         let mut guard = self.state.lock();
         let state = &mut guard.as_mut()?.activation;
         state.is_calibrated().then(|| state.quantizer())
     }
 
     /// The weight's quantiser, `None` before calibration.
-    pub fn weight_quantizer(&self) -> Option<Quantizer> {
+    pub fn weight_quantizer(&self) -> Option<CodeQuantizer> {
         let mut guard = self.state.lock();
         let state = &mut guard.as_mut()?.weight;
         state.is_calibrated().then(|| state.quantizer())
     }
 }
 
-/// The drop-in layers of a model; prints as a table.
+/// The drop-in layers of a model, in the order of its fields; prints as a table.
+///
+/// ```
+/// use burn::prelude::*;
+/// use burn_approx::nn::LinearConfig;
+/// use burn_approx::{ApproxConfig, Mode, approx_layers, convert};
+///
+/// let device = Device::default();
+/// let model = vec![LinearConfig::new(8, 8).init(&device), LinearConfig::new(8, 4).init(&device)];
+/// let (model, _) = convert(model, &ApproxConfig::bundled("mul8s_1L2J"))?;
+/// let layers = approx_layers(&model);
+/// assert_eq!((layers.len(), layers[1].path()), (2, "1"));
+/// assert!(layers.get("1").is_some_and(|layer| layer.fan_in() == 8));
+/// layers.set_mode(Mode::Quantized)?; // of all of them
+/// for layer in &layers {
+///     layer.set_mode(Mode::Approximate)?; // or one by one
+/// }
+/// # Ok::<(), burn_approx::ApproxError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LayerTable {
     layers: Vec<ApproxLayer>,
@@ -367,21 +391,48 @@ impl LayerTable {
         self.layers.iter().find(|layer| layer.path == path)
     }
 
-    /// Sets the mode of every converted layer.
-    pub fn set_mode(&self, mode: Mode) {
-        for layer in self.layers.iter().filter(|layer| layer.is_converted()) {
-            layer
-                .set_mode(mode)
-                .expect("the layer is converted, and any mode fits its settings");
+    /// The layers, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, ApproxLayer> {
+        self.layers.iter()
+    }
+
+    /// The number of layers, converted or not.
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether the model has no drop-in layer.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Sets the mode of every converted layer; layers that a conversion left out stay in float.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`], naming the first layer, if there are layers but none of them is converted.
+    pub fn set_mode(&self, mode: Mode) -> Result<(), ApproxError> {
+        let mut converted = self.iter().filter(|layer| layer.is_converted()).peekable();
+        if let (None, Some(first)) = (converted.peek(), self.layers.first()) {
+            return Err(first.not_converted());
         }
+        converted.try_for_each(|layer| layer.set_mode(mode))
     }
 }
 
-impl std::ops::Deref for LayerTable {
-    type Target = [ApproxLayer];
+impl std::ops::Index<usize> for LayerTable {
+    type Output = ApproxLayer;
 
-    fn deref(&self) -> &[ApproxLayer] {
-        &self.layers
+    fn index(&self, index: usize) -> &ApproxLayer {
+        &self.layers[index]
+    }
+}
+
+impl IntoIterator for LayerTable {
+    type Item = ApproxLayer;
+    type IntoIter = std::vec::IntoIter<ApproxLayer>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.layers.into_iter()
     }
 }
 
@@ -446,14 +497,14 @@ impl LayerTable {
             Some(model) => format!("{} (HTP)", model.name()),
             None => settings.multiplier().name().to_string(),
         };
-        let QuantizationScheme {
+        let LayerQuantization {
             activation,
             weight,
             granularity,
         } = &settings.quantization;
         let plan = match (settings.mode, layer.plan()) {
             (Mode::Baseline, _) => "float".to_string(),
-            (_, Ok(Some(plan))) => plan.to_string(),
+            (_, Ok(plan)) => plan.to_string(),
             _ => settings.plan.to_string(),
         };
         let state = if layer.is_calibrated() {

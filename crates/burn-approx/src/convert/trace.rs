@@ -11,12 +11,13 @@ use crate::nn::LayerState;
 
 /// Runs `passes` and records how often each code of activation and weight occurs in every converted layer.
 ///
-/// Codes are counted on the layers' device, in memory that does not grow with the passes, and read once at the end. A weight's codes
-/// count once for each forward pass. Recorded are the layers of `model` itself, not those of copies that `passes` makes, and those that
-/// compute on codes: not in mode BASELINE.
+/// Codes are counted on the layers' device, in memory that does not grow with the passes, and read once at the end. A
+/// weight's codes count once for each forward pass. Recorded are the layers of `model` itself, not those of copies that
+/// `passes` makes, and those that compute on codes: not in mode BASELINE.
 ///
 /// # Errors
-/// [`ApproxError::Trace`] if the device cannot be read; a layer whose multiplier was exchanged for one of other formats meanwhile.
+/// [`ApproxError::Trace`] if the device cannot be read; a layer whose multiplier was exchanged for one of other formats
+/// meanwhile.
 ///
 /// ```
 /// use burn::prelude::*;

@@ -1,7 +1,8 @@
 //! Two-dimensional transposed convolutions; those over lines are transposed convolutions of height 1.
 //!
-//! A product takes the weight as an ordinary convolution would, `[out, in / groups, height, width]`, so that output channels lie along
-//! one axis. Burn's weights, `[in, out / groups, height, width]`, are turned on the way in and out ([`turn`]).
+//! A product takes the weight as an ordinary convolution would, `[out, in / groups, height, width]`, so that output
+//! channels lie along one axis. Burn's weights, `[in, out / groups, height, width]`, are turned on the way in and out
+//! ([`turn`]).
 
 use approx_cpu::ConvTranspose2dShape;
 use burn::backend::tensor::FloatTensor;
@@ -65,7 +66,8 @@ impl Rules for ConvTranspose2dShape {
     }
 }
 
-/// The transposed convolution of `[batch, in, height, width]` with a weight of Burn's, `[in, out / groups, height, width]`.
+/// The transposed convolution of `[batch, in, height, width]` with a weight of Burn's,
+/// `[in, out / groups, height, width]`.
 ///
 /// # Errors
 /// [`ApproxError::Shape`] or [`ApproxError::Kernel`] if the shapes and options do not fit each other.
@@ -133,7 +135,8 @@ fn turned(shape: &Shape, groups: usize) -> [Shape; 2] {
     ]
 }
 
-/// A weight `[a, b / groups, height, width]` as `[b, a / groups, height, width]`: from Burn's layout to a product's, or back.
+/// A weight `[a, b / groups, height, width]` as `[b, a / groups, height, width]`: from Burn's layout to a product's, or
+/// back.
 pub(crate) fn turn<B: Backend>(weight: FloatTensor<B>, groups: usize) -> FloatTensor<B> {
     if groups == 1 {
         return B::float_swap_dims(weight, 0, 1);

@@ -1,4 +1,5 @@
-//! Matrix products whose leading dimensions broadcast, and linear layers, which are matrix products of all rows with one matrix.
+//! Matrix products whose leading dimensions broadcast, and linear layers, which are matrix products of all rows with
+//! one matrix.
 
 use std::ops::Range;
 
@@ -120,6 +121,20 @@ pub(crate) fn linear(
             format!(
                 "the weight takes {inner} inputs, but the activation's shape is {input:?}: its last size differs"
             ),
+        )),
+    }
+}
+
+/// Checks the sizes of input and output that a linear layer is made from.
+///
+/// # Errors
+/// [`ApproxError::Shape`] if one of them is 0.
+pub(crate) fn check_config(operator: &'static str, sizes: [usize; 2]) -> Result<(), ApproxError> {
+    match sizes.contains(&0) {
+        false => Ok(()),
+        true => Err(shape_error(
+            operator,
+            format!("sizes of input and output {sizes:?} must both be above 0"),
         )),
     }
 }

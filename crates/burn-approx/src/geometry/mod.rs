@@ -1,11 +1,11 @@
 //! The geometry of a product: which activation meets which weight in which output, as a value that every room asks.
 //!
-//! A product is a sum of `m(activation, weight)` for every output. Its geometry says how many operands there are and how many products
-//! one output sums, where output channels lie, and what shape the result has. Operands are checked here, when a geometry is made from
-//! their shapes; whoever holds a [`Geometry`] need not check again.
+//! A product is a sum of `m(activation, weight)` for every output. Its geometry says how many operands there are and
+//! how many products one output sums, where output channels lie, and what shape the result has. Operands are checked
+//! here, when a geometry is made from their shapes; whoever holds a [`Geometry`] need not check again.
 //!
-//! A new kind of product is a variant of [`Geometry`], a file here that implements [`Rules`] for its shape, and one arm in each place
-//! where the compiler then misses one: the engines of `backends`, and the planner's costs.
+//! A new kind of product is a variant of [`Geometry`], a file here that implements [`Rules`] for its shape, and one arm
+//! in each place where the compiler then misses one: the engines of `backends`, and the planner's costs.
 
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
@@ -66,14 +66,15 @@ pub(crate) trait Rules {
     /// The axis of the output channels in a result of this rank.
     fn output_channel_axis(&self, rank: usize) -> usize;
 
-    /// The axes of activation and weight, of this rank, along which operands of several products can be joined to those of one product
-    /// that adds them all up; `None` where there are groups.
+    /// The axes of activation and weight, of this rank, along which operands of several products can be joined to those
+    /// of one product that adds them all up; `None` where there are groups.
     fn joining_axes(&self, rank: usize) -> Option<[usize; 2]>;
 
     /// How many products of an output share a position along the joining axis.
     fn taps(&self) -> usize;
 
-    /// The geometry as far as the layout of a packed weight depends on it: one that is the same for every batch and size of input.
+    /// The geometry as far as the layout of a packed weight depends on it: one that is the same for every batch and
+    /// size of input.
     fn of_weight(&self) -> Geometry;
 }
 

@@ -1,8 +1,8 @@
 //! Products of two activations, such as those of attention: where their operands come from, and how they run as layers.
 //!
-//! No weight gives such a layer its place, so it hangs below the module that both operands come from: the innermost one that holds
-//! all layers which were last on the way to them. Burn's attention operation is two such products in one. While neither is simulated
-//! it is computed as the one operation that it is; else by its steps
+//! No weight gives such a layer its place, so it hangs below the module that both operands come from: the innermost one
+//! that holds all layers which were last on the way to them. Burn's attention operation is two such products in one.
+//! While neither is simulated it is computed as the one operation that it is; else by its steps
 //!
 //! ```text
 //! weights = softmax(cap tanh(scale Q K^T / cap) masked + bias)        context = weights V
@@ -28,7 +28,8 @@ use crate::nn::{Approximation, LayerShape, matmul};
 
 /// Where activations come from.
 pub(super) struct Origins {
-    /// The module of the layers that were last on the way to a slot; `None` where there were none, or it is no activation.
+    /// The module of the layers that were last on the way to a slot; `None` where there were none, or it is no
+    /// activation.
     modules: Vec<Option<String>>,
     /// Whether the matrices of a slot have the same size for every batch.
     fixed: Vec<bool>,

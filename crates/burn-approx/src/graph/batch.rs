@@ -1,8 +1,9 @@
 //! Which sizes in a forward pass follow the batch: recordings at three batch sizes are compared.
 //!
-//! Two recordings fix a size as a straight line over the batch, the third shows that it is one. Everything else must be the same in
-//! all three: the operations, what they take, their settings, and the values of constants. A model that branches on a batch size which
-//! was not recorded cannot be found out; one that is recorded the same at three sizes is taken at its word.
+//! Two recordings fix a size as a straight line over the batch, the third shows that it is one. Everything else must be
+//! the same in all three: the operations, what they take, their settings, and the values of constants. A model that
+//! branches on a batch size which was not recorded cannot be found out; one that is recorded the same at three sizes is
+//! taken at its word.
 
 use std::ops::RangeInclusive;
 

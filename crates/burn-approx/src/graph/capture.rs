@@ -1,7 +1,8 @@
 //! Recording one forward pass: which operations on which tensors, with parameters and inputs known by their slots.
 //!
-//! Burn's capture device gives every tensor an identifier of its own. They become slots, numbered alike in every recording of one
-//! model: the parameters as Burn visits them, the inputs, then tensors in the order of their first use.
+//! Burn's capture device gives every tensor an identifier of its own. They become slots, numbered alike in every
+//! recording of one model: the parameters as Burn visits them, the inputs, then tensors in the order of their first
+//! use.
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -1,8 +1,8 @@
 //! Batch normalisation folded into the convolution before it.
 //!
 //! `gamma (x * w + b - mean) / sqrt(variance + epsilon) + beta` is the convolution with the weight `w s` and the bias
-//! `(b - mean) s + beta`, where `s = gamma / sqrt(variance + epsilon)` per output channel. Weight and bias are computed by operations
-//! of the graph itself, so that gradients reach all parameters.
+//! `(b - mean) s + beta`, where `s = gamma / sqrt(variance + epsilon)` per output channel. Weight and bias are computed
+//! by operations of the graph itself, so that gradients reach all parameters.
 
 use burn::backend::ir::{
     BaseOperationIr, BatchNormOpIr, BinaryOpIr, Conv1dOpIr, Conv2dOpIr, Conv3dOpIr,

@@ -1,4 +1,5 @@
-//! From recordings to a program: which operations are layers, which can be computed once and for all, and when a tensor is last used.
+//! From recordings to a program: which operations are layers, which can be computed once and for all, and when a tensor
+//! is last used.
 
 use std::collections::HashMap;
 

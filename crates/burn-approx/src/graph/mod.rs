@@ -1,18 +1,19 @@
 //! Conversion of any Burn model, its source untouched: the forward pass is recorded and run again by this library.
 //!
-//! Burn's capture device records what a model does to its tensors; [`capture()`] records the forward pass at several batch sizes,
-//! shows that only sizes differ, and makes a program of it. The program calls the very backend operations that Burn's tensors
-//! call, in the same order, so the captured model gives the original's numbers bit for bit, on every device and through autodiff.
-//! Convolutions and matrix products of an activation with a weight, on either side, become layers like the drop-ins in
-//! [`nn`](crate::nn): same code, same settings, same states.
+//! Burn's capture device records what a model does to its tensors; [`capture()`] records the forward pass at several
+//! batch sizes, shows that only sizes differ, and makes a program of it. The program calls the very backend operations
+//! that Burn's tensors call, in the same order, so the captured model gives the original's numbers bit for bit, on
+//! every device and through autodiff. Convolutions and matrix products of an activation with a weight, on either side,
+//! become layers like the drop-ins in [`nn`](crate::nn): same code, same settings, same states.
 //!
 //! Recurrent layers (Burn's LSTM and GRU, in one direction or both) need no drop-in: their steps are recorded like
 //! anything else, for the length of the example's sequence, and since a layer is known by its weight, each weight of a
 //! gate is one layer that multiplies in every step.
 //!
-//! Design: the captured model keeps the original as the place of its parameters and walks it for them. So paths, records,
-//! optimisers, running statistics, weight layouts and low-rank adapters stay Burn's own business, and the original comes back
-//! with its weights retrained. A tree of parameters of our own, the alternative, would have had to imitate all of that.
+//! Design: the captured model keeps the original as the place of its parameters and walks it for them. So paths,
+//! records, optimisers, running statistics, weight layouts and low-rank adapters stay Burn's own business, and the
+//! original comes back with its weights retrained. A tree of parameters of our own, the alternative, would have had to
+//! imitate all of that.
 
 mod activations;
 mod batch;
@@ -42,13 +43,15 @@ use crate::error::ApproxError;
 
 /// Captures the forward pass of any Burn model as a model whose layers can be converted.
 ///
-/// `forward` is called several times, with the rows of `inputs` (one tensor or a tuple, the batch along the first axis of each) in
-/// several numbers, on a device that records and computes nothing. The original is not changed, and its tensors are shared until one
-/// of the two is trained. A model on an autodiff device stays there, without gradient checkpointing.
+/// `forward` is called several times, with the rows of `inputs` (one tensor or a tuple, the batch along the first axis
+/// of each) in several numbers, on a device that records and computes nothing. The original is not changed, and its
+/// tensors are shared until one of the two is trained. A model on an autodiff device stays there, without gradient
+/// checkpointing.
 ///
-/// What is captured is the forward pass in evaluation mode: no dropout, and batch normalisation with its running statistics, whose
-/// scale and shift stay trainable ([`CaptureOptions`] can fold it into convolutions). Until it is converted, the captured model gives
-/// the original's outputs bit for bit, at every batch size; other sizes are the example's.
+/// What is captured is the forward pass in evaluation mode: no dropout, and batch normalisation with its running
+/// statistics, whose scale and shift stay trainable ([`CaptureOptions`] can fold it into convolutions). Until it is
+/// converted, the captured model gives the original's outputs bit for bit, at every batch size; other sizes are the
+/// example's.
 ///
 /// Every convolution of lines, images or volumes and every linear product (`Linear`, or a matrix product with an
 /// optional bias added) of an activation with a weight becomes a layer, under the path of the module that holds the
@@ -62,13 +65,13 @@ use crate::error::ApproxError;
 /// listing says of multiplications is that of one step.
 ///
 /// # Errors
-/// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics, reads values
-/// or uses tensors that do not move with the model; an operation that is not supported, such as drawing random numbers; an
-/// operation that depends on the batch size otherwise than by sizes that grow evenly with it.
+/// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics,
+/// reads values or uses tensors that do not move with the model; an operation that is not supported, such as drawing
+/// random numbers; an operation that depends on the batch size otherwise than by sizes that grow evenly with it.
 ///
 /// ```
 /// use burn::{nn, prelude::*, tensor::activation::relu};
-/// use burn_approx::{ApproxConfig, calibrate, convert};
+/// use burn_approx::{ApproxConfig, calibrate, capture, convert};
 ///
 /// #[derive(Module, Debug)]
 /// struct Model {
@@ -86,8 +89,8 @@ use crate::error::ApproxError;
 /// let model = Model { hidden: nn::LinearConfig::new(16, 8).init(&device), output: nn::LinearConfig::new(8, 3).init(&device) };
 /// let x = Tensor::<2>::random([4, 16], burn::tensor::Distribution::Default, &device);
 ///
-/// let captured = convert::capture(&model, x.clone(), Model::forward)?;
-/// let (captured, report) = convert::convert(captured, &ApproxConfig::bundled("mul8s_1L2J"))?;
+/// let captured = capture(&model, x.clone(), Model::forward)?;
+/// let (captured, report) = convert(captured, &ApproxConfig::bundled("mul8s_1L2J"))?;
 /// assert_eq!(report.converted, ["hidden", "output"]);
 /// calibrate(&captured, |captured| drop(captured.forward(x.clone())))?;
 /// let y = captured.forward(x); // every product is mul8s_1L2J's
@@ -109,48 +112,50 @@ pub struct CaptureOptions {
 }
 
 impl CaptureOptions {
-    /// Multiplies the scales of batch normalisations into the weights of the convolutions before them, as hardware does.
+    /// Whether the scales of batch normalisations are multiplied into the weights of the convolutions before them, as
+    /// hardware does; not by default.
     ///
-    /// The weight that is quantised is then the folded one, computed in every forward pass from the parameters, which stay those of
-    /// the original: training goes on through the fold, and records keep fitting. In float the outputs differ from the original's
-    /// by rounding. A convolution whose output something else reads too is left alone. Without this, normalisations are computed in
-    /// float after the convolution.
+    /// The weight that is quantised is then the folded one, computed in every forward pass from the parameters, which
+    /// stay those of the original: training goes on through the fold, and records keep fitting. In float the outputs
+    /// differ from the original's by rounding. A convolution whose output something else reads too is left alone.
+    /// Without this, normalisations are computed in float after the convolution.
     ///
     /// ```
     /// use burn::{nn, prelude::*};
-    /// use burn_approx::convert::{CaptureOptions, approx_layers};
+    /// use burn_approx::{CaptureOptions, approx_layers};
     ///
     /// let device = Device::default();
     /// let model = (nn::conv::Conv2dConfig::new([3, 4], [3, 3]).init(&device), nn::BatchNormConfig::new(4).init(&device));
     /// let images = Tensor::<4>::ones([2, 3, 8, 8], &device);
-    /// let options = CaptureOptions::default().folding_batch_norm();
+    /// let options = CaptureOptions::default().with_fold_batch_norm(true);
     /// let captured = options.capture(&model, images, |(convolution, norm), x| norm.forward(convolution.forward(x)))?;
     /// assert_eq!(approx_layers(&captured)[0].path(), "0");
     /// # Ok::<(), burn_approx::ApproxError>(())
     /// ```
-    pub fn folding_batch_norm(self) -> Self {
+    pub fn with_fold_batch_norm(self, fold_batch_norm: bool) -> Self {
         Self {
-            fold_batch_norm: true,
+            fold_batch_norm,
             ..self
         }
     }
 
-    /// Makes layers of products of two activations too: of matrix products, such as those of attention, and of the two products in
-    /// Burn's attention operation, which is computed step by step once one of them is simulated.
+    /// Whether products of two activations are layers too, which they are not by default: matrix products, such as
+    /// those of attention, and the two products in Burn's attention operation, which is computed step by step once one
+    /// of them is simulated.
     ///
-    /// Such a layer is called `matmul`, below the module that both operands come from, with a number where there are several
-    /// (`attention.matmul`, `attention.matmul.2`). The first operand is the activation; the second takes the weight's place: it has
-    /// the weight's codes, but one scale, and is observed as activations are. Products whose second operand has a matrix that grows
-    /// with the batch stay in float.
+    /// Such a layer is called `matmul`, below the module that both operands come from, with a number where there are
+    /// several (`attention.matmul`, `attention.matmul.2`). The first operand is the activation; the second takes the
+    /// weight's place: it has the weight's codes, but one scale, and is observed as activations are. Products whose
+    /// second operand has a matrix that grows with the batch stay in float.
     ///
     /// ```
     /// use burn::prelude::*;
-    /// use burn_approx::convert::{CaptureOptions, approx_layers};
+    /// use burn_approx::{CaptureOptions, approx_layers};
     ///
     /// let device = Device::default();
     /// let model = burn::nn::attention::MultiHeadAttentionConfig::new(8, 2).init(&device);
     /// let tokens = Tensor::<3>::ones([2, 4, 8], &device);
-    /// let options = CaptureOptions::default().with_products_of_activations();
+    /// let options = CaptureOptions::default().with_products_of_activations(true);
     /// let captured = options.capture(&model, tokens, |model, tokens| {
     ///     model.forward(burn::nn::attention::MhaInput::self_attn(tokens)).context
     /// })?;
@@ -159,9 +164,9 @@ impl CaptureOptions {
     /// assert_eq!(paths, ["query", "key", "value", "output", "matmul", "matmul.2"]);
     /// # Ok::<(), burn_approx::ApproxError>(())
     /// ```
-    pub fn with_products_of_activations(self) -> Self {
+    pub fn with_products_of_activations(self, products_of_activations: bool) -> Self {
         Self {
-            products_of_activations: true,
+            products_of_activations,
             ..self
         }
     }
@@ -218,8 +223,8 @@ impl CaptureOptions {
     }
 }
 
-/// The most elements of an example that is made to see how Burn writes a layer at a large batch size. Beyond, products that a model
-/// folds itself are taken for Burn's, and may add in another order at that size.
+/// The most elements of an example that is made to see how Burn writes a layer at a large batch size. Beyond, products
+/// that a model folds itself are taken for Burn's, and may add in another order at that size.
 const LARGEST_EXAMPLE: usize = 1 << 24;
 
 /// A copy of a model that shares no running statistics with it: Burn's clones do.

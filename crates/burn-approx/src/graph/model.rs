@@ -19,8 +19,9 @@ use crate::nn::Approximation;
 
 /// A model whose forward pass was captured: the parameters of a model `M`, and layers that can be converted.
 ///
-/// It takes what the captured forward pass took (`I`) and gives what that gave (`O`), at any batch size. As a module it has the
-/// parameters of the original under their own paths, and an approximation beside each weight, as a drop-in layer has.
+/// It takes what the captured forward pass took (`I`) and gives what that gave (`O`), at any batch size. As a module it
+/// has the parameters of the original under their own paths, and an approximation beside each weight, as a drop-in
+/// layer has.
 pub struct GraphModel<M, I, O> {
     model: M,
     layers: Vec<GraphLayer>,
@@ -149,12 +150,12 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
     ///
     /// ```
     /// use burn::{nn, prelude::*};
-    /// use burn_approx::convert;
+    /// use burn_approx::capture;
     ///
     /// let device = Device::default();
     /// let model = nn::LinearConfig::new(8, 4).init(&device);
     /// let x = Tensor::<2>::ones([2, 8], &device);
-    /// let captured = convert::capture(&model, x, nn::Linear::forward)?;
+    /// let captured = capture(&model, x, nn::Linear::forward)?;
     /// // .. retrain ..
     /// let model: nn::Linear = captured.into_original();
     /// # Ok::<(), burn_approx::ApproxError>(())
@@ -201,7 +202,7 @@ fn moved(constant: DispatchTensor, device: &Device) -> DispatchTensor {
 }
 
 impl<M, I, O> GraphModel<M, I, O> {
-    /// The same with another model and other approximations.
+    /// This program with another model and other approximations.
     fn with(
         self,
         model: impl FnOnce(M) -> M,
@@ -220,7 +221,7 @@ impl<M, I, O> GraphModel<M, I, O> {
         }
     }
 
-    /// The same on another device.
+    /// Moves everything to another device.
     fn on(self, device: &Device, model: impl FnOnce(M) -> M) -> Self {
         let mut on_device = self.with(model, |approximation| approximation.to_device(device));
         let constants = on_device.constants.into_iter();
@@ -273,6 +274,10 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> Module for GraphModel<M, I, O>
 
     fn train(self) -> Self {
         self.with(M::train, Module::train)
+    }
+
+    fn num_params(&self) -> usize {
+        self.model.num_params()
     }
 
     fn materialize(self) -> Self {

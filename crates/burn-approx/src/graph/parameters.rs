@@ -1,8 +1,9 @@
 //! The parameters of a captured model: the original model keeps them, and is walked for them.
 //!
-//! A graph has one slot per parameter, in the order in which Burn visits them. Layers stand between the parameters without being
-//! the model's own, so a walk over a captured model shows each one's approximation where a drop-in layer would: as the child
-//! `approximation` of the module whose weight it multiplies by. Records, configurations and listings then have the same paths.
+//! A graph has one slot per parameter, in the order in which Burn visits them. Layers stand between the parameters
+//! without being the model's own, so a walk over a captured model shows each one's approximation where a drop-in layer
+//! would: as the child `approximation` of the module whose weight it multiplies by. Records, configurations and
+//! listings then have the same paths.
 
 use burn::backend::DispatchTensor;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};

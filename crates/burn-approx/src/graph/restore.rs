@@ -1,11 +1,14 @@
-//! Linear layers in a recording: a backend's default writes one as a matrix product between reshapes, here it becomes one again.
+//! Linear layers in a recording: a backend's default writes one as a matrix product between reshapes, here it becomes
+//! one again.
 //!
-//! Burn folds the batch into the rows of the product, or keeps it, as suits the shapes: the same layer is written in either form
-//! from one batch size to the next. As one operation it is the same at every size, and Burn decides anew in every forward pass.
+//! Burn folds the batch into the rows of the product, or keeps it, as suits the shapes: the same layer is written in
+//! either form from one batch size to the next. As one operation it is the same at every size, and Burn decides anew in
+//! every forward pass.
 //!
-//! A model may write the same products itself, in a form that does not follow the batch. Only what has the form that Burn chooses,
-//! at every recorded size, is a linear layer; the rest stays as it is written, so that its sums keep their order. One form is told
-//! from the other for sure by a batch size at which Burn changes its mind: [`decisive_batch`].
+//! A model may write the same products itself, in a form that does not follow the batch. Only what has the form that
+//! Burn chooses, at every recorded size, is a linear layer; the rest stays as it is written, so that its sums keep
+//! their order. One form is told from the other for sure by a batch size at which Burn changes its mind:
+//! [`decisive_batch`].
 
 use std::collections::HashMap;
 
@@ -26,7 +29,8 @@ pub(super) fn restore_linear(captures: &mut [Capture]) {
     }
 }
 
-/// A batch size at which Burn no longer folds the layers that it folds at all sizes so far; `None` if there is no such layer.
+/// A batch size at which Burn no longer folds the layers that it folds at all sizes so far; `None` if there is no such
+/// layer.
 pub(super) fn decisive_batch(captures: &[Capture]) -> Option<usize> {
     walk(captures).decisive
 }

@@ -13,7 +13,7 @@ pub(super) mod sealed {
 
     /// How tensors cross from the typed world into the one without ranks, and back.
     pub trait Boundary: Clone + Send + Sync + 'static {
-        /// The same tensors with another number of rows along the first axis, taken in turn from those there are.
+        /// These tensors with another number of rows along the first axis, taken in turn from those there are.
         fn with_batch(self, batch: usize) -> Self;
 
         fn without_autodiff(self) -> Self;

@@ -29,7 +29,7 @@ pub(crate) struct Factors {
     pub(crate) terms: Vec<FactorTerm>,
     /// The smallest and the largest value of each term's factors on the codes, activation and weight.
     pub(crate) extremes: Vec<[(i64, i64); 2]>,
-    /// The same for the integer kernels.
+    /// The terms as the integer kernels take them.
     pub(crate) integer: FactoredProduct,
     /// What GPUs hold of them.
     #[cfg(feature = "gpu")]

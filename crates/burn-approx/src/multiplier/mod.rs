@@ -1,5 +1,5 @@
-//! Multipliers as the operators use them: prepared once, shared by layers, with factors on the codes that a layer's quantisers
-//! produce, and with the routes by which their products can be computed.
+//! Multipliers as the operators use them: prepared once, shared by layers, with factors on the codes that a layer's
+//! quantisers produce, and with the routes by which their products can be computed.
 
 mod factors;
 #[cfg(feature = "gpu")]

@@ -1,4 +1,5 @@
-//! What was uploaded to devices, once for each: tables and factors that belong to a multiplier for as long as it exists.
+//! What was uploaded to devices, once for each: tables and factors that belong to a multiplier for as long as it
+//! exists.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};

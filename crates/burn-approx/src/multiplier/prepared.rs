@@ -12,8 +12,8 @@ use super::route::PlanChoice;
 use crate::codes::CodeRange;
 use crate::error::ApproxError;
 
-/// A multiplier ready for the operators, and the plan by which they are to compute it: cheap to clone, its tables and factors
-/// made at most once.
+/// A multiplier ready for the operators, and the plan by which they are to compute it: cheap to clone, its tables and
+/// factors made at most once.
 ///
 /// ```
 /// use approx_multiplier::evoapprox;
@@ -67,8 +67,8 @@ impl PreparedMultiplier {
         }
     }
 
-    /// The exact product of the given codes of activation and weight: what QUANTIZED computes with. One for each pair of
-    /// formats is shared by all layers.
+    /// The exact product of the given codes of activation and weight: what QUANTIZED computes with. One for each pair
+    /// of formats is shared by all layers.
     ///
     /// # Errors
     /// [`ApproxError::UnsupportedBits`] for codes that do not fit 16 bits.
@@ -89,7 +89,7 @@ impl PreparedMultiplier {
         Self::new(Multiplier::from_htp(model))
     }
 
-    /// The same multiplier, to be computed by another plan. Whether that is possible is checked where it is used.
+    /// Sets the plan by which the multiplier is to be computed. Whether that is possible is checked where it is used.
     #[must_use]
     pub fn with_plan(self, plan: PlanChoice) -> Self {
         Self { plan, ..self }
@@ -100,8 +100,8 @@ impl PreparedMultiplier {
         self.plan
     }
 
-    /// The multiplier to compute with on given codes of activation and weight: an exact one, however wide, gives the products of
-    /// the codes that there are.
+    /// The multiplier to compute with on given codes of activation and weight: an exact one, however wide, gives the
+    /// products of the codes that there are.
     pub(crate) fn on_codes(&self, codes: [CodeRange; 2]) -> Result<Self, ApproxError> {
         match self.definition() {
             Definition::Exact => Ok(Self::exact(codes)?.with_plan(self.plan)),

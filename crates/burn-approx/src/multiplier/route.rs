@@ -17,13 +17,15 @@ pub enum Route {
     Exact,
     /// One product of codes, through the backend's own float32 matrix product or convolution.
     ExactFloat32,
-    /// The multiplier's table is a sum of few products of one-operand functions: one product in integers, as many times as deep.
+    /// The multiplier's table is a sum of few products of one-operand functions: one product in integers, as many times
+    /// as deep.
     Factored,
     /// The product of those functions through the backend's own float32 matrix product or convolution.
     FactoredFloat32,
     /// Every product is looked up in the multiplier's table.
     Gather,
-    /// A High-Throughput model in float32: on a CPU through the backend's own products, on a GPU by a kernel of its own.
+    /// A High-Throughput model in float32: on a CPU through the backend's own products, on a GPU by a kernel of its
+    /// own.
     Htp,
 }
 

@@ -45,6 +45,23 @@ impl LinearConfig {
             .init(device)
             .into()
     }
+
+    /// Initialises a layer.
+    ///
+    /// # Errors
+    /// If one of the sizes is 0.
+    ///
+    /// ```
+    /// use burn::prelude::*;
+    /// use burn_approx::nn::LinearConfig;
+    ///
+    /// let error = LinearConfig::new(0, 8).try_init(&Device::default()).unwrap_err();
+    /// assert!(error.to_string().contains("above 0"));
+    /// ```
+    pub fn try_init(&self, device: &Device) -> Result<Linear, ApproxError> {
+        geometry::matmul::check_config("linear", [self.d_input, self.d_output])?;
+        Ok(self.init(device))
+    }
 }
 
 /// Applies `y = x W + b`, with the multiplier of its approximation once converted; drop-in for [`burn::nn::Linear`].

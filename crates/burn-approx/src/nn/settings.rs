@@ -3,7 +3,7 @@
 use approx_multiplier::{HtpModel, Multiplier};
 use serde::{Deserialize, Serialize};
 
-use crate::codes::QuantizationScheme;
+use crate::codes::LayerQuantization;
 use crate::error::ApproxError;
 use crate::multiplier::PreparedMultiplier;
 use crate::plan::{self, PlanChoice};
@@ -43,8 +43,8 @@ impl std::fmt::Display for Mode {
 
 /// The Gaussian noise of [`Mode::Noise`], in units of the standard deviation of the batch's output.
 ///
-/// In training, `y + std(y) * (mean + standard_deviation * n)` with `n` standard normal and `std(y)` taken over the whole
-/// batch and treated as a constant by the gradient.
+/// In training, `y + std(y) * (mean + standard_deviation * n)` with `n` standard normal and `std(y)` taken over the
+/// whole batch and treated as a constant by the gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Noise {
     /// The mean.
@@ -61,13 +61,9 @@ impl Noise {
         {
             return Ok(());
         }
-        let problem = format!(
-            "mean {} and standard deviation {} must be finite, the latter 0 or more",
-            self.mean, self.standard_deviation
-        );
-        Err(ApproxError::InvalidQuantizer {
-            what: "noise".into(),
-            problem,
+        Err(ApproxError::InvalidNoise {
+            mean: self.mean,
+            standard_deviation: self.standard_deviation,
         })
     }
 }
@@ -78,7 +74,7 @@ pub struct LayerSettings {
     /// How the layer computes.
     pub mode: Mode,
     /// How its operands become codes.
-    pub quantization: QuantizationScheme,
+    pub quantization: LayerQuantization,
     /// The noise of mode NOISE.
     pub noise: Noise,
     /// By which plan APPROXIMATE computes.
@@ -93,7 +89,7 @@ impl LayerSettings {
         let multiplier = multiplier.into();
         Self {
             mode: Mode::default(),
-            quantization: QuantizationScheme::for_multiplier(multiplier.multiplier()),
+            quantization: LayerQuantization::for_multiplier(multiplier.multiplier()),
             noise: Noise::default(),
             plan: multiplier.plan(),
             multiplier,

@@ -6,7 +6,7 @@ use burn::prelude::*;
 use burn::tensor::IndexingUpdateOp;
 
 use crate::error::ApproxError;
-use crate::quantization::Quantizer;
+use crate::quantization::CodeQuantizer;
 
 /// A device's counts have at least 31 bits: they are read before they could be full.
 const MOST_COUNTED: u64 = i32::MAX as u64;
@@ -23,7 +23,7 @@ pub(crate) struct PassCounts {
 
 impl PassCounts {
     /// Counts the codes of `values`; reads nothing back from the device.
-    pub(crate) fn of<const D: usize>(values: &Tensor<D>, quantizer: &Quantizer) -> Self {
+    pub(crate) fn of<const D: usize>(values: &Tensor<D>, quantizer: &CodeQuantizer) -> Self {
         let (low, high) = (quantizer.grid().low, quantizer.grid().high);
         let device = values.device();
         let device = device.inner();
@@ -59,7 +59,8 @@ pub(crate) struct CodeCounts {
 }
 
 impl CodeCounts {
-    /// Adds the counts of a pass. What lies on a device is only read if the codes or the device change, or its counts could overflow.
+    /// Adds the counts of a pass. What lies on a device is only read if the codes or the device change, or its counts
+    /// could overflow.
     pub(crate) fn add(&mut self, pass: PassCounts) {
         if let Some(pending) = self.pending.take() {
             let fits = pending.low == pass.low

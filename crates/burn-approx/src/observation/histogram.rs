@@ -1,8 +1,8 @@
 //! Ranges from histograms: the one of least squared quantisation error, and percentiles.
 //!
-//! The bins are those of [`approx_cpu::observe::histogram`]. The squared error of a candidate range is estimated as clipping
-//! error outside it, `step^2 / 12` per value inside it, and the value's own square where it is so small that it rounds
-//! to the code of 0. Running sums over the bins make each candidate a handful of look-ups.
+//! The bins are those of [`approx_cpu::observe::histogram`]. The squared error of a candidate range is estimated as
+//! clipping error outside it, `step^2 / 12` per value inside it, and the value's own square where it is so small that
+//! it rounds to the code of 0. Running sums over the bins make each candidate a handful of look-ups.
 
 use approx_cpu::observe::histogram::{BINS, SIDE, bin, centre};
 

@@ -11,7 +11,7 @@ use burn::prelude::*;
 use super::histogram;
 use crate::codes::{CodeGrid, Granularity, Observer, OperandQuantization, Symmetry};
 use crate::ops;
-use crate::quantization::{Quantizer, ROWS};
+use crate::quantization::{CodeQuantizer, ROWS};
 
 /// Which operand a state belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub(crate) struct OperandState {
     observed: Option<Stored<2>>,
     /// How many times something was observed, `[1]`: what a record says of being calibrated.
     observations: Stored<1>,
-    /// The same, as the host knows it; `None` after a load, until it is read.
+    /// That number as the host knows it; `None` after a load, until it is read.
     count: Option<f32>,
     /// Whether the parameters still have to be derived from a histogram.
     stale: bool,
@@ -314,7 +314,7 @@ impl OperandState {
         let OperandQuantization {
             codes, symmetry, ..
         } = self.quantization;
-        let quantizer = Quantizer::covering(range, codes, symmetry, self.role.channel_axis());
+        let quantizer = CodeQuantizer::covering(range, codes, symmetry, self.role.channel_axis());
         self.parameters.value = quantizer.parameters();
         self.unchecked = false;
         self.problem = None;
@@ -376,12 +376,12 @@ impl OperandState {
     }
 
     /// The operand's quantiser, up to date with what was observed.
-    pub(crate) fn quantizer(&mut self) -> Quantizer {
+    pub(crate) fn quantizer(&mut self) -> CodeQuantizer {
         self.refresh();
         let OperandQuantization {
             codes, symmetry, ..
         } = self.quantization;
-        Quantizer::from_parameters(
+        CodeQuantizer::from_parameters(
             self.parameters.value.clone(),
             codes,
             symmetry,
@@ -403,7 +403,7 @@ impl OperandState {
     }
 
     /// Sets scales and zero points by hand. Counted as -1 observation: calibrated, with nothing observed.
-    pub(crate) fn set_quantizer(&mut self, quantizer: &Quantizer) {
+    pub(crate) fn set_quantizer(&mut self, quantizer: &CodeQuantizer) {
         let device = self.parameters.value.device();
         self.reset();
         self.parameters.value = quantizer.parameters().to_device(&device);

@@ -7,7 +7,7 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use super::arguments::check_devices;
 use crate::backends::ApproxOps;
-use crate::codes::{CodeGrid, CodeRange};
+use crate::codes::{CodeGrid, CodeRange, Operand};
 use crate::error::ApproxError;
 use crate::geometry::{Geometry, conv_transpose2d, conv2d, matmul, shape_error};
 use crate::multiplier::PreparedMultiplier;
@@ -36,7 +36,7 @@ fn integer_operation(
 
 /// Checks that a tensor of codes holds no others than a format's; waits for the device.
 fn check_codes<const D: usize>(
-    operand: &'static str,
+    operand: Operand,
     codes: &Tensor<D, Int>,
     format: OperandFormat,
 ) -> Result<(), ApproxError> {
@@ -64,8 +64,8 @@ fn check_operand_codes<const D: usize>(
     multiplier: &PreparedMultiplier,
 ) -> Result<(), ApproxError> {
     let (activation_format, weight_format) = multiplier.formats();
-    check_codes("activation", activation, activation_format)?;
-    check_codes("weight", weight, weight_format)
+    check_codes(Operand::Activation, activation, activation_format)?;
+    check_codes(Operand::Weight, weight, weight_format)
 }
 
 /// The integer accumulators of a matrix product of codes, `sum over k of m(a, w)`, before any correction.
@@ -73,8 +73,8 @@ fn check_operand_codes<const D: usize>(
 /// The result is 64 bits wide on a CPU, 32 on a GPU. The codes are checked first, which waits for the device.
 ///
 /// # Errors
-/// Shapes that do not fit, an HTP model, whose sums are not integers, a plan that cannot compute integers, codes that the multiplier
-/// does not have, or on a GPU sums that might not fit in 32 bits.
+/// Shapes that do not fit, an HTP model, whose sums are not integers, a plan that cannot compute integers, codes that
+/// the multiplier does not have, or on a GPU sums that might not fit in 32 bits.
 ///
 /// ```
 /// use approx_multiplier::{Multiplier, OperandFormat};
@@ -106,17 +106,15 @@ fn accumulators<const D: usize>(
     multiplier: &PreparedMultiplier,
     geometry: Geometry,
 ) -> Result<Tensor<D, Int>, ApproxError> {
-    let others = [("weight", weight.device())];
+    let others = [(Operand::Weight.name(), weight.device())];
     let target = Target::of(&activation.device())?;
     check_devices(geometry.name(), &activation.device(), others)?;
     let operation = integer_operation(multiplier, geometry, target)?;
-    let CodeGrid { low, high, .. } = operation.activation();
-    if padding_code < low || padding_code > high {
-        return Err(ApproxError::InvalidQuantizer {
-            what: "padding".into(),
-            problem: format!(
-                "code {padding_code} is not among the activation codes {low}..={high}"
-            ),
+    let range = operation.activation().codes()?;
+    if padding_code < range.low() || padding_code > range.high() {
+        return Err(ApproxError::InvalidPaddingCode {
+            code: padding_code,
+            range,
         });
     }
     check_operand_codes(&activation, &weight, multiplier)?;

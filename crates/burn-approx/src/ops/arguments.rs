@@ -2,10 +2,11 @@
 
 use burn::prelude::*;
 
+use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::geometry::{Geometry, shape_error};
 use crate::plan::Target;
-use crate::quantization::Quantizer;
+use crate::quantization::CodeQuantizer;
 
 /// Checks that a device's backend has the approximate operators.
 ///
@@ -43,8 +44,8 @@ pub(super) fn check_devices(
 /// The quantisers of both operands of a product.
 #[derive(Clone, Copy)]
 pub(crate) struct Quantizers<'a> {
-    pub(crate) activation: &'a Quantizer,
-    pub(crate) weight: &'a Quantizer,
+    pub(crate) activation: &'a CodeQuantizer,
+    pub(crate) weight: &'a CodeQuantizer,
 }
 
 impl Quantizers<'_> {
@@ -59,7 +60,7 @@ impl Quantizers<'_> {
             ("activation's quantiser", self.activation),
             ("weight's quantiser", self.weight),
         ];
-        let others = [("weight", weight.device())]
+        let others = [(Operand::Weight.name(), weight.device())]
             .into_iter()
             .chain(quantizers.map(|(name, own)| (name, own.parameters().device())))
             .chain(bias.map(|bias| ("bias", bias.device())));
@@ -70,8 +71,8 @@ impl Quantizers<'_> {
         check_bias(operator, bias, channels)
     }
 
-    /// Checks that the activation has one scale, and that the weight's channels, if it has any, are the `channels` output
-    /// channels of `operator`, which lie along `axis` of the weight.
+    /// Checks that the activation has one scale, and that the weight's channels, if it has any, are the `channels`
+    /// output channels of `operator`, which lie along `axis` of the weight.
     fn check(
         self,
         operator: &'static str,

@@ -14,12 +14,13 @@ use crate::geometry::{
 };
 use crate::multiplier::PreparedMultiplier;
 use crate::plan::{ProductOperation, Target};
-use crate::quantization::Quantizer;
+use crate::quantization::CodeQuantizer;
 
 /// The approximate matrix product of `[.., m, k]` and `[.., k, n]` to `[.., m, n]`; leading dimensions broadcast.
 ///
 /// Both operands are quantised, every scalar product is the multiplier's (activation code first), sums are exact
-/// integers (unless a float32 plan is forced or the multiplier is an HTP model), and the result is scaled back to real values. Gradients are straight-through.
+/// integers (unless a float32 plan is forced or the multiplier is an HTP model), and the result is scaled back to real
+/// values. Gradients are straight-through.
 ///
 /// # Errors
 /// Shapes that do not fit, quantiser channels elsewhere than along the weight's last axis, codes that the multiplier
@@ -28,11 +29,11 @@ use crate::quantization::Quantizer;
 /// ```
 /// use approx_multiplier::evoapprox;
 /// use burn::prelude::*;
-/// use burn_approx::{PreparedMultiplier, ops, quantization::{CodeRange, Quantizer}};
+/// use burn_approx::{PreparedMultiplier, ops, quantization::{CodeRange, CodeQuantizer}};
 ///
 /// let device = Device::default();
 /// let multiplier = PreparedMultiplier::new(evoapprox::multiplier("mul8s_1L2J")?);
-/// let quantizer = Quantizer::per_tensor(0.5, 0, CodeRange::new(-127, 127)?, &device)?;
+/// let quantizer = CodeQuantizer::per_tensor(0.5, 0, CodeRange::new(-127, 127)?, &device)?;
 /// let a = Tensor::<2>::from_floats([[1.0, 2.0]], &device);
 /// let w = Tensor::<2>::from_floats([[4.0], [3.0]], &device);
 /// let y = ops::matmul(a, w, &quantizer, &quantizer, &multiplier)?;
@@ -42,8 +43,8 @@ use crate::quantization::Quantizer;
 pub fn matmul<const D: usize>(
     activation: Tensor<D>,
     weight: Tensor<D>,
-    activation_quantizer: &Quantizer,
-    weight_quantizer: &Quantizer,
+    activation_quantizer: &CodeQuantizer,
+    weight_quantizer: &CodeQuantizer,
     multiplier: &PreparedMultiplier,
 ) -> Result<Tensor<D>, ApproxError> {
     let geometry = matrices::matmul(&activation.dims(), &weight.dims())?;
@@ -64,11 +65,11 @@ pub fn matmul<const D: usize>(
 /// ```
 /// use approx_multiplier::{Multiplier, OperandFormat};
 /// use burn::prelude::*;
-/// use burn_approx::{PreparedMultiplier, ops, quantization::{CodeRange, Quantizer}};
+/// use burn_approx::{PreparedMultiplier, ops, quantization::{CodeRange, CodeQuantizer}};
 ///
 /// let device = Device::default();
 /// let exact = PreparedMultiplier::new(Multiplier::exact(OperandFormat::INT8, OperandFormat::INT8));
-/// let quantizer = Quantizer::per_tensor(1.0, 0, CodeRange::new(-128, 127)?, &device)?;
+/// let quantizer = CodeQuantizer::per_tensor(1.0, 0, CodeRange::new(-128, 127)?, &device)?;
 /// let x = Tensor::<3>::from_floats([[[1.0, 2.0]]], &device);
 /// let w = Tensor::<2>::from_floats([[4.0], [3.0]], &device);
 /// let b = Tensor::<1>::from_floats([0.5], &device);
@@ -80,8 +81,8 @@ pub fn linear<const D: usize>(
     activation: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
-    activation_quantizer: &Quantizer,
-    weight_quantizer: &Quantizer,
+    activation_quantizer: &CodeQuantizer,
+    weight_quantizer: &CodeQuantizer,
     multiplier: &PreparedMultiplier,
 ) -> Result<Tensor<D>, ApproxError> {
     let geometry = matrices::linear(&activation.dims(), weight.dims())?;
@@ -129,11 +130,11 @@ pub(crate) fn linear_product<const D: usize>(
 /// ```
 /// use approx_multiplier::evoapprox;
 /// use burn::{prelude::*, tensor::ops::ConvOptions};
-/// use burn_approx::{PreparedMultiplier, ops, quantization::{CodeRange, Quantizer}};
+/// use burn_approx::{PreparedMultiplier, ops, quantization::{CodeRange, CodeQuantizer}};
 ///
 /// let device = Device::default();
 /// let multiplier = PreparedMultiplier::new(evoapprox::multiplier("mul8s_1L2J")?);
-/// let quantizer = Quantizer::per_tensor(0.1, 0, CodeRange::new(-127, 127)?, &device)?;
+/// let quantizer = CodeQuantizer::per_tensor(0.1, 0, CodeRange::new(-127, 127)?, &device)?;
 /// let x = Tensor::<4>::ones([1, 2, 5, 5], &device);
 /// let w = Tensor::<4>::ones([3, 2, 3, 3], &device);
 /// let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
@@ -145,8 +146,8 @@ pub fn conv2d(
     activation: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
-    activation_quantizer: &Quantizer,
-    weight_quantizer: &Quantizer,
+    activation_quantizer: &CodeQuantizer,
+    weight_quantizer: &CodeQuantizer,
     multiplier: &PreparedMultiplier,
     options: ConvOptions<2>,
 ) -> Result<Tensor<4>, ApproxError> {
@@ -161,12 +162,12 @@ pub fn conv2d(
     Ok(with_channel_bias(product, bias))
 }
 
-/// The approximate transposed convolution of `[batch, in, height, width]` with `[in, out / groups, height, width]`, plus an
-/// exact bias `[out]`.
+/// The approximate transposed convolution of `[batch, in, height, width]` with `[in, out / groups, height, width]`,
+/// plus an exact bias `[out]`.
 ///
-/// Only inputs are multiplied: neither the zeros that a stride puts between them nor anything outside. So padding crops the result, and
-/// the zero point's products never enter. The weight's quantiser has one scale, or one for each of the `out` output channels, along
-/// axis 1.
+/// Only inputs are multiplied: neither the zeros that a stride puts between them nor anything outside. So padding crops
+/// the result, and the zero point's products never enter. The weight's quantiser has one scale, or one for each of the
+/// `out` output channels, along axis 1.
 ///
 /// # Errors
 /// A geometry that does not fit, quantiser channels elsewhere than along the weight's axis 1, codes that the multiplier
@@ -175,11 +176,11 @@ pub fn conv2d(
 /// ```
 /// use approx_multiplier::evoapprox;
 /// use burn::{prelude::*, tensor::ops::ConvTransposeOptions};
-/// use burn_approx::{PreparedMultiplier, ops, quantization::{CodeRange, Quantizer}};
+/// use burn_approx::{PreparedMultiplier, ops, quantization::{CodeRange, CodeQuantizer}};
 ///
 /// let device = Device::default();
 /// let multiplier = PreparedMultiplier::new(evoapprox::multiplier("mul8s_1L2J")?);
-/// let quantizer = Quantizer::per_tensor(0.1, 0, CodeRange::new(-127, 127)?, &device)?;
+/// let quantizer = CodeQuantizer::per_tensor(0.1, 0, CodeRange::new(-127, 127)?, &device)?;
 /// let x = Tensor::<4>::ones([1, 2, 5, 5], &device);
 /// let w = Tensor::<4>::ones([2, 3, 4, 4], &device);
 /// let options = ConvTransposeOptions::new([2, 2], [1, 1], [0, 0], [1, 1], 1);
@@ -191,8 +192,8 @@ pub fn conv_transpose2d(
     activation: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
-    activation_quantizer: &Quantizer,
-    weight_quantizer: &Quantizer,
+    activation_quantizer: &CodeQuantizer,
+    weight_quantizer: &CodeQuantizer,
     multiplier: &PreparedMultiplier,
     options: ConvTransposeOptions<2>,
 ) -> Result<Tensor<4>, ApproxError> {
@@ -209,7 +210,8 @@ pub fn conv_transpose2d(
     Ok(with_channel_bias(product, bias))
 }
 
-/// A transposed convolution's weight of Burn's, `[in, out / groups, height, width]`, as its product takes it, `[out, in / groups, ..]`.
+/// A transposed convolution's weight of Burn's, `[in, out / groups, height, width]`, as its product takes it,
+/// `[out, in / groups, ..]`.
 pub(crate) fn turned_weight(weight: Tensor<4>, groups: usize) -> Tensor<4> {
     let weight = transposed::turn::<Dispatch>(weight.into_dispatch(), groups);
     Tensor::from_dispatch(weight)

@@ -1,4 +1,5 @@
-//! What a plan says: how one layer's products are computed for one shape of input, why that way, and how exact the sums are.
+//! What a plan says: how one layer's products are computed for one shape of input, why that way, and how exact the sums
+//! are.
 
 use approx_multiplier::FactorizationForm;
 
@@ -9,7 +10,7 @@ use crate::multiplier::Route;
 pub enum Exactness {
     /// The exact integer sums of the multiplier's products.
     Integer,
-    /// The same within the rounding of float32 sums.
+    /// The exact sums within the rounding of float32 sums.
     Float32 {
         /// The largest possible error of a sum, in units of the product.
         error_bound: f64,
@@ -52,7 +53,7 @@ pub(super) struct FactorSummary {
 /// let device = Device::flex(); // on a GPU, another plan may be the fastest
 /// let (layer, _) = convert(LinearConfig::new(64, 32).init(&device), &ApproxConfig::bundled("mul8s_1KVA"))?;
 /// calibrate(&layer, |layer| drop(layer.forward(Tensor::<2>::ones([8, 64], &device))))?;
-/// let plan = approx_layers(&layer)[0].plan()?.expect("the layer has seen an input");
+/// let plan = approx_layers(&layer)[0].plan()?;
 /// assert_eq!((plan.route(), plan.is_exact()), (Route::Factored, true));
 /// println!("{}", plan.explain());
 /// # Ok::<(), burn_approx::ApproxError>(())

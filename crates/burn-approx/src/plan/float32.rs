@@ -43,8 +43,8 @@ pub(super) fn exactness(
     }
 }
 
-/// How many products, taken one after the other, a float32 sum holds exactly on a GPU, where sums are cut into parts of so many
-/// input channels and the parts added as integers; `None` where that does not make all of a sum exact.
+/// How many products, taken one after the other, a float32 sum holds exactly on a GPU, where sums are cut into parts of
+/// so many input channels and the parts added as integers; `None` where that does not make all of a sum exact.
 ///
 /// Constants per output channel are added as integers too, made from float32 sums of the weight's factors.
 pub(super) fn exact_depth(
@@ -89,7 +89,8 @@ pub(super) fn exact_depth(
     (channels > 0 && parts <= MOST_PARTS && fits).then_some(channels * taps)
 }
 
-/// The most one-operand products that a GPU's float32 product makes of the terms: of a term in digits, one for each pair of them.
+/// The most one-operand products that a GPU's float32 product makes of the terms: of a term in digits, one for each
+/// pair of them.
 pub(super) fn products(factors: &Factors, target: Target) -> usize {
     let digits = |mut largest: f64| {
         let mut count = 1;
@@ -108,7 +109,8 @@ pub(super) fn products(factors: &Factors, target: Target) -> usize {
     products.sum::<usize>().max(1)
 }
 
-/// The most values that a GPU's float32 product makes of one value of an operand: one for each product, and one for the zero points.
+/// The most values that a GPU's float32 product makes of one value of an operand: one for each product, and one for the
+/// zero points.
 pub(super) fn rows(factors: &Factors, target: Target) -> usize {
     products(factors, target) + 1
 }
@@ -128,7 +130,8 @@ fn ends(grid: CodeGrid) -> (i64, i64) {
     (i64::from(grid.low), i64::from(grid.high))
 }
 
-/// A bound of what one product adds to a float32 sum on a GPU: all terms, the activation's factor less its value at the zero point.
+/// A bound of what one product adds to a float32 sum on a GPU: all terms, the activation's factor less its value at the
+/// zero point.
 fn largest_term(factors: &Factors, [activation, weight]: [CodeGrid; 2], target: Target) -> f64 {
     // Of a value in digits, the digits' magnitudes add up to at most three times the largest value's, and those of a
     // difference to so much more than itself: two neighbours can have quite different digits.
@@ -166,8 +169,8 @@ fn rounded(factors: &Factors, geometry: &Geometry, bound: f64) -> Exactness {
 
 /// How exact the float32 product of factors is in one sum, by the largest values that they can have.
 ///
-/// Integers and their partial sums are exact below 2^24; beyond it every one of n additions rounds by at most 2^-24 of the
-/// largest partial sum.
+/// Integers and their partial sums are exact below 2^24; beyond it every one of n additions rounds by at most 2^-24 of
+/// the largest partial sum.
 fn on_host(
     factors: &Factors,
     [activation, weight]: [CodeGrid; 2],

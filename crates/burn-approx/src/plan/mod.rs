@@ -1,9 +1,9 @@
 //! Execution plans: how the products of a layer are computed, and why that way.
 //!
-//! The same sums can be had by several routes: one exact product (of codes, or of the factors that a multiplier's table is
-//! made of), a lookup per product, or a model that is not the circuit. The planner knows which of them can compute a given
-//! multiplier on given codes and takes the one that its cost model expects to be the fastest for the layer's shape,
-//! unless the user forces one. The result never depends on the choice, but for what [`Exactness`] says.
+//! Sums of products can be had by several routes: one exact product (of codes, or of the factors that a multiplier's
+//! table is made of), a lookup per product, or a model that is not the circuit. The planner knows which of them can
+//! compute a given multiplier on given codes and takes the one that its cost model expects to be the fastest for the
+//! layer's shape, unless the user forces one. The result never depends on the choice, but for what [`Exactness`] says.
 
 mod bounds;
 mod cost;

@@ -9,7 +9,7 @@ use super::float32;
 use super::planner::{Planned, Results, plan};
 use super::target::Target;
 use super::weight::{KeptWeight, Layout};
-use crate::codes::CodeGrid;
+use crate::codes::{CodeGrid, Operand};
 use crate::error::ApproxError;
 use crate::geometry::Geometry;
 use crate::multiplier::{Factors, PreparedMultiplier, Route};
@@ -38,8 +38,9 @@ impl ProductOperation {
     /// A product of codes on the given grids, activation and weight, planned for a geometry and a kind of device.
     ///
     /// # Errors
-    /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid, [`ApproxError::ImpossiblePlan`] if no
-    /// plan, or not the forced one, can compute it, [`ApproxError::SumsTooLarge`] if a sum might not fit in 64 bits.
+    /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid,
+    /// [`ApproxError::ImpossiblePlan`] if no plan, or not the forced one, can compute it, [`ApproxError::SumsTooLarge`]
+    /// if a sum might not fit in 64 bits.
     ///
     /// ```
     /// use approx_cpu::MatmulShape;
@@ -92,8 +93,8 @@ impl ProductOperation {
         }
         let (activation_format, weight_format) = multiplier.formats();
         for (operand, grid, format) in [
-            ("activation", grids[0], activation_format),
-            ("weight", grids[1], weight_format),
+            (Operand::Activation, grids[0], activation_format),
+            (Operand::Weight, grids[1], weight_format),
         ] {
             let range = grid.codes()?;
             if !range.fits(format) {
@@ -187,8 +188,8 @@ impl ProductOperation {
         Ok(corrected_sum(self.largest_product()?, *grids, geometry))
     }
 
-    /// How many products a float32 sum of a float32 route holds exactly on a GPU; `None` if the sums are not exact there, or
-    /// it is another route.
+    /// How many products a float32 sum of a float32 route holds exactly on a GPU; `None` if the sums are not exact
+    /// there, or it is another route.
     pub(crate) fn exact_depth(&self) -> Option<usize> {
         let PlannedProduct {
             grids,
@@ -260,8 +261,8 @@ impl ProductOperation {
 /// Refuses tensors that a GPU's kernels cannot index.
 fn check_elements(geometry: &Geometry) -> Result<(), ApproxError> {
     for (tensor, elements) in [
-        ("activation", geometry.inputs()),
-        ("weight", geometry.weights()),
+        (Operand::Activation.name(), geometry.inputs()),
+        (Operand::Weight.name(), geometry.weights()),
         ("result", geometry.outputs()),
     ] {
         if elements as f64 >= TWO_TO_31 {

@@ -148,8 +148,8 @@ pub(crate) enum Results {
 /// The plan for a multiplier on the codes of two grids and a given shape.
 ///
 /// # Errors
-/// [`ApproxError::InvalidCodeRange`], [`ApproxError::ImpossiblePlan`], or [`ApproxError::SumsTooLarge`] where a sum might not fit
-/// in 64 bits.
+/// [`ApproxError::InvalidCodeRange`], [`ApproxError::ImpossiblePlan`], or [`ApproxError::SumsTooLarge`] where a sum
+/// might not fit in 64 bits.
 pub(crate) fn plan(
     multiplier: &PreparedMultiplier,
     grids: [CodeGrid; 2],

@@ -12,8 +12,8 @@ pub enum Target {
     Host,
     /// A GPU, through the CubeCL kernels and the matrix products of Burn's CubeCL backend.
     Gpu {
-        /// Whether float32 products may run on matrix units that round their operands to TF32, which has 11 significant bits.
-        /// Factors with more are then split into digits.
+        /// Whether float32 products may run on matrix units that round their operands to TF32, which has 11 significant
+        /// bits. Factors with more are then split into digits.
         tensor_float32: bool,
     },
 }
@@ -22,8 +22,8 @@ impl Target {
     /// The kind of a device of Burn's.
     ///
     /// # Errors
-    /// [`ApproxError::UnsupportedDevice`] where its backend has no approximate operators, [`ApproxError::DeviceLimits`] where a GPU is too
-    /// small for their kernels.
+    /// [`ApproxError::UnsupportedDevice`] where its backend has no approximate operators, [`ApproxError::DeviceLimits`]
+    /// where a GPU is too small for their kernels.
     ///
     /// ```
     /// use burn::tensor::Device;

@@ -1,8 +1,10 @@
-//! What is kept of a layer's weight from one forward pass to the next: its codes, mapped and packed as a route's kernels want them.
+//! What is kept of a layer's weight from one forward pass to the next: its codes, mapped and packed as a route's
+//! kernels want them.
 //!
-//! Nothing is ever looked up by name, so nothing can be stale: the layer makes a new, empty [`KeptWeight`] whenever the weight or
-//! its quantiser is not the very tensor that it was (see `nn::layer`), and what a backend puts into it says for which operation it
-//! was made: the multiplier, the route, what of the geometry decides the layout, and the depth that float32 sums were cut to.
+//! Nothing is ever looked up by name, so nothing can be stale: the layer makes a new, empty [`KeptWeight`] whenever the
+//! weight or its quantiser is not the very tensor that it was (see `nn::layer`), and what a backend puts into it says
+//! for which operation it was made: the multiplier, the route, what of the geometry decides the layout, and the depth
+//! that float32 sums were cut to.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,8 +47,8 @@ impl KeptWeight {
         if let Some(value) = found.and_then(|value| value.downcast::<T>().ok()) {
             return value;
         }
-        // Not under the lock: while it waits for a part of its own work, a thread of a pool may start another forward pass of
-        // the same layer. That two threads may make the same value does no harm.
+        // Not under the lock: while it waits for a part of its own work, a thread of a pool may start another forward
+        // pass of the same layer. That two threads may make the same value does no harm.
         let value = Arc::new(make());
         *lock() = Some(Entry {
             multiplier: multiplier.clone(),

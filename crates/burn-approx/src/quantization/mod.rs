@@ -2,10 +2,10 @@
 
 mod quantizer;
 
-pub use quantizer::Quantizer;
+pub use quantizer::CodeQuantizer;
 pub(crate) use quantizer::{ROWS, SCALE, ZERO_POINT, channel_quantizers};
 
 pub use crate::codes::{
-    CodeRange, Granularity, Observation, Observer, OperandQuantization, QuantizationScheme,
+    CodeRange, Granularity, LayerQuantization, Observation, Observer, Operand, OperandQuantization,
     Symmetry,
 };

@@ -15,27 +15,27 @@ pub(crate) const ROWS: usize = 3;
 
 /// Maps real values to codes and back: `code = clamp(round_half_even(x / scale) + zero_point, low, high)`.
 ///
-/// The parameters lie in one tensor of shape `[3, channels]` on the device: the scales, their reciprocals (computed once in
-/// float32, because a division is not the same on every device) and the zero points.
+/// The parameters lie in one tensor of shape `[3, channels]` on the device: the scales, their reciprocals (computed
+/// once in float32, because a division is not the same on every device) and the zero points.
 ///
 /// ```
 /// use burn::prelude::*;
-/// use burn_approx::quantization::{CodeRange, Quantizer};
+/// use burn_approx::quantization::{CodeRange, CodeQuantizer};
 ///
 /// let device = Device::default();
-/// let quantizer = Quantizer::per_tensor(0.5, 0, CodeRange::new(-8, 7)?, &device)?;
+/// let quantizer = CodeQuantizer::per_tensor(0.5, 0, CodeRange::new(-8, 7)?, &device)?;
 /// let x = Tensor::<1>::from_floats([0.3, -1.0, 100.0], &device);
 /// quantizer.codes(x.clone()).to_data().assert_eq(&TensorData::from([1, -2, 7]), false);
 /// quantizer.fake_quantize(x).to_data().assert_eq(&TensorData::from([0.5, -1.0, 3.5]), false);
 /// # Ok::<(), burn_approx::ApproxError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Quantizer {
+pub struct CodeQuantizer {
     parameters: Tensor<2>,
     grid: CodeGrid,
 }
 
-impl Quantizer {
+impl CodeQuantizer {
     /// A quantiser with one scale and zero point for the whole tensor.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The bundled data set: 1,797 real handwritten digits of 8 x 8 pixels (UCI, "Optical Recognition of Handwritten Digits"),
-//! compiled into the program so that it runs without any download.
+//! The bundled data set: 1,797 real handwritten digits of 8 x 8 pixels (UCI, "Optical Recognition of Handwritten
+//! Digits"), compiled into the program so that it runs without any download.
 
 use std::path::Path;
 

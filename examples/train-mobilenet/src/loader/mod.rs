@@ -37,7 +37,7 @@ enum Order {
 }
 
 impl Order {
-    /// The same order, counting epochs by itself.
+    /// A copy that counts epochs by itself.
     fn separate(&self) -> Self {
         let mut order = self.clone();
         if let Self::Shuffled { next_epoch, .. } = &mut order {

@@ -27,13 +27,25 @@ pub fn layer(kind: &Kind, output: Output) -> Result<Layer, CliError> {
         &input,
         [&common.input_scale, &common.input_zero_point],
     )?;
-    let input = Operand::new("activation", input, given, 1, multiplier.activation())?;
+    let input = Operand::new(
+        burn_approx::quantization::Operand::Activation,
+        input,
+        given,
+        1,
+        multiplier.activation(),
+    )?;
     let given = parameters(
         "weight",
         &weight,
         [&common.weight_scale, &common.weight_zero_point],
     )?;
-    let weight = Operand::new("weight", weight, given, channels, multiplier.weight())?;
+    let weight = Operand::new(
+        burn_approx::quantization::Operand::Weight,
+        weight,
+        given,
+        channels,
+        multiplier.weight(),
+    )?;
     Ok(Layer {
         multiplier,
         sizes,

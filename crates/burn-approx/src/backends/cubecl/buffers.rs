@@ -32,7 +32,7 @@ pub(super) fn tensor(
     CubeTensor::new_contiguous(client, device, shape, handle, dtype)
 }
 
-/// The same as a float32 tensor.
+/// A buffer as a float32 tensor.
 pub(super) fn float_tensor(beside: &CubeTensor, handle: Handle, shape: Shape) -> CubeTensor {
     tensor(beside, handle, shape, DType::F32)
 }

@@ -1,7 +1,8 @@
-//! Plans through Burn's own float32 matrix product and convolution, which are tuned to the device and run on its matrix units.
+//! Plans through Burn's own float32 matrix product and convolution, which are tuned to the device and run on its matrix
+//! units.
 //!
-//! Every term of the multiplier is one product of functions of the codes, and all terms together are one product, as many times as
-//! deep:
+//! Every term of the multiplier is one product of functions of the codes, and all terms together are one product, as
+//! many times as deep:
 //!
 //! ```text
 //! sum over k of m(a, b) - z * b - y * (a - z)
@@ -9,11 +10,13 @@
 //!     + sum over t of u_t(z) * (sum over k of v_t(b)) +   z * (sum over k of -b)              a constant per output channel
 //! ```
 //!
-//! with `z`, `y` the zero points of activation and weight. What a padded tap adds to the product is 0, as convolutions pad with.
+//! with `z`, `y` the zero points of activation and weight. What a padded tap adds to the product is 0, as convolutions
+//! pad with.
 //!
-//! Nothing is rounded. Values are split into digits where matrix units would round them (see `tables`), and a sum that could leave
-//! the integers that float32 holds is cut into parts of some of the input channels each, which are added as integers at the end,
-//! with the constants. What even that does not make exact is only computed where the user forces it.
+//! Nothing is rounded. Values are split into digits where matrix units would round them (see `tables`), and a sum that
+//! could leave the integers that float32 holds is cut into parts of some of the input channels each, which are added as
+//! integers at the end, with the constants. What even that does not make exact is only computed where the user forces
+//! it.
 //!
 //! Convolutions are computed with channels last, which is how Burn's kernels want them.
 
@@ -59,7 +62,8 @@ impl Table {
     }
 }
 
-/// The functions of both operands on a device, each with one more: the code itself for activations, its negative for weights.
+/// The functions of both operands on a device, each with one more: the code itself for activations, its negative for
+/// weights.
 struct Tables {
     activation: Table,
     weight: Table,
@@ -139,8 +143,8 @@ struct WeightFactors {
     quantizer: QuantizerBuffer,
 }
 
-/// The values of the first `count` functions of a tensor's codes, `[outer, groups, count, channels in a group, inner]`, and those at
-/// its zero point, `[count]`.
+/// The values of the first `count` functions of a tensor's codes, `[outer, groups, count, channels in a group, inner]`,
+/// and those at its zero point, `[count]`.
 fn rows(
     values: &CubeTensor,
     quantizer: &QuantizerBuffer,
@@ -209,8 +213,8 @@ impl<'a> ActivationFactors<'a> {
         rows(&own, &self.quantizer, grid, layout, table, count)
     }
 
-    /// The constants of every output channel, from the weight's sums and the functions at the zero point: integers where the
-    /// plan is exact, else float32.
+    /// The constants of every output channel, from the weight's sums and the functions at the zero point: integers
+    /// where the plan is exact, else float32.
     fn constants(&self, sums: &CubeTensor, at_zero: Handle) -> CubeTensor {
         let Rows { multiplied, summed } = Rows::of(self.operation, self.tables);
         let mut at_zero = float_tensor(sums, at_zero, Shape::from(vec![multiplied]));
@@ -249,7 +253,8 @@ fn negative_zero_points(parameters: &CubeTensor, axis: usize, shape: &Shape) -> 
     CubeBackend::float_expand(CubeBackend::float_neg(zero), shape.clone())
 }
 
-/// Adds the parts of a product and the constants, and scales: the last pass, in the order in which a product lies in memory.
+/// Adds the parts of a product and the constants, and scales: the last pass, in the order in which a product lies in
+/// memory.
 fn rescaled(
     products: Vec<CubeTensor>,
     constants: Option<CubeTensor>,
@@ -285,7 +290,8 @@ fn rescaled(
     float_tensor(&sums, checked(values), shape)
 }
 
-/// Constants that are not the same for all rows, as products of the given shape: in two parts, each of them exact in float32.
+/// Constants that are not the same for all rows, as products of the given shape: in two parts, each of them exact in
+/// float32.
 fn constants_as_products(constants: CubeTensor, shape: &Shape, exact: bool) -> Vec<CubeTensor> {
     const LOW: i64 = 1 << 12;
     let parts = match exact {
@@ -542,7 +548,8 @@ fn joined(mut parts: Vec<CubeTensor>, axis: usize) -> CubeTensor {
     }
 }
 
-/// `[batch, channels, height, width]` as `[batch, height, width, channels]`, row by row; for free where it lies so already.
+/// `[batch, channels, height, width]` as `[batch, height, width, channels]`, row by row; for free where it lies so
+/// already.
 fn channels_last(tensor: CubeTensor) -> CubeTensor {
     contiguous(CubeBackend::float_permute(tensor, &[0, 2, 3, 1]))
 }

@@ -1,9 +1,9 @@
 //! The operators on Burn's CubeCL backend: every GPU that Burn reaches, from one source.
 //!
 //! The kernels themselves are `kernels_cubecl`'s; here tensors become buffers and back. One file per engine, as for the
-//! host: `product` for the kernels that compute with codes (integer, lookup and HTP routes), `float32` for routes through Burn's own
-//! matrix product and convolution. Burn's fusion wraps this backend and calls it when it comes to an operator in its queue,
-//! so nothing here may wait for the device.
+//! host: `product` for the kernels that compute with codes (integer, lookup and HTP routes), `float32` for routes
+//! through Burn's own matrix product and convolution. Burn's fusion wraps this backend and calls it when it comes to an
+//! operator in its queue, so nothing here may wait for the device.
 
 mod accumulate;
 mod buffers;

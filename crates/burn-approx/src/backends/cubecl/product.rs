@@ -1,5 +1,5 @@
-//! Plans of the kernels that compute with codes: products of integer factors, lookups, HTP models. Operands are encoded in one pass each,
-//! weights once where they are kept; the product's kernel corrects for zero points and scales.
+//! Plans of the kernels that compute with codes: products of integer factors, lookups, HTP models. Operands are encoded
+//! in one pass each, weights once where they are kept; the product's kernel corrects for zero points and scales.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A multiplier as the kernels take it: a table of products, or tables of one-operand functions by bit pattern, uploaded once
-//! per device.
+//! A multiplier as the kernels take it: a table of products, or tables of one-operand functions by bit pattern,
+//! uploaded once per device.
 
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ pub(super) fn integer_factors(
 ) -> Arc<DeviceFactors<i32>> {
     let factors = operation.factors();
     checked(factors.on_devices.get(device, || {
-        // Where a value has more than 32 bits, accumulators of 32 bits are known to hold the sums, and wrap as the values do.
+        // Where a value has more than 32 bits, accumulators of 32 bits are known to hold the sums, and wrap as the
+        // values do.
         let values = |of: fn(&FactorTerm) -> (i64, &[i64])| -> Vec<i32> {
             let scaled = |term| {
                 let (scale, values) = of(term);

@@ -9,6 +9,7 @@ use burn::tensor::TensorData;
 use super::lookup_table;
 use super::patterns::Patterns;
 use crate::backends::checked;
+use crate::codes::Operand;
 use crate::geometry::Geometry;
 use crate::geometry::matmul::BatchedMatmul;
 use crate::multiplier::Route;
@@ -25,7 +26,7 @@ fn integers(sums: Accumulators) -> Vec<i64> {
 ///
 /// # Panics
 /// If a code is not in the multiplier's format.
-fn patterns<B: Backend>(codes: IntTensor<B>, operand: &str, format: OperandFormat) -> Patterns {
+fn patterns<B: Backend>(codes: IntTensor<B>, operand: Operand, format: OperandFormat) -> Patterns {
     let data = read_sync(B::int_into_data(codes))
         .expect("host tensors can be read")
         .convert::<i64>();
@@ -68,8 +69,8 @@ fn matmul<B: Backend>(
     let device = activation.device();
     let product = BatchedMatmul::new(&activation.shape(), &weight.shape());
     let (format, weight_format) = operation.multiplier().formats();
-    let activation = patterns::<B>(activation, "activation", format);
-    let weight = patterns::<B>(weight, "weight", weight_format);
+    let activation = patterns::<B>(activation, Operand::Activation, format);
+    let weight = patterns::<B>(weight, Operand::Weight, weight_format);
     let shape = product.shape;
     let rows = shape.rows * shape.inner;
     let packed: Vec<MatmulWeights> = match operation.route() {
@@ -113,8 +114,8 @@ fn conv2d<B: Backend>(
     let device = activation.device();
     let output = (operation.geometry()).output_shape(&activation.shape(), &weight.shape());
     let (format, weight_format) = operation.multiplier().formats();
-    let activation = patterns::<B>(activation, "activation", format);
-    let weight = patterns::<B>(weight, "weight", weight_format);
+    let activation = patterns::<B>(activation, Operand::Activation, format);
+    let weight = patterns::<B>(weight, Operand::Weight, weight_format);
     let padding = format.pattern(padding_code);
     let sums = checked(match operation.route() {
         Route::Gather => approx_cpu::conv2d(
@@ -149,8 +150,8 @@ fn conv_transpose2d<B: Backend>(
     let device = activation.device();
     let output = (operation.geometry()).output_shape(&activation.shape(), &weight.shape());
     let (format, weight_format) = operation.multiplier().formats();
-    let activation = patterns::<B>(activation, "activation", format);
-    let weight = patterns::<B>(weight, "weight", weight_format).turned(&shape);
+    let activation = patterns::<B>(activation, Operand::Activation, format);
+    let weight = patterns::<B>(weight, Operand::Weight, weight_format).turned(&shape);
     let sums = checked(match operation.route() {
         Route::Gather => approx_cpu::conv_transpose2d(
             lookup_table(operation),

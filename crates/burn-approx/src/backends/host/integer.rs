@@ -1,5 +1,5 @@
-//! Plans of the integer engine: activations are quantised and mapped on the way into the kernels, weights are packed once and
-//! kept.
+//! Plans of the integer engine: activations are quantised and mapped on the way into the kernels, weights are packed
+//! once and kept.
 
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
 use approx_cpu::{
@@ -26,7 +26,7 @@ struct Packed<W> {
 
 /// The matrices of a weight, and its quantisers; `None` if it cannot be quantised.
 type Matrices = Option<(Vec<Packed<MatmulWeights>>, Vec<ChannelQuantizer>)>;
-/// The same of a convolution's weight.
+/// A convolution's weight, and its quantisers; `None` if it cannot be quantised.
 type Kernels = Option<(Packed<Conv2dWeights>, Vec<ChannelQuantizer>)>;
 
 /// An operation's product in integers.

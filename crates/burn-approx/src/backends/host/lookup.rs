@@ -15,7 +15,8 @@ use crate::geometry::Geometry;
 use crate::geometry::matmul::BatchedMatmul;
 use crate::plan::ProductOperation;
 
-/// A weight's patterns, its quantisers, and the sums of the codes of each output channel; `None` if it cannot be quantised.
+/// A weight's patterns, its quantisers, and the sums of the codes of each output channel; `None` if it cannot be
+/// quantised.
 type Weight = Option<(Vec<u8>, Vec<ChannelQuantizer>, Vec<i64>)>;
 
 /// An activation's patterns; `None` if it holds a NaN.

@@ -25,7 +25,8 @@ impl Patterns {
         })
     }
 
-    /// The weight of a transposed convolution, `[out, in / groups, ..]`, as the kernels take it, `[in, out / groups, ..]`.
+    /// The weight of a transposed convolution, `[out, in / groups, ..]`, as the kernels take it,
+    /// `[in, out / groups, ..]`.
     pub(super) fn turned(&self, shape: &ConvTranspose2dShape) -> Self {
         match self {
             Self::Narrow(patterns) => Self::Narrow(turned(patterns, shape)),

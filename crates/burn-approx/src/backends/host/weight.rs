@@ -32,7 +32,8 @@ impl<'a> Codes<'a> {
         })
     }
 
-    /// Codes made from values all at once, which is faster: for weights of which nothing is kept. `None` if there is a NaN.
+    /// Codes made from values all at once, which is faster: for weights of which nothing is kept. `None` if there is a
+    /// NaN.
     pub(super) fn eager(
         values: &'a [f32],
         layout: &'a ChannelLayout,

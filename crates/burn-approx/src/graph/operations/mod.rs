@@ -1,8 +1,8 @@
-//! Recorded operations as steps: each becomes a call of the same backend operation that Burn's tensors call, so that the same
-//! numbers come out on every device, with and without autodiff.
+//! Recorded operations as steps: each becomes a call of the same backend operation that Burn's tensors call, so that
+//! the same numbers come out on every device, with and without autodiff.
 //!
-//! One file per family. What an operation needs is read out of its record once, at conversion; an operation that is not here is
-//! found there too.
+//! One file per family. What an operation needs is read out of its record once, at conversion; an operation that is not
+//! here is found there too.
 
 mod activation;
 mod base;

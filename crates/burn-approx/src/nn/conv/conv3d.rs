@@ -253,7 +253,8 @@ pub(crate) fn apply(
     })
 }
 
-/// How volumes become images: every output slice is an image, whose channels are the input slices that its kernel meets.
+/// How volumes become images: every output slice is an image, whose channels are the input slices that its kernel
+/// meets.
 struct Slices {
     input: [usize; 5],
     /// The slices of the kernel.

@@ -1,7 +1,7 @@
 //! The drop-in for Burn's two-dimensional transposed convolution.
 //!
-//! Products are summed as the hardware multiplies them: the zeros that a stride puts between inputs are not multiplied, nor is what
-//! lies outside the input, and padding crops the result (docs/numerical-contract.md).
+//! Products are summed as the hardware multiplies them: the zeros that a stride puts between inputs are not multiplied,
+//! nor is what lies outside the input, and padding crops the result (docs/numerical-contract.md).
 
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Initializer, Module, ModuleDisplay, Param};

@@ -1,6 +1,7 @@
 //! Padding that keeps the size of the input, as Burn computes it.
 
-/// The padding before and after an axis with which the output has `ceil(size / stride)` values; an odd total puts one more at the end.
+/// The padding before and after an axis with which the output has `ceil(size / stride)` values; an odd total puts one
+/// more at the end.
 pub(super) fn same(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
     let outputs = size.div_ceil(stride);
     let total = match outputs {

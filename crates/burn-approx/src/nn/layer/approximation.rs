@@ -1,7 +1,7 @@
 //! What a drop-in layer carries besides its weights, as a module of Burn's.
 //!
-//! A forward pass has only `&self`, but observes; a user sets modes layer by layer in a loop. So the state sits behind a
-//! lock that the layer owns alone: cloning a layer copies it, and only a [`ApproxLayer`](crate::convert::ApproxLayer)
+//! A forward pass has only `&self`, but observes; a user sets modes layer by layer in a loop. So the state sits behind
+//! a lock that the layer owns alone: cloning a layer copies it, and only a [`ApproxLayer`](crate::convert::ApproxLayer)
 //! shares it. Burn's visitors see tensors and flags, never a module itself; a walk that wants the layers (listing,
 //! conversion, calibration) receives each one's handle beside the flag that the layer shows, through [`with_handle`].
 
@@ -19,6 +19,7 @@ use super::kind::LayerShape;
 use super::simulation::{Operands, Simulation};
 use super::state::{LayerState, Pass};
 use super::weight::WeightVersion;
+use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::geometry::Geometry;
 use crate::nn::settings::Mode;
@@ -61,8 +62,8 @@ impl Approximation {
     /// Notes a forward pass and says how to compute it: in float (`None`) or simulated.
     ///
     /// # Errors
-    /// A device without the operators, operands on several devices, quantisers that are not calibrated or do not fit the operands, a
-    /// product that cannot be planned.
+    /// A device without the operators, operands on several devices, quantisers that are not calibrated or do not fit
+    /// the operands, a product that cannot be planned.
     pub(crate) fn begin<const A: usize, const P: usize, const W: usize>(
         &self,
         operands: Operands<'_, A, P, W>,
@@ -83,8 +84,9 @@ impl Approximation {
             batch,
         });
         let training = self.training.is_enabled() && device.is_autodiff();
-        // What is to be observed is decided under the lock, measured without it and taken under it again: while a thread of a pool
-        // waits for a part of its own measurement, it may start another forward pass of this very layer.
+        // What is to be observed is decided under the lock, measured without it and taken under it again: while a
+        // thread of a pool waits for a part of its own measurement, it may start another forward pass of this very
+        // layer.
         let [activation_observer, weight_observer] = {
             let mut guard = self.layer.lock();
             let Some(converted) = guard.as_mut() else {
@@ -131,8 +133,8 @@ impl Approximation {
         operands.check(&quantizers, &geometry)?;
         let operation = converted.operation(geometry, &device, mode == Mode::Approximate)?;
         let noise = (mode == Mode::Noise && training).then_some(converted.settings.noise);
-        // In training the weight changes with every step, a second activation with every pass: keeping anything of it would only take
-        // memory.
+        // In training the weight changes with every step, a second activation with every pass: keeping anything of it
+        // would only take memory.
         let kept = if training || !self.layer.shape.kind.has_weight() {
             converted.version = WeightVersion::default();
             None
@@ -153,8 +155,8 @@ thread_local! {
     static VISITED: RefCell<Option<Arc<LayerState>>> = const { RefCell::new(None) };
 }
 
-/// The handle of the layer whose flag is being visited, to be called in `ModuleVisitor::visit_flag`; `None` for any other
-/// flag.
+/// The handle of the layer whose flag is being visited, to be called in `ModuleVisitor::visit_flag`; `None` for any
+/// other flag.
 pub(crate) fn with_handle() -> Option<Arc<LayerState>> {
     VISITED.with_borrow(Clone::clone)
 }
@@ -174,8 +176,10 @@ impl Module for Approximation {
         // Visited on a copy: the lock is free again should the visitor run the layer.
         let converted = self.layer.lock().clone();
         if let Some(mut converted) = converted {
-            converted.activation.visit("activation", visitor);
-            converted.weight.visit("weight", visitor);
+            converted
+                .activation
+                .visit(Operand::Activation.name(), visitor);
+            converted.weight.visit(Operand::Weight.name(), visitor);
         }
     }
 
@@ -183,8 +187,8 @@ impl Module for Approximation {
         let training = mapper.map_flag(self.training);
         let converted = self.layer.lock().clone();
         if let Some(mut converted) = converted {
-            converted.activation.map("activation", mapper);
-            converted.weight.map("weight", mapper);
+            converted.activation.map(Operand::Activation.name(), mapper);
+            converted.weight.map(Operand::Weight.name(), mapper);
             converted.version = WeightVersion::default();
             *self.layer.lock() = Some(converted);
         }
@@ -216,6 +220,12 @@ impl Module for Approximation {
 
     fn materialize(self) -> Self {
         self
+    }
+
+    /// None: scales, zero points and what was observed are not learned. (Burn asks this of a layer's fields, but visits
+    /// what is in an `Option` or a tuple.)
+    fn num_params(&self) -> usize {
+        0
     }
 
     fn valid(&self) -> Self {

@@ -4,7 +4,7 @@ use burn::prelude::*;
 
 use super::kind::LayerShape;
 use super::weight::WeightVersion;
-use crate::codes::{Granularity, Observation};
+use crate::codes::{Granularity, Observation, Operand};
 use crate::error::ApproxError;
 use crate::geometry::Geometry;
 use crate::multiplier::PreparedMultiplier;
@@ -119,8 +119,8 @@ impl Converted {
             });
         }
         for (operand, state) in [
-            ("activation", &mut self.activation),
-            ("weight", &mut self.weight),
+            (Operand::Activation, &mut self.activation),
+            (Operand::Weight, &mut self.weight),
         ] {
             if let Some(problem) = state.loaded_problem() {
                 return Err(ApproxError::InvalidQuantizer {

@@ -150,7 +150,8 @@ impl LayerShape {
         }
     }
 
-    /// A transposed convolution with a weight of shape `[in, out / groups, sizes of the kernel..]`, with so many strides and dilations.
+    /// A transposed convolution with a weight of shape `[in, out / groups, sizes of the kernel..]`, with so many
+    /// strides and dilations.
     pub(crate) fn transposed_convolution(
         kind: LayerKind,
         weight: &[usize],

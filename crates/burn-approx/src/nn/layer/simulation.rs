@@ -7,7 +7,7 @@ use crate::geometry::Geometry;
 use crate::nn::settings::Noise;
 use crate::ops::{self, Quantizers};
 use crate::plan::ProductOperation;
-use crate::quantization::Quantizer;
+use crate::quantization::CodeQuantizer;
 
 /// The operands of a forward pass.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ impl<const A: usize, const P: usize, const W: usize> Operands<'_, A, P, W> {
     /// Checks that everything lies on one device, and that quantisers and bias fit the weight.
     pub(super) fn check(
         &self,
-        [activation, weight]: &[Quantizer; 2],
+        [activation, weight]: &[CodeQuantizer; 2],
         geometry: &Geometry,
     ) -> Result<(), ApproxError> {
         let quantizers = Quantizers { activation, weight };
@@ -37,15 +37,15 @@ impl<const A: usize, const P: usize, const W: usize> Operands<'_, A, P, W> {
 
 /// How one forward pass is to be computed.
 pub(crate) struct Simulation {
-    activation: Quantizer,
-    weight: Quantizer,
+    activation: CodeQuantizer,
+    weight: CodeQuantizer,
     operation: ProductOperation,
     noise: Option<Noise>,
 }
 
 impl Simulation {
     pub(super) fn new(
-        [activation, weight]: [Quantizer; 2],
+        [activation, weight]: [CodeQuantizer; 2],
         operation: ProductOperation,
         noise: Option<Noise>,
     ) -> Self {

@@ -6,12 +6,12 @@ use burn::prelude::*;
 
 use crate::backends::share_storage;
 use crate::plan::KeptWeight;
-use crate::quantization::Quantizer;
+use crate::quantization::CodeQuantizer;
 
 /// One state of a weight, known by its storage, and what was made of it.
 ///
-/// A tensor that is held here shares its storage with the parameter, so that nobody can write to it in place: while the parameter
-/// still is this tensor, it has these values. Copies of a layer start without.
+/// A tensor that is held here shares its storage with the parameter, so that nobody can write to it in place: while the
+/// parameter still is this tensor, it has these values. Copies of a layer start without.
 #[derive(Default)]
 pub(super) struct WeightVersion {
     /// The weight's tensor, of whatever rank.
@@ -39,7 +39,7 @@ impl WeightVersion {
     pub(super) fn keep<const D: usize>(
         &mut self,
         weight: &Tensor<D>,
-        quantizer: &Quantizer,
+        quantizer: &CodeQuantizer,
         observed: bool,
     ) -> KeptWeight {
         let parameters = quantizer.parameters();

@@ -5,8 +5,8 @@ use crate::geometry::Geometry;
 use crate::multiplier::Route;
 use crate::plan::{Target, float32};
 
-/// Multiplications per second on a data-centre GPU, per engine: orders of magnitude from published figures, which serve to
-/// compare routes. `cargo bench --workspace --bench gpu` measures them on the device at hand.
+/// Multiplications per second on a data-centre GPU, per engine: orders of magnitude from published figures, which serve
+/// to compare routes. `cargo bench --workspace --bench gpu` measures them on the device at hand.
 mod rates {
     pub(super) const FLOAT32: f64 = 40e12;
     pub(super) const INTEGER: f64 = 6e12;

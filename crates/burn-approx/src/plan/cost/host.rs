@@ -1,10 +1,10 @@
 //! What a product is expected to cost on one thread of this machine's CPU.
 //!
 //! Each way is a sum of its parts: work per input (quantising, encoding), per multiplication, per output (rescaling),
-//! and what every call costs. The constants were fitted to measured layers, one thread each, on an Intel Xeon with AVX-512 VNNI at
-//! 2.6 GHz; lesser instruction sets are slower by the ratio of their kernels' rates. What matters is the ratio of two
-//! estimates, so another machine's clock does not. `cargo bench --workspace --bench planner` compares them with
-//! what it measures, on shapes of which half were not used for fitting.
+//! and what every call costs. The constants were fitted to measured layers, one thread each, on an Intel Xeon with
+//! AVX-512 VNNI at 2.6 GHz; lesser instruction sets are slower by the ratio of their kernels' rates. What matters is
+//! the ratio of two estimates, so another machine's clock does not. `cargo bench --workspace --bench planner` compares
+//! them with what it measures, on shapes of which half were not used for fitting.
 
 use approx_cpu::{Conv2dShape, ConvTranspose2dShape, FactoredProduct, Padding2d, RelativeTimes};
 
@@ -82,8 +82,8 @@ impl Sizes {
     }
 }
 
-/// The convolution of stride 1 that has as many outputs, and about as many products, as a transposed one, whose phases are such
-/// convolutions.
+/// The convolution of stride 1 that has as many outputs, and about as many products, as a transposed one, whose phases
+/// are such convolutions.
 fn like(shape: &ConvTranspose2dShape) -> Conv2dShape {
     let output = shape.output();
     let taps = [0, 1].map(|axis| shape.kernel[axis].div_ceil(shape.stride[axis]));
@@ -100,7 +100,8 @@ fn like(shape: &ConvTranspose2dShape) -> Conv2dShape {
     }
 }
 
-/// The expected seconds, on one thread, of looking products up in a table whose entries span 16 bits (`narrow`) or more.
+/// The expected seconds, on one thread, of looking products up in a table whose entries span 16 bits (`narrow`) or
+/// more.
 ///
 /// `symmetric` says that every weight's zero point is 0, so that no sums of activations are needed.
 fn lookup(narrow: bool, symmetric: bool, geometry: &Geometry) -> f64 {
@@ -161,7 +162,8 @@ fn factored(product: &FactoredProduct, symmetric: bool, geometry: &Geometry) -> 
     nanoseconds * NANOSECONDS
 }
 
-/// The expected seconds, on one thread, of `products` float32 products by Burn's CPU backend, operands mapped by tables.
+/// The expected seconds, on one thread, of `products` float32 products by Burn's CPU backend, operands mapped by
+/// tables.
 fn float32(products: usize, geometry: &Geometry) -> f64 {
     let sizes = Sizes::of(geometry);
     let encoded = sizes.inputs * products as f64;
