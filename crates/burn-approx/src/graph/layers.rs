@@ -16,9 +16,8 @@ use super::program::{Frame, Kernel};
 use super::slots::slot;
 use super::sources::{Source, Sources};
 use crate::error::ApproxError;
-use crate::geometry;
 use crate::nn::conv::{conv_transpose1d, conv_transpose2d, conv1d, conv2d, conv3d};
-use crate::nn::{self, Approximation, LayerKind, LayerShape, linear};
+use crate::nn::{Approximation, LayerKind, LayerShape, linear};
 
 /// An operation that is a layer.
 pub(super) struct Product<'a> {
@@ -306,21 +305,7 @@ impl Operands {
         with_rank!(self.input, D => {
             let written = Tensor::<D>::from_dispatch(self.weight);
             let input = Tensor::<D>::from_dispatch(self.input);
-            let dims = written.dims();
-            let weight = written.clone().reshape([dims[D - 2], dims[D - 1]]).transpose();
-            let activation = input.clone().transpose();
-            let geometry = geometry::matmul::linear(&activation.dims(), weight.dims())?;
-            let operands = nn::Operands {
-                operator: "linear",
-                activation: &activation,
-                parameter: &written,
-                weight: &weight,
-                bias: None,
-            };
-            let product = match approximation.begin(operands, geometry)? {
-                None => float_matmul(written, input),
-                Some(simulation) => simulation.linear(activation, weight, None).transpose(),
-            };
+            let product = linear::apply_on_left(approximation, written, input, float_matmul)?;
             // What is added lies along the columns, which are no channels of the layer.
             let output = match self.bias {
                 Some(bias) => product + bias.unsqueeze(),

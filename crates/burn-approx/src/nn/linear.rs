@@ -136,6 +136,35 @@ pub(crate) fn apply<const D: usize>(
     })
 }
 
+/// A product `weight x` with the weight on the left, `[1.., out, in]` by `[.., in, columns]`: in float as `float` computes it, or
+/// simulated as the linear layer of both operands transposed, `(x^T weight^T)^T`.
+#[cfg(feature = "capture")]
+pub(crate) fn apply_on_left<const D: usize>(
+    approximation: &Approximation,
+    weight: Tensor<D>,
+    input: Tensor<D>,
+    float: impl FnOnce(Tensor<D>, Tensor<D>) -> Tensor<D>,
+) -> Result<Tensor<D>, ApproxError> {
+    let dims = weight.dims();
+    let transposed = weight
+        .clone()
+        .reshape([dims[D - 2], dims[D - 1]])
+        .transpose();
+    let activation = input.clone().transpose();
+    let geometry = geometry::matmul::linear(&activation.dims(), transposed.dims())?;
+    let operands = Operands {
+        operator: "linear",
+        activation: &activation,
+        parameter: &weight,
+        weight: &transposed,
+        bias: None,
+    };
+    Ok(match approximation.begin(operands, geometry)? {
+        None => float(weight, input),
+        Some(simulation) => simulation.linear(activation, transposed, None).transpose(),
+    })
+}
+
 impl ModuleDisplay for Linear {
     fn custom_settings(&self) -> Option<DisplaySettings> {
         DisplaySettings::new()
