@@ -7,7 +7,10 @@ use burn::prelude::*;
 use burn::tensor::activation::relu;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::nn::LayerKind;
-use burn_approx::nn::conv::{Conv1d, Conv1dConfig, Conv2dConfig, Conv3d, Conv3dConfig};
+use burn_approx::nn::conv::{
+    Conv1d, Conv1dConfig, Conv2dConfig, Conv3d, Conv3dConfig, ConvTranspose1dConfig,
+    ConvTranspose2dConfig,
+};
 use burn_approx::plan::PlanChoice;
 use burn_approx::{ApproxError, Mode};
 use burn_approx_tests::layer::float_tensor;
@@ -310,6 +313,13 @@ fn fields_that_are_none_are_refused() {
     image.stride = [1, 0];
     let images = Tensor::zeros([2, 4, 9, 9], &device);
     refuses(image.try_forward(images), "conv2d", zero);
+    let mut turned = ConvTranspose1dConfig::new([4, 6], 3).init(&device);
+    turned.stride = 0;
+    refuses(turned.try_forward(lines()), "conv_transpose1d", zero);
+    let mut turned = ConvTranspose2dConfig::new([4, 6], [3, 3]).init(&device);
+    turned.dilation = [1, 0];
+    let images = Tensor::zeros([2, 4, 9, 9], &device);
+    refuses(turned.try_forward(images), "conv_transpose2d", zero);
     let mut volume = Conv3dConfig::new([4, 6], [3; 3]).init(&device);
     volume.dilation = [0, 1, 1];
     refuses(volume.try_forward(volumes(&device)), "conv3d", zero);

@@ -53,12 +53,12 @@ use crate::error::ApproxError;
 /// converted, the captured model gives the original's outputs bit for bit, at every batch size; other sizes are the
 /// example's.
 ///
-/// Every convolution of lines, images or volumes and every linear product (`Linear`, or a matrix product with an
-/// optional bias added) of an activation with a weight becomes a layer, under the path of the module that holds the
-/// weight; so does a matrix product with the weight on the left, as the linear layer of the transposed activation. A
-/// weight that is not called `weight` is a layer under its own path, and a second, different product with the weights
-/// of one module gets a number, as in `head.2`. Products of two activations are layers on request ([`CaptureOptions`]);
-/// transposed convolutions stay in float.
+/// Every convolution (of lines, images or volumes; transposed, of lines or images) and every linear product (`Linear`,
+/// or a matrix product with an optional bias added) of an activation with a weight becomes a layer, under the path of
+/// the module that holds the weight; so does a matrix product with the weight on the left, as the linear layer of the
+/// transposed activation. A weight that is not called `weight` is a layer under its own path, and a second, different
+/// product with the weights of one module gets a number, as in `head.2`. Products of two activations are layers on
+/// request ([`CaptureOptions`]); transposed convolutions of volumes stay in float.
 ///
 /// Recurrent layers are captured step by step, for the length of the example's sequence; each weight is one layer
 /// (`lstm.input_gate.hidden_transform`), which multiplies in every step and whose ranges are those of all steps. What the
