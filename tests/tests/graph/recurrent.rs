@@ -164,7 +164,7 @@ fn gates_are_layers<M: Module>(subject: Subject<M, Tensor<3>>) {
         assert_ne!(output(), factors, "{}", layer.path());
         layer.set_mode(Mode::Approximate).unwrap();
     }
-    layers.set_mode(Mode::Baseline);
+    layers.set_mode(Mode::Baseline).unwrap();
     assert_eq!(output(), float(5));
 }
 
@@ -273,7 +273,7 @@ fn recurrent_layers_are_part_of_a_network_and_train() {
     let captured: Captured =
         capture(&model, tensor([2, STEPS, 3], 1, &crate::device()), forward).unwrap();
     let config = ApproxConfig::bundled("mul8s_1L2J")
-        .with_rule(LayerRule::path("recurrent.*.hidden_transform").mode(Mode::Quantized));
+        .with_rule(LayerRule::path("recurrent.*.hidden_transform").with_mode(Mode::Quantized));
     let (mut captured, report) = convert(captured, &config).unwrap();
     assert_eq!(report.converted.len(), 1 + 8 + 1);
     calibrate(&captured, |model| drop(model.forward(words()))).unwrap();

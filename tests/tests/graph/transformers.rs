@@ -30,7 +30,7 @@ fn both() -> (TransformerEncoder, Captured) {
     let subject = transformer_encoder();
     let plain = subject.model(&crate::device());
     let ours = TransformerEncoder::from(plain.clone()).with_products_of_activations(true);
-    let options = CaptureOptions::default().with_products_of_activations();
+    let options = CaptureOptions::default().with_products_of_activations(true);
     let captured = options.capture(&plain, tokens(2), subject.forward).unwrap();
     (ours, captured)
 }
@@ -43,9 +43,9 @@ fn layers_numbers_and_settings_are_the_same() {
         values(forward(&ours, tokens(4)))
     );
     let config = ApproxConfig::bundled("mul8s_1KVA")
-        .with_rule(LayerRule::path("layers.0.mha.matmul.2").mode(Mode::Quantized))
-        .with_rule(LayerRule::path("layers.1.pwff.*").mode(Mode::Baseline))
-        .excluding_first();
+        .with_rule(LayerRule::path("layers.0.mha.matmul.2").with_mode(Mode::Quantized))
+        .with_rule(LayerRule::path("layers.1.pwff.*").with_mode(Mode::Baseline))
+        .with_exclude_first(true);
     let (ours, ours_report) = convert(ours, &config).unwrap();
     let (captured, captured_report) = convert(captured, &config).unwrap();
     assert_eq!(captured_report, ours_report);
@@ -62,8 +62,8 @@ fn layers_numbers_and_settings_are_the_same() {
         Some(Mode::Baseline),
     ] {
         if let Some(mode) = mode {
-            approx_layers(&ours).set_mode(mode);
-            approx_layers(&captured).set_mode(mode);
+            approx_layers(&ours).set_mode(mode).unwrap();
+            approx_layers(&captured).set_mode(mode).unwrap();
         }
         assert_eq!(
             values(captured.forward(tokens(5))),
@@ -111,7 +111,7 @@ fn gradients_are_the_same() {
     // Without dropout, as captured.
     let plain = (subject.model(&device)).freeze().set_require_grad(true);
     let ours = TransformerEncoder::from(plain.clone()).with_products_of_activations(true);
-    let options = CaptureOptions::default().with_products_of_activations();
+    let options = CaptureOptions::default().with_products_of_activations(true);
     let captured = options.capture(&plain, tokens(2), subject.forward).unwrap();
     let config = ApproxConfig::bundled("mul8s_1L2J");
     let (ours, _) = convert(ours, &config).unwrap();

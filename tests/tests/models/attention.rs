@@ -223,17 +223,17 @@ fn modes_of_a_transformer() {
     let encoder = converted(&ApproxConfig::bundled("mul8s_1KV6"), &device);
     let approximate = ours::encode(&encoder);
     let layers = approx_layers(&encoder);
-    layers.set_mode(Mode::Quantized);
+    layers.set_mode(Mode::Quantized).unwrap();
     let quantized = ours::encode(&encoder);
     assert_eq!(approximate, quantized);
     // Noise is for training, and this is none.
-    layers.set_mode(Mode::Noise);
+    layers.set_mode(Mode::Noise).unwrap();
     assert_eq!(ours::encode(&encoder), quantized);
     for layer in &layers {
         let multiplier = evoapprox::multiplier("mul8s_1L2J").unwrap();
         layer.set_multiplier(multiplier).unwrap();
     }
-    layers.set_mode(Mode::Approximate);
+    layers.set_mode(Mode::Approximate).unwrap();
     let factors = ours::encode(&encoder);
     assert_ne!(factors, quantized);
     for layer in &layers {
@@ -248,7 +248,7 @@ fn modes_of_a_transformer() {
     };
     products().for_each(|layer| layer.set_mode(Mode::Quantized).unwrap());
     assert_ne!(ours::encode(&encoder), factors);
-    layers.set_mode(Mode::Baseline);
+    layers.set_mode(Mode::Baseline).unwrap();
     assert_eq!(
         ours::encode(&encoder),
         plain::encode(&plain::encoder(false, &device))
@@ -259,8 +259,8 @@ fn modes_of_a_transformer() {
 fn settings_of_products_by_path_and_kind_saved_and_loaded() {
     let device = crate::device();
     let config = ApproxConfig::bundled("mul8s_1L2J")
-        .with_rule(LayerRule::kind(LayerKind::Matmul).mode(Mode::Quantized))
-        .with_rule(LayerRule::path("layers.1.mha.matmul.2").mode(Mode::Baseline));
+        .with_rule(LayerRule::kind(LayerKind::Matmul).with_mode(Mode::Quantized))
+        .with_rule(LayerRule::path("layers.1.mha.matmul.2").with_mode(Mode::Baseline));
     let encoder = converted(&config, &device);
     let modes: Vec<_> = (approx_layers(&encoder).iter())
         .filter(|layer| layer.kind() == LayerKind::Matmul)
@@ -310,7 +310,7 @@ fn the_state_of_products_survives_devices_and_training() {
         .valid();
     assert_eq!(ours::encode(&moved), expected);
     assert_eq!(moved.devices().len(), 1);
-    approx_layers(&moved).set_mode(Mode::Baseline);
+    approx_layers(&moved).set_mode(Mode::Baseline).unwrap();
     assert_eq!(ours::encode(&encoder), expected, "a clone is independent");
     // Without its products of activations it has fewer layers, with them again they are new.
     let without = encoder.with_products_of_activations(false);
@@ -395,8 +395,8 @@ fn what_does_not_fit_is_an_error_and_leaves_caches_alone() {
     let result = encoder.try_forward_autoregressive_inference(input, &mut cache);
     refused(result.map(drop), "the cache is one of 1 layers");
 
-    let config =
-        ApproxConfig::bundled("mul8s_1L2J").with_rule(LayerRule::kind(LayerKind::Linear).exclude());
+    let config = ApproxConfig::bundled("mul8s_1L2J")
+        .with_rule(LayerRule::kind(LayerKind::Linear).with_exclude(true));
     let attention = attention.with_products_of_activations(true);
     let (attention, report) = convert(attention, &config).unwrap();
     assert_eq!(report.converted, ["matmul", "matmul.2"]);

@@ -24,7 +24,7 @@ fn with_the_exact_circuit_approximate_is_quantized() {
     let device = crate::device();
     let model = model(&device, "mul8s_1KV6");
     let layers = approx_layers(&model);
-    layers.set_mode(Mode::Quantized);
+    layers.set_mode(Mode::Quantized).unwrap();
     let quantized = values(model.forward(rows(&device)));
     let hidden = Layer::of_linear(&model.hidden, rows(&device));
     let sums = (hidden.codes()).outputs(&hidden.geometry, |a, w| i64::from(a) * i64::from(w));
@@ -33,7 +33,7 @@ fn with_the_exact_circuit_approximate_is_quantized() {
         .map(|(index, sum)| sum + bias[index % bias.len()])
         .collect();
     assert_eq!(values(model.hidden.forward(rows(&device))), expected);
-    layers.set_mode(Mode::Approximate);
+    layers.set_mode(Mode::Approximate).unwrap();
     for plan in [
         PlanChoice::Factored,
         PlanChoice::FactoredFloat32,
@@ -45,7 +45,7 @@ fn with_the_exact_circuit_approximate_is_quantized() {
         let hidden = values(model.hidden.forward(rows(&device)));
         assert_eq!(hidden, expected, "{plan}");
         assert_eq!(values(model.forward(rows(&device))), quantized, "{plan}");
-        let taken = layers[0].plan().unwrap().unwrap();
+        let taken = layers[0].plan().unwrap();
         assert_eq!(taken.route().to_string(), plan.to_string());
     }
 }

@@ -75,11 +75,11 @@ fn a_product_equals_the_plain_loop() {
     };
     let expected = (layer.codes()).outputs(&layer.geometry, |a, b| table.product(a, b).unwrap());
     assert_eq!(found(), bits(&expected));
-    approx_layers(&model).set_mode(Mode::Quantized);
+    approx_layers(&model).set_mode(Mode::Quantized).unwrap();
     let exact = |a, b| i64::from(a) * i64::from(b);
     let expected = layer.codes().outputs(&layer.geometry, exact);
     assert_eq!(found(), bits(&expected));
-    approx_layers(&model).set_mode(Mode::Baseline);
+    approx_layers(&model).set_mode(Mode::Baseline).unwrap();
     let expected = left.clone().matmul(right.clone());
     assert_eq!(found(), bits(&values(expected)));
 }
