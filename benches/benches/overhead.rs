@@ -1,7 +1,8 @@
 //! What a layer costs besides its arithmetic: a Linear 16 -> 16 on one row, simulated, beside Burn's own.
 //!
-//! Its 256 products take next to no time, so what is left is what every forward pass pays: checks, locks, quantisers, plans, tensors.
-//! All layers take turns in one process, so that whatever else the machine does slows all of them down alike.
+//! Its 256 products take next to no time, so what is left is what every forward pass pays: checks, locks, quantisers,
+//! plans, tensors. All layers take turns in one process, so that whatever else the machine does slows all of them down
+//! alike.
 
 use std::time::Duration;
 

@@ -43,7 +43,7 @@ impl Mixer {
     }
 }
 
-/// The same function of drop-in layers.
+/// That function, of drop-in layers.
 #[derive(Module, Debug)]
 struct DropIns {
     tokens: burn_approx::nn::Linear,

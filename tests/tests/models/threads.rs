@@ -31,8 +31,8 @@ fn scales(layer: &Linear) -> [Vec<f32>; 2] {
         .map(|quantizer| quantizer.unwrap().scales())
 }
 
-/// Threads of one pool that run the same layer while it observes and packs wait for each other's work, not for its lock; each gets the
-/// sums of a plain loop, and together they observe what one alone does.
+/// Threads of one pool that run the same layer while it observes and packs wait for each other's work, not for its
+/// lock; each gets the sums of a plain loop, and together they observe what one alone does.
 #[test]
 fn concurrent_forward_passes_of_one_layer() {
     let device = crate::device();

@@ -24,7 +24,7 @@ struct Decoder {
     lines: ConvTranspose1d,
 }
 
-/// The same network of Burn's own layers.
+/// That network, of Burn's own layers.
 #[derive(Module, Debug)]
 struct PlainDecoder {
     images: Vec<burns::ConvTranspose2d>,

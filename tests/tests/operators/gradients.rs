@@ -133,8 +133,8 @@ fn float_gradients(layer: &Layer, gradient: &[f32], device: &Device) -> [Vec<f64
             _ => run::<4, 2>(layer, gradient, device, |x, w| x.matmul(w.unsqueeze())),
         },
         LayerGeometry::Matmul { .. } => run::<4, 4>(layer, gradient, device, |x, w| x.matmul(w)),
-        // As one of images of height 1: the gradient of Burn 0.22's own convolution of lines in groups is another wherever
-        // a stride leaves values at the end unread (`conv1d_weight_grad_groups` keeps taps beyond the kernel).
+        // As one of images of height 1: the gradient of Burn 0.22's own convolution of lines in groups is another
+        // wherever a stride leaves values at the end unread (`conv1d_weight_grad_groups` keeps taps beyond the kernel).
         LayerGeometry::Conv1d(conv) => run::<3, 3>(layer, gradient, device, |x, w| {
             let options = ConvOptions::new_with_padding(
                 [1, conv.stride[0]],

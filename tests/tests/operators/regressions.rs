@@ -22,8 +22,8 @@ fn table(name: &str, product: impl Fn(i64, i64) -> i64) -> PreparedMultiplier {
     PreparedMultiplier::new(Multiplier::from_fn(name, INT8, INT8, product).unwrap())
 }
 
-/// The exact product by every route: arithmetic and factors, in integers and in float32, and a table, in which every product is
-/// looked up.
+/// The exact product by every route: arithmetic and factors, in integers and in float32, and a table, in which every
+/// product is looked up.
 fn exact() -> [PreparedMultiplier; 5] {
     let arithmetic = PreparedMultiplier::new(Multiplier::exact(INT8, INT8));
     let table = table("exact table", |a, b| a * b);

@@ -373,7 +373,7 @@ impl ApproxLayer {
 /// let (model, _) = convert(model, &ApproxConfig::bundled("mul8s_1L2J"))?;
 /// let layers = approx_layers(&model);
 /// assert_eq!((layers.len(), layers[1].path()), (2, "1"));
-/// assert!(layers.get("1").is_some_and(|layer| layer.fan_in() == 8));
+/// assert_eq!(layers.get("1").and_then(|layer| layer.fan_in()), Some(8));
 /// layers.set_mode(Mode::Quantized)?; // of all of them
 /// for layer in &layers {
 ///     layer.set_mode(Mode::Approximate)?; // or one by one

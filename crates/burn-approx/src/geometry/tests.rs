@@ -7,7 +7,8 @@ use burn::tensor::ops::ConvOptions;
 use super::{Geometry, conv2d, matmul};
 use crate::error::ApproxError;
 
-/// One product of an output: the coordinates of what meets, the activation's counted from the corner of the padded input.
+/// One product of an output: the coordinates of what meets, the activation's counted from the corner of the padded
+/// input.
 struct Tap {
     output: Vec<usize>,
     activation: Vec<usize>,
@@ -255,7 +256,8 @@ fn a_weights_geometry_depends_on_the_weight_alone() {
     }
 }
 
-/// Burn's own options come back from a geometry, those over lines with a height of 1, those over volumes without their depth.
+/// Burn's own options come back from a geometry, those over lines with a height of 1, those over volumes without their
+/// depth.
 #[test]
 fn options_go_there_and_back() {
     let options = ConvOptions::new_with_padding([2, 1], [(1, 0), (2, 3)], [1, 2], 2);

@@ -61,8 +61,8 @@ use crate::error::ApproxError;
 /// request ([`CaptureOptions`]); transposed convolutions of volumes stay in float.
 ///
 /// Recurrent layers are captured step by step, for the length of the example's sequence; each weight is one layer
-/// (`lstm.input_gate.hidden_transform`), which multiplies in every step and whose ranges are those of all steps. What the
-/// listing says of multiplications is that of one step.
+/// (`lstm.input_gate.hidden_transform`), which multiplies in every step and whose ranges are those of all steps. What
+/// the listing says of multiplications is that of one step.
 ///
 /// # Errors
 /// A model with drop-in layers, which needs no capturing; a forward pass that cannot be recorded, because it panics,

@@ -306,8 +306,8 @@ mod tests {
         PreparedMultiplier::new(Multiplier::exact(int8, int8)).with_plan(plan)
     }
 
-    /// A forced float32 plan cuts sums into parts only while there is room for all parts of a result: a larger batch of one
-    /// weight is cut otherwise, and the weight with it.
+    /// A forced float32 plan cuts sums into parts only while there is room for all parts of a result: a larger batch of
+    /// one weight is cut otherwise, and the weight with it.
     #[test]
     fn a_weight_that_is_cut_otherwise_is_not_reused() {
         let operation = |rows| {

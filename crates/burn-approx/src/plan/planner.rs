@@ -319,7 +319,8 @@ mod tests {
         PlanChoice::Htp,
     ];
 
-    /// Multipliers of every kind: exact, of few factors, of too many, an HTP model, wide ones with and without a table of factors.
+    /// Multipliers of every kind: exact, of few factors, of too many, an HTP model, wide ones with and without a table
+    /// of factors.
     fn multipliers() -> Vec<PreparedMultiplier> {
         let bundled = |name| evoapprox::multiplier(name).unwrap().into();
         let int8 = OperandFormat::INT8;
@@ -397,7 +398,8 @@ mod tests {
         plan(&multiplier, grids, geometry, target, Results::RealValues)
     }
 
-    /// A forced plan takes the route that was asked for, or is an error that names exactly the routes that can be forced.
+    /// A forced plan takes the route that was asked for, or is an error that names exactly the routes that can be
+    /// forced.
     #[test]
     fn a_forced_plan_is_obeyed_or_refused() {
         on_everything(|multiplier, grids, geometry, target| {
@@ -548,7 +550,8 @@ mod tests {
         }
     }
 
-    /// Factors of more than 32 bits are no GPU's, and float32 is not exact: there is no plan that the planner would take.
+    /// Factors of more than 32 bits are no GPU's, and float32 is not exact: there is no plan that the planner would
+    /// take.
     #[test]
     fn a_gpu_does_not_multiply_factors_beyond_32_bits() {
         let grids = grids(&huge(), true);

@@ -99,7 +99,8 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &again));
     }
 
-    /// Whatever decides the layout tells weights apart: route, geometry, the depth that sums were cut to, multiplier, type.
+    /// Whatever decides the layout tells weights apart: route, geometry, the depth that sums were cut to, multiplier,
+    /// type.
     #[test]
     fn a_weight_of_another_layout_is_made_anew() {
         let multiplier = exact();

@@ -71,9 +71,9 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     let measure = |model: &MobileNetV2, label| accuracy(model, data.test(), label, display);
     let float = measure(&model, "float");
     let (model, layers) = approximate(model, &settings, &data, display)?;
-    set_mode(&model, Mode::Quantized);
+    set_mode(&model, Mode::Quantized)?;
     let quantized = measure(&model, "quantised");
-    set_mode(&model, Mode::Approximate);
+    set_mode(&model, Mode::Approximate)?;
     let approximate = measure(&model, "approximate");
     display.line(&format!(
         "float {float:.2} %, quantised {quantized:.2} %, approximate {approximate:.2} %"

@@ -12,9 +12,9 @@ use burn::nn::{Dropout, Gelu};
 use burn::prelude::*;
 use burn::tensor::activation::{quiet_softmax, softmax};
 
-use super::MhaOutput;
 use super::cache::{MhaCache, Steps};
 use super::products::AttentionProducts;
+use super::{MhaOutput, check_config};
 use crate::error::{ApproxError, or_panic};
 use crate::geometry::shape_error;
 use crate::nn::linear::Linear;
@@ -80,6 +80,23 @@ impl MultiHeadAttentionConfig {
             .with_output_bias(self.output_bias)
             .init(device)
             .into()
+    }
+
+    /// Initialises a layer.
+    ///
+    /// # Errors
+    /// If a size is 0, the heads do not divide the features, or `dropout` is not at least 0 and below 1.
+    ///
+    /// ```
+    /// use burn::prelude::*;
+    /// use burn_approx::nn::attention::MultiHeadAttentionConfig;
+    ///
+    /// let error = MultiHeadAttentionConfig::new(8, 3).try_init(&Device::default()).unwrap_err();
+    /// assert!(error.to_string().contains("3 heads"));
+    /// ```
+    pub fn try_init(&self, device: &Device) -> Result<MultiHeadAttention, ApproxError> {
+        check_config(OPERATOR, [self.d_model, self.n_heads], self.dropout)?;
+        Ok(self.init(device))
     }
 }
 

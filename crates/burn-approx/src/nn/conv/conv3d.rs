@@ -183,8 +183,8 @@ impl Conv3d {
     /// Applies the layer to `[batch, channels_in, depth, height, width]`.
     ///
     /// # Errors
-    /// An input that the geometry does not take, fields that are none of a convolution, or a converted layer that is not
-    /// calibrated for its mode.
+    /// An input that the geometry does not take, fields that are none of a convolution, or a converted layer that is
+    /// not calibrated for its mode.
     pub fn try_forward(&self, input: Tensor<5>) -> Result<Tensor<5>, ApproxError> {
         let [out, own, ..] = self.weight.dims();
         let channels = [own.saturating_mul(self.groups), out];

@@ -177,13 +177,14 @@ impl LayerShape {
         }
     }
 
-    /// The most products that one output accumulates; `None` where two activations are multiplied, whose sizes may differ
-    /// from pass to pass.
+    /// The most products that one output accumulates; `None` where two activations are multiplied, whose sizes may
+    /// differ from pass to pass.
     pub fn fan_in(&self) -> Option<usize> {
         self.fan_in
     }
 
-    /// The number of output channels; `None` where two activations are multiplied, whose sizes may differ from pass to pass.
+    /// The number of output channels; `None` where two activations are multiplied, whose sizes may differ from pass to
+    /// pass.
     pub fn outputs(&self) -> Option<usize> {
         self.outputs
     }

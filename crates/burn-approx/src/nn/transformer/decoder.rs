@@ -11,7 +11,8 @@ use burn::prelude::*;
 use super::feed_forward::PositionWiseFeedForward;
 use super::{check_cache, check_tokens};
 use crate::error::{ApproxError, or_panic};
-use crate::nn::attention::{MhaCache, MhaInput, MhaOutput, MultiHeadAttention};
+use crate::geometry;
+use crate::nn::attention::{self, MhaCache, MhaInput, MhaOutput, MultiHeadAttention};
 use crate::nn::cache::{Step, TensorCache};
 
 /// What the module is called in messages.
@@ -62,6 +63,24 @@ impl TransformerDecoderConfig {
     /// Initialises a decoder, with the parameters that Burn's own would have.
     pub fn init(&self, device: &Device) -> TransformerDecoder {
         self.burns_own().init(device).into()
+    }
+
+    /// Initialises a decoder.
+    ///
+    /// # Errors
+    /// If a size is 0, the heads do not divide the features, or `dropout` is not at least 0 and below 1.
+    ///
+    /// ```
+    /// use burn::prelude::*;
+    /// use burn_approx::nn::transformer::TransformerDecoderConfig;
+    ///
+    /// let error = TransformerDecoderConfig::new(8, 16, 3, 2).try_init(&Device::default()).unwrap_err();
+    /// assert!(error.to_string().contains("3 heads"));
+    /// ```
+    pub fn try_init(&self, device: &Device) -> Result<TransformerDecoder, ApproxError> {
+        attention::check_config(OPERATOR, [self.d_model, self.n_heads], self.dropout)?;
+        geometry::matmul::check_config(OPERATOR, [self.d_model, self.d_ff])?;
+        Ok(self.init(device))
     }
 
     fn burns_own(&self) -> burn::nn::transformer::TransformerDecoderConfig {

@@ -7,7 +7,12 @@ use burn::nn::activation::{Activation, ActivationConfig};
 use burn::prelude::*;
 
 use crate::error::{ApproxError, or_panic};
+use crate::geometry::matmul::check_config;
+use crate::nn::attention::check_dropout;
 use crate::nn::linear::Linear;
+
+/// What the layer is called in messages.
+const OPERATOR: &str = "position-wise feed-forward";
 
 /// Configuration of a [`PositionWiseFeedForward`] layer, as [`burn::nn::transformer::PositionWiseFeedForwardConfig`].
 ///
@@ -45,6 +50,24 @@ impl PositionWiseFeedForwardConfig {
             .with_activation(self.activation.clone())
             .init(device)
             .into()
+    }
+
+    /// Initialises a layer.
+    ///
+    /// # Errors
+    /// If a size is 0, or `dropout` is not at least 0 and below 1.
+    ///
+    /// ```
+    /// use burn::prelude::*;
+    /// use burn_approx::nn::transformer::PositionWiseFeedForwardConfig;
+    ///
+    /// let error = PositionWiseFeedForwardConfig::new(8, 0).try_init(&Device::default()).unwrap_err();
+    /// assert!(error.to_string().contains("above 0"));
+    /// ```
+    pub fn try_init(&self, device: &Device) -> Result<PositionWiseFeedForward, ApproxError> {
+        check_config(OPERATOR, [self.d_model, self.d_ff])?;
+        check_dropout(OPERATOR, self.dropout)?;
+        Ok(self.init(device))
     }
 }
 
