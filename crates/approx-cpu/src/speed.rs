@@ -3,8 +3,8 @@
 use crate::arch::{Family, InstructionSet};
 use crate::lookup::gather;
 
-/// How much longer the integer kernels take here than with AVX-512, VNNI and VBMI: by the rates of each instruction set's kernels,
-/// measured on one machine.
+/// How much longer the integer kernels take here than with AVX-512, VNNI and VBMI: by the rates of each instruction
+/// set's kernels, measured on one machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RelativeTimes {
     /// Of mapping activations to what the kernels multiply.
@@ -40,8 +40,8 @@ pub fn relative_times() -> RelativeTimes {
     }
 }
 
-/// The expected clock cycles, on one thread, of looking one tap's products up: for every one of `channels` output channels at every one
-/// of `positions`, in a table whose entries span 16 bits (`narrow`) or more.
+/// The expected clock cycles, on one thread, of looking one tap's products up: for every one of `channels` output
+/// channels at every one of `positions`, in a table whose entries span 16 bits (`narrow`) or more.
 ///
 /// ```
 /// assert!(approx_cpu::lookup_cycles(64, 1000, true) < approx_cpu::lookup_cycles(64, 10_000, true));

@@ -12,8 +12,8 @@ use crate::kernels::geometry::conv_transpose2d::{
 use crate::product::{Operand, Output, ScalarProduct};
 
 /// The shape of a transposed convolution: activations `[batch, in_channels, input]`, weights
-/// `[out_channels, in_channels / groups, kernel]`, as an ordinary convolution has them, so that output channels lie along
-/// one axis, results `[batch, out_channels, output]`; pairs are height and width.
+/// `[out_channels, in_channels / groups, kernel]`, as an ordinary convolution has them, so that output channels lie
+/// along one axis, results `[batch, out_channels, output]`; pairs are height and width.
 ///
 /// Of all products, of which input `u` and tap `i` add to output `u * stride + i * dilation - padding`, the output may
 /// have any part. Burn's is `(input - 1) * stride + dilation * (kernel - 1) + output_padding - 2 * padding + 1` along

@@ -136,8 +136,8 @@ pub(crate) fn apply<const D: usize>(
     })
 }
 
-/// A product `weight x` with the weight on the left, `[1.., out, in]` by `[.., in, columns]`: in float as `float` computes it, or
-/// simulated as the linear layer of both operands transposed, `(x^T weight^T)^T`.
+/// A product `weight x` with the weight on the left, `[1.., out, in]` by `[.., in, columns]`: in float as `float`
+/// computes it, or simulated as the linear layer of both operands transposed, `(x^T weight^T)^T`.
 #[cfg(feature = "capture")]
 pub(crate) fn apply_on_left<const D: usize>(
     approximation: &Approximation,

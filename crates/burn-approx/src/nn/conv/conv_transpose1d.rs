@@ -189,8 +189,8 @@ impl ConvTranspose1d {
     /// Applies the layer to `[batch, channels_in, length]`.
     ///
     /// # Errors
-    /// An input that the geometry does not take, fields that are none of a convolution, or a converted layer that is not
-    /// calibrated for its mode.
+    /// An input that the geometry does not take, fields that are none of a convolution, or a converted layer that is
+    /// not calibrated for its mode.
     pub fn try_forward(&self, input: Tensor<3>) -> Result<Tensor<3>, ApproxError> {
         let [inputs, own, _] = self.weight.dims();
         let channels = [inputs, own.saturating_mul(self.groups)];

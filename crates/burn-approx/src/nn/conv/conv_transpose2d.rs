@@ -192,8 +192,8 @@ impl ConvTranspose2d {
     /// Applies the layer to `[batch, channels_in, height, width]`.
     ///
     /// # Errors
-    /// An input that the geometry does not take, fields that are none of a convolution, or a converted layer that is not
-    /// calibrated for its mode.
+    /// An input that the geometry does not take, fields that are none of a convolution, or a converted layer that is
+    /// not calibrated for its mode.
     pub fn try_forward(&self, input: Tensor<4>) -> Result<Tensor<4>, ApproxError> {
         let [inputs, own, ..] = self.weight.dims();
         let channels = [inputs, own.saturating_mul(self.groups)];
