@@ -26,6 +26,9 @@ use super::extension::ApproxOps;
 use crate::codes::{CodeGrid, channels_along};
 use crate::plan::ProductOperation;
 
+// Both kinds of device count in the bins that observers know.
+const _: () = assert!(kernels_cubecl::HISTOGRAM_BINS == histogram::BINS);
+
 /// Whether two tensors are the same value of Burn's fusion, which writes to no value that somebody else holds.
 pub(super) fn share_storage(left: &FloatTensor<Cube>, right: &FloatTensor<Cube>) -> bool {
     left.id == right.id && left.client.device() == right.client.device()

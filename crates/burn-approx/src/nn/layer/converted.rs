@@ -174,7 +174,6 @@ mod tests {
     use approx_multiplier::evoapprox;
 
     use super::*;
-    use crate::nn::layer::LayerKind;
     use crate::plan::{PlanChoice, Route};
 
     fn shape() -> LayerShape {
