@@ -31,7 +31,7 @@
 //!     model.forward(x.clone());
 //! })?;
 //! let y = model.forward(x); // every product is mul8s_1L2J's
-//! println!("{}", approx_layers(&model));
+//! println!("{y}\n{}", approx_layers(&model));
 //! # Ok::<(), burn_approx::ApproxError>(())
 //! ```
 //!

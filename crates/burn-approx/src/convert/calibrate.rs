@@ -30,7 +30,7 @@ use crate::nn::LayerState;
 /// calibrate(&layer, |layer| {
 ///     layer.forward(x.clone());
 /// })?;
-/// let y = layer.forward(x); // approximate
+/// println!("{}", layer.forward(x)); // approximate
 /// # Ok::<(), burn_approx::ApproxError>(())
 /// ```
 pub fn calibrate<M: Module>(model: &M, batches: impl FnOnce(&M)) -> Result<(), ApproxError> {

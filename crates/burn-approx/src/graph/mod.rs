@@ -93,7 +93,7 @@ use crate::error::ApproxError;
 /// let (captured, report) = convert(captured, &ApproxConfig::bundled("mul8s_1L2J"))?;
 /// assert_eq!(report.converted, ["hidden", "output"]);
 /// calibrate(&captured, |captured| drop(captured.forward(x.clone())))?;
-/// let y = captured.forward(x); // every product is mul8s_1L2J's
+/// println!("{}", captured.forward(x)); // every product is mul8s_1L2J's
 /// # Ok::<(), burn_approx::ApproxError>(())
 /// ```
 pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
