@@ -11,14 +11,14 @@
 use burn::backend::ir::{
     AttentionOpIr, FloatOperationIr, MatmulOpIr, ModuleOperationIr, OperationIr, TensorIr,
 };
-use burn::backend::ops::{FloatTensorOps, ModuleOps};
+use burn::backend::ops::ModuleOps;
 use burn::backend::{Dispatch, TensorMetadata};
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Int, Tensor};
 
 use super::batch::{Extents, Sizes};
 use super::capture::Recording;
-use super::layers::{Product, operand, with_rank};
+use super::layers::{Product, float_matmul, operand, with_rank};
 use super::parameters::GraphLayer;
 use super::program::{Frame, Kernel};
 use super::slots::slot;
@@ -173,10 +173,7 @@ fn multiply<const D: usize>(
     left: Tensor<D>,
     right: Tensor<D>,
 ) -> Result<Tensor<D>, ApproxError> {
-    matmul::apply(approximation, left, right, |left, right| {
-        let [left, right] = [left, right].map(Tensor::into_dispatch);
-        Tensor::from_dispatch(Dispatch::float_matmul(left, right))
-    })
+    matmul::apply(approximation, left, right, float_matmul)
 }
 
 /// The operands of an attention operation in one run.

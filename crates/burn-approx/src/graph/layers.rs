@@ -317,7 +317,7 @@ impl Operands {
 }
 
 /// A matrix product in float.
-fn float_matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
+pub(super) fn float_matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
     let [left, right] = [left, right].map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::float_matmul(left, right))
 }

@@ -32,6 +32,7 @@ struct PlannedProduct {
     target: Target,
     plan: ExecutionPlan,
     factors: Option<Arc<Factors>>,
+    exact_depth: Option<usize>,
 }
 
 impl ProductOperation {
@@ -113,7 +114,12 @@ impl ProductOperation {
             factors,
         } = plan(&multiplier, grids, &geometry, target, results)?;
         let route = plan.route();
+        let exact_depth = factors
+            .as_ref()
+            .filter(|_| route.is_float32_product() && target.is_gpu())
+            .and_then(|factors| float32::exact_depth(factors, grids, &geometry, target));
         let planned = PlannedProduct {
+            exact_depth,
             multiplier,
             grids,
             geometry,
@@ -191,16 +197,7 @@ impl ProductOperation {
     /// How many products a float32 sum of a float32 route holds exactly on a GPU; `None` if the sums are not exact
     /// there, or it is another route.
     pub(crate) fn exact_depth(&self) -> Option<usize> {
-        let PlannedProduct {
-            grids,
-            geometry,
-            target,
-            ..
-        } = &*self.planned;
-        let factors = self.planned.factors.as_ref();
-        factors
-            .filter(|_| self.route().is_float32_product() && target.is_gpu())
-            .and_then(|factors| float32::exact_depth(factors, *grids, geometry, *target))
+        self.planned.exact_depth
     }
 
     /// Refuses sums of codes, which zero points are multiplied with, that a GPU's kernels cannot hold in 32 bits.

@@ -157,7 +157,7 @@ impl Converted {
             true => self.settings.product(),
             false => PreparedMultiplier::exact(self.settings.quantization.codes())?,
         };
-        let grids = [&mut self.activation, &mut self.weight].map(|operand| operand.grid());
+        let grids = [&self.activation, &self.weight].map(OperandState::grid);
         let target = Target::of(device)?;
         let operation = ProductOperation::new(multiplier, grids, geometry, target)?;
         if plans.len() == MOST_PLANS {
