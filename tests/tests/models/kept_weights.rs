@@ -8,7 +8,8 @@ use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
 use burn_approx::multipliers::evoapprox;
 use burn_approx::plan::PlanChoice;
-use burn_approx::quantization::{Granularity, Observation};
+use burn_approx::quantization::{CodeQuantizer, Granularity, Observation};
+use burn_approx::{ApproxError, Mode};
 use rstest::rstest;
 
 use crate::networks::{Perceptron, rows, values};
@@ -171,6 +172,48 @@ fn changed_settings_are_seen() {
     );
     layer.set_weight_quantizer(&doubled.unwrap()).unwrap();
     assert_ne!(outputs(&model, &device), coarse);
+}
+
+/// A pass like the last one is not thought through again; whatever makes it another one is seen.
+#[test]
+fn a_pass_unlike_the_last_one_is_thought_through() {
+    let device = crate::device();
+    let mut model = converted(PlanChoice::Auto, &device);
+    let approximate = outputs(&model, &device);
+    let layers = approx_layers(&model);
+    let mut seen = vec![approximate.clone()];
+    for mode in [Mode::Quantized, Mode::Baseline] {
+        layers.set_mode(mode).unwrap();
+        let now = outputs(&model, &device);
+        assert!(!seen.contains(&now), "{mode}");
+        seen.push(now);
+    }
+    layers.set_mode(Mode::Approximate).unwrap();
+    assert_eq!(outputs(&model, &device), approximate);
+
+    let wider = layers[0].activation_quantizer().unwrap();
+    let codes = layers[0].settings().unwrap().quantization.activation.codes;
+    let wider = CodeQuantizer::per_tensor(2.0 * wider.scales()[0], 0, codes, &device).unwrap();
+    layers[0].set_activation_quantizer(&wider).unwrap();
+    let coarse = outputs(&model, &device);
+    assert_ne!(coarse, approximate);
+
+    calibrate(&model, |model| {
+        model.forward(rows(&device) * 0.25);
+    })
+    .unwrap();
+    assert_ne!(outputs(&model, &device), coarse);
+
+    let bias = model.hidden.bias.take().unwrap();
+    let without = outputs(&model, &device);
+    let longer = Tensor::zeros([bias.val().dims()[0] + 1], &device);
+    model.hidden.bias = Some(Param::from_tensor(longer));
+    assert!(matches!(
+        model.hidden.try_forward(rows(&device)),
+        Err(ApproxError::Shape { .. })
+    ));
+    model.hidden.bias = Some(Param::from_tensor(bias.val() * -1.0));
+    assert_ne!(outputs(&model, &device), without);
 }
 
 /// One weight behind two inputs of different shapes, which may take different plans.

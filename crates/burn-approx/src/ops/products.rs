@@ -108,14 +108,23 @@ pub(crate) fn linear_product<const D: usize>(
     let mut dims = activation.dims();
     let [inputs, outputs] = weight.dims();
     let rows = dims[..D - 1].iter().product::<usize>();
-    let activation = activation.reshape([rows, inputs]);
+    let activation = reshaped(activation, [rows, inputs]);
     let product = product(activation, weight, quantizers, operation);
     let product = match bias {
         Some(bias) => product + bias.unsqueeze(),
         None => product,
     };
     dims[D - 1] = outputs;
-    product.reshape(dims)
+    reshaped(product, dims)
+}
+
+/// A tensor in another shape. One that has that shape already, as a linear layer's operands often do, is returned as it
+/// is: an operation of a backend's costs more than the arithmetic of a small layer.
+fn reshaped<const D: usize, const R: usize>(tensor: Tensor<D>, dims: [usize; R]) -> Tensor<R> {
+    match tensor.dims()[..] == dims[..] {
+        true => Tensor::from_dispatch(tensor.into_dispatch()),
+        false => tensor.reshape(dims),
+    }
 }
 
 /// The approximate convolution of `[batch, in, height, width]` with `[out, in / groups, height, width]`, plus an exact
@@ -240,9 +249,13 @@ pub(crate) fn product<const D: usize>(
     operation: ProductOperation,
 ) -> Tensor<D> {
     in_float32(activation, |activation| {
+        let weight = match weight.dtype() {
+            DType::F32 => weight,
+            _ => weight.cast(DType::F32),
+        };
         Tensor::from_dispatch(<Dispatch as ApproxOps>::product(
             activation.into_dispatch(),
-            weight.cast(DType::F32).into_dispatch(),
+            weight.into_dispatch(),
             quantizers.activation.parameters().into_dispatch(),
             quantizers.weight.parameters().into_dispatch(),
             operation,

@@ -16,8 +16,9 @@ use burn::prelude::*;
 
 use super::converted::Converted;
 use super::kind::LayerShape;
+use super::pass::{LastSimulation, Pass};
 use super::simulation::{Operands, Simulation};
-use super::state::{LayerState, Pass};
+use super::state::LayerState;
 use super::weight::WeightVersion;
 use crate::codes::Operand;
 use crate::error::ApproxError;
@@ -53,7 +54,7 @@ impl Approximation {
     /// Whether the next forward pass computes in float and observes nothing.
     #[cfg(feature = "capture")]
     pub(crate) fn is_idle(&self) -> bool {
-        let guard = self.layer.lock();
+        let guard = self.layer.lock_for_pass();
         guard.as_ref().is_none_or(|converted| {
             converted.settings.mode == Mode::Baseline && !converted.calibrating
         })
@@ -68,36 +69,83 @@ impl Approximation {
         &self,
         operands: Operands<'_, A, P, W>,
         geometry: Geometry,
-    ) -> Result<Option<Simulation>, ApproxError> {
+    ) -> Result<Option<Arc<Simulation>>, ApproxError> {
+        let device = operands.activation.device();
+        // A vector is a batch of one.
+        let batch = if A == 1 {
+            1
+        } else {
+            operands.activation.dims()[0]
+        };
+        let pass = Pass {
+            geometry,
+            device,
+            batch,
+        };
+        self.layer.remember(&pass);
+        let training = self.training.is_enabled() && pass.device.is_autodiff();
+        let simulation = match self.like_the_last(&pass, operands, training) {
+            Some(simulation) => simulation,
+            None => match self.simulation(pass, operands, training)? {
+                Some(simulation) => simulation,
+                None => return Ok(None),
+            },
+        };
+        let Operands {
+            activation, weight, ..
+        } = operands;
+        (self.layer).trace(activation, weight, simulation.quantizers());
+        Ok(Some(simulation))
+    }
+
+    /// How to simulate a pass that is like the last one.
+    fn like_the_last<const A: usize, const P: usize, const W: usize>(
+        &self,
+        pass: &Pass,
+        operands: Operands<'_, A, P, W>,
+        training: bool,
+    ) -> Option<Arc<Simulation>> {
+        let guard = self.layer.lock_for_pass();
+        let converted = guard.as_ref().filter(|_| !training)?;
+        let simulation = converted.last.of(pass, operands.bias)?;
+        let same_weight = match self.layer.shape.kind.has_weight() {
+            true => converted.version.is(operands.parameter),
+            false => operands.weight.device() == pass.device,
+        };
+        same_weight.then_some(simulation)
+    }
+
+    /// Observes the operands as the layer's settings say, and finds out how to compute: in float (`None`) or simulated.
+    fn simulation<const A: usize, const P: usize, const W: usize>(
+        &self,
+        pass: Pass,
+        operands: Operands<'_, A, P, W>,
+        training: bool,
+    ) -> Result<Option<Arc<Simulation>>, ApproxError> {
         let Operands {
             activation,
             parameter,
             weight,
+            bias,
             ..
         } = operands;
-        let device = activation.device();
-        // A vector is a batch of one.
-        let batch = if A == 1 { 1 } else { activation.dims()[0] };
-        self.layer.remember(Pass {
-            geometry,
-            device: device.clone(),
-            batch,
-        });
-        let training = self.training.is_enabled() && device.is_autodiff();
+        let device = &pass.device;
+        let has_weight = self.layer.shape.kind.has_weight();
         // What is to be observed is decided under the lock, measured without it and taken under it again: while a
         // thread of a pool waits for a part of its own measurement, it may start another forward pass of this very
         // layer.
         let [activation_observer, weight_observer] = {
-            let mut guard = self.layer.lock();
+            let mut guard = self.layer.lock_for_pass();
             let Some(converted) = guard.as_mut() else {
                 return Ok(None);
             };
-            if !self.layer.shape.kind.has_weight() {
-                converted.follow(&device);
+            converted.last = LastSimulation::default();
+            if !has_weight {
+                converted.follow(device);
             }
             let simulates = converted.calibrating || converted.settings.mode != Mode::Baseline;
-            if simulates && !converted.has_planned_on(&device) {
-                Target::of(&device)?;
+            if simulates && !converted.has_planned_on(device) {
+                Target::of(device)?;
             }
             converted.observers(parameter, training)
         };
@@ -110,6 +158,7 @@ impl Approximation {
             return Ok(None);
         };
         let weight_was_observed = observed_weight.is_some();
+        let observes = weight_was_observed || observed_activation.is_some();
         for (measured, state) in [
             (observed_activation, &mut converted.activation),
             (observed_weight, &mut converted.weight),
@@ -130,22 +179,23 @@ impl Approximation {
             converted.activation.quantizer(),
             converted.weight.quantizer(),
         ];
-        operands.check(&quantizers, &geometry)?;
-        let operation = converted.operation(geometry, &device, mode == Mode::Approximate)?;
+        operands.check(&quantizers, &pass.geometry)?;
+        let operation = converted.operation(pass.geometry, device, mode == Mode::Approximate)?;
         let noise = (mode == Mode::Noise && training).then_some(converted.settings.noise);
         // In training the weight changes with every step, a second activation with every pass: keeping anything of it
         // would only take memory.
-        let kept = if training || !self.layer.shape.kind.has_weight() {
+        let kept = if training || !has_weight {
             converted.version = WeightVersion::default();
             None
         } else {
             let version = &mut converted.version;
             Some(version.keep(parameter, &quantizers[1], weight_was_observed))
         };
-        drop(guard);
         let simulation = Simulation::new(quantizers, operation.keeping(kept), noise);
-        self.layer
-            .trace(activation, weight, simulation.quantizers());
+        let simulation = Arc::new(simulation);
+        if !training && !observes {
+            converted.last = LastSimulation::new(pass, bias, simulation.clone());
+        }
         Ok(Some(simulation))
     }
 }

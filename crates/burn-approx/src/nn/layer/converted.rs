@@ -3,6 +3,7 @@
 use burn::prelude::*;
 
 use super::kind::LayerShape;
+use super::pass::LastSimulation;
 use super::weight::WeightVersion;
 use crate::codes::{Granularity, Observation, Operand};
 use crate::error::ApproxError;
@@ -24,6 +25,8 @@ pub(crate) struct Converted {
     /// What is known of the weight as it was in the last forward pass outside of training.
     pub(super) version: WeightVersion,
     plans: Plans,
+    /// What the last forward pass came to.
+    pub(super) last: LastSimulation,
 }
 
 /// The plans made so far, so that a pass like one before need not plan anew; the newest are last.
@@ -72,6 +75,7 @@ impl Converted {
             calibrating: before.is_some_and(|before| before.calibrating),
             version: WeightVersion::default(),
             plans: Plans::default(),
+            last: LastSimulation::default(),
             path,
             settings,
         })
@@ -101,9 +105,10 @@ impl Converted {
         };
         let activation = observes(self.activation.quantization().observation);
         // A weight that has been observed as it is has nothing new to tell.
-        let known = !self.calibrating && self.version.is_observed(weight);
         let weight = observes(self.weight.quantization().observation)
-            && !(known && self.weight.is_calibrated());
+            && (self.calibrating
+                || !self.version.is_observed(weight)
+                || !self.weight.is_calibrated());
         [
             activation.then(|| self.activation.clone()),
             weight.then(|| self.weight.clone()),

@@ -1,13 +1,14 @@
 //! What every drop-in layer carries besides its weights, and how it computes.
 //!
 //! From the ground up: `kind` (the kinds of layer and what each says of itself), `weight` (what is known of a weight
-//! from one pass to the next), `converted` (settings, quantisation state and plans of a converted layer), `state` (that
-//! behind a lock, shared with handles), `simulation` (one forward pass that is not in float), `approximation` (the
-//! module that a layer holds).
+//! from one pass to the next), `simulation` (one forward pass that is not in float), `pass` (what a layer remembers of
+//! the last one), `converted` (settings, quantisation state and plans of a converted layer), `state` (that behind a
+//! lock, shared with handles), `approximation` (the module that a layer holds).
 
 mod approximation;
 mod converted;
 mod kind;
+mod pass;
 mod simulation;
 mod state;
 mod weight;

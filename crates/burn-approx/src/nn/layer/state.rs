@@ -6,7 +6,7 @@ use burn::prelude::*;
 
 use super::converted::Converted;
 use super::kind::LayerShape;
-use crate::geometry::Geometry;
+use super::pass::{LastSimulation, Pass};
 use crate::observation::{CodeCounts, PassCounts};
 use crate::ops::Quantizers;
 
@@ -19,15 +19,6 @@ pub(crate) struct LayerState {
     converted: Mutex<Option<Converted>>,
     /// The codes met while a trace is being recorded.
     traced: Mutex<Option<[CodeCounts; 2]>>,
-}
-
-/// What a layer remembers of a forward pass.
-#[derive(Clone, Debug)]
-pub(crate) struct Pass {
-    pub(crate) geometry: Geometry,
-    pub(crate) device: Device,
-    /// The inputs of the batch.
-    pub(super) batch: usize,
 }
 
 impl LayerState {
@@ -45,7 +36,18 @@ impl LayerState {
         }
     }
 
+    /// The state of a converted layer, to read or to change: what the last forward pass came to is forgotten.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Converted>> {
+        let mut guard = self.lock_for_pass();
+        if let Some(converted) = guard.as_mut() {
+            converted.last = LastSimulation::default();
+        }
+        guard
+    }
+
+    /// The state of a converted layer for a forward pass, which changes nothing that another pass depends on unless it
+    /// observes.
+    pub(super) fn lock_for_pass(&self) -> MutexGuard<'_, Option<Converted>> {
         // The state is plain data that every writer leaves whole, so a panic elsewhere does not spoil it.
         self.converted
             .lock()
@@ -88,9 +90,11 @@ impl LayerState {
     }
 
     /// Remembers a forward pass.
-    pub(super) fn remember(&self, pass: Pass) {
+    pub(super) fn remember(&self, pass: &Pass) {
         let mut last = (self.last_pass.lock()).unwrap_or_else(PoisonError::into_inner);
-        *last = Some(pass);
+        if last.as_ref() != Some(pass) {
+            *last = Some(pass.clone());
+        }
     }
 
     /// Products per input of the batch in the last forward pass.

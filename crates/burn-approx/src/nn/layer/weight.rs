@@ -1,33 +1,28 @@
 //! What a layer knows of its weight from one forward pass to the next.
 
-use std::any::Any;
-
 use burn::prelude::*;
 
-use crate::backends::share_storage;
+use crate::backends::HeldTensor;
 use crate::plan::KeptWeight;
 use crate::quantization::CodeQuantizer;
 
 /// One state of a weight, known by its storage, and what was made of it.
 ///
-/// A tensor that is held here shares its storage with the parameter, so that nobody can write to it in place: while the
-/// parameter still is this tensor, it has these values. Copies of a layer start without.
+/// While the parameter still is the tensor that is held here, it has the same values. Copies of a layer start without.
 #[derive(Default)]
 pub(super) struct WeightVersion {
-    /// The weight's tensor, of whatever rank.
-    weight: Option<Box<dyn Any + Send>>,
+    weight: Option<HeldTensor>,
     /// Whether its range was observed.
     observed: bool,
     /// The quantiser's parameters.
-    quantizer: Option<Tensor<2>>,
+    quantizer: Option<HeldTensor>,
     kept: KeptWeight,
 }
 
 impl WeightVersion {
     /// Whether the weight is still this one.
-    fn is<const D: usize>(&self, weight: &Tensor<D>) -> bool {
-        let own = self.weight.as_ref().and_then(|own| own.downcast_ref());
-        own.is_some_and(|own| share_storage::<D>(own, weight))
+    pub(super) fn is<const D: usize>(&self, weight: &Tensor<D>) -> bool {
+        self.weight.as_ref().is_some_and(|own| own.is(weight))
     }
 
     /// Whether the weight is still this one, and its range was observed.
@@ -44,13 +39,12 @@ impl WeightVersion {
     ) -> KeptWeight {
         let parameters = quantizer.parameters();
         let same_weight = self.is(weight);
-        let same_quantizer =
-            (self.quantizer.as_ref()).is_some_and(|own| share_storage(own, &parameters));
+        let same_quantizer = (self.quantizer.as_ref()).is_some_and(|own| own.is(&parameters));
         if !(same_weight && same_quantizer) {
             *self = Self {
-                weight: Some(Box::new(weight.clone().without_autodiff())),
+                weight: HeldTensor::new(weight),
                 observed: same_weight && self.observed,
-                quantizer: Some(parameters),
+                quantizer: HeldTensor::new(&parameters),
                 kept: KeptWeight::default(),
             };
         }
