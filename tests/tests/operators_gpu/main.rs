@@ -16,6 +16,7 @@ mod gpu_equals_cpu;
 mod gradients;
 #[path = "../operators/htp.rs"]
 mod htp;
+mod large;
 #[path = "../operators/plans.rs"]
 mod plans;
 #[path = "../operators/properties.rs"]

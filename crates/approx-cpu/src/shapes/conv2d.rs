@@ -16,7 +16,7 @@ pub struct Padding2d {
 }
 
 impl Padding2d {
-    /// The same number of rows above and below, and of columns before and after.
+    /// So many rows both above and below, and so many columns both before and after.
     pub fn symmetric(rows: usize, columns: usize) -> Self {
         Padding2d {
             top: rows,

@@ -168,7 +168,7 @@ impl Multiplier {
     /// in another form if the options ask for that. Without a form asked for it keeps its own, unless the other has
     /// fewer products.
     ///
-    /// The same multiplier and options give the same factors. A table's take a while: keep them.
+    /// Factors depend on the multiplier and the options alone. A table's take a while: keep them.
     ///
     /// ```
     /// use approx_multiplier::{FactorizationOptions, Multiplier, OperandFormat};

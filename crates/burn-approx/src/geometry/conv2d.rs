@@ -46,8 +46,12 @@ impl Rules for Conv2dShape {
         1
     }
 
-    fn joining_axes(&self, _rank: usize) -> Option<[usize; 2]> {
-        (self.groups == 1).then_some([1, 1])
+    fn groups(&self) -> usize {
+        self.groups
+    }
+
+    fn joining_axes(&self, _rank: usize) -> [usize; 2] {
+        [1, 1]
     }
 
     fn taps(&self) -> usize {

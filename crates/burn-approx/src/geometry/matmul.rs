@@ -52,8 +52,12 @@ impl Rules for MatmulShape {
         rank - 1
     }
 
-    fn joining_axes(&self, rank: usize) -> Option<[usize; 2]> {
-        Some([rank - 1, rank - 2])
+    fn groups(&self) -> usize {
+        1
+    }
+
+    fn joining_axes(&self, rank: usize) -> [usize; 2] {
+        [rank - 1, rank - 2]
     }
 
     fn taps(&self) -> usize {

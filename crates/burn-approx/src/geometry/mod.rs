@@ -66,9 +66,11 @@ pub(crate) trait Rules {
     /// The axis of the output channels in a result of this rank.
     fn output_channel_axis(&self, rank: usize) -> usize;
 
-    /// The axes of activation and weight, of this rank, along which operands of several products can be joined to those
-    /// of one product that adds them all up; `None` where there are groups.
-    fn joining_axes(&self, rank: usize) -> Option<[usize; 2]>;
+    /// How many groups of channels there are, each a product of its own.
+    fn groups(&self) -> usize;
+
+    /// The axes of the inputs in an activation and a weight of this rank.
+    fn joining_axes(&self, rank: usize) -> [usize; 2];
 
     /// How many products of an output share a position along the joining axis.
     fn taps(&self) -> usize;
@@ -128,8 +130,16 @@ impl Geometry {
         self.rules().output_channel_axis(rank)
     }
 
+    /// Whether operands of several products can be joined to those of one product that adds them all up.
+    pub(crate) fn can_be_joined(&self) -> bool {
+        self.rules().groups() == 1
+    }
+
+    /// The axes of activation and weight, of this rank, along which operands of several products can be joined; `None`
+    /// where they cannot.
     pub(crate) fn joining_axes(&self, rank: usize) -> Option<[usize; 2]> {
-        self.rules().joining_axes(rank)
+        self.can_be_joined()
+            .then(|| self.rules().joining_axes(rank))
     }
 
     pub(crate) fn taps(&self) -> usize {

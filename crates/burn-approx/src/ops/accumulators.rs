@@ -5,7 +5,7 @@ use burn::backend::Dispatch;
 use burn::prelude::*;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
-use super::arguments::check_devices;
+use super::arguments::{check_devices, check_weight_size};
 use crate::backends::ApproxOps;
 use crate::codes::{CodeGrid, CodeRange, Operand};
 use crate::error::ApproxError;
@@ -109,6 +109,7 @@ fn accumulators<const D: usize>(
     let others = [(Operand::Weight.name(), weight.device())];
     let target = Target::of(&activation.device())?;
     check_devices(geometry.name(), &activation.device(), others)?;
+    check_weight_size(&weight.device(), &weight.shape())?;
     let operation = integer_operation(multiplier, geometry, target)?;
     let range = operation.activation().codes()?;
     if padding_code < range.low() || padding_code > range.high() {

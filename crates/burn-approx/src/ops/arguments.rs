@@ -5,7 +5,7 @@ use burn::prelude::*;
 use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::geometry::{Geometry, shape_error};
-use crate::plan::Target;
+use crate::plan::{TWO_TO_31, Target};
 use crate::quantization::CodeQuantizer;
 
 /// Checks that a device's backend has the approximate operators.
@@ -41,6 +41,15 @@ pub(super) fn check_devices(
     Ok(())
 }
 
+/// Refuses a weight that its device's kernels cannot index: a geometry knows of one matrix, a weight may be a batch.
+pub(super) fn check_weight_size(device: &Device, shape: &Shape) -> Result<(), ApproxError> {
+    let elements = shape.num_elements();
+    if (elements as f64) < TWO_TO_31 {
+        return Ok(());
+    }
+    Target::of(device)?.check_elements(Operand::Weight.name(), elements)
+}
+
 /// The quantisers of both operands of a product.
 #[derive(Clone, Copy)]
 pub(crate) struct Quantizers<'a> {
@@ -65,6 +74,7 @@ impl Quantizers<'_> {
             .chain(quantizers.map(|(name, own)| (name, own.parameters().device())))
             .chain(bias.map(|bias| ("bias", bias.device())));
         check_devices(operator, &activation.device(), others)?;
+        check_weight_size(&weight.device(), &weight.shape())?;
         let axis = geometry.weight_channel_axis(W);
         let channels = weight.dims()[axis];
         self.check(operator, axis, channels)?;

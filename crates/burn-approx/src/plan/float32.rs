@@ -81,7 +81,9 @@ pub(super) fn exact_depth(
         return Some(inner.max(1));
     }
     // Whole input channels, of one group.
-    geometry.joining_axes(4)?;
+    if !geometry.can_be_joined() {
+        return None;
+    }
     let taps = geometry.taps();
     let channels = depth as usize / taps;
     let parts = (inner / taps).div_ceil(channels.max(1));

@@ -14,7 +14,6 @@ mod planner;
 mod target;
 mod weight;
 
-#[cfg(feature = "gpu")]
 pub(crate) use bounds::TWO_TO_31;
 pub use execution::{Exactness, ExecutionPlan};
 pub use operation::ProductOperation;

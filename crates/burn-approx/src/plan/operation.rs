@@ -89,8 +89,12 @@ impl ProductOperation {
         target: Target,
         results: Results,
     ) -> Result<Self, ApproxError> {
-        if target.is_gpu() {
-            check_elements(&geometry)?;
+        for (tensor, elements) in [
+            (Operand::Activation.name(), geometry.inputs()),
+            (Operand::Weight.name(), geometry.weights()),
+            ("result", geometry.outputs()),
+        ] {
+            target.check_elements(tensor, elements)?;
         }
         let (activation_format, weight_format) = multiplier.formats();
         for (operand, grid, format) in [
@@ -253,20 +257,6 @@ impl ProductOperation {
             .as_ref()
             .expect("exact and factored plans are made from factors")
     }
-}
-
-/// Refuses tensors that a GPU's kernels cannot index.
-fn check_elements(geometry: &Geometry) -> Result<(), ApproxError> {
-    for (tensor, elements) in [
-        (Operand::Activation.name(), geometry.inputs()),
-        (Operand::Weight.name(), geometry.weights()),
-        ("result", geometry.outputs()),
-    ] {
-        if elements as f64 >= TWO_TO_31 {
-            return Err(ApproxError::TooManyElements { tensor, elements });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

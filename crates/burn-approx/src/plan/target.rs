@@ -3,6 +3,7 @@
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
+use super::bounds::TWO_TO_31;
 use crate::error::ApproxError;
 
 /// The kind of device that computes a product.
@@ -59,6 +60,20 @@ impl Target {
             _ => Err(ApproxError::UnsupportedDevice {
                 device: format!("{device:?}"),
             }),
+        }
+    }
+
+    /// Refuses a tensor that a GPU's kernels cannot index.
+    pub(crate) fn check_elements(
+        self,
+        tensor: &'static str,
+        elements: usize,
+    ) -> Result<(), ApproxError> {
+        match self {
+            Self::Gpu { .. } if elements as f64 >= TWO_TO_31 => {
+                Err(ApproxError::TooManyElements { tensor, elements })
+            }
+            _ => Ok(()),
         }
     }
 
