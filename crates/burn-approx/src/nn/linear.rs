@@ -8,6 +8,7 @@ use burn::prelude::*;
 use super::layer::{Approximation, LayerShape, Operands};
 use crate::error::{ApproxError, or_panic};
 use crate::geometry;
+use crate::nn::drop_in::drop_in;
 
 /// Configuration of a [`Linear`] layer, as [`burn::nn::LinearConfig`].
 ///
@@ -76,20 +77,12 @@ pub struct Linear {
     pub approximation: Approximation,
 }
 
-impl From<burn::nn::Linear> for Linear {
-    fn from(burn::nn::Linear { weight, bias }: burn::nn::Linear) -> Self {
-        let shape = LayerShape::linear(weight.lazy_shape().dims());
-        Self {
-            weight,
-            bias,
-            approximation: Approximation::new(shape),
-        }
+drop_in! {
+    Linear for burn::nn::Linear {
+        weight, bias,
     }
-}
-
-impl From<Linear> for burn::nn::Linear {
-    fn from(Linear { weight, bias, .. }: Linear) -> Self {
-        Self { weight, bias }
+    added {
+        approximation: |layer| Approximation::new(LayerShape::linear(layer.weight.lazy_shape().dims())),
     }
 }
 

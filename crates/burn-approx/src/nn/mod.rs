@@ -17,6 +17,7 @@
 pub mod attention;
 pub mod cache;
 pub mod conv;
+mod drop_in;
 mod layer;
 pub(crate) mod linear;
 pub(crate) mod matmul;

@@ -17,6 +17,7 @@ use super::products::AttentionProducts;
 use super::{MhaOutput, check_config};
 use crate::error::{ApproxError, or_panic};
 use crate::geometry::shape_error;
+use crate::nn::drop_in::drop_in;
 use crate::nn::linear::Linear;
 
 /// What the layer is called in messages.
@@ -131,40 +132,12 @@ pub struct MultiHeadAttention {
     pub matmul: Option<AttentionProducts>,
 }
 
-impl From<burn::nn::attention::MultiHeadAttention> for MultiHeadAttention {
-    fn from(layer: burn::nn::attention::MultiHeadAttention) -> Self {
-        Self {
-            query: layer.query.into(),
-            key: layer.key.into(),
-            value: layer.value.into(),
-            output: layer.output.into(),
-            dropout: layer.dropout,
-            activation: layer.activation,
-            d_model: layer.d_model,
-            n_heads: layer.n_heads,
-            d_k: layer.d_k,
-            min_float: layer.min_float,
-            quiet_softmax: layer.quiet_softmax,
-            matmul: None,
-        }
+drop_in! {
+    MultiHeadAttention for burn::nn::attention::MultiHeadAttention {
+        query, key, value, output, dropout, activation, d_model, n_heads, d_k, min_float, quiet_softmax,
     }
-}
-
-impl From<MultiHeadAttention> for burn::nn::attention::MultiHeadAttention {
-    fn from(layer: MultiHeadAttention) -> Self {
-        Self {
-            query: layer.query.into(),
-            key: layer.key.into(),
-            value: layer.value.into(),
-            output: layer.output.into(),
-            dropout: layer.dropout,
-            activation: layer.activation,
-            d_model: layer.d_model,
-            n_heads: layer.n_heads,
-            d_k: layer.d_k,
-            min_float: layer.min_float,
-            quiet_softmax: layer.quiet_softmax,
-        }
+    added {
+        matmul: |_| None,
     }
 }
 

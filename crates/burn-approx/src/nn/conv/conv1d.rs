@@ -9,6 +9,7 @@ use burn::tensor::ops::ConvOptions;
 use super::padding;
 use crate::error::{ApproxError, or_panic};
 use crate::geometry;
+use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
 
 /// Configuration of a [`Conv1d`] layer, as [`burn::nn::conv::Conv1dConfig`].
@@ -111,52 +112,16 @@ pub struct Conv1d {
     pub approximation: Approximation,
 }
 
-impl From<burn::nn::conv::Conv1d> for Conv1d {
-    fn from(layer: burn::nn::conv::Conv1d) -> Self {
-        let burn::nn::conv::Conv1d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-        } = layer;
-        let shape = LayerShape::convolution(LayerKind::Conv1d, &weight.lazy_shape(), groups);
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            approximation: Approximation::new(shape),
-        }
+drop_in! {
+    Conv1d for burn::nn::conv::Conv1d {
+        weight, bias, stride, kernel_size, dilation, groups, padding,
     }
-}
-
-impl From<Conv1d> for burn::nn::conv::Conv1d {
-    fn from(layer: Conv1d) -> Self {
-        let Conv1d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            ..
-        } = layer;
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-        }
+    added {
+        approximation: |layer| Approximation::new(LayerShape::convolution(
+            LayerKind::Conv1d,
+            &layer.weight.lazy_shape(),
+            layer.groups,
+        )),
     }
 }
 

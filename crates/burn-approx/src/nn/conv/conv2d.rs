@@ -9,6 +9,7 @@ use burn::tensor::ops::ConvOptions;
 use super::padding;
 use crate::error::{ApproxError, or_panic};
 use crate::geometry;
+use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
 
 /// Configuration of a [`Conv2d`] layer, as [`burn::nn::conv::Conv2dConfig`].
@@ -108,53 +109,16 @@ pub struct Conv2d {
     pub approximation: Approximation,
 }
 
-impl From<burn::nn::conv::Conv2d> for Conv2d {
-    fn from(layer: burn::nn::conv::Conv2d) -> Self {
-        let burn::nn::conv::Conv2d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-        } = layer;
-        let shape = LayerShape::convolution(LayerKind::Conv2d, &weight.lazy_shape(), groups);
-        let approximation = Approximation::new(shape);
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            approximation,
-        }
+drop_in! {
+    Conv2d for burn::nn::conv::Conv2d {
+        weight, bias, stride, kernel_size, dilation, groups, padding,
     }
-}
-
-impl From<Conv2d> for burn::nn::conv::Conv2d {
-    fn from(layer: Conv2d) -> Self {
-        let Conv2d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            ..
-        } = layer;
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-        }
+    added {
+        approximation: |layer| Approximation::new(LayerShape::convolution(
+            LayerKind::Conv2d,
+            &layer.weight.lazy_shape(),
+            layer.groups,
+        )),
     }
 }
 

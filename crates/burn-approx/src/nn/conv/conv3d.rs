@@ -13,6 +13,7 @@ use burn::tensor::ops::ConvOptions;
 use super::padding;
 use crate::error::{ApproxError, or_panic};
 use crate::geometry;
+use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
 
 /// Configuration of a [`Conv3d`] layer, as [`burn::nn::conv::Conv3dConfig`].
@@ -121,52 +122,16 @@ pub struct Conv3d {
     pub approximation: Approximation,
 }
 
-impl From<burn::nn::conv::Conv3d> for Conv3d {
-    fn from(layer: burn::nn::conv::Conv3d) -> Self {
-        let burn::nn::conv::Conv3d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-        } = layer;
-        let shape = LayerShape::convolution(LayerKind::Conv3d, &weight.lazy_shape(), groups);
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            approximation: Approximation::new(shape),
-        }
+drop_in! {
+    Conv3d for burn::nn::conv::Conv3d {
+        weight, bias, stride, kernel_size, dilation, groups, padding,
     }
-}
-
-impl From<Conv3d> for burn::nn::conv::Conv3d {
-    fn from(layer: Conv3d) -> Self {
-        let Conv3d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            ..
-        } = layer;
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-        }
+    added {
+        approximation: |layer| Approximation::new(LayerShape::convolution(
+            LayerKind::Conv3d,
+            &layer.weight.lazy_shape(),
+            layer.groups,
+        )),
     }
 }
 

@@ -7,6 +7,7 @@ use burn::tensor::ops::ConvTransposeOptions;
 
 use crate::error::{ApproxError, or_panic};
 use crate::geometry::{conv_transpose2d, conv2d};
+use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
 use crate::ops;
 
@@ -114,65 +115,17 @@ pub struct ConvTranspose1d {
     pub approximation: Approximation,
 }
 
-impl From<burn::nn::conv::ConvTranspose1d> for ConvTranspose1d {
-    fn from(layer: burn::nn::conv::ConvTranspose1d) -> Self {
-        let burn::nn::conv::ConvTranspose1d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            padding_out,
-            channels,
-        } = layer;
-        let shape = LayerShape::transposed_convolution(
-            LayerKind::ConvTranspose1d,
-            &weight.lazy_shape(),
-            groups,
-            [stride, dilation].map(|size| vec![size]),
-        );
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            padding_out,
-            channels,
-            approximation: Approximation::new(shape),
-        }
+drop_in! {
+    ConvTranspose1d for burn::nn::conv::ConvTranspose1d {
+        weight, bias, stride, kernel_size, dilation, groups, padding, padding_out, channels,
     }
-}
-
-impl From<ConvTranspose1d> for burn::nn::conv::ConvTranspose1d {
-    fn from(layer: ConvTranspose1d) -> Self {
-        let ConvTranspose1d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            padding_out,
-            channels,
-            ..
-        } = layer;
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            padding_out,
-            channels,
-        }
+    added {
+        approximation: |layer| Approximation::new(LayerShape::transposed_convolution(
+            LayerKind::ConvTranspose1d,
+            &layer.weight.lazy_shape(),
+            layer.groups,
+            [layer.stride, layer.dilation].map(|size| vec![size]),
+        )),
     }
 }
 

@@ -10,6 +10,7 @@ use burn::tensor::ops::ConvTransposeOptions;
 
 use crate::error::{ApproxError, or_panic};
 use crate::geometry::{conv_transpose2d, conv2d};
+use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
 use crate::ops;
 
@@ -117,65 +118,17 @@ pub struct ConvTranspose2d {
     pub approximation: Approximation,
 }
 
-impl From<burn::nn::conv::ConvTranspose2d> for ConvTranspose2d {
-    fn from(layer: burn::nn::conv::ConvTranspose2d) -> Self {
-        let burn::nn::conv::ConvTranspose2d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            padding_out,
-            channels,
-        } = layer;
-        let shape = LayerShape::transposed_convolution(
-            LayerKind::ConvTranspose2d,
-            &weight.lazy_shape(),
-            groups,
-            [stride, dilation].map(|sizes| sizes.to_vec()),
-        );
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            padding_out,
-            channels,
-            approximation: Approximation::new(shape),
-        }
+drop_in! {
+    ConvTranspose2d for burn::nn::conv::ConvTranspose2d {
+        weight, bias, stride, kernel_size, dilation, groups, padding, padding_out, channels,
     }
-}
-
-impl From<ConvTranspose2d> for burn::nn::conv::ConvTranspose2d {
-    fn from(layer: ConvTranspose2d) -> Self {
-        let ConvTranspose2d {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            padding_out,
-            channels,
-            ..
-        } = layer;
-        Self {
-            weight,
-            bias,
-            stride,
-            kernel_size,
-            dilation,
-            groups,
-            padding,
-            padding_out,
-            channels,
-        }
+    added {
+        approximation: |layer| Approximation::new(LayerShape::transposed_convolution(
+            LayerKind::ConvTranspose2d,
+            &layer.weight.lazy_shape(),
+            layer.groups,
+            [layer.stride, layer.dilation].map(|sizes| sizes.to_vec()),
+        )),
     }
 }
 

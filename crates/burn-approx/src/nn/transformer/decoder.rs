@@ -14,6 +14,7 @@ use crate::error::{ApproxError, or_panic};
 use crate::geometry;
 use crate::nn::attention::{self, MhaCache, MhaInput, MhaOutput, MultiHeadAttention};
 use crate::nn::cache::{Step, TensorCache};
+use crate::nn::drop_in::drop_in;
 
 /// What the module is called in messages.
 const OPERATOR: &str = "transformer decoder";
@@ -122,34 +123,11 @@ pub struct TransformerDecoder {
     pub quiet_softmax: bool,
 }
 
-impl From<burn::nn::transformer::TransformerDecoder> for TransformerDecoder {
-    fn from(decoder: burn::nn::transformer::TransformerDecoder) -> Self {
-        Self {
-            layers: decoder.layers.into_iter().map(Into::into).collect(),
-            d_model: decoder.d_model,
-            d_ff: decoder.d_ff,
-            n_heads: decoder.n_heads,
-            n_layers: decoder.n_layers,
-            dropout: decoder.dropout,
-            norm_first: decoder.norm_first,
-            quiet_softmax: decoder.quiet_softmax,
-        }
+drop_in! {
+    TransformerDecoder for burn::nn::transformer::TransformerDecoder {
+        d_model, d_ff, n_heads, n_layers, dropout, norm_first, quiet_softmax,
     }
-}
-
-impl From<TransformerDecoder> for burn::nn::transformer::TransformerDecoder {
-    fn from(decoder: TransformerDecoder) -> Self {
-        Self {
-            layers: decoder.layers.into_iter().map(Into::into).collect(),
-            d_model: decoder.d_model,
-            d_ff: decoder.d_ff,
-            n_heads: decoder.n_heads,
-            n_layers: decoder.n_layers,
-            dropout: decoder.dropout,
-            norm_first: decoder.norm_first,
-            quiet_softmax: decoder.quiet_softmax,
-        }
-    }
+    vectors { layers }
 }
 
 /// The input of a [`TransformerDecoder`], as [`burn::nn::transformer::TransformerDecoderInput`].
@@ -317,33 +295,9 @@ pub struct TransformerDecoderLayer {
     pub norm_first: bool,
 }
 
-impl From<burn::nn::transformer::TransformerDecoderLayer> for TransformerDecoderLayer {
-    fn from(layer: burn::nn::transformer::TransformerDecoderLayer) -> Self {
-        Self {
-            cross_attn: layer.cross_attn.into(),
-            self_attn: layer.self_attn.into(),
-            pwff: layer.pwff.into(),
-            norm_1: layer.norm_1,
-            norm_2: layer.norm_2,
-            norm_3: layer.norm_3,
-            dropout: layer.dropout,
-            norm_first: layer.norm_first,
-        }
-    }
-}
-
-impl From<TransformerDecoderLayer> for burn::nn::transformer::TransformerDecoderLayer {
-    fn from(layer: TransformerDecoderLayer) -> Self {
-        Self {
-            cross_attn: layer.cross_attn.into(),
-            self_attn: layer.self_attn.into(),
-            pwff: layer.pwff.into(),
-            norm_1: layer.norm_1,
-            norm_2: layer.norm_2,
-            norm_3: layer.norm_3,
-            dropout: layer.dropout,
-            norm_first: layer.norm_first,
-        }
+drop_in! {
+    TransformerDecoderLayer for burn::nn::transformer::TransformerDecoderLayer {
+        cross_attn, self_attn, pwff, norm_1, norm_2, norm_3, dropout, norm_first,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::{ApproxError, or_panic};
 use crate::geometry;
 use crate::nn::attention::{self, MhaCache, MhaInput, MultiHeadAttention};
 use crate::nn::cache::{Step, TensorCache};
+use crate::nn::drop_in::drop_in;
 
 /// What the module is called in messages.
 const OPERATOR: &str = "transformer encoder";
@@ -121,34 +122,11 @@ pub struct TransformerEncoder {
     pub quiet_softmax: bool,
 }
 
-impl From<burn::nn::transformer::TransformerEncoder> for TransformerEncoder {
-    fn from(encoder: burn::nn::transformer::TransformerEncoder) -> Self {
-        Self {
-            layers: encoder.layers.into_iter().map(Into::into).collect(),
-            d_model: encoder.d_model,
-            d_ff: encoder.d_ff,
-            n_heads: encoder.n_heads,
-            n_layers: encoder.n_layers,
-            dropout: encoder.dropout,
-            norm_first: encoder.norm_first,
-            quiet_softmax: encoder.quiet_softmax,
-        }
+drop_in! {
+    TransformerEncoder for burn::nn::transformer::TransformerEncoder {
+        d_model, d_ff, n_heads, n_layers, dropout, norm_first, quiet_softmax,
     }
-}
-
-impl From<TransformerEncoder> for burn::nn::transformer::TransformerEncoder {
-    fn from(encoder: TransformerEncoder) -> Self {
-        Self {
-            layers: encoder.layers.into_iter().map(Into::into).collect(),
-            d_model: encoder.d_model,
-            d_ff: encoder.d_ff,
-            n_heads: encoder.n_heads,
-            n_layers: encoder.n_layers,
-            dropout: encoder.dropout,
-            norm_first: encoder.norm_first,
-            quiet_softmax: encoder.quiet_softmax,
-        }
-    }
+    vectors { layers }
 }
 
 /// The input of a [`TransformerEncoder`], as [`burn::nn::transformer::TransformerEncoderInput`].
@@ -303,29 +281,9 @@ pub struct TransformerEncoderLayer {
     pub norm_first: bool,
 }
 
-impl From<burn::nn::transformer::TransformerEncoderLayer> for TransformerEncoderLayer {
-    fn from(layer: burn::nn::transformer::TransformerEncoderLayer) -> Self {
-        Self {
-            mha: layer.mha.into(),
-            pwff: layer.pwff.into(),
-            norm_1: layer.norm_1,
-            norm_2: layer.norm_2,
-            dropout: layer.dropout,
-            norm_first: layer.norm_first,
-        }
-    }
-}
-
-impl From<TransformerEncoderLayer> for burn::nn::transformer::TransformerEncoderLayer {
-    fn from(layer: TransformerEncoderLayer) -> Self {
-        Self {
-            mha: layer.mha.into(),
-            pwff: layer.pwff.into(),
-            norm_1: layer.norm_1,
-            norm_2: layer.norm_2,
-            dropout: layer.dropout,
-            norm_first: layer.norm_first,
-        }
+drop_in! {
+    TransformerEncoderLayer for burn::nn::transformer::TransformerEncoderLayer {
+        mha, pwff, norm_1, norm_2, dropout, norm_first,
     }
 }
 

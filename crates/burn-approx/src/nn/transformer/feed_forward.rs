@@ -9,6 +9,7 @@ use burn::prelude::*;
 use crate::error::{ApproxError, or_panic};
 use crate::geometry::matmul::check_config;
 use crate::nn::attention::check_dropout;
+use crate::nn::drop_in::drop_in;
 use crate::nn::linear::Linear;
 
 /// What the layer is called in messages.
@@ -87,25 +88,9 @@ pub struct PositionWiseFeedForward {
     pub activation: Activation,
 }
 
-impl From<burn::nn::transformer::PositionWiseFeedForward> for PositionWiseFeedForward {
-    fn from(layer: burn::nn::transformer::PositionWiseFeedForward) -> Self {
-        Self {
-            linear_inner: layer.linear_inner.into(),
-            linear_outer: layer.linear_outer.into(),
-            dropout: layer.dropout,
-            activation: layer.activation,
-        }
-    }
-}
-
-impl From<PositionWiseFeedForward> for burn::nn::transformer::PositionWiseFeedForward {
-    fn from(layer: PositionWiseFeedForward) -> Self {
-        Self {
-            linear_inner: layer.linear_inner.into(),
-            linear_outer: layer.linear_outer.into(),
-            dropout: layer.dropout,
-            activation: layer.activation,
-        }
+drop_in! {
+    PositionWiseFeedForward for burn::nn::transformer::PositionWiseFeedForward {
+        linear_inner, linear_outer, dropout, activation,
     }
 }
 
