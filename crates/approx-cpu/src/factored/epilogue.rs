@@ -117,7 +117,7 @@ unsafe impl<S: Accumulator> Epilogue<S> for Exact<S> {
 }
 
 compiled_for_every_set! {
-    fn add_constant<S: Accumulator>(set, constant: S, sums: &[S], outputs: &mut [MaybeUninit<S>]) {
+    fn add_constant<S: Accumulator>(set, constant: S, sums: &[S]; outputs: &mut [MaybeUninit<S>]) {
         for (output, sum) in outputs.iter_mut().zip(sums) {
             output.write(sum.plus(constant));
         }
@@ -129,7 +129,7 @@ compiled_for_every_set! {
         set,
         constant: S,
         others: &[S],
-        sums: &[S],
+        sums: &[S];
         outputs: &mut [MaybeUninit<S>],
     ) {
         for ((output, sum), &other) in outputs.iter_mut().zip(sums).zip(others) {
@@ -231,7 +231,7 @@ struct Channels<'a, S> {
 }
 
 compiled_for_every_set! {
-    fn rescale<S: Accumulator>(set, scale: f32, constant: S, sums: &[S], outputs: &mut [MaybeUninit<f32>]) {
+    fn rescale<S: Accumulator>(set, scale: f32, constant: S, sums: &[S]; outputs: &mut [MaybeUninit<f32>]) {
         for (output, &sum) in outputs.iter_mut().zip(sums) {
             output.write(rescaled(scale, sum, constant, S::default(), S::default()));
         }
@@ -243,7 +243,7 @@ compiled_for_every_set! {
         set,
         channel: (f32, S, S),
         sums: &[S],
-        windows: WindowSums<'_, S>,
+        windows: WindowSums<'_, S>;
         outputs: &mut [MaybeUninit<f32>],
     ) {
         let (scale, constant, weight_zero_point) = channel;
@@ -260,7 +260,7 @@ compiled_for_every_set! {
         channels: Channels<'_, S>,
         sums: &[S],
         offset: S,
-        codes: S,
+        codes: S;
         outputs: &mut [MaybeUninit<f32>],
     ) {
         let scales = channels.scales.iter().zip(channels.constants);

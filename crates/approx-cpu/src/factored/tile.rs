@@ -81,7 +81,7 @@ impl<S: Accumulator> TileSums<S> {
 
 compiled_for_every_set! {
     /// Adds to every total its sum times a scale.
-    pub(super) fn add_scaled<S: Accumulator>(set, scale: S, sums: &[i32], totals: &mut [S]) {
+    pub(super) fn add_scaled<S: Accumulator>(set, scale: S, sums: &[i32]; totals: &mut [S]) {
         for (total, &sum) in totals.iter_mut().zip(sums) {
             *total = total.plus(scale.times(S::from_i64(sum.into())));
         }

@@ -1,0 +1,91 @@
+//! SSE2, which every x86-64 has: 128-bit vectors.
+
+use std::arch::x86_64::*;
+use std::array;
+
+use bytemuck::must_cast;
+
+use super::instructions::{Facts, Instructions, Kernel, LANES};
+use super::portable::Portable;
+use super::x86_64::byte_products_by_pairs;
+
+/// 128-bit vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sse2(());
+
+// SAFETY: SSE2 is part of the architecture.
+unsafe impl Instructions for Sse2 {
+    type Lanes = [__m128i; 4];
+
+    const FACTS: Facts = Portable::FACTS;
+    const TILE: [usize; 2] = [2, 1];
+
+    fn detect() -> Option<Self> {
+        Some(Sse2(()))
+    }
+
+    #[inline(always)]
+    fn compiled<K: Kernel>(self, kernel: K, to: &mut K::Target) -> K::Output {
+        kernel.run(self, to)
+    }
+
+    #[inline(always)]
+    fn splat(self, word: i32) -> Self::Lanes {
+        // SAFETY: SSE2 is part of the architecture.
+        unsafe { [_mm_set1_epi32(word); 4] }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[i32; LANES]) -> Self::Lanes {
+        must_cast(*from)
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: Self::Lanes, to: &mut [i32; LANES]) {
+        *to = must_cast(lanes);
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        // SAFETY: as above.
+        array::from_fn(|part| unsafe { _mm_add_epi32(a[part], b[part]) })
+    }
+
+    #[inline(always)]
+    fn upper_halves(self, lanes: Self::Lanes) -> Self::Lanes {
+        // SAFETY: as above.
+        lanes.map(|part| unsafe { _mm_srli_epi32::<16>(part) })
+    }
+
+    #[inline(always)]
+    fn add_byte_products(
+        self,
+        sums: Self::Lanes,
+        unsigned: Self::Lanes,
+        signed: Self::Lanes,
+    ) -> Self::Lanes {
+        // SAFETY: as above.
+        array::from_fn(|part| unsafe { byte_products(sums[part], unsigned[part], signed[part]) })
+    }
+
+    #[inline(always)]
+    fn add_pair_products(self, sums: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        // SAFETY: as above.
+        array::from_fn(|part| unsafe {
+            _mm_add_epi32(sums[part], _mm_madd_epi16(a[part], b[part]))
+        })
+    }
+}
+
+byte_products_by_pairs!(
+    byte_products,
+    "sse2",
+    __m128i,
+    _mm_add_epi32,
+    _mm_and_si128,
+    _mm_madd_epi16,
+    _mm_set1_epi16,
+    _mm_slli_epi16,
+    _mm_srai_epi16,
+    _mm_srli_epi16
+);
