@@ -40,7 +40,13 @@ unsafe impl Instructions for Portable {
 
     #[inline(always)]
     fn compiled<K: Kernel>(self, kernel: K, to: &mut K::Target) -> K::Output {
-        kernel.run(self, to)
+        // Apart from callers, which most often call the form for another set.
+        #[inline(never)]
+        fn portable<K: Kernel>(set: Portable, kernel: K, to: &mut K::Target) -> K::Output {
+            kernel.run(set, to)
+        }
+
+        portable(self, kernel, to)
     }
 
     #[inline(always)]

@@ -26,12 +26,20 @@ unsafe impl Instructions for Sse2 {
 
     #[inline(always)]
     fn compiled<K: Kernel>(self, kernel: K, to: &mut K::Target) -> K::Output {
-        kernel.run(self, to)
+        // Apart from callers, which most often call the form for another set.
+        #[target_feature(enable = "sse2")]
+        #[inline(never)]
+        fn sse2<K: Kernel>(set: Sse2, kernel: K, to: &mut K::Target) -> K::Output {
+            kernel.run(set, to)
+        }
+
+        // SAFETY: SSE2 is part of the architecture.
+        unsafe { sse2(self, kernel, to) }
     }
 
     #[inline(always)]
     fn splat(self, word: i32) -> Self::Lanes {
-        // SAFETY: SSE2 is part of the architecture.
+        // SAFETY: as above.
         unsafe { [_mm_set1_epi32(word); 4] }
     }
 
