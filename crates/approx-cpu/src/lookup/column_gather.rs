@@ -36,9 +36,9 @@ pub(crate) struct Lookup<'a> {
 pub(crate) fn accumulate<T: Accumulator>(set: InstructionSet, lookup: Lookup<'_>, sums: &mut [T]) {
     if set.facts().adds_digits {
         return if usize::from(lookup.largest_code) < CODES / 2 {
-            set.run(InRegisters::<T, true>::new(lookup), sums)
+            set.run(InRegisters::<T, true>::new(&lookup), sums)
         } else {
-            set.run(InRegisters::<T, false>::new(lookup), sums)
+            set.run(InRegisters::<T, false>::new(&lookup), sums)
         };
     }
     match &lookup.lines.entries {
@@ -92,12 +92,12 @@ fn indexed_loads<T: Accumulator, E: Copy>(
 /// Lookup inside vector registers. `ONE_HALF`: every code is below 128, so that only the first half of each line is
 /// looked at.
 struct InRegisters<'a, T, const ONE_HALF: bool> {
-    lookup: Lookup<'a>,
+    lookup: &'a Lookup<'a>,
     sums: PhantomData<T>,
 }
 
 impl<'a, T, const ONE_HALF: bool> InRegisters<'a, T, ONE_HALF> {
-    fn new(lookup: Lookup<'a>) -> Self {
+    fn new(lookup: &'a Lookup<'a>) -> Self {
         InRegisters {
             lookup,
             sums: PhantomData,
@@ -111,7 +111,7 @@ impl<T: Accumulator, const ONE_HALF: bool> Kernel for InRegisters<'_, T, ONE_HAL
 
     #[inline(always)]
     fn run<I: Instructions>(self, instructions: I, sums: &mut [T]) {
-        let Lookup {
+        let &Lookup {
             lines,
             lane,
             codes,
