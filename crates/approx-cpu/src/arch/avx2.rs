@@ -4,11 +4,9 @@ use std::arch::x86_64::*;
 
 use bytemuck::{cast_slice_mut, must_cast};
 
-use super::instructions::{
-    Facts, Instructions, Kernel, LANES, LaneCycles, NARROW_LANES, PanelCycles, Pick, PickedBlock,
-    PickedTaps, Row,
-};
-use super::portable;
+use super::instructions::{Facts, Instructions, Kernel, LaneCycles, PanelCycles, Pick};
+use super::operands::{LANES, NARROW_LANES, PickedBlock, PickedTaps, Row};
+use super::plain;
 use super::x86_64::{byte_products_by_pairs, transpose_4x4, transpose_8x8};
 use crate::word::CODES;
 
@@ -276,7 +274,7 @@ pub(super) fn map_codes<const TABLES: usize>(
     bytes: &mut [[u8; TABLES]],
 ) {
     if TABLES != 1 {
-        return portable::map_codes(tables, codes, bytes);
+        return plain::map_codes(tables, codes, bytes);
     }
     let (blocks, rest) = codes.as_chunks::<BLOCK>();
     let (to_blocks, to_rest) = cast_slice_mut(bytes).as_chunks_mut::<BLOCK>();

@@ -6,10 +6,8 @@ use std::arch::x86_64::*;
 use bytemuck::must_cast;
 
 use super::avx2::{self, Avx2};
-use super::instructions::{
-    Facts, Instructions, Kernel, LANES, LaneCycles, NARROW_LANES, PanelCycles, PickedBlock,
-    PickedTaps, Row,
-};
+use super::instructions::{Facts, Instructions, Kernel, LaneCycles, PanelCycles};
+use super::operands::{LANES, NARROW_LANES, PickedBlock, PickedTaps, Row};
 use super::x86_64::{byte_products_by_pairs, transpose_4x4, transpose_8x8};
 use crate::word::CODES;
 

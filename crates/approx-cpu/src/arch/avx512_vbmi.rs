@@ -6,10 +6,8 @@ use std::array;
 use bytemuck::must_cast;
 
 use super::avx512::Avx512;
-use super::instructions::{
-    DigitLine, Facts, Instructions, Kernel, LANES, LOOKUPS, LaneCycles, NARROW_LANES, Pick,
-    PickedBlock, PickedTaps, Row,
-};
+use super::instructions::{Facts, Instructions, Kernel, LaneCycles, Pick};
+use super::operands::{DigitLine, LANES, LOOKUPS, NARROW_LANES, PickedBlock, PickedTaps, Row};
 use crate::word::CODES;
 
 /// 512-bit vectors whose bytes can be permuted.

@@ -2,29 +2,9 @@
 
 use std::fmt::Debug;
 
-use super::portable;
+use super::operands::{DigitLine, LANES, LOOKUPS, NARROW_LANES, PickedBlock, PickedTaps, Row};
+use super::plain;
 use crate::word::CODES;
-
-/// 32-bit lanes that lie side by side: a cache line of them.
-pub(crate) const LANES: usize = 16;
-/// Lanes of a panel where entries have 16 bits: two to a word.
-pub(crate) const NARROW_LANES: usize = 2 * LANES;
-/// Codes that are looked up in registers together.
-pub(crate) const LOOKUPS: usize = 64;
-
-/// One cache line of words.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Row(pub(crate) [u32; LANES]);
-
-impl Row {
-    pub(crate) const ZERO: Row = Row([0; LANES]);
-}
-
-/// A 16-bit digit of every entry of a table line: the low bytes, then the high bytes.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-pub(crate) struct DigitLine(pub(crate) [[u8; CODES]; 2]);
 
 /// A computation that is compiled for every instruction set.
 pub(crate) trait Kernel {
@@ -96,13 +76,13 @@ pub(crate) unsafe trait Instructions: Copy + Debug {
         group: usize,
         rows: &mut [Row; 8],
     ) {
-        portable::transpose_narrow(lines, group, rows);
+        plain::transpose_narrow(lines, group, rows);
     }
 
     /// Transposes the entries of eight neighbouring codes, as [`transpose_narrow`](Self::transpose_narrow) does.
     #[inline(always)]
     fn transpose_wide(self, lines: &[&[u32; CODES]; LANES], group: usize, rows: &mut [Row; 8]) {
-        portable::transpose_wide(lines, group, rows);
+        plain::transpose_wide(lines, group, rows);
     }
 
     /// Writes the bytes that every code has in some tables, side by side.
@@ -113,7 +93,7 @@ pub(crate) unsafe trait Instructions: Copy + Debug {
         codes: &[u8],
         bytes: &mut [[u8; TABLES]],
     ) {
-        portable::map_codes(tables, codes, bytes);
+        plain::map_codes(tables, codes, bytes);
     }
 
     /// The sums of a digit at 64 positions, the even ones and the odd ones: over at most 256 taps, of the digits that
@@ -127,7 +107,7 @@ pub(crate) unsafe trait Instructions: Copy + Debug {
         offsets: &[usize],
         start: usize,
     ) -> [[u32; LOOKUPS / 2]; 2] {
-        portable::add_digits(lines, lane, codes, offsets, start)
+        plain::add_digits(lines, lane, codes, offsets, start)
     }
 
     /// Writes the sums of products of picked elements and weights at the positions of some blocks, over all taps; up to
@@ -140,7 +120,7 @@ pub(crate) unsafe trait Instructions: Copy + Debug {
         blocks: &[PickedBlock; BLOCKS],
         sums: &mut [i32],
     ) {
-        portable::add_picked::<PAIRS, BLOCKS>(taps, blocks, sums);
+        plain::add_picked::<PAIRS, BLOCKS>(taps, blocks, sums);
     }
 }
 
@@ -152,31 +132,6 @@ pub(crate) struct Pick {
     pub(crate) bytes: usize,
     /// Positions whose elements are in one part.
     pub(crate) positions: usize,
-}
-
-/// The taps of words that are picked from elements of one or two bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PickedTaps<'a> {
-    /// The bytes of a part that the words of its positions consist of, part after part.
-    pub(crate) indices: &'a [u8; 4 * LANES],
-    /// Positions of one part.
-    pub(crate) positions: usize,
-    /// Bytes from one part to the next.
-    pub(crate) part: usize,
-    /// The elements' bytes.
-    pub(crate) elements: &'a [u8],
-    /// For every tap, how far its elements are from a block's.
-    pub(crate) offsets: &'a [usize],
-    /// For every tap, its weights.
-    pub(crate) weights: &'a [i32],
-}
-
-/// Neighbouring positions that are computed together.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PickedBlock {
-    /// Where the first position's elements are, and its sum.
-    pub(crate) input: usize,
-    pub(crate) output: usize,
 }
 
 /// What kernels are good for with a set, and how fast they are, by measurements on one machine.

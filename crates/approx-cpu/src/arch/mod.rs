@@ -11,6 +11,8 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_vbmi;
 mod instructions;
+mod operands;
+mod plain;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
@@ -19,11 +21,9 @@ mod x86_64;
 
 use std::sync::OnceLock;
 
-pub(crate) use instructions::{
-    DigitLine, Facts, Instructions, Kernel, LANES, LOOKUPS, NARROW_LANES, PanelCycles, Pick,
-    PickedBlock, PickedTaps, Row,
-};
-pub(crate) use portable::exchange;
+pub(crate) use instructions::{Facts, Instructions, Kernel, PanelCycles, Pick};
+pub(crate) use operands::{DigitLine, LANES, LOOKUPS, NARROW_LANES, PickedBlock, PickedTaps, Row};
+pub(crate) use plain::exchange;
 
 /// Lists the instruction sets, the least capable first: what each is called and the type that implements it.
 macro_rules! instruction_sets {

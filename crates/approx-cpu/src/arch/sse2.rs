@@ -5,7 +5,8 @@ use std::array;
 
 use bytemuck::must_cast;
 
-use super::instructions::{Facts, Instructions, Kernel, LANES};
+use super::instructions::{Facts, Instructions, Kernel};
+use super::operands::LANES;
 use super::portable::Portable;
 use super::x86_64::byte_products_by_pairs;
 
