@@ -178,14 +178,14 @@ unsafe impl<const VNNI: bool> Instructions for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    fn add_picked<const PAIRS: bool, const BLOCKS: usize>(
+    fn add_picked<const PAIRS: bool>(
         self,
         taps: &PickedTaps<'_>,
-        blocks: &[PickedBlock; BLOCKS],
+        blocks: &[PickedBlock],
         sums: &mut [i32],
     ) {
         // SAFETY: as above.
-        unsafe { add_picked::<PAIRS, BLOCKS>(taps, blocks, sums) }
+        unsafe { add_picked::<PAIRS>(taps, blocks, sums) }
     }
 }
 
@@ -305,10 +305,29 @@ fn map_block(table: &[u8; CODES], codes: &[u8; BLOCK]) -> [u8; BLOCK] {
     must_cast(found)
 }
 
+/// Blocks of positions that are worked on at once: enough to hide the latency of the additions.
+const TOGETHER: usize = 4;
+
 /// [`Instructions::add_picked`], eight positions at a time.
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn add_picked<const PAIRS: bool, const BLOCKS: usize>(
+pub(super) fn add_picked<const PAIRS: bool>(
+    taps: &PickedTaps<'_>,
+    blocks: &[PickedBlock],
+    sums: &mut [i32],
+) {
+    let (groups, rest) = blocks.as_chunks::<TOGETHER>();
+    for blocks in groups {
+        add_picked_blocks::<PAIRS, TOGETHER>(taps, blocks, sums);
+    }
+    for &block in rest {
+        add_picked_blocks::<PAIRS, 1>(taps, &[block], sums);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_picked_blocks<const PAIRS: bool, const BLOCKS: usize>(
     taps: &PickedTaps<'_>,
     blocks: &[PickedBlock; BLOCKS],
     sums: &mut [i32],

@@ -157,14 +157,14 @@ unsafe impl<const VNNI: bool> Instructions for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn add_picked<const PAIRS: bool, const BLOCKS: usize>(
+    fn add_picked<const PAIRS: bool>(
         self,
         taps: &PickedTaps<'_>,
-        blocks: &[PickedBlock; BLOCKS],
+        blocks: &[PickedBlock],
         sums: &mut [i32],
     ) {
         // SAFETY: as above.
-        unsafe { avx2::add_picked::<PAIRS, BLOCKS>(taps, blocks, sums) }
+        unsafe { avx2::add_picked::<PAIRS>(taps, blocks, sums) }
     }
 }
 

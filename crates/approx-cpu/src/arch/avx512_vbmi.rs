@@ -133,14 +133,14 @@ unsafe impl Instructions for Avx512Vbmi {
     }
 
     #[inline(always)]
-    fn add_picked<const PAIRS: bool, const BLOCKS: usize>(
+    fn add_picked<const PAIRS: bool>(
         self,
         taps: &PickedTaps<'_>,
-        blocks: &[PickedBlock; BLOCKS],
+        blocks: &[PickedBlock],
         sums: &mut [i32],
     ) {
         // SAFETY: as above.
-        unsafe { add_picked::<PAIRS, BLOCKS>(taps, blocks, sums) }
+        unsafe { add_picked::<PAIRS>(taps, blocks, sums) }
     }
 }
 
@@ -235,9 +235,24 @@ fn add_digits<const ONE_HALF: bool>(
     sums
 }
 
+/// Blocks of positions that are worked on at once: enough to hide the latency of the additions.
+const TOGETHER: usize = 4;
+
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")]
 #[inline]
-fn add_picked<const PAIRS: bool, const BLOCKS: usize>(
+fn add_picked<const PAIRS: bool>(taps: &PickedTaps<'_>, blocks: &[PickedBlock], sums: &mut [i32]) {
+    let (groups, rest) = blocks.as_chunks::<TOGETHER>();
+    for blocks in groups {
+        add_picked_blocks::<PAIRS, TOGETHER>(taps, blocks, sums);
+    }
+    for &block in rest {
+        add_picked_blocks::<PAIRS, 1>(taps, &[block], sums);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")]
+#[inline]
+fn add_picked_blocks<const PAIRS: bool, const BLOCKS: usize>(
     taps: &PickedTaps<'_>,
     blocks: &[PickedBlock; BLOCKS],
     sums: &mut [i32],

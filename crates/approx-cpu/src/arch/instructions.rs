@@ -114,13 +114,13 @@ pub(crate) unsafe trait Instructions: Copy + Debug {
     /// the 16th of a block, those after the set's own number of positions have no meaning. `PAIRS`: words hold two
     /// 16-bit integers each, instead of four unsigned bytes of elements and as many signed ones of weights.
     #[inline(always)]
-    fn add_picked<const PAIRS: bool, const BLOCKS: usize>(
+    fn add_picked<const PAIRS: bool>(
         self,
         taps: &PickedTaps<'_>,
-        blocks: &[PickedBlock; BLOCKS],
+        blocks: &[PickedBlock],
         sums: &mut [i32],
     ) {
-        plain::add_picked::<PAIRS, BLOCKS>(taps, blocks, sums);
+        plain::add_picked::<PAIRS>(taps, blocks, sums);
     }
 }
 

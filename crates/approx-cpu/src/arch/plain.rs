@@ -98,9 +98,9 @@ pub(super) fn add_digits(
 }
 
 #[inline(always)]
-pub(super) fn add_picked<const PAIRS: bool, const BLOCKS: usize>(
+pub(super) fn add_picked<const PAIRS: bool>(
     taps: &PickedTaps<'_>,
-    blocks: &[PickedBlock; BLOCKS],
+    blocks: &[PickedBlock],
     sums: &mut [i32],
 ) {
     let bytes = if PAIRS { 2 } else { 1 };

@@ -6,9 +6,10 @@ use std::array;
 use bytemuck::must_cast;
 
 use super::instructions::{Facts, Instructions, Kernel};
-use super::operands::LANES;
+use super::operands::{LANES, NARROW_LANES, Row};
 use super::portable::Portable;
-use super::x86_64::byte_products_by_pairs;
+use super::x86_64::{byte_products_by_pairs, transpose_4x4, transpose_8x8};
+use crate::word::CODES;
 
 /// 128-bit vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,23 @@ unsafe impl Instructions for Sse2 {
             _mm_add_epi32(sums[part], _mm_madd_epi16(a[part], b[part]))
         })
     }
+
+    #[inline(always)]
+    fn transpose_narrow(
+        self,
+        lines: &[&[u16; CODES]; NARROW_LANES],
+        group: usize,
+        rows: &mut [Row; 8],
+    ) {
+        // SAFETY: as above.
+        unsafe { transpose_narrow(lines, group, rows) }
+    }
+
+    #[inline(always)]
+    fn transpose_wide(self, lines: &[&[u32; CODES]; LANES], group: usize, rows: &mut [Row; 8]) {
+        // SAFETY: as above.
+        unsafe { transpose_wide(lines, group, rows) }
+    }
 }
 
 byte_products_by_pairs!(
@@ -98,3 +116,49 @@ byte_products_by_pairs!(
     _mm_srai_epi16,
     _mm_srli_epi16
 );
+
+#[target_feature(enable = "sse2")]
+#[inline]
+fn transpose_narrow(lines: &[&[u16; CODES]; NARROW_LANES], group: usize, rows: &mut [Row; 8]) {
+    for (part, lines) in lines.as_chunks::<8>().0.iter().enumerate() {
+        let mut v = [_mm_setzero_si128(); 8];
+        for (vector, line) in v.iter_mut().zip(lines) {
+            *vector = must_cast::<[u16; 8], __m128i>(line.as_chunks::<8>().0[group]);
+        }
+        let products = transpose_8x8!(
+            v,
+            _mm_unpacklo_epi16,
+            _mm_unpackhi_epi16,
+            _mm_unpacklo_epi32,
+            _mm_unpackhi_epi32,
+            _mm_unpacklo_epi64,
+            _mm_unpackhi_epi64
+        );
+        for (row, products) in rows.iter_mut().zip(products) {
+            row.0.as_chunks_mut::<4>().0[part] = must_cast(products);
+        }
+    }
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+fn transpose_wide(lines: &[&[u32; CODES]; LANES], group: usize, rows: &mut [Row; 8]) {
+    for (half_group, rows) in (2 * group..).zip(rows.as_chunks_mut::<4>().0) {
+        for (part, lines) in lines.as_chunks::<4>().0.iter().enumerate() {
+            let mut v = [_mm_setzero_si128(); 4];
+            for (vector, line) in v.iter_mut().zip(lines) {
+                *vector = must_cast::<[u32; 4], __m128i>(line.as_chunks::<4>().0[half_group]);
+            }
+            let products = transpose_4x4!(
+                v,
+                _mm_unpacklo_epi32,
+                _mm_unpackhi_epi32,
+                _mm_unpacklo_epi64,
+                _mm_unpackhi_epi64
+            );
+            for (row, products) in rows.iter_mut().zip(products) {
+                row.0.as_chunks_mut::<4>().0[part] = must_cast(products);
+            }
+        }
+    }
+}

@@ -199,8 +199,6 @@ struct Picked {
 
 /// Bytes of a block's words.
 const BYTES: usize = LANES * size_of::<i32>();
-/// Blocks that are worked on at once: enough to hide the latency of the additions.
-const TOGETHER: usize = 4;
 
 impl Picked {
     /// The vectors for words of `taps` taps, if their elements lie close enough together.
@@ -284,12 +282,6 @@ impl<const PAIRS: bool> Kernel for AddPicked<'_, PAIRS> {
 
     #[inline(always)]
     fn run<I: Instructions>(self, instructions: I, sums: &mut [i32]) {
-        let (groups, rest) = self.blocks.as_chunks::<TOGETHER>();
-        for blocks in groups {
-            instructions.add_picked::<PAIRS, TOGETHER>(&self.taps, blocks, sums);
-        }
-        for &block in rest {
-            instructions.add_picked::<PAIRS, 1>(&self.taps, &[block], sums);
-        }
+        instructions.add_picked::<PAIRS>(&self.taps, self.blocks, sums);
     }
 }
