@@ -1,8 +1,8 @@
 //! Which vector instructions a kernel may use, decided once per process.
 //!
 //! Every instruction set is one file here with an implementation of [`Instructions`], and one line in the list below.
-//! Kernels elsewhere are written once, for any set; they take an [`InstructionSet`], so that tests can run all the
-//! paths that a machine has.
+//! Kernels elsewhere are written once, for any set, and name none. They take an [`InstructionSet`], so that tests can
+//! run all the paths that a machine has.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -18,6 +18,9 @@ mod portable;
 mod sse2;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::OnceLock;
 
