@@ -158,7 +158,7 @@ fn checked_sum<const TERMS: usize>(terms: [(usize, usize); TERMS]) -> Option<usi
     })
 }
 
-/// The operands of some groups, checked to hold all words.
+/// [`Operands`] from the origin of the lanes and the first group on.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     blocks: usize,
@@ -245,23 +245,6 @@ impl<K: Kind> Kernel for AddUp<'_, K> {
 
     #[inline(always)]
     fn run<I: Instructions>(self, instructions: I, sums: &mut [[i32; WIDTH]]) {
-        /// Calls `add_up` for the numbers of rows and blocks whose sums fit in registers.
-        macro_rules! by_size {
-            ($part:expr, $first:expr, $rows:expr, $blocks:expr, $sums:expr, $(($some_rows:literal, $some_blocks:literal))+) => {
-                match ($rows, $blocks) {
-                    $(($some_rows, $some_blocks)
-                        if const { I::TILE[0] >= $some_rows && I::TILE[1] >= $some_blocks } =>
-                    {
-                        // SAFETY: whoever made the kernel promised that all words are there.
-                        unsafe {
-                            add_up::<I, K, $some_rows, $some_blocks>(instructions, $part, $first, $sums);
-                        }
-                    })+
-                    _ => unreachable!("a tile that fits in registers"),
-                }
-            };
-        }
-
         let mut part = self.part;
         let mut rest = sums;
         while !rest.is_empty() {
@@ -272,14 +255,23 @@ impl<K: Kind> Kernel for AddUp<'_, K> {
             let mut first = 0;
             while first < part.blocks {
                 let blocks = (part.blocks - first).min(I::TILE[1]);
-                by_size!(
-                    &part,
-                    first,
-                    rows,
-                    blocks,
-                    sums,
-                    (1, 1)(1, 2)(1, 3)(2, 1)(2, 2)(2, 3)(4, 1)(4, 2)(4, 3)(8, 1)(8, 2)(8, 3)
-                );
+                // Calls `add_up` for a number of rows and blocks, if their sums fit in registers.
+                macro_rules! by_size {
+                    ($(($some_rows:literal, $some_blocks:literal))+) => {
+                        match (rows, blocks) {
+                            $(($some_rows, $some_blocks)
+                                if const { I::TILE[0] >= $some_rows && I::TILE[1] >= $some_blocks } =>
+                            {
+                                // SAFETY: whoever made the kernel promised that all words are there.
+                                unsafe {
+                                    add_up::<I, K, $some_rows, $some_blocks>(instructions, &part, first, sums);
+                                }
+                            })+
+                            _ => unreachable!("a tile that fits in registers"),
+                        }
+                    };
+                }
+                by_size!((1, 1)(1, 2)(1, 3)(2, 1)(2, 2)(2, 3)(4, 1)(4, 2)(4, 3)(8, 1)(8, 2)(8, 3));
                 first += blocks;
             }
             if !rest.is_empty() {
