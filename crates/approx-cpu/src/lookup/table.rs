@@ -44,7 +44,7 @@ pub struct LookupTable {
 #[derive(Debug, Clone)]
 pub(crate) struct Lines {
     pub(crate) entries: LineEntries,
-    /// The same lines as 16-bit digits, the least significant first (one digit for 16-bit entries, two for 32-bit
+    /// These lines as 16-bit digits, the least significant first (one digit for 16-bit entries, two for 32-bit
     /// ones), each digit as a plane of low bytes and one of high bytes. None where no instruction set of this machine
     /// adds them up.
     pub(crate) digits: Vec<Vec<DigitLine>>,
