@@ -10,7 +10,8 @@
 //! looking every product up, and for operands of up to 16 bits.
 //!
 //! `shapes` says what the products' shapes are, `lookup` and `factored` hold the two families of kernels, `transposed`
-//! takes transposed convolutions apart for both, and `arch` knows the instruction sets that they are compiled for.
+//! takes transposed convolutions apart for both, and `arch` has the instruction sets that all of them are compiled for,
+//! one file each.
 //!
 //! All of them run on the current rayon thread pool; results do not depend on its size.
 

@@ -1,6 +1,6 @@
 //! What a planner outside must know of this machine's kernels to price a product: how their speeds relate.
 
-use crate::arch::{Family, InstructionSet};
+use crate::arch::{Facts, InstructionSet};
 use crate::lookup::gather;
 
 /// How much longer the integer kernels take here than with AVX-512, VNNI and VBMI: by the rates of each instruction
@@ -20,20 +20,11 @@ pub struct RelativeTimes {
 /// assert!(times.encoding >= 1.0 && times.multiplying >= 1.0);
 /// ```
 pub fn relative_times() -> RelativeTimes {
-    let set = InstructionSet::best();
-    let (encoding, multiplying) = match set.family() {
-        Family::Portable => (4.0, 10.0),
-        #[cfg(target_arch = "x86_64")]
-        Family::Avx2 if set.multiplies_and_adds() => (2.5, 1.9),
-        #[cfg(target_arch = "x86_64")]
-        Family::Avx2 => (2.5, 5.0),
-        #[cfg(target_arch = "x86_64")]
-        Family::Avx512 if set.multiplies_and_adds() => (2.0, 1.1),
-        #[cfg(target_arch = "x86_64")]
-        Family::Avx512 => (2.0, 4.0),
-        #[cfg(target_arch = "x86_64")]
-        Family::Avx512Vbmi => (1.0, 1.0),
-    };
+    let Facts {
+        encoding,
+        multiplying,
+        ..
+    } = InstructionSet::best().facts();
     RelativeTimes {
         encoding,
         multiplying,

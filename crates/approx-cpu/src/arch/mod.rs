@@ -1,75 +1,89 @@
 //! Which vector instructions a kernel may use, decided once per process.
 //!
-//! Every kernel takes an [`InstructionSet`], so that tests can run all the paths that a machine has.
+//! Every instruction set is one file here with an implementation of [`Instructions`], and one line in the list below.
+//! Kernels elsewhere are written once, for any set, and name none. They take an [`InstructionSet`], so that tests can
+//! run all the paths that a machine has.
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod avx512_vbmi;
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_vbmi;
+mod instructions;
+mod operands;
+mod plain;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::OnceLock;
 
-/// A family of vector instructions that the machine is known to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct InstructionSet {
-    family: Family,
-    multiplies_and_adds: bool,
+pub(crate) use instructions::{Facts, Instructions, Kernel, PanelCycles, Pick};
+pub(crate) use operands::{DigitLine, LANES, LOOKUPS, NARROW_LANES, PickedBlock, PickedTaps, Row};
+pub(crate) use plain::exchange;
+
+/// Lists the instruction sets, the least capable first: what each is called and the type that implements it.
+macro_rules! instruction_sets {
+    ($($(#[$attribute:meta])* $name:ident: $type:ty,)+) => {
+        /// An instruction set that the machine is known to have.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum InstructionSet {
+            $($(#[$attribute])* $name($type),)+
+        }
+
+        impl InstructionSet {
+            /// The sets of this machine, in the order of the list.
+            fn detect() -> Vec<InstructionSet> {
+                let mut sets = Vec::new();
+                $($(#[$attribute])* sets.extend(<$type>::detect().map(InstructionSet::$name));)+
+                sets
+            }
+
+            /// Runs a kernel in the form that is compiled for this set.
+            #[inline]
+            pub(crate) fn run<K: Kernel>(self, kernel: K, to: &mut K::Target) -> K::Output {
+                match self {
+                    $($(#[$attribute])* InstructionSet::$name(set) => set.compiled(kernel, to),)+
+                }
+            }
+
+            /// What there is to know about the set outside of kernels.
+            pub(crate) fn facts(self) -> Facts {
+                match self {
+                    $($(#[$attribute])* InstructionSet::$name(_) => <$type>::FACTS,)+
+                }
+            }
+        }
+    };
 }
 
-/// The families. Kernels ask for one by name or for a capability of the set, never for an order among them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
-    /// What the compilation target promises (SSE2 on x86-64, NEON on AArch64).
-    Portable,
-    /// 256-bit vectors.
+instruction_sets! {
+    Portable: portable::Portable,
     #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// 512-bit vectors: F, BW, DQ and VL.
+    Sse2: sse2::Sse2,
     #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// The same with VBMI, whose byte permutations look up 64 codes at a time, and VNNI, whose multiplications add up
-    /// four products of bytes.
+    Avx2: avx2::Avx2<false>,
     #[cfg(target_arch = "x86_64")]
-    Avx512Vbmi,
+    AvxVnni: avx2::Avx2<true>,
+    #[cfg(target_arch = "x86_64")]
+    Avx512: avx512::Avx512<false>,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni: avx512::Avx512<true>,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vbmi: avx512_vbmi::Avx512Vbmi,
 }
 
 impl InstructionSet {
-    /// Everything this machine can run, the least capable first. Only sets found here are ever constructed: the
-    /// kernels rest on that when they enter code compiled for one.
+    /// Everything this machine can run, the least capable first.
     pub(crate) fn available() -> &'static [InstructionSet] {
         static AVAILABLE: OnceLock<Vec<InstructionSet>> = OnceLock::new();
-        AVAILABLE.get_or_init(|| {
-            #[allow(unused_mut)]
-            let mut sets = vec![InstructionSet {
-                family: Family::Portable,
-                multiplies_and_adds: false,
-            }];
-            #[cfg(target_arch = "x86_64")]
-            {
-                let avx2 = is_x86_feature_detected!("avx2");
-                let avx512 = avx2
-                    && is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl");
-                let avx_vnni = avx2 && is_x86_feature_detected!("avxvnni");
-                let avx512_vnni = avx512 && is_x86_feature_detected!("avx512vnni");
-                let vbmi = avx512_vnni && is_x86_feature_detected!("avx512vbmi");
-                for (family, multiplies_and_adds, present) in [
-                    (Family::Avx2, false, avx2),
-                    (Family::Avx2, true, avx_vnni),
-                    (Family::Avx512, false, avx512),
-                    (Family::Avx512, true, avx512_vnni),
-                    (Family::Avx512Vbmi, true, vbmi),
-                ] {
-                    if present {
-                        sets.push(InstructionSet {
-                            family,
-                            multiplies_and_adds,
-                        });
-                    }
-                }
-            }
-            sets
-        })
+        AVAILABLE.get_or_init(InstructionSet::detect)
     }
 
     /// The most capable set of this machine.
@@ -78,78 +92,57 @@ impl InstructionSet {
             .last()
             .expect("the portable set is always available")
     }
-
-    /// Which family it is.
-    pub(crate) fn family(self) -> Family {
-        self.family
-    }
-
-    /// Whether one instruction of the family's width multiplies four bytes or two 16-bit words of a lane each and adds
-    /// the products to it: AVX-VNNI or AVX-512 VNNI.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn multiplies_and_adds(self) -> bool {
-        self.multiplies_and_adds
-    }
-
-    /// Whether bytes can be shuffled inside the 128-bit parts of 256-bit vectors, as AVX2 does.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn shuffles_bytes(self) -> bool {
-        match self.family {
-            Family::Portable => false,
-            Family::Avx2 | Family::Avx512 | Family::Avx512Vbmi => true,
-        }
-    }
-
-    /// Whether codes can be looked up inside vector registers.
-    pub(crate) fn permutes_bytes(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self.family == Family::Avx512Vbmi;
-        #[cfg(not(target_arch = "x86_64"))]
-        false
-    }
 }
 
-/// Defines a function of an instruction set and the given arguments, whose body is compiled for every family: plain
-/// Rust that becomes vector instructions as wide as the set has them.
+/// Defines a function of an instruction set and the given arguments, whose body is compiled for every set: plain Rust
+/// that becomes vector instructions as wide as the set has them. What it writes stands behind a semicolon.
 macro_rules! compiled_for_every_set {
     (
         $(#[$attribute:meta])*
         $visibility:vis fn $name:ident $(<$($parameter:ident: $bound:path),+>)? (
-            $set:ident, $($argument:ident: $type:ty),+ $(,)?
+            $set:ident, $($argument:ident: $type:ty),+; $to:ident: &mut $target:ty $(,)?
         ) $(-> $result:ty)? $body:block
     ) => {
         $(#[$attribute])*
         $visibility fn $name $(<$($parameter: $bound),+>)? (
             $set: $crate::arch::InstructionSet,
-            $($argument: $type),+
+            $($argument: $type,)+
+            $to: &mut $target,
         ) $(-> $result)? {
-            #[inline(always)]
-            fn body $(<$($parameter: $bound),+>)? ($($argument: $type),+) $(-> $result)? $body
+            struct Call<Arguments, Target: ?Sized>(Arguments, std::marker::PhantomData<fn(&mut Target)>);
 
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
-            fn avx2 $(<$($parameter: $bound),+>)? ($($argument: $type),+) $(-> $result)? {
-                body($($argument),+)
+            impl $(<$($parameter: $bound),+>)? $crate::arch::Kernel for Call<($($type,)+), $target> {
+                type Target = $target;
+                type Output = $crate::arch::compiled_for_every_set!(@result $($result)?);
+
+                #[inline(always)]
+                fn run<I: $crate::arch::Instructions>(self, _: I, $to: &mut $target) -> Self::Output {
+                    let ($($argument,)+) = self.0;
+                    $body
+                }
             }
 
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-            fn avx512 $(<$($parameter: $bound),+>)? ($($argument: $type),+) $(-> $result)? {
-                body($($argument),+)
-            }
-
-            match $set.family() {
-                $crate::arch::Family::Portable => body($($argument),+),
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: an instruction set is only constructed where the machine has it.
-                $crate::arch::Family::Avx2 => unsafe { avx2($($argument),+) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above; both families have these instructions.
-                $crate::arch::Family::Avx512 | $crate::arch::Family::Avx512Vbmi => unsafe {
-                    avx512($($argument),+)
-                },
-            }
+            $set.run(Call::<_, $target>(($($argument,)+), std::marker::PhantomData), $to)
         }
+    };
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident ($set:ident, $($argument:ident: $type:ty),+ $(,)?) -> $result:ty $body:block
+    ) => {
+        $(#[$attribute])*
+        $visibility fn $name($set: $crate::arch::InstructionSet, $($argument: $type),+) -> $result {
+            $crate::arch::compiled_for_every_set! {
+                fn compiled(set, $($argument: $type),+; _nothing: &mut ()) -> $result $body
+            }
+
+            compiled($set, $($argument,)+ &mut ())
+        }
+    };
+    (@result) => {
+        ()
+    };
+    (@result $result:ty) => {
+        $result
     };
 }
 pub(crate) use compiled_for_every_set;

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::depthwise::Depthwise;
 use super::encode::ElementMap;
-use super::epilogue::{Epilogue, WindowSums};
+use super::epilogue::{Epilogue, FinishPositions, WindowSums};
 use super::kernel::{Distances, LANES, Operands, ROWS, WIDTH, Words};
 use super::layout::{Layout, PositionTile, Segment};
 use super::prepared::Prepared;
@@ -20,7 +20,7 @@ use super::source::{Encode, NOT_A_NUMBER, Source};
 use super::tile::{GroupPass, TileSums, add_scaled};
 use super::weights::{FilterWords, Filters};
 use crate::accumulators::Accumulator;
-use crate::arch::InstructionSet;
+use crate::arch::{InstructionSet, Instructions, Kernel};
 use crate::error::KernelError;
 use crate::parallel::PRODUCTS_PER_TASK;
 use crate::shapes::Conv2dShape;
@@ -164,8 +164,14 @@ impl<P: Pattern, E: Encode> Conv2d<'_, P, E> {
             self.source,
             output,
             |channel, sums: &[S], windows, output| {
+                let finish = FinishPositions {
+                    epilogue,
+                    channel,
+                    sums,
+                    windows: None,
+                };
                 if window_terms.is_empty() {
-                    return epilogue.finish_positions(self.set, channel, sums, None, output);
+                    return self.set.run(finish, output);
                 }
                 let add_up = |parts: &[(usize, i64)]| {
                     let mut totals = vec![S::default(); sums.len()];
@@ -176,11 +182,11 @@ impl<P: Pattern, E: Encode> Conv2d<'_, P, E> {
                     }
                     totals
                 };
-                let windows = WindowSums {
+                let windows = Some(WindowSums {
                     offsets: &add_up(offsets),
                     codes: &add_up(codes),
-                };
-                epilogue.finish_positions(self.set, channel, sums, Some(windows), output);
+                });
+                self.set.run(FinishPositions { windows, ..finish }, output);
             },
         );
         numbers.then_some(()).ok_or(NOT_A_NUMBER)
@@ -496,7 +502,7 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
         let panel_words = self.operand_distances.len() * ROWS;
         let first_channel = encoded.group * group_outputs + panel * ROWS;
         let mut sums = TileSums::<S>::new();
-        let mut finished = [MaybeUninit::uninit(); WIDTH + LANES];
+        let mut finished = [[MaybeUninit::uninit(); WIDTH + LANES]; ROWS];
         for (image, outputs) in outputs.chunks_mut(channels).enumerate() {
             for tile in &encoded.tiles {
                 let operands = Operands {
@@ -520,32 +526,58 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
                     codes: &encoded.codes[windows..][..lanes],
                 });
                 let segments = &encoded.segments[tile.segments.clone()];
-                for ((channel, output), sums) in outputs.iter_mut().enumerate().zip(sums) {
-                    let channel = first_channel + channel;
-                    let sums = &sums[..lanes];
-                    let finish = |outputs: &mut [MaybeUninit<F::Output>]| {
-                        self.epilogue
-                            .finish_positions(set, channel, sums, windows, outputs);
-                    };
-                    match segments {
-                        &[
-                            Segment {
-                                length,
-                                output: first,
-                                ..
-                            },
-                        ] if length == lanes => {
-                            finish(&mut output[first..][..lanes]);
-                        }
-                        segments => {
-                            finish(&mut finished[..lanes]);
-                            for segment in segments {
-                                copy_segment(*segment, &finished, output);
-                            }
-                        }
+                if let &[Segment { length, output, .. }] = segments
+                    && length == lanes
+                {
+                    for ((channel, outputs), sums) in (first_channel..).zip(&mut *outputs).zip(sums)
+                    {
+                        let finish = FinishPositions {
+                            epilogue: self.epilogue,
+                            channel,
+                            sums: &sums[..lanes],
+                            windows,
+                        };
+                        set.run(finish, &mut outputs[output..][..lanes]);
+                    }
+                    continue;
+                }
+                let finish = FinishTile {
+                    epilogue: self.epilogue,
+                    first_channel,
+                    sums,
+                    lanes,
+                    windows,
+                };
+                set.run(finish, &mut finished[..channels]);
+                for (finished, outputs) in finished.iter().zip(&mut *outputs) {
+                    for segment in segments {
+                        copy_segment(*segment, finished, outputs);
                     }
                 }
             }
+        }
+    }
+}
+
+/// Finishes a tile's sums, as many rows of them as the target has.
+struct FinishTile<'a, S, F> {
+    epilogue: &'a F,
+    first_channel: usize,
+    sums: &'a [[S; WIDTH]],
+    lanes: usize,
+    windows: Option<WindowSums<'a, S>>,
+}
+
+impl<S: Accumulator, F: Epilogue<S>> Kernel for FinishTile<'_, S, F> {
+    type Target = [[MaybeUninit<F::Output>; WIDTH + LANES]];
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, _: I, outputs: &mut Self::Target) {
+        for ((channel, outputs), sums) in (self.first_channel..).zip(outputs).zip(self.sums) {
+            let (sums, outputs) = (&sums[..self.lanes], &mut outputs[..self.lanes]);
+            self.epilogue
+                .finish_positions(channel, sums, self.windows, outputs);
         }
     }
 }

@@ -7,14 +7,11 @@
 
 use std::marker::PhantomData;
 
-#[cfg(target_arch = "x86_64")]
 use bytemuck::{cast_slice, cast_slice_mut};
 
-use crate::arch::{InstructionSet, compiled_for_every_set};
+use crate::arch::{InstructionSet, Instructions, Kernel, compiled_for_every_set};
 use crate::quantize::ChannelQuantizer;
-#[cfg(target_arch = "x86_64")]
-use crate::word::CODES;
-use crate::word::{Element, Pattern};
+use crate::word::{CODES, Element, Pattern};
 
 /// Elements of a long row, and of a short one, that are worked on at once.
 const BLOCK: usize = 64;
@@ -31,7 +28,7 @@ compiled_for_every_set! {
         set,
         quantizer: ChannelQuantizer,
         mask: P,
-        values: &[f32],
+        values: &[f32];
         patterns: &mut [P],
     ) -> bool {
         assert_eq!(values.len(), patterns.len(), "one pattern per value");
@@ -93,7 +90,6 @@ pub(crate) struct ElementMap<P, E> {
     affine: Option<Affine>,
     /// The low and, if elements have two, the high bytes of the elements of all patterns of one byte; none where the
     /// map is affine or patterns are wider.
-    #[cfg(target_arch = "x86_64")]
     bytes: Vec<[u8; CODES]>,
     pattern: PhantomData<P>,
 }
@@ -159,7 +155,6 @@ impl<P: Pattern, E: Element> ElementMap<P, E> {
         );
         let affine = Affine::of(table);
         ElementMap {
-            #[cfg(target_arch = "x86_64")]
             bytes: if affine.is_none() && patterns == CODES {
                 let byte = |code: usize, plane: usize| table[code].widen() >> (8 * plane);
                 (0..size_of::<E>())
@@ -189,27 +184,24 @@ impl<P: Pattern, E: Element> ElementMap<P, E> {
         if let Some(affine) = self.affine {
             return evaluate(set, affine, patterns, elements);
         }
-        #[cfg(target_arch = "x86_64")]
-        match self.bytes.as_slice() {
-            [bytes] if set.permutes_bytes() => {
-                // SAFETY: an instruction set is only constructed where the machine has it.
-                return unsafe {
-                    x86::map_bytes([bytes], cast_slice(patterns), cast_slice_mut(elements))
-                };
+        if self.bytes.len() <= set.facts().mapped_tables {
+            match self.bytes.as_slice() {
+                [bytes] => {
+                    let map = MapBytes {
+                        tables: [bytes],
+                        patterns: cast_slice(patterns),
+                    };
+                    return set.run(map, cast_slice_mut(elements));
+                }
+                [low, high] => {
+                    let map = MapBytes {
+                        tables: [low, high],
+                        patterns: cast_slice(patterns),
+                    };
+                    return set.run(map, cast_slice_mut(elements));
+                }
+                _ => (),
             }
-            [low, high] if set.permutes_bytes() => {
-                // SAFETY: as above.
-                return unsafe {
-                    x86::map_bytes([low, high], cast_slice(patterns), cast_slice_mut(elements))
-                };
-            }
-            [bytes] if set.shuffles_bytes() => {
-                // SAFETY: as above.
-                return unsafe {
-                    x86::map_nibbles(bytes, cast_slice(patterns), cast_slice_mut(elements))
-                };
-            }
-            _ => (),
         }
         for (element, &pattern) in elements.iter_mut().zip(patterns) {
             *element = self.element(pattern);
@@ -218,7 +210,7 @@ impl<P: Pattern, E: Element> ElementMap<P, E> {
 }
 
 compiled_for_every_set! {
-    fn evaluate<P: Pattern, E: Element>(set, affine: Affine, patterns: &[P], elements: &mut [E]) {
+    fn evaluate<P: Pattern, E: Element>(set, affine: Affine, patterns: &[P]; elements: &mut [E]) {
         if affine.shift == 0 {
             // Where both are bytes, nothing but a shift would take wider words.
             let affine = Affine { shift: 0, ..affine };
@@ -238,7 +230,7 @@ compiled_for_every_set! {
     ///
     /// # Panics
     /// If a row has another length than `quads`.
-    pub(crate) fn interleave_quads(set, rows: [&[u8]; 4], quads: &mut [[u8; 4]]) {
+    pub(crate) fn interleave_quads(set, rows: [&[u8]; 4]; quads: &mut [[u8; 4]]) {
         assert!(rows.iter().all(|row| row.len() == quads.len()), "rows of one length");
         let [a, b, c, d] = rows;
         for ((((quad, a), b), c), d) in quads.iter_mut().zip(a).zip(b).zip(c).zip(d) {
@@ -252,7 +244,7 @@ compiled_for_every_set! {
     ///
     /// # Panics
     /// If a row has another length than `pairs`.
-    pub(crate) fn interleave_pairs(set, rows: [&[i16]; 2], pairs: &mut [[i16; 2]]) {
+    pub(crate) fn interleave_pairs(set, rows: [&[i16]; 2]; pairs: &mut [[i16; 2]]) {
         assert!(rows.iter().all(|row| row.len() == pairs.len()), "rows of one length");
         let [a, b] = rows;
         for ((pair, a), b) in pairs.iter_mut().zip(a).zip(b) {
@@ -261,85 +253,19 @@ compiled_for_every_set! {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    //! Tables of 256 bytes, looked up inside vector registers.
+/// Writes the bytes of every pattern, one of each table, side by side.
+struct MapBytes<'a, const BYTES: usize> {
+    tables: [&'a [u8; CODES]; BYTES],
+    patterns: &'a [u8],
+}
 
-    use std::arch::x86_64::*;
-    use std::array;
+impl<const BYTES: usize> Kernel for MapBytes<'_, BYTES> {
+    type Target = [[u8; BYTES]];
+    type Output = ();
 
-    use bytemuck::must_cast;
-
-    use super::BLOCK;
-    use crate::arch::avx512_vbmi::look_up;
-    use crate::word::CODES;
-
-    /// Writes the bytes of every pattern, one of each table, side by side.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-    pub(super) fn map_bytes<const BYTES: usize>(
-        tables: [&[u8; CODES]; BYTES],
-        patterns: &[u8],
-        elements: &mut [[u8; BYTES]],
-    ) {
-        let (blocks, rest) = patterns.as_chunks::<BLOCK>();
-        let (to_blocks, to_rest) = elements.as_chunks_mut::<BLOCK>();
-        for (to, patterns) in to_blocks.iter_mut().zip(blocks) {
-            *to = map_block(tables, patterns);
-        }
-        if !rest.is_empty() {
-            let mut patterns = [0; BLOCK];
-            patterns[..rest.len()].copy_from_slice(rest);
-            to_rest.copy_from_slice(&map_block(tables, &patterns)[..rest.len()]);
-        }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-    #[inline]
-    fn map_block<const BYTES: usize>(
-        tables: [&[u8; CODES]; BYTES],
-        patterns: &[u8; BLOCK],
-    ) -> [[u8; BYTES]; BLOCK] {
-        let indices = must_cast::<[u8; BLOCK], __m512i>(*patterns);
-        let mut planes = [[0; BLOCK]; BYTES];
-        for (plane, table) in planes.iter_mut().zip(tables) {
-            *plane = must_cast(look_up::<false>(table, indices));
-        }
-        array::from_fn(|position| array::from_fn(|byte| planes[byte][position]))
-    }
-
-    /// Patterns that a 256-bit vector holds.
-    const HALF_BLOCK: usize = BLOCK / 2;
-
-    /// Writes the byte of every pattern.
-    #[target_feature(enable = "avx2")]
-    pub(super) fn map_nibbles(table: &[u8; CODES], patterns: &[u8], elements: &mut [u8]) {
-        let (blocks, rest) = patterns.as_chunks::<HALF_BLOCK>();
-        let (to_blocks, to_rest) = elements.as_chunks_mut::<HALF_BLOCK>();
-        for (to, patterns) in to_blocks.iter_mut().zip(blocks) {
-            *to = map_half_block(table, patterns);
-        }
-        if !rest.is_empty() {
-            let mut patterns = [0; HALF_BLOCK];
-            patterns[..rest.len()].copy_from_slice(rest);
-            to_rest.copy_from_slice(&map_half_block(table, &patterns)[..rest.len()]);
-        }
-    }
-
-    /// Looks the low nibble up in all sixteen lines of sixteen bytes, and keeps the line that the high nibble names.
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    fn map_half_block(table: &[u8; CODES], patterns: &[u8; HALF_BLOCK]) -> [u8; HALF_BLOCK] {
-        let patterns = must_cast::<[u8; HALF_BLOCK], __m256i>(*patterns);
-        let mut found = _mm256_setzero_si256();
-        for (high, line) in (0i8..).zip(table.as_chunks::<16>().0) {
-            let line = _mm256_broadcastsi128_si256(must_cast::<[u8; 16], __m128i>(*line));
-            // Below 16 only where the high nibble is this line's. Elsewhere the sum has its top bit set, and a shuffle
-            // by such an index gives 0.
-            let position = _mm256_xor_si256(patterns, _mm256_set1_epi8(high << 4));
-            let index = _mm256_adds_epu8(position, _mm256_set1_epi8(0x70));
-            found = _mm256_or_si256(found, _mm256_shuffle_epi8(line, index));
-        }
-        must_cast(found)
+    #[inline(always)]
+    fn run<I: Instructions>(self, instructions: I, elements: &mut [[u8; BYTES]]) {
+        instructions.map_codes(self.tables, self.patterns, elements);
     }
 }
 

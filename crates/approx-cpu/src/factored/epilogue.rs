@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 
 use crate::accumulators::Accumulator;
-use crate::arch::{InstructionSet, compiled_for_every_set};
+use crate::arch::{Instructions, Kernel};
 use crate::rescale::{ChannelRescale, rescaled};
 
 /// The sums over the windows of some positions; a missing one is 0 everywhere.
@@ -26,7 +26,8 @@ impl<S> WindowSums<'_, S> {
     }
 }
 
-/// How a sum becomes an output.
+/// How a sum becomes an output. Both methods are `#[inline(always)]` and called where code is compiled for an
+/// instruction set.
 ///
 /// # Safety
 /// Both methods either panic or write the first outputs, as many as there are sums: what they are given need not have
@@ -40,7 +41,6 @@ pub(super) unsafe trait Epilogue<S>: Sync {
     /// Finishes sums of one channel: writes as many outputs as there are sums.
     fn finish_positions(
         &self,
-        set: InstructionSet,
         channel: usize,
         sums: &[S],
         windows: Option<WindowSums<'_, S>>,
@@ -51,13 +51,51 @@ pub(super) unsafe trait Epilogue<S>: Sync {
     /// channels. Writes as many outputs as there are sums.
     fn finish_channels(
         &self,
-        set: InstructionSet,
         channel: usize,
         sums: &[S],
         offset: S,
         codes: S,
         outputs: &mut [MaybeUninit<Self::Output>],
     );
+}
+
+/// [`Epilogue::finish_positions`] as a kernel.
+pub(super) struct FinishPositions<'a, S, F> {
+    pub(super) epilogue: &'a F,
+    pub(super) channel: usize,
+    pub(super) sums: &'a [S],
+    pub(super) windows: Option<WindowSums<'a, S>>,
+}
+
+impl<S: Accumulator, F: Epilogue<S>> Kernel for FinishPositions<'_, S, F> {
+    type Target = [MaybeUninit<F::Output>];
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, _: I, outputs: &mut Self::Target) {
+        self.epilogue
+            .finish_positions(self.channel, self.sums, self.windows, outputs);
+    }
+}
+
+/// [`Epilogue::finish_channels`] as a kernel.
+pub(super) struct FinishChannels<'a, S, F> {
+    pub(super) epilogue: &'a F,
+    pub(super) channel: usize,
+    pub(super) sums: &'a [S],
+    pub(super) offset: S,
+    pub(super) codes: S,
+}
+
+impl<S: Accumulator, F: Epilogue<S>> Kernel for FinishChannels<'_, S, F> {
+    type Target = [MaybeUninit<F::Output>];
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, _: I, outputs: &mut Self::Target) {
+        self.epilogue
+            .finish_channels(self.channel, self.sums, self.offset, self.codes, outputs);
+    }
 }
 
 /// Sums as they are.
@@ -83,9 +121,9 @@ unsafe impl<S: Accumulator> Epilogue<S> for Exact<S> {
         false
     }
 
+    #[inline(always)]
     fn finish_positions(
         &self,
-        set: InstructionSet,
         channel: usize,
         sums: &[S],
         windows: Option<WindowSums<'_, S>>,
@@ -94,17 +132,17 @@ unsafe impl<S: Accumulator> Epilogue<S> for Exact<S> {
         let constant = self.constants[channel];
         let outputs = &mut outputs[..sums.len()];
         match windows {
-            None => add_constant(set, constant, sums, outputs),
+            None => add_constant(constant, sums, outputs),
             Some(windows) => {
                 let windows = windows.first(sums.len());
-                add_all(set, constant, windows.offsets, sums, outputs);
+                add_all(constant, windows.offsets, sums, outputs);
             }
         }
     }
 
+    #[inline(always)]
     fn finish_channels(
         &self,
-        set: InstructionSet,
         channel: usize,
         sums: &[S],
         offset: S,
@@ -112,29 +150,21 @@ unsafe impl<S: Accumulator> Epilogue<S> for Exact<S> {
         outputs: &mut [MaybeUninit<S>],
     ) {
         let constants = &self.constants[channel..][..sums.len()];
-        add_all(set, offset, constants, sums, &mut outputs[..sums.len()]);
+        add_all(offset, constants, sums, &mut outputs[..sums.len()]);
     }
 }
 
-compiled_for_every_set! {
-    fn add_constant<S: Accumulator>(set, constant: S, sums: &[S], outputs: &mut [MaybeUninit<S>]) {
-        for (output, sum) in outputs.iter_mut().zip(sums) {
-            output.write(sum.plus(constant));
-        }
+#[inline(always)]
+fn add_constant<S: Accumulator>(constant: S, sums: &[S], outputs: &mut [MaybeUninit<S>]) {
+    for (output, sum) in outputs.iter_mut().zip(sums) {
+        output.write(sum.plus(constant));
     }
 }
 
-compiled_for_every_set! {
-    fn add_all<S: Accumulator>(
-        set,
-        constant: S,
-        others: &[S],
-        sums: &[S],
-        outputs: &mut [MaybeUninit<S>],
-    ) {
-        for ((output, sum), &other) in outputs.iter_mut().zip(sums).zip(others) {
-            output.write(sum.plus(constant).plus(other));
-        }
+#[inline(always)]
+fn add_all<S: Accumulator>(constant: S, others: &[S], sums: &[S], outputs: &mut [MaybeUninit<S>]) {
+    for ((output, sum), &other) in outputs.iter_mut().zip(sums).zip(others) {
+        output.write(sum.plus(constant).plus(other));
     }
 }
 
@@ -184,9 +214,9 @@ unsafe impl<S: Accumulator> Epilogue<S> for Rescaled<S> {
         self.takes_codes
     }
 
+    #[inline(always)]
     fn finish_positions(
         &self,
-        set: InstructionSet,
         channel: usize,
         sums: &[S],
         windows: Option<WindowSums<'_, S>>,
@@ -195,18 +225,18 @@ unsafe impl<S: Accumulator> Epilogue<S> for Rescaled<S> {
         let (scale, constant) = (self.scales[channel], self.constants[channel]);
         let outputs = &mut outputs[..sums.len()];
         match windows {
-            None => rescale(set, scale, constant, sums, outputs),
+            None => rescale(scale, constant, sums, outputs),
             Some(windows) => {
                 let windows = windows.first(sums.len());
                 let zero_point = self.weight_zero_points[channel];
-                rescale_windows(set, (scale, constant, zero_point), sums, windows, outputs);
+                rescale_windows((scale, constant, zero_point), sums, windows, outputs);
             }
         }
     }
 
+    #[inline(always)]
     fn finish_channels(
         &self,
-        set: InstructionSet,
         channel: usize,
         sums: &[S],
         offset: S,
@@ -219,7 +249,7 @@ unsafe impl<S: Accumulator> Epilogue<S> for Rescaled<S> {
             weight_zero_points: &self.weight_zero_points[channel..][..sums.len()],
         };
         let outputs = &mut outputs[..sums.len()];
-        rescale_channels(set, channels, sums, offset, codes, outputs);
+        rescale_channels(channels, sums, offset, codes, outputs);
     }
 }
 
@@ -230,44 +260,53 @@ struct Channels<'a, S> {
     weight_zero_points: &'a [S],
 }
 
-compiled_for_every_set! {
-    fn rescale<S: Accumulator>(set, scale: f32, constant: S, sums: &[S], outputs: &mut [MaybeUninit<f32>]) {
-        for (output, &sum) in outputs.iter_mut().zip(sums) {
-            output.write(rescaled(scale, sum, constant, S::default(), S::default()));
-        }
+#[inline(always)]
+fn rescale<S: Accumulator>(scale: f32, constant: S, sums: &[S], outputs: &mut [MaybeUninit<f32>]) {
+    for (output, &sum) in outputs.iter_mut().zip(sums) {
+        output.write(rescaled(scale, sum, constant, S::default(), S::default()));
     }
 }
 
-compiled_for_every_set! {
-    fn rescale_windows<S: Accumulator>(
-        set,
-        channel: (f32, S, S),
-        sums: &[S],
-        windows: WindowSums<'_, S>,
-        outputs: &mut [MaybeUninit<f32>],
-    ) {
-        let (scale, constant, weight_zero_point) = channel;
-        let windows = windows.offsets.iter().zip(windows.codes);
-        for ((output, sum), (&offset, &codes)) in outputs.iter_mut().zip(sums).zip(windows) {
-            output.write(rescaled(scale, sum.plus(offset), constant, weight_zero_point, codes));
-        }
+#[inline(always)]
+fn rescale_windows<S: Accumulator>(
+    channel: (f32, S, S),
+    sums: &[S],
+    windows: WindowSums<'_, S>,
+    outputs: &mut [MaybeUninit<f32>],
+) {
+    let (scale, constant, weight_zero_point) = channel;
+    let windows = windows.offsets.iter().zip(windows.codes);
+    for ((output, sum), (&offset, &codes)) in outputs.iter_mut().zip(sums).zip(windows) {
+        output.write(rescaled(
+            scale,
+            sum.plus(offset),
+            constant,
+            weight_zero_point,
+            codes,
+        ));
     }
 }
 
-compiled_for_every_set! {
-    fn rescale_channels<S: Accumulator>(
-        set,
-        channels: Channels<'_, S>,
-        sums: &[S],
-        offset: S,
-        codes: S,
-        outputs: &mut [MaybeUninit<f32>],
-    ) {
-        let scales = channels.scales.iter().zip(channels.constants);
-        let channels = scales.zip(channels.weight_zero_points);
-        for ((output, sum), ((&scale, &constant), &zero_point)) in outputs.iter_mut().zip(sums).zip(channels) {
-            output.write(rescaled(scale, sum.plus(offset), constant, zero_point, codes));
-        }
+#[inline(always)]
+fn rescale_channels<S: Accumulator>(
+    channels: Channels<'_, S>,
+    sums: &[S],
+    offset: S,
+    codes: S,
+    outputs: &mut [MaybeUninit<f32>],
+) {
+    let scales = channels.scales.iter().zip(channels.constants);
+    let channels = scales.zip(channels.weight_zero_points);
+    for ((output, sum), ((&scale, &constant), &zero_point)) in
+        outputs.iter_mut().zip(sums).zip(channels)
+    {
+        output.write(rescaled(
+            scale,
+            sum.plus(offset),
+            constant,
+            zero_point,
+            codes,
+        ));
     }
 }
 

@@ -9,14 +9,15 @@
 //! columns and the rows rows. So either operand can be in the lanes, which matters for bytes: those of activations are
 //! unsigned, those of weights are signed.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::arch::{Family, InstructionSet};
+use crate::arch::{InstructionSet, Instructions, Kernel};
 
-/// Lanes that lie side by side.
-pub(super) const LANES: usize = 16;
+pub(super) use crate::arch::LANES;
+
 /// Blocks of lanes that are worked on together at most.
 pub(super) const BLOCKS: usize = 3;
 /// Rows that are worked on together at most.
@@ -130,31 +131,23 @@ pub(super) fn multiply(
     let holds_rows = checked_sum(last_row).is_some_and(|last| last < operands.rows.len());
     assert!(holds_rows, "all rows");
 
-    let lanes = &operands.lanes[operands.origin..];
-    let row_words = &operands.rows[operands.first + groups.start * operands.group..];
-    let mut row = 0;
-    while row < rows {
-        // The largest power of two that is left.
-        let together = 1 << (rows - row).ilog2();
-        let together = together.min(most_rows(set));
-        let part = Part {
-            lanes,
-            block: operands.block,
-            distances,
-            rows: &row_words[row * operands.row..],
-            row: operands.row,
-            group: operands.group,
-        };
-        let sums = &mut tile.0[row..row + together];
-        // SAFETY: the operands hold all lanes and rows of all groups, and those of this part are some of them.
-        unsafe {
-            match operands.words {
-                Words::UnsignedLanes => part.add_up::<UnsignedLanes>(set, blocks, sums),
-                Words::SignedLanes => part.add_up::<SignedLanes>(set, blocks, sums),
-                Words::Pairs => part.add_up::<Pairs>(set, blocks, sums),
-            }
+    let part = Part {
+        blocks,
+        lanes: &operands.lanes[operands.origin..],
+        block: operands.block,
+        distances,
+        rows: &operands.rows[operands.first + groups.start * operands.group..],
+        row: operands.row,
+        group: operands.group,
+    };
+    let sums = &mut tile.0[..rows];
+    // SAFETY: the operands hold all lanes and rows of all groups.
+    unsafe {
+        match operands.words {
+            Words::UnsignedLanes => set.run(AddUp::<UnsignedLanes>::new(part), sums),
+            Words::SignedLanes => set.run(AddUp::<SignedLanes>::new(part), sums),
+            Words::Pairs => set.run(AddUp::<Pairs>::new(part), sums),
         }
-        row += together;
     }
 }
 
@@ -165,19 +158,10 @@ fn checked_sum<const TERMS: usize>(terms: [(usize, usize); TERMS]) -> Option<usi
     })
 }
 
-/// Rows whose sums fit in registers.
-fn most_rows(set: InstructionSet) -> usize {
-    match set.family() {
-        Family::Portable => 2,
-        #[cfg(target_arch = "x86_64")]
-        Family::Avx2 => 4,
-        #[cfg(target_arch = "x86_64")]
-        Family::Avx512 | Family::Avx512Vbmi => 8,
-    }
-}
-
-/// Rows that are added up together, a power of two of them.
+/// [`Operands`] from the origin of the lanes and the first group on.
+#[derive(Clone, Copy)]
 struct Part<'a> {
+    blocks: usize,
     lanes: &'a [i32],
     block: usize,
     distances: &'a [usize],
@@ -188,337 +172,152 @@ struct Part<'a> {
 
 /// [`Words`] as a type.
 trait Kind {
-    const WORDS: Words;
+    /// Adds to every lane the products of its elements with those of a row's word.
+    fn add_products<I: Instructions>(
+        instructions: I,
+        sums: I::Lanes,
+        lanes: I::Lanes,
+        row: I::Lanes,
+    ) -> I::Lanes;
 }
 
-macro_rules! kinds {
-    ($($kind:ident),+) => {
-        $(struct $kind;
-        impl Kind for $kind {
-            const WORDS: Words = Words::$kind;
-        })+
-    };
+struct UnsignedLanes;
+struct SignedLanes;
+struct Pairs;
+
+impl Kind for UnsignedLanes {
+    #[inline(always)]
+    fn add_products<I: Instructions>(
+        instructions: I,
+        sums: I::Lanes,
+        lanes: I::Lanes,
+        row: I::Lanes,
+    ) -> I::Lanes {
+        instructions.add_byte_products(sums, lanes, row)
+    }
 }
 
-kinds!(UnsignedLanes, SignedLanes, Pairs);
+impl Kind for SignedLanes {
+    #[inline(always)]
+    fn add_products<I: Instructions>(
+        instructions: I,
+        sums: I::Lanes,
+        lanes: I::Lanes,
+        row: I::Lanes,
+    ) -> I::Lanes {
+        instructions.add_byte_products(sums, row, lanes)
+    }
+}
 
-impl Part<'_> {
-    /// Writes the sums of some blocks of lanes, one row of them for each element of `sums`.
-    ///
+impl Kind for Pairs {
+    #[inline(always)]
+    fn add_products<I: Instructions>(
+        instructions: I,
+        sums: I::Lanes,
+        lanes: I::Lanes,
+        row: I::Lanes,
+    ) -> I::Lanes {
+        instructions.add_pair_products(sums, lanes, row)
+    }
+}
+
+/// Writes the sums of some blocks of lanes, one row of them for each element of the target.
+struct AddUp<'a, K> {
+    part: Part<'a>,
+    kind: PhantomData<K>,
+}
+
+impl<'a, K> AddUp<'a, K> {
     /// # Safety
-    /// For every group of the distances, `lanes` has to hold a vector of [`LANES`] words in every block, and `rows` the
-    /// words of as many rows as there are sums.
-    #[inline]
-    unsafe fn add_up<K: Kind>(
-        &self,
-        set: InstructionSet,
-        blocks: usize,
-        sums: &mut [[i32; WIDTH]],
-    ) {
-        match set.family() {
-            #[cfg(not(target_arch = "x86_64"))]
-            Family::Portable => self.add_up_portable::<K>(blocks, sums),
-            // SAFETY: SSE2 is part of the architecture, and the caller promises that the operands hold all words.
-            #[cfg(target_arch = "x86_64")]
-            Family::Portable => unsafe { x86::sse2::add_up::<K>(self, blocks, sums) },
-            // SAFETY: an instruction set is only constructed where the machine has it, and see above.
-            #[cfg(target_arch = "x86_64")]
-            Family::Avx2 => unsafe {
-                match set.multiplies_and_adds() {
-                    true => x86::avx_vnni::add_up::<K>(self, blocks, sums),
-                    false => x86::avx2::add_up::<K>(self, blocks, sums),
-                }
-            },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Family::Avx512 | Family::Avx512Vbmi => unsafe {
-                match set.multiplies_and_adds() {
-                    true => x86::avx512_vnni::add_up::<K>(self, blocks, sums),
-                    false => x86::avx512::add_up::<K>(self, blocks, sums),
-                }
-            },
+    /// For every group of the distances, `lanes` has to hold [`LANES`] words in every block, and `rows` the words of as
+    /// many rows as the target has.
+    unsafe fn new(part: Part<'a>) -> Self {
+        AddUp {
+            part,
+            kind: PhantomData,
         }
     }
+}
 
-    /// Plain loops, for architectures without kernels of their own.
-    #[cfg(any(test, not(target_arch = "x86_64")))]
-    fn add_up_portable<K: Kind>(&self, blocks: usize, sums: &mut [[i32; WIDTH]]) {
-        for block in 0..blocks {
-            for (index, sums) in sums.iter_mut().enumerate() {
-                let mut totals = [0i32; LANES];
-                for (group, distance) in self.distances.iter().enumerate() {
-                    let lanes = self.lanes[block * self.block + distance..]
-                        .first_chunk::<LANES>()
-                        .expect("all lanes");
-                    let row = self.rows[index * self.row + group * self.group];
-                    for (total, &lane) in totals.iter_mut().zip(lanes) {
-                        *total = total.wrapping_add(dot(K::WORDS, lane, row));
-                    }
+impl<K: Kind> Kernel for AddUp<'_, K> {
+    type Target = [[i32; WIDTH]];
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, instructions: I, sums: &mut [[i32; WIDTH]]) {
+        let mut part = self.part;
+        let mut rest = sums;
+        while !rest.is_empty() {
+            // The largest power of two that is left.
+            let rows = (1 << rest.len().ilog2()).min(I::TILE[0]);
+            let sums;
+            (sums, rest) = rest.split_at_mut(rows);
+            let mut first = 0;
+            while first < part.blocks {
+                let blocks = (part.blocks - first).min(I::TILE[1]);
+                // Calls `add_up` for a number of rows and blocks, if their sums fit in registers.
+                macro_rules! by_size {
+                    ($(($some_rows:literal, $some_blocks:literal))+) => {
+                        match (rows, blocks) {
+                            $(($some_rows, $some_blocks)
+                                if const { I::TILE[0] >= $some_rows && I::TILE[1] >= $some_blocks } =>
+                            {
+                                // SAFETY: whoever made the kernel promised that all words are there.
+                                unsafe {
+                                    add_up::<I, K, $some_rows, $some_blocks>(instructions, &part, first, sums);
+                                }
+                            })+
+                            _ => unreachable!("a tile that fits in registers"),
+                        }
+                    };
                 }
-                sums[block * LANES..][..LANES].copy_from_slice(&totals);
+                by_size!((1, 1)(1, 2)(1, 3)(2, 1)(2, 2)(2, 3)(4, 1)(4, 2)(4, 3)(8, 1)(8, 2)(8, 3));
+                first += blocks;
+            }
+            if !rest.is_empty() {
+                part.rows = &part.rows[rows * part.row..];
             }
         }
     }
 }
 
-/// The sum of products of a lane's and a row's elements, modulo 2^32.
-#[cfg(any(test, not(target_arch = "x86_64")))]
+/// Writes the sums of some rows and of some blocks from `first` on.
+///
+/// # Safety
+/// The part has to hold all words of these rows and blocks.
 #[inline(always)]
-fn dot(words: Words, lane: i32, row: i32) -> i32 {
-    let products = |bits: u32, lane_sign: bool, row_sign: bool| {
-        let element = |word: i32, place: u32, sign: bool| {
-            let top = word << (32 - bits * (place + 1));
-            if sign {
-                top >> (32 - bits)
-            } else {
-                (top as u32 >> (32 - bits)) as i32
-            }
-        };
-        (0..32 / bits).fold(0i32, |sum, place| {
-            sum.wrapping_add(element(lane, place, lane_sign) * element(row, place, row_sign))
-        })
-    };
-    match words {
-        Words::Pairs => products(16, true, true),
-        Words::UnsignedLanes => products(8, false, true),
-        Words::SignedLanes => products(8, true, false),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::asm;
-    use std::arch::x86_64::*;
-
-    use super::{Kind, LANES, Part, WIDTH, Words};
-
-    /// Defines `add_up` for one kind of vectors, for the numbers of rows and of blocks whose sums fit in its registers.
-    macro_rules! vectors {
-        (
-            $module:ident, $features:literal, $vector:ty, $load:ident, $store:ident, $broadcast:ident, $zero:ident,
-            $dot:ident, blocks $blocks:literal at once: $($count:literal)+, rows: $($rows:literal)+
-        ) => {
-            pub(super) mod $module {
-                use super::*;
-
-                /// Vectors in a block of lanes.
-                const VECTORS: usize = LANES * size_of::<i32>() / size_of::<$vector>();
-
-                /// # Safety
-                /// The machine must have the instructions, and the operands hold all words of the rows and blocks.
-                #[target_feature(enable = $features)]
-                pub(in super::super) unsafe fn add_up<K: Kind>(
-                    part: &Part<'_>,
-                    blocks: usize,
-                    sums: &mut [[i32; WIDTH]],
-                ) {
-                    let mut first = 0;
-                    while first < blocks {
-                        let together = (blocks - first).min($blocks);
-                        // SAFETY: the caller's promise holds for some of the blocks, too.
-                        unsafe { by_rows::<K>(part, first, together, sums) };
-                        first += together;
-                    }
-                }
-
-                #[target_feature(enable = $features)]
-                unsafe fn by_rows<K: Kind>(
-                    part: &Part<'_>,
-                    first: usize,
-                    blocks: usize,
-                    sums: &mut [[i32; WIDTH]],
-                ) {
-                    match sums.len() {
-                        // SAFETY: the caller's promise is passed on.
-                        $($rows => unsafe { by_blocks::<K, $rows>(part, first, blocks, sums) },)+
-                        _ => unreachable!("a number of rows that fits in registers"),
-                    }
-                }
-
-                #[target_feature(enable = $features)]
-                unsafe fn by_blocks<K: Kind, const ROWS: usize>(
-                    part: &Part<'_>,
-                    first: usize,
-                    blocks: usize,
-                    sums: &mut [[i32; WIDTH]],
-                ) {
-                    match blocks {
-                        // SAFETY: the caller's promise is passed on.
-                        $($count => unsafe {
-                            tile::<K, ROWS, { $count * VECTORS }>(part, first, sums)
-                        },)+
-                        _ => unreachable!("a number of blocks that fits in registers"),
-                    }
-                }
-
-                #[target_feature(enable = $features)]
-                unsafe fn tile<K: Kind, const ROWS: usize, const COUNT: usize>(
-                    part: &Part<'_>,
-                    first: usize,
-                    sums: &mut [[i32; WIDTH]],
-                ) {
-                    let mut totals = [[$zero(); COUNT]; ROWS];
-                    let mut rows = part.rows.as_ptr();
-                    let origin = part.lanes.as_ptr().wrapping_add(first * part.block);
-                    for &distance in part.distances {
-                        let from = origin.wrapping_add(distance);
-                        let mut lanes = [$zero(); COUNT];
-                        for (vector, lanes) in lanes.iter_mut().enumerate() {
-                            let block = vector / VECTORS;
-                            let lane = (vector - block * VECTORS) * LANES / VECTORS;
-                            let from = from.wrapping_add(block * part.block + lane);
-                            // SAFETY: the caller promises that all lanes are there.
-                            *lanes = unsafe { $load(from.cast()) };
-                        }
-                        for (row, totals) in totals.iter_mut().enumerate() {
-                            // SAFETY: the caller promises that all rows are there.
-                            let word = $broadcast(unsafe { *rows.wrapping_add(row * part.row) });
-                            for (total, &lanes) in totals.iter_mut().zip(&lanes) {
-                                *total = $dot::<K>(*total, lanes, word);
-                            }
-                        }
-                        rows = rows.wrapping_add(part.group);
-                    }
-                    for (sums, totals) in sums.iter_mut().zip(totals) {
-                        let sums = &mut sums[first * LANES..][..COUNT * LANES / VECTORS];
-                        for (sums, total) in sums.chunks_exact_mut(LANES / VECTORS).zip(totals) {
-                            // SAFETY: a chunk is as long as a vector.
-                            unsafe { $store(sums.as_mut_ptr().cast(), total) };
-                        }
-                    }
-                }
-            }
-        };
-    }
-
-    vectors!(
-        sse2, "sse2", __m128i, _mm_loadu_si128, _mm_storeu_si128, _mm_set1_epi32, _mm_setzero_si128, dot_sse2,
-        blocks 1 at once: 1, rows: 1 2
-    );
-    vectors!(
-        avx2, "avx2", __m256i, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32,
-        _mm256_setzero_si256, dot_avx2, blocks 1 at once: 1, rows: 1 2 4
-    );
-    vectors!(
-        avx_vnni, "avx2,avxvnni", __m256i, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32,
-        _mm256_setzero_si256, dot_avx_vnni, blocks 1 at once: 1, rows: 1 2 4
-    );
-    vectors!(
-        avx512, "avx512f,avx512bw", __m512i, _mm512_loadu_si512, _mm512_storeu_si512, _mm512_set1_epi32,
-        _mm512_setzero_si512, dot_avx512, blocks 2 at once: 1 2, rows: 1 2 4 8
-    );
-    vectors!(
-        avx512_vnni, "avx512f,avx512bw,avx512vnni", __m512i, _mm512_loadu_si512, _mm512_storeu_si512,
-        _mm512_set1_epi32, _mm512_setzero_si512, dot_avx512_vnni, blocks 3 at once: 1 2 3, rows: 1 2 4 8
-    );
-
-    /// Defines a function that adds products to every lane with one instruction for each kind of words.
-    macro_rules! dot_by_one_instruction {
-        ($name:ident, $features:literal, $vector:ty, $bytes:ident, $pairs:ident) => {
-            #[target_feature(enable = $features)]
-            #[inline]
-            fn $name<K: Kind>(total: $vector, lanes: $vector, word: $vector) -> $vector {
-                match K::WORDS {
-                    Words::UnsignedLanes => $bytes(total, lanes, word),
-                    Words::SignedLanes => $bytes(total, word, lanes),
-                    Words::Pairs => $pairs(total, lanes, word),
-                }
-            }
-        };
-    }
-
-    dot_by_one_instruction!(
-        dot_avx_vnni,
-        "avx2,avxvnni",
-        __m256i,
-        _mm256_dpbusd_avx_epi32,
-        _mm256_dpwssd_avx_epi32
-    );
-    dot_by_one_instruction!(
-        dot_avx512_vnni,
-        "avx512f,avx512bw,avx512vnni",
-        __m512i,
-        _mm512_dpbusd_epi32,
-        add_pairs
-    );
-
-    /// `_mm512_dpwssd_epi32` by name: the compiler would replace it by a multiplication and an addition, which have a
-    /// shorter latency but half the throughput.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    #[inline]
-    fn add_pairs(mut total: __m512i, a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the instruction is there, and touches nothing but its operands.
-        unsafe {
-            asm!(
-                "vpdpwssd {total}, {a}, {b}",
-                total = inout(zmm_reg) total,
-                a = in(zmm_reg) a,
-                b = in(zmm_reg) b,
-                options(pure, nomem, nostack, preserves_flags),
-            );
+unsafe fn add_up<I: Instructions, K: Kind, const ROWS: usize, const BLOCKS: usize>(
+    instructions: I,
+    part: &Part<'_>,
+    first: usize,
+    sums: &mut [[i32; WIDTH]],
+) {
+    let mut totals = [[instructions.splat(0); BLOCKS]; ROWS];
+    let mut rows = part.rows.as_ptr();
+    let origin = part.lanes.as_ptr().wrapping_add(first * part.block);
+    for &distance in part.distances {
+        let from = origin.wrapping_add(distance);
+        let mut lanes = [instructions.splat(0); BLOCKS];
+        for (block, lanes) in lanes.iter_mut().enumerate() {
+            let from = from.wrapping_add(block * part.block).cast::<[i32; LANES]>();
+            // SAFETY: the caller promises that all lanes are there.
+            *lanes = instructions.load(unsafe { &*from });
         }
-        total
-    }
-
-    /// Defines the same for processors that only multiply and add pairs: the bytes at even places are multiplied apart
-    /// from those at odd places, both widened to 16 bits. The widening of a vector is shared by all it is multiplied
-    /// with.
-    macro_rules! dot_by_pairs {
-        (
-            $name:ident, $features:literal, $vector:ty, $add:ident, $and:ident, $madd:ident, $set:ident,
-            $left:ident, $right:ident, $logical_right:ident
-        ) => {
-            #[target_feature(enable = $features)]
-            #[inline]
-            fn $name<K: Kind>(total: $vector, lanes: $vector, word: $vector) -> $vector {
-                let (unsigned, signed) = match K::WORDS {
-                    Words::Pairs => return $add(total, $madd(lanes, word)),
-                    Words::UnsignedLanes => (lanes, word),
-                    Words::SignedLanes => (word, lanes),
-                };
-                let even = $madd($and(unsigned, $set(0xff)), $right::<8>($left::<8>(signed)));
-                let odd = $madd($logical_right::<8>(unsigned), $right::<8>(signed));
-                $add($add(total, even), odd)
+        for (row, totals) in totals.iter_mut().enumerate() {
+            // SAFETY: the caller promises that all rows are there.
+            let word = instructions.splat(unsafe { *rows.wrapping_add(row * part.row) });
+            for (total, &lanes) in totals.iter_mut().zip(&lanes) {
+                *total = K::add_products(instructions, *total, lanes, word);
             }
-        };
+        }
+        rows = rows.wrapping_add(part.group);
     }
-
-    dot_by_pairs!(
-        dot_sse2,
-        "sse2",
-        __m128i,
-        _mm_add_epi32,
-        _mm_and_si128,
-        _mm_madd_epi16,
-        _mm_set1_epi16,
-        _mm_slli_epi16,
-        _mm_srai_epi16,
-        _mm_srli_epi16
-    );
-    dot_by_pairs!(
-        dot_avx2,
-        "avx2",
-        __m256i,
-        _mm256_add_epi32,
-        _mm256_and_si256,
-        _mm256_madd_epi16,
-        _mm256_set1_epi16,
-        _mm256_slli_epi16,
-        _mm256_srai_epi16,
-        _mm256_srli_epi16
-    );
-    dot_by_pairs!(
-        dot_avx512,
-        "avx512f,avx512bw",
-        __m512i,
-        _mm512_add_epi32,
-        _mm512_and_si512,
-        _mm512_madd_epi16,
-        _mm512_set1_epi16,
-        _mm512_slli_epi16,
-        _mm512_srai_epi16,
-        _mm512_srli_epi16
-    );
+    for (sums, totals) in sums.iter_mut().zip(totals) {
+        let blocks = sums.as_chunks_mut::<LANES>().0[first..].iter_mut();
+        for (sums, total) in blocks.zip(totals) {
+            instructions.store(total, sums);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -527,6 +326,28 @@ mod tests {
 
     use super::*;
     use crate::tests::Random;
+
+    /// The sum of products of a lane's and a row's elements, modulo 2^32.
+    fn dot(words: Words, lane: i32, row: i32) -> i32 {
+        let products = |bits: u32, lane_sign: bool, row_sign: bool| {
+            let element = |word: i32, place: u32, sign: bool| {
+                let top = word << (32 - bits * (place + 1));
+                if sign {
+                    top >> (32 - bits)
+                } else {
+                    (top as u32 >> (32 - bits)) as i32
+                }
+            };
+            (0..32 / bits).fold(0i32, |sum, place| {
+                sum.wrapping_add(element(lane, place, lane_sign) * element(row, place, row_sign))
+            })
+        };
+        match words {
+            Words::Pairs => products(16, true, true),
+            Words::UnsignedLanes => products(8, false, true),
+            Words::SignedLanes => products(8, true, false),
+        }
+    }
 
     const KINDS: [Words; 3] = [Words::UnsignedLanes, Words::SignedLanes, Words::Pairs];
 
@@ -586,23 +407,6 @@ mod tests {
                 multiply(set, &operands, first..all_groups, rows, blocks, &mut tile);
                 prop_assert_eq!(tile.0, expected.0, "{:?}", set);
             }
-            let part = Part {
-                lanes: &operands.lanes[origin..],
-                block,
-                distances: &distances.words,
-                rows: &operands.rows[2..],
-                row,
-                group,
-            };
-            let mut all = [Tile::ZERO, Tile::ZERO];
-            multiply(InstructionSet::best(), &operands, 0..all_groups, rows, blocks, &mut all[0]);
-            let sums = &mut all[1].0[..rows];
-            match words_hold {
-                Words::UnsignedLanes => part.add_up_portable::<UnsignedLanes>(blocks, sums),
-                Words::SignedLanes => part.add_up_portable::<SignedLanes>(blocks, sums),
-                Words::Pairs => part.add_up_portable::<Pairs>(blocks, sums),
-            }
-            prop_assert_eq!(all[0].0, all[1].0);
         }
     }
 

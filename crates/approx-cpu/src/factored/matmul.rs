@@ -3,13 +3,14 @@
 //! The lanes of a tile are columns. The weights of 16 columns are packed as one block for every group of taps, so that
 //! a tile reads them as a stream; activations are encoded row by row, without being rearranged.
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::encode::ElementMap;
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, FinishChannels};
 use super::kernel::{BLOCKS, Distances, LANES, Operands, ROWS, WIDTH, Words};
 use super::prepared::Prepared;
 use super::scratch::with_words;
@@ -17,7 +18,7 @@ use super::source::{Encode, NOT_A_NUMBER, Source};
 use super::tile::TileSums;
 use super::weights::Columns;
 use crate::accumulators::Accumulator;
-use crate::arch::InstructionSet;
+use crate::arch::{InstructionSet, Instructions, Kernel};
 use crate::error::KernelError;
 use crate::parallel::PRODUCTS_PER_TASK;
 use crate::word::Pattern;
@@ -221,7 +222,6 @@ impl<P: Pattern, E: Encode> Matmul<'_, P, E> {
         let groups = self.prepared.decomposition.weights.len() * self.groups();
         let distances = Distances::new((0..groups).map(|group| group * LANES).collect());
         let mut sums = TileSums::<S>::new();
-        let mut finished = [MaybeUninit::uninit(); WIDTH];
         let mut done = 0;
         // Shared out evenly, so that no block is left alone.
         let tiles = blocks.len().div_ceil(BLOCKS);
@@ -246,24 +246,61 @@ impl<P: Pattern, E: Encode> Matmul<'_, P, E> {
                     group: 1,
                 };
                 let sums = sums.compute(self.set, &operands, &passes, rows, count);
-                for ((sums, output), row) in sums.iter().zip(outputs).zip(first_row..) {
-                    let (offset, codes) = encoded.window_sums[row];
-                    let sums = &sums[..count * LANES];
-                    let finish = |outputs: &mut [MaybeUninit<F::Output>]| {
-                        let channel = first * LANES;
-                        epilogue.finish_channels(self.set, channel, sums, offset, codes, outputs);
-                    };
-                    let output = &mut output[done..];
-                    if let Some(output) = output.get_mut(..sums.len()) {
-                        finish(output);
-                    } else {
-                        // Beyond the last column.
-                        finish(&mut finished[..sums.len()]);
-                        output.copy_from_slice(&finished[..output.len()]);
-                    }
-                }
+                let finish = FinishRows {
+                    epilogue,
+                    channel: first * LANES,
+                    sums,
+                    lanes: count * LANES,
+                    window_sums: &encoded.window_sums[first_row..],
+                    done,
+                    outputs: PhantomData,
+                };
+                self.set.run(finish, outputs);
             }
             done += count * LANES;
+        }
+    }
+}
+
+/// Finishes a tile's sums and writes them to their rows, whose first columns are done.
+struct FinishRows<'a, 'o, S, F> {
+    epilogue: &'a F,
+    /// The channel of the first column.
+    channel: usize,
+    sums: &'a [[S; WIDTH]],
+    lanes: usize,
+    window_sums: &'a [(S, S)],
+    done: usize,
+    outputs: PhantomData<&'o ()>,
+}
+
+impl<'o, S: Accumulator, F: Epilogue<S>> Kernel for FinishRows<'_, 'o, S, F>
+where
+    F::Output: 'o,
+{
+    type Target = [&'o mut [MaybeUninit<F::Output>]];
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, instructions: I, outputs: &mut Self::Target) {
+        let mut finished = [MaybeUninit::uninit(); WIDTH];
+        let rows = self.sums.iter().zip(self.window_sums).zip(outputs);
+        for ((sums, &(offset, codes)), output) in rows {
+            let finish = FinishChannels {
+                epilogue: self.epilogue,
+                channel: self.channel,
+                sums: &sums[..self.lanes],
+                offset,
+                codes,
+            };
+            let output = &mut output[self.done..];
+            if let Some(output) = output.get_mut(..self.lanes) {
+                instructions.compiled(finish, output);
+            } else {
+                // Beyond the last column.
+                instructions.compiled(finish, &mut finished[..self.lanes]);
+                output.copy_from_slice(&finished[..output.len()]);
+            }
         }
     }
 }

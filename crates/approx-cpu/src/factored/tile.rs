@@ -69,10 +69,8 @@ impl<S: Accumulator> TileSums<S> {
         for pass in passes {
             for groups in pass.parts::<S>() {
                 multiply(set, operands, groups, rows, blocks, &mut self.tile);
-                for (totals, sums) in self.totals.iter_mut().zip(&self.tile.0[..rows]) {
-                    let scale = S::from_i64(pass.scale);
-                    add_scaled(set, scale, &sums[..lanes], &mut totals[..lanes]);
-                }
+                let scale = S::from_i64(pass.scale);
+                add_scaled_rows(set, scale, &self.tile.0[..rows], lanes, &mut self.totals);
             }
         }
         &self.totals[..rows]
@@ -80,8 +78,25 @@ impl<S: Accumulator> TileSums<S> {
 }
 
 compiled_for_every_set! {
+    /// Adds to the first totals of every row their sums times a scale.
+    fn add_scaled_rows<S: Accumulator>(
+        set,
+        scale: S,
+        sums: &[[i32; WIDTH]],
+        lanes: usize;
+        totals: &mut [[S; WIDTH]],
+    ) {
+        for (totals, sums) in totals.iter_mut().zip(sums) {
+            for (total, &sum) in totals[..lanes].iter_mut().zip(&sums[..lanes]) {
+                *total = total.plus(scale.times(S::from_i64(sum.into())));
+            }
+        }
+    }
+}
+
+compiled_for_every_set! {
     /// Adds to every total its sum times a scale.
-    pub(super) fn add_scaled<S: Accumulator>(set, scale: S, sums: &[i32], totals: &mut [S]) {
+    pub(super) fn add_scaled<S: Accumulator>(set, scale: S, sums: &[i32]; totals: &mut [S]) {
         for (total, &sum) in totals.iter_mut().zip(sums) {
             *total = total.plus(scale.times(S::from_i64(sum.into())));
         }

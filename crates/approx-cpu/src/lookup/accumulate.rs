@@ -13,8 +13,10 @@
 //! accumulators then come and go twice as often. With 32-bit entries 29, and 4 taps at once are best. Looking codes up
 //! in registers by byte permutation gives 12 whatever the number of lanes (see `column_gather`).
 
-use crate::arch::{Family, InstructionSet};
-use crate::lookup::panel::{Panel, Row, WORDS};
+use bytemuck::{must_cast_mut, must_cast_ref};
+
+use crate::arch::{InstructionSet, Instructions, Kernel, Row};
+use crate::lookup::panel::Panel;
 
 /// Positions that lie side by side in the streamed codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,60 +83,54 @@ pub(crate) fn accumulate(
         while taps > panels.len() {
             taps /= 2;
         }
-        let sums = Sums {
+        let mut sums = Sums {
             words: &mut *sums.words,
             highs: &mut *sums.highs,
         };
-        let arguments = (panels, streams, sums);
         match form {
             Form::Words => match taps {
-                4 => run::<4, 1, false>(set, arguments),
-                2 => run::<2, 1, false>(set, arguments),
-                _ => run::<1, 1, false>(set, arguments),
+                4 => set.run(AddRows::<4, 1, false> { panels, streams }, &mut sums),
+                2 => set.run(AddRows::<2, 1, false> { panels, streams }, &mut sums),
+                _ => set.run(AddRows::<1, 1, false> { panels, streams }, &mut sums),
             },
             Form::Digits { carry_free } => match (taps, carry_free) {
-                (8, 8..) => run::<8, 8, true>(set, arguments),
-                (8, 2..) => run::<8, 2, true>(set, arguments),
-                (8, _) => run::<8, 1, true>(set, arguments),
-                (4, 4..) => run::<4, 4, true>(set, arguments),
-                (4, 2..) => run::<4, 2, true>(set, arguments),
-                (4, _) => run::<4, 1, true>(set, arguments),
-                (2, 2..) => run::<2, 2, true>(set, arguments),
-                (2, _) => run::<2, 1, true>(set, arguments),
-                _ => run::<1, 1, true>(set, arguments),
+                (8, 8..) => set.run(AddRows::<8, 8, true> { panels, streams }, &mut sums),
+                (8, 2..) => set.run(AddRows::<8, 2, true> { panels, streams }, &mut sums),
+                (8, _) => set.run(AddRows::<8, 1, true> { panels, streams }, &mut sums),
+                (4, 4..) => set.run(AddRows::<4, 4, true> { panels, streams }, &mut sums),
+                (4, 2..) => set.run(AddRows::<4, 2, true> { panels, streams }, &mut sums),
+                (4, _) => set.run(AddRows::<4, 1, true> { panels, streams }, &mut sums),
+                (2, 2..) => set.run(AddRows::<2, 2, true> { panels, streams }, &mut sums),
+                (2, _) => set.run(AddRows::<2, 1, true> { panels, streams }, &mut sums),
+                _ => set.run(AddRows::<1, 1, true> { panels, streams }, &mut sums),
             },
         }
         first += taps;
     }
 }
 
-type Arguments<'a> = (&'a [Panel], Streams<'a>, Sums<'a>);
-
-fn run<const TAPS: usize, const STEP: usize, const DIGITS: bool>(
-    set: InstructionSet,
-    arguments: Arguments<'_>,
-) {
-    match set.family() {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: an instruction set is only constructed where the machine has it.
-        Family::Avx512 | Family::Avx512Vbmi => unsafe {
-            avx512::<TAPS, STEP, DIGITS>(arguments);
-        },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Family::Avx2 => unsafe { avx2::<TAPS, STEP, DIGITS>(arguments) },
-        Family::Portable => portable::<TAPS, STEP, DIGITS>(arguments),
-    }
+/// Adds the rows of `TAPS` taps, `STEP` of them before they are split. `DIGITS`: both digits of every word.
+struct AddRows<'a, const TAPS: usize, const STEP: usize, const DIGITS: bool> {
+    panels: &'a [Panel],
+    streams: Streams<'a>,
 }
 
-/// The loop itself, over vectors of any kind: the same text for arrays, which compilers vectorise for whatever the
-/// function may use, and for 512-bit vectors, where left alone they vectorise over positions instead.
-macro_rules! loop_over_positions {
-    ($arguments:expr, $load:expr, $store:expr, $add:expr, $high:expr) => {{
-        let (panels, Streams { codes, offsets, segments }, Sums { mut words, mut highs }) = $arguments;
-        let (load, store, add, high) = ($load, $store, $add, $high);
-        let panels: &[Panel; TAPS] = panels.first_chunk().expect("a panel for each tap");
+impl<'a, const TAPS: usize, const STEP: usize, const DIGITS: bool> Kernel
+    for AddRows<'a, TAPS, STEP, DIGITS>
+{
+    type Target = Sums<'a>;
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, instructions: I, sums: &mut Sums<'a>) {
+        let Streams {
+            codes,
+            offsets,
+            segments,
+        } = self.streams;
+        let panels: &[Panel; TAPS] = self.panels.first_chunk().expect("a panel for each tap");
         let offsets: &[usize; TAPS] = offsets.first_chunk().expect("an offset for each tap");
+        let (mut words, mut highs) = (&mut *sums.words, &mut *sums.highs);
         for segment in segments {
             let length = segment.length;
             // Not `offsets.map(..)`: a closure with vector instructions is not inlined into a function without.
@@ -146,64 +142,43 @@ macro_rules! loop_over_positions {
             (segment_words, words) = words.split_at_mut(length);
             (segment_highs, highs) = highs.split_at_mut(if DIGITS { length } else { 0 });
             for position in 0..length {
-                let mut sum = load(&segment_words[position]);
+                let mut sum = load(instructions, &segment_words[position]);
                 let mut high_sum = if DIGITS {
-                    load(&segment_highs[position])
+                    load(instructions, &segment_highs[position])
                 } else {
                     sum
                 };
                 let mut tap = 0;
                 while tap < TAPS {
-                    let mut row = load(&panels[tap][usize::from(streams[tap][position])]);
+                    let code = usize::from(streams[tap][position]);
+                    let mut row = load(instructions, &panels[tap][code]);
                     let mut step = 1;
                     while step < STEP {
                         let code = usize::from(streams[tap + step][position]);
-                        row = add(row, load(&panels[tap + step][code]));
+                        row = instructions.add(row, load(instructions, &panels[tap + step][code]));
                         step += 1;
                     }
                     tap += STEP;
-                    sum = add(sum, row);
+                    sum = instructions.add(sum, row);
                     if DIGITS {
-                        high_sum = add(high_sum, high(row));
+                        high_sum = instructions.add(high_sum, instructions.upper_halves(row));
                     }
                 }
-                store(&mut segment_words[position], sum);
+                store(instructions, sum, &mut segment_words[position]);
                 if DIGITS {
-                    store(&mut segment_highs[position], high_sum);
+                    store(instructions, high_sum, &mut segment_highs[position]);
                 }
             }
         }
-    }};
+    }
 }
 
 #[inline(always)]
-fn portable<const TAPS: usize, const STEP: usize, const DIGITS: bool>(arguments: Arguments<'_>) {
-    type Words = [u32; WORDS];
-    loop_over_positions!(
-        arguments,
-        |row: &Row| row.0,
-        |row: &mut Row, words: Words| row.0 = words,
-        |a: Words, b: Words| -> Words { std::array::from_fn(|i| a[i].wrapping_add(b[i])) },
-        |a: Words| -> Words { a.map(|word| word >> 16) }
-    );
+fn load<I: Instructions>(instructions: I, row: &Row) -> I::Lanes {
+    instructions.load(must_cast_ref(&row.0))
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn avx2<const TAPS: usize, const STEP: usize, const DIGITS: bool>(arguments: Arguments<'_>) {
-    portable::<TAPS, STEP, DIGITS>(arguments);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn avx512<const TAPS: usize, const STEP: usize, const DIGITS: bool>(arguments: Arguments<'_>) {
-    use std::arch::x86_64::{__m512i, _mm512_add_epi32, _mm512_srli_epi32};
-
-    loop_over_positions!(
-        arguments,
-        |row: &Row| bytemuck::must_cast::<[u32; WORDS], __m512i>(row.0),
-        |row: &mut Row, words: __m512i| row.0 = bytemuck::must_cast(words),
-        |a, b| _mm512_add_epi32(a, b),
-        |a| _mm512_srli_epi32::<16>(a)
-    );
+#[inline(always)]
+fn store<I: Instructions>(instructions: I, lanes: I::Lanes, row: &mut Row) {
+    instructions.store(lanes, must_cast_mut(&mut row.0));
 }

@@ -6,13 +6,15 @@
 //! with 32-bit ones, where streams are long. Byte sums are kept in 16-bit words, even and odd positions apart, for up
 //! to 256 taps. Elsewhere a plain indexed load per lookup gives 2.9 G.
 
+use std::marker::PhantomData;
+
 use crate::accumulators::Accumulator;
-use crate::arch::InstructionSet;
+use crate::arch::{InstructionSet, Instructions, Kernel, LOOKUPS};
 use crate::lookup::table::{LineEntries, Lines};
 use crate::word::CODES;
 
-/// Positions looked up together.
-pub(crate) const BLOCK: usize = 64;
+/// Additions of bytes that fit in 16 bits, rounded down to a power of two.
+const BYTE_SUMS: usize = 256;
 
 /// What is looked up where.
 #[derive(Clone, Copy)]
@@ -26,29 +28,19 @@ pub(crate) struct Lookup<'a> {
     /// The first position.
     pub(crate) start: usize,
     /// No streamed code is larger.
-    #[cfg_attr(
-        not(target_arch = "x86_64"),
-        expect(dead_code, reason = "only lookup by byte permutation gains by it")
-    )]
     pub(crate) largest_code: u8,
 }
 
 /// Adds to `sums[p]`, for every position p, the stored entries at `codes[offsets[k] + start + p]` of the lines
 /// `lane[k]`.
 pub(crate) fn accumulate<T: Accumulator>(set: InstructionSet, lookup: Lookup<'_>, sums: &mut [T]) {
-    #[cfg(target_arch = "x86_64")]
-    if set.permutes_bytes() {
-        // SAFETY: an instruction set is only constructed where the machine has it.
-        unsafe {
-            if usize::from(lookup.largest_code) < CODES / 2 {
-                vbmi::accumulate::<T, true>(lookup, sums);
-            } else {
-                vbmi::accumulate::<T, false>(lookup, sums);
-            }
-        }
-        return;
+    if set.facts().adds_digits {
+        return if usize::from(lookup.largest_code) < CODES / 2 {
+            set.run(InRegisters::<T, true>::new(&lookup), sums)
+        } else {
+            set.run(InRegisters::<T, false>::new(&lookup), sums)
+        };
     }
-    debug_assert!(!set.permutes_bytes());
     match &lookup.lines.entries {
         LineEntries::Narrow(lines) => {
             indexed_loads(lines, lookup, sums, |entry| {
@@ -97,54 +89,62 @@ fn indexed_loads<T: Accumulator, E: Copy>(
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod vbmi {
-    //! Lookup by byte permutation.
+/// Lookup inside vector registers. `ONE_HALF`: every code is below 128, so that only the first half of each line is
+/// looked at.
+struct InRegisters<'a, T, const ONE_HALF: bool> {
+    lookup: &'a Lookup<'a>,
+    sums: PhantomData<T>,
+}
 
-    use std::arch::x86_64::*;
+impl<'a, T, const ONE_HALF: bool> InRegisters<'a, T, ONE_HALF> {
+    fn new(lookup: &'a Lookup<'a>) -> Self {
+        InRegisters {
+            lookup,
+            sums: PhantomData,
+        }
+    }
+}
 
-    use bytemuck::must_cast;
+impl<T: Accumulator, const ONE_HALF: bool> Kernel for InRegisters<'_, T, ONE_HALF> {
+    type Target = [T];
+    type Output = ();
 
-    use super::{BLOCK, Lookup};
-    use crate::accumulators::Accumulator;
-    use crate::arch::avx512_vbmi::look_up;
-    use crate::lookup::table::{DigitLine, Lines};
-
-    // Closures are kept out of library functions here: those are compiled without the instructions that the closures
-    // ask for, so neither would be inlined.
-
-    /// Additions of bytes that fit in 16 bits, rounded down to a power of two.
-    const BYTE_SUMS: usize = 256;
-
-    /// `ONE_HALF`: every code is below 128, so that only the first half of each line is looked at.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-    pub(super) fn accumulate<T: Accumulator, const ONE_HALF: bool>(
-        lookup: Lookup<'_>,
-        sums: &mut [T],
-    ) {
-        let Lookup {
+    #[inline(always)]
+    fn run<I: Instructions>(self, instructions: I, sums: &mut [T]) {
+        let &Lookup {
             lines,
             lane,
             codes,
             offsets,
             start,
             ..
-        } = lookup;
+        } = self.lookup;
         let length = sums.len();
         for (lane, offsets) in lane.chunks(BYTE_SUMS).zip(offsets.chunks(BYTE_SUMS)) {
-            let (blocks, rest) = sums.as_chunks_mut::<BLOCK>();
+            let (blocks, rest) = sums.as_chunks_mut::<LOOKUPS>();
             for (block, sums) in blocks.iter_mut().enumerate() {
-                add_block::<T, ONE_HALF>(lines, lane, codes, offsets, start + block * BLOCK, sums);
+                let start = start + block * LOOKUPS;
+                add_block::<I, T, ONE_HALF>(
+                    instructions,
+                    (lines, lane),
+                    (codes, offsets, start),
+                    sums,
+                );
             }
             if rest.is_empty() {
                 continue;
             }
-            let mut block = [T::default(); BLOCK];
-            if length >= BLOCK {
+            let mut block = [T::default(); LOOKUPS];
+            if length >= LOOKUPS {
                 // Up to the end, starting over some positions that are done already.
-                let start = start + length - BLOCK;
-                add_block::<T, ONE_HALF>(lines, lane, codes, offsets, start, &mut block);
-                for (sum, &more) in rest.iter_mut().zip(&block[BLOCK - length % BLOCK..]) {
+                let start = start + length - LOOKUPS;
+                add_block::<I, T, ONE_HALF>(
+                    instructions,
+                    (lines, lane),
+                    (codes, offsets, start),
+                    &mut block,
+                );
+                for (sum, &more) in rest.iter_mut().zip(&block[LOOKUPS - length % LOOKUPS..]) {
                     *sum = sum.plus(more);
                 }
             } else {
@@ -154,17 +154,22 @@ pub(crate) mod vbmi {
                     let mut offsets = [0; TAPS];
                     let mut tap = 0;
                     while tap < TAPS {
-                        offsets[tap] = tap * BLOCK;
+                        offsets[tap] = tap * LOOKUPS;
                         tap += 1;
                     }
                     offsets
                 };
-                let mut copy = [0; TAPS * BLOCK];
+                let mut copy = [0; TAPS * LOOKUPS];
                 for (lane, offsets) in lane.chunks(TAPS).zip(offsets.chunks(TAPS)) {
-                    for (to, offset) in copy.as_chunks_mut::<BLOCK>().0.iter_mut().zip(offsets) {
+                    for (to, offset) in copy.as_chunks_mut::<LOOKUPS>().0.iter_mut().zip(offsets) {
                         to[..length].copy_from_slice(&codes[offset + start..][..length]);
                     }
-                    add_block::<T, ONE_HALF>(lines, lane, &copy, &COPIED, 0, &mut block);
+                    add_block::<I, T, ONE_HALF>(
+                        instructions,
+                        (lines, lane),
+                        (&copy, &COPIED, 0),
+                        &mut block,
+                    );
                 }
                 for (sum, &more) in rest.iter_mut().zip(&block) {
                     *sum = sum.plus(more);
@@ -172,67 +177,25 @@ pub(crate) mod vbmi {
             }
         }
     }
+}
 
-    /// Adds the entries of 64 positions, over at most 256 taps.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-    #[inline]
-    fn add_block<T: Accumulator, const ONE_HALF: bool>(
-        lines: &Lines,
-        lane: &[u8],
-        codes: &[u8],
-        offsets: &[usize],
-        start: usize,
-        sums: &mut [T; BLOCK],
-    ) {
-        let [low_even, low_odd] =
-            digit_sums::<ONE_HALF>(&lines.digits[0], lane, codes, offsets, start);
-        let (mut high_even, mut high_odd) = ([0; BLOCK / 2], [0; BLOCK / 2]);
-        if let Some(digit) = lines.digits.get(1) {
-            [high_even, high_odd] = digit_sums::<ONE_HALF>(digit, lane, codes, offsets, start);
-        }
-        for (i, pair) in sums.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-            pair[0] = pair[0].plus(T::from_digits(low_even[i], high_even[i]));
-            pair[1] = pair[1].plus(T::from_digits(low_odd[i], high_odd[i]));
-        }
+/// Adds the entries of 64 positions, over at most 256 taps: of the `lane`'s lines, at `(codes, offsets, start)`.
+#[inline(always)]
+fn add_block<I: Instructions, T: Accumulator, const ONE_HALF: bool>(
+    instructions: I,
+    (lines, lane): (&Lines, &[u8]),
+    (codes, offsets, start): (&[u8], &[usize], usize),
+    sums: &mut [T; LOOKUPS],
+) {
+    let [low_even, low_odd] =
+        instructions.add_digits::<ONE_HALF>(&lines.digits[0], lane, codes, offsets, start);
+    let (mut high_even, mut high_odd) = ([0; LOOKUPS / 2], [0; LOOKUPS / 2]);
+    if let Some(high) = lines.digits.get(1) {
+        [high_even, high_odd] =
+            instructions.add_digits::<ONE_HALF>(high, lane, codes, offsets, start);
     }
-
-    /// The sums of one 16-bit digit at 64 positions, even and odd ones apart, over at most 256 taps.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-    #[inline]
-    fn digit_sums<const ONE_HALF: bool>(
-        digit: &[DigitLine],
-        lane: &[u8],
-        codes: &[u8],
-        offsets: &[usize],
-        start: usize,
-    ) -> [[u32; BLOCK / 2]; 2] {
-        let zero = _mm512_setzero_si512();
-        // For each plane of bytes: sums of all 16-bit words, and sums of their upper (odd) bytes.
-        let mut words = [zero; 2];
-        let mut odd = [zero; 2];
-        for (&code, offset) in lane.iter().zip(offsets) {
-            let indices: &[u8; BLOCK] = codes[offset + start..]
-                .first_chunk()
-                .expect("64 codes from every start");
-            let indices = must_cast::<[u8; BLOCK], __m512i>(*indices);
-            let line = &digit[usize::from(code)].0;
-            for plane in 0..2 {
-                let entries = look_up::<ONE_HALF>(&line[plane], indices);
-                words[plane] = _mm512_add_epi16(words[plane], entries);
-                odd[plane] = _mm512_add_epi16(odd[plane], _mm512_srli_epi16::<8>(entries));
-            }
-        }
-        let mut planes = [[[0u16; BLOCK / 2]; 2]; 2];
-        for (plane, sums) in planes.iter_mut().enumerate() {
-            let even = _mm512_sub_epi16(words[plane], _mm512_slli_epi16::<8>(odd[plane]));
-            *sums = [must_cast(even), must_cast(odd[plane])];
-        }
-        let mut sums = [[0; BLOCK / 2]; 2];
-        for (parity, sums) in sums.iter_mut().enumerate() {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum = u32::from(planes[0][parity][i]) + (u32::from(planes[1][parity][i]) << 8);
-            }
-        }
-        sums
+    for (i, pair) in sums.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        pair[0] = pair[0].plus(T::from_digits(low_even[i], high_even[i]));
+        pair[1] = pair[1].plus(T::from_digits(low_odd[i], high_odd[i]));
     }
 }

@@ -19,10 +19,10 @@ use std::ops::RangeInclusive;
 use rayon::prelude::*;
 
 use crate::accumulators::Accumulator;
-use crate::arch::{Family, InstructionSet};
+use crate::arch::{InstructionSet, NARROW_LANES, PanelCycles, Row, exchange};
 use crate::lookup::accumulate::{self, Form, Segment, Streams, Sums};
 use crate::lookup::column_gather::{self, Lookup};
-use crate::lookup::panel::{self, NARROW_LANES, Panel, Row, WIDE_LANES, exchange};
+use crate::lookup::panel::{self, Panel, WIDE_LANES};
 use crate::lookup::table::{LineEntries, Lines, LookupTable};
 use crate::word::CODES;
 
@@ -207,7 +207,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Estimates every strategy in clock cycles for one tap and takes the cheapest. The constants were measured.
+/// Estimates every strategy in clock cycles for one tap and takes the cheapest.
 ///
 /// `narrow` says whether the table's entries span 16 bits, `wide_sums` whether its sums need 64.
 pub(crate) fn cheapest(
@@ -217,6 +217,7 @@ pub(crate) fn cheapest(
     narrow: bool,
     wide_sums: bool,
 ) -> (Strategy, f64) {
+    let facts = set.facts();
     let cost = |strategy: Strategy| -> f64 {
         let (stream, lanes) = match strategy.streamed {
             Side::Positions => (positions, planes),
@@ -224,14 +225,10 @@ pub(crate) fn cheapest(
         };
         if strategy.panels {
             let lanes_of_block = if narrow { NARROW_LANES } else { WIDE_LANES };
-            // Cycles to build a panel, and to stream one position over it.
-            let (build, position) = match (set.family(), narrow) {
-                (Family::Portable, true) => (3000.0, 3.4),
-                (Family::Portable, false) => (4000.0, 3.0),
-                #[cfg(target_arch = "x86_64")]
-                (Family::Avx2, _) => (1800.0, 2.5),
-                #[cfg(target_arch = "x86_64")]
-                (Family::Avx512 | Family::Avx512Vbmi, _) => (1800.0, 2.2),
+            let PanelCycles { build, position } = if narrow {
+                facts.narrow_panels
+            } else {
+                facts.wide_panels
             };
             // Only the words of 32-bit entries are summed, not their digits.
             let position = if narrow || wide_sums {
@@ -241,12 +238,13 @@ pub(crate) fn cheapest(
             };
             let builds = stream.div_ceil(TILE) as f64;
             lanes.div_ceil(lanes_of_block) as f64 * (builds * build + stream as f64 * position)
-        } else if set.permutes_bytes() {
-            // Cycles for 64 positions.
-            let block = if narrow { 15.0 } else { 30.0 };
-            lanes as f64 * (stream.div_ceil(column_gather::BLOCK) as f64 * block + 4.0)
         } else {
-            lanes as f64 * (stream as f64 * 1.1 + 4.0)
+            let together = if narrow {
+                facts.lane.narrow
+            } else {
+                facts.lane.wide
+            };
+            lanes as f64 * (stream.div_ceil(facts.lane.positions) as f64 * together + 4.0)
         }
     };
     let estimates = Strategy::ALL.map(|strategy| (strategy, cost(strategy)));

@@ -6,6 +6,7 @@
 //! stored entry is at most 65535 a line takes 16-bit entries (every exact 8-bit multiplier does, signed or not),
 //! otherwise 32-bit ones.
 
+use crate::arch::{DigitLine, InstructionSet};
 use crate::error::{KernelError, check_length};
 use crate::word::CODES;
 
@@ -44,16 +45,10 @@ pub struct LookupTable {
 pub(crate) struct Lines {
     pub(crate) entries: LineEntries,
     /// These lines as 16-bit digits, the least significant first (one digit for 16-bit entries, two for 32-bit
-    /// ones), each digit as a plane of low bytes and one of high bytes.
-    #[cfg(target_arch = "x86_64")]
+    /// ones), each digit as a plane of low bytes and one of high bytes. None where no instruction set of this machine
+    /// adds them up.
     pub(crate) digits: Vec<Vec<DigitLine>>,
 }
-
-/// One 16-bit digit of a line: the low bytes of its 256 entries, then the high bytes.
-#[cfg(target_arch = "x86_64")]
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-pub(crate) struct DigitLine(pub(crate) [[u8; CODES]; 2]);
 
 /// The entries of all lines, in the narrower of two widths that holds them.
 #[derive(Debug, Clone)]
@@ -78,7 +73,6 @@ impl Lines {
                 })
             })
             .collect();
-        #[cfg(target_arch = "x86_64")]
         let digit = |shift: u32| -> Vec<DigitLine> {
             wide.iter()
                 .map(|line| {
@@ -88,12 +82,15 @@ impl Lines {
                 })
                 .collect()
         };
-        #[cfg(target_arch = "x86_64")]
-        let digits = if narrow {
-            vec![digit(0)]
-        } else {
-            vec![digit(0), digit(16)]
+        let added = InstructionSet::available()
+            .iter()
+            .any(|set| set.facts().adds_digits);
+        let shifts: &[u32] = match (added, narrow) {
+            (false, _) => &[],
+            (true, true) => &[0],
+            (true, false) => &[0, 16],
         };
+        let digits = shifts.iter().map(|&shift| digit(shift)).collect();
         let entries = if narrow {
             LineEntries::Narrow(
                 wide.iter()
@@ -103,11 +100,7 @@ impl Lines {
         } else {
             LineEntries::Wide(wide)
         };
-        Lines {
-            entries,
-            #[cfg(target_arch = "x86_64")]
-            digits,
-        }
+        Lines { entries, digits }
     }
 }
 

@@ -146,7 +146,7 @@ impl Lines {
 
 compiled_for_every_set! {
     /// Writes two parts alternately.
-    fn zip_lines<T: Copy>(set, lines: Lines, even: Part<'_, T>, odd: Part<'_, T>, output: &mut [MaybeUninit<T>]) {
+    fn zip_lines<T: Copy>(set, lines: Lines, even: Part<'_, T>, odd: Part<'_, T>; output: &mut [MaybeUninit<T>]) {
         for row in 0..lines.count {
             let (pairs, last) = lines.line(row, output).as_chunks_mut::<2>();
             let (even, odd) = (even.row(row), odd.row(row));
@@ -162,7 +162,7 @@ compiled_for_every_set! {
 
 compiled_for_every_set! {
     /// Writes one part.
-    fn write_lines<T: Copy>(set, lines: Lines, part: Part<'_, T>, output: &mut [MaybeUninit<T>]) {
+    fn write_lines<T: Copy>(set, lines: Lines, part: Part<'_, T>; output: &mut [MaybeUninit<T>]) {
         for row in 0..lines.count {
             let line = &mut lines.line(row, output)[part.first..];
             if lines.strides[1] == 1 {

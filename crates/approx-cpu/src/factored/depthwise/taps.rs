@@ -7,7 +7,12 @@
 
 use std::ops::Range;
 
-use crate::arch::{InstructionSet, compiled_for_every_set};
+use bytemuck::cast_slice;
+
+use crate::arch::{
+    InstructionSet, Instructions, Kernel, LANES, Pick, PickedBlock, PickedTaps,
+    compiled_for_every_set,
+};
 use crate::shapes::Conv2dShape;
 use crate::word::Element;
 
@@ -66,13 +71,8 @@ pub(super) struct Taps {
     dilation: usize,
     /// From an output position to the first tap of every word.
     offsets: Vec<usize>,
-    kernel: Kernel,
-}
-
-enum Kernel {
-    Loops,
-    #[cfg(target_arch = "x86_64")]
-    Vectors(x86::Vectors),
+    /// How vectors pick the elements of output positions, if they can.
+    picked: Option<Picked>,
 }
 
 impl Taps {
@@ -98,13 +98,9 @@ impl Taps {
         }
         let stride = [shape.stride[0] * columns, shape.stride[1]];
         let dilation = shape.dilation[1];
-        let kernel = Kernel::Loops;
-        #[cfg(target_arch = "x86_64")]
-        let kernel = {
-            let taps = word_taps::<E>().min(shape.kernel[1]);
-            x86::Vectors::new::<E>(set, output, stride, dilation, taps)
-                .map_or(kernel, Kernel::Vectors)
-        };
+        let taps = word_taps::<E>().min(shape.kernel[1]);
+        let pick = set.facts().pick;
+        let picked = pick.and_then(|pick| Picked::new::<E>(pick, output, stride, dilation, taps));
         Taps {
             set,
             output,
@@ -114,7 +110,7 @@ impl Taps {
             stride,
             dilation,
             offsets,
-            kernel,
+            picked,
         }
     }
 
@@ -135,11 +131,7 @@ impl Taps {
 
     /// Elements of all planes and of what a kernel may read after them.
     pub(super) fn length<E: Element>(&self) -> usize {
-        let overrun = match &self.kernel {
-            Kernel::Loops => 0,
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Vectors(vectors) => vectors.overrun::<E>(),
-        };
+        let overrun = self.picked.as_ref().map_or(0, Picked::overrun::<E>);
         self.terms * self.plane + overrun
     }
 
@@ -155,10 +147,9 @@ impl Taps {
         sums: &mut [i32],
     ) {
         let offsets = &self.offsets[which];
-        match &self.kernel {
-            Kernel::Loops => add_up_by_loops(self.set, self, offsets, words, planes, sums),
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Vectors(vectors) => vectors.add_up(offsets, words, planes, sums),
+        match &self.picked {
+            None => add_up_by_loops(self.set, self, offsets, words, planes, sums),
+            Some(picked) => picked.add_up(self.set, offsets, words, planes, sums),
         }
     }
 }
@@ -169,7 +160,7 @@ compiled_for_every_set! {
         taps: &Taps,
         offsets: &[usize],
         words: &[i32],
-        planes: &[E],
+        planes: &[E];
         sums: &mut [i32],
     ) {
         let [height, width] = taps.output;
@@ -197,227 +188,100 @@ compiled_for_every_set! {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
+/// How a geometry's output positions fill vectors.
+struct Picked {
+    pick: Pick,
+    blocks: Vec<PickedBlock>,
+    indices: [u8; BYTES],
+    /// Bytes from one part of the elements to the next.
+    part: usize,
+}
 
-    use bytemuck::{cast_slice, must_cast};
+/// Bytes of a block's words.
+const BYTES: usize = LANES * size_of::<i32>();
 
-    use super::word_taps;
-    use crate::arch::InstructionSet;
-    use crate::word::Element;
-
-    /// Bytes that the widest permutation takes its elements from, and the 32-bit lanes of its result.
-    const BYTES: usize = 64;
-    const LANES: usize = 16;
-
-    /// How a geometry's output positions fill vectors.
-    pub(super) struct Vectors {
-        blocks: Vec<Block>,
-        width: Width,
-        /// The bytes that the lanes take.
-        indices: [u8; BYTES],
-        /// Bytes between the parts that are permuted apart.
-        part: usize,
-    }
-
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    enum Width {
-        /// Eight positions: two parts of 16 bytes, each of which holds the taps of four.
-        Avx2,
-        /// Sixteen positions, whose taps lie in 64 bytes.
-        Avx512,
-    }
-
-    /// Output positions of one row that fill a vector; the last ones of a row may lie beyond its end.
-    #[derive(Debug, Clone, Copy)]
-    struct Block {
-        /// Where the first position's elements are, and its sum.
-        input: usize,
-        output: usize,
-    }
-
-    impl Vectors {
-        /// The vectors for words of `taps` taps, if their elements lie close enough together.
-        pub(super) fn new<E: Element>(
-            set: InstructionSet,
-            output: [usize; 2],
-            stride: [usize; 2],
-            dilation: usize,
-            taps: usize,
-        ) -> Option<Self> {
-            let fits = |positions: usize, bytes: usize| {
-                let last = ((positions - 1).checked_mul(stride[1]))
-                    .and_then(|last| last.checked_add((taps - 1) * dilation));
-                last.is_some_and(|last| last < bytes / size_of::<E>())
-            };
-            let (width, positions, together) = if set.permutes_bytes() && fits(LANES, BYTES) {
-                (Width::Avx512, LANES, LANES)
-            } else if set.shuffles_bytes() && fits(LANES / 4, BYTES / 4) {
-                (Width::Avx2, LANES / 2, LANES / 4)
-            } else {
-                return None;
-            };
-            let mut indices = [0; BYTES];
-            for (place, index) in indices.iter_mut().enumerate() {
-                let (lane, byte) = (
-                    place / size_of::<i32>() % together,
-                    place % size_of::<i32>(),
-                );
-                let (tap, byte) = (byte / size_of::<E>(), byte % size_of::<E>());
-                // Taps beyond the kernel row have weight 0, so that any element will do.
-                let element = lane * stride[1] + if tap < taps { tap * dilation } else { 0 };
-                *index = (element * size_of::<E>() + byte) as u8;
-            }
-            let blocks = (0..output[0]).flat_map(|y| {
-                (0..output[1]).step_by(positions).map(move |x| Block {
-                    input: y * stride[0] + x * stride[1],
-                    output: y * output[1] + x,
-                })
-            });
-            Some(Vectors {
-                blocks: blocks.collect(),
-                width,
-                indices,
-                part: together * stride[1] * size_of::<E>(),
+impl Picked {
+    /// The vectors for words of `taps` taps, if their elements lie close enough together.
+    fn new<E: Element>(
+        pick: Pick,
+        output: [usize; 2],
+        stride: [usize; 2],
+        dilation: usize,
+        taps: usize,
+    ) -> Option<Self> {
+        let last = (pick.positions - 1)
+            .checked_mul(stride[1])
+            .and_then(|last| last.checked_add((taps - 1) * dilation))?;
+        if last >= pick.bytes / size_of::<E>() {
+            return None;
+        }
+        let mut indices = [0; BYTES];
+        for (place, index) in indices.iter_mut().enumerate() {
+            let (position, byte) = (
+                place / size_of::<i32>() % pick.positions,
+                place % size_of::<i32>(),
+            );
+            let (tap, byte) = (byte / size_of::<E>(), byte % size_of::<E>());
+            // Taps beyond the kernel row have weight 0, so that any element will do.
+            let element = position * stride[1] + if tap < taps { tap * dilation } else { 0 };
+            *index = (element * size_of::<E>() + byte) as u8;
+        }
+        let positions = pick.parts * pick.positions;
+        let blocks = (0..output[0]).flat_map(|y| {
+            (0..output[1]).step_by(positions).map(move |x| PickedBlock {
+                input: y * stride[0] + x * stride[1],
+                output: y * output[1] + x,
             })
-        }
-
-        /// Elements that may be read from the last one on.
-        pub(super) fn overrun<E: Element>(&self) -> usize {
-            (BYTES + self.part) / size_of::<E>()
-        }
-
-        pub(super) fn add_up<E: Element>(
-            &self,
-            offsets: &[usize],
-            words: &[i32],
-            planes: &[E],
-            sums: &mut [i32],
-        ) {
-            match self.width {
-                // SAFETY: a width is only chosen for an instruction set that has it, and such a set is only
-                // constructed where the machine does.
-                Width::Avx512 => unsafe { add_up_avx512(self, offsets, words, planes, sums) },
-                // SAFETY: as above.
-                Width::Avx2 => unsafe { add_up_avx2(self, offsets, words, planes, sums) },
-            }
-        }
+        });
+        Some(Picked {
+            pick,
+            blocks: blocks.collect(),
+            indices,
+            part: pick.positions * stride[1] * size_of::<E>(),
+        })
     }
 
-    /// Blocks that are worked on at once: enough to hide the latency of the additions.
-    const TOGETHER: usize = 4;
+    /// Elements that may be read from the last one on.
+    fn overrun<E: Element>(&self) -> usize {
+        (BYTES + self.part) / size_of::<E>()
+    }
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")]
-    fn add_up_avx512<E: Element>(
-        vectors: &Vectors,
+    fn add_up<E: Element>(
+        &self,
+        set: InstructionSet,
         offsets: &[usize],
         words: &[i32],
         planes: &[E],
         sums: &mut [i32],
     ) {
-        let indices = must_cast::<[u8; BYTES], __m512i>(vectors.indices);
-        let (groups, rest) = vectors.blocks.as_chunks::<TOGETHER>();
-        for blocks in groups {
-            add_blocks_avx512(indices, blocks, offsets, words, planes, sums);
-        }
-        for &block in rest {
-            add_blocks_avx512(indices, &[block], offsets, words, planes, sums);
-        }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")]
-    #[inline]
-    fn add_blocks_avx512<E: Element, const BLOCKS: usize>(
-        indices: __m512i,
-        blocks: &[Block; BLOCKS],
-        offsets: &[usize],
-        words: &[i32],
-        planes: &[E],
-        sums: &mut [i32],
-    ) {
-        let bytes: &[u8] = cast_slice(planes);
-        let mut totals = [_mm512_setzero_si512(); BLOCKS];
-        for (offset, &word) in offsets.iter().zip(words) {
-            let weights = _mm512_set1_epi32(word);
-            for (total, block) in totals.iter_mut().zip(blocks) {
-                let from = bytes[(block.input + offset) * size_of::<E>()..].first_chunk();
-                let row: &[u8; BYTES] = from.expect("elements beyond the last");
-                let taps = _mm512_permutexvar_epi8(indices, must_cast(*row));
-                *total = if word_taps::<E>() == 4 {
-                    _mm512_dpbusd_epi32(*total, taps, weights)
-                } else {
-                    _mm512_dpwssd_epi32(*total, taps, weights)
-                };
-            }
-        }
-        for (total, block) in totals.into_iter().zip(blocks) {
-            let to = sums[block.output..].first_chunk_mut::<LANES>();
-            *to.expect("sums beyond the last") = must_cast(total);
+        let taps = PickedTaps {
+            indices: &self.indices,
+            positions: self.pick.positions,
+            part: self.part,
+            elements: cast_slice(planes),
+            offsets,
+            weights: words,
+        };
+        let blocks = self.blocks.as_slice();
+        match word_taps::<E>() {
+            4 => set.run(AddPicked::<false> { taps, blocks }, sums),
+            _ => set.run(AddPicked::<true> { taps, blocks }, sums),
         }
     }
+}
 
-    #[target_feature(enable = "avx2")]
-    fn add_up_avx2<E: Element>(
-        vectors: &Vectors,
-        offsets: &[usize],
-        words: &[i32],
-        planes: &[E],
-        sums: &mut [i32],
-    ) {
-        let (groups, rest) = vectors.blocks.as_chunks::<TOGETHER>();
-        for blocks in groups {
-            add_blocks_avx2(vectors, blocks, offsets, words, planes, sums);
-        }
-        for &block in rest {
-            add_blocks_avx2(vectors, &[block], offsets, words, planes, sums);
-        }
-    }
+/// Adds the taps of some blocks up.
+struct AddPicked<'a, const PAIRS: bool> {
+    taps: PickedTaps<'a>,
+    blocks: &'a [PickedBlock],
+}
 
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    fn add_blocks_avx2<E: Element, const BLOCKS: usize>(
-        vectors: &Vectors,
-        blocks: &[Block; BLOCKS],
-        offsets: &[usize],
-        words: &[i32],
-        planes: &[E],
-        sums: &mut [i32],
-    ) {
-        let bytes: &[u8] = cast_slice(planes);
-        let indices = vectors.indices.as_chunks::<{ BYTES / 2 }>().0[0];
-        let indices = must_cast::<[u8; BYTES / 2], __m256i>(indices);
-        let mut totals = [_mm256_setzero_si256(); BLOCKS];
-        for (offset, &word) in offsets.iter().zip(words) {
-            let weights = _mm256_set1_epi32(word);
-            // Of bytes, the even taps are multiplied apart from the odd ones, both as 16-bit elements.
-            let even_weights = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
-            let odd_weights = _mm256_srai_epi16::<8>(weights);
-            for (total, block) in totals.iter_mut().zip(blocks) {
-                let from = &bytes[(block.input + offset) * size_of::<E>()..];
-                let part = |part: &[u8]| -> __m128i {
-                    must_cast::<[u8; BYTES / 4], __m128i>(
-                        *part.first_chunk().expect("elements beyond the last"),
-                    )
-                };
-                let row = _mm256_set_m128i(part(&from[vectors.part..]), part(from));
-                let taps = _mm256_shuffle_epi8(row, indices);
-                let products = if word_taps::<E>() == 4 {
-                    let even = _mm256_and_si256(taps, _mm256_set1_epi16(0xff));
-                    let odd = _mm256_srli_epi16::<8>(taps);
-                    _mm256_add_epi32(
-                        _mm256_madd_epi16(even, even_weights),
-                        _mm256_madd_epi16(odd, odd_weights),
-                    )
-                } else {
-                    _mm256_madd_epi16(taps, weights)
-                };
-                *total = _mm256_add_epi32(*total, products);
-            }
-        }
-        for (total, block) in totals.into_iter().zip(blocks) {
-            let to = sums[block.output..].first_chunk_mut::<{ LANES / 2 }>();
-            *to.expect("sums beyond the last") = must_cast(total);
-        }
+impl<const PAIRS: bool> Kernel for AddPicked<'_, PAIRS> {
+    type Target = [i32];
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, instructions: I, sums: &mut [i32]) {
+        instructions.add_picked::<PAIRS>(&self.taps, self.blocks, sums);
     }
 }
