@@ -107,7 +107,7 @@ fn code_range(codes: &[u8]) -> RangeInclusive<u8> {
 }
 
 /// Positions of the stream in one tile at most: its accumulators (128 bytes each) stay in the second-level cache.
-const TILE: usize = 2048;
+pub(crate) const TILE: usize = 2048;
 /// No tile is cut below this to keep more threads busy: building panels would outweigh using them.
 const SMALLEST_SHARED_TILE: usize = 256;
 /// Taps in one pass at most: the digit sums of `accumulate` stay within 32 bits.
@@ -283,7 +283,7 @@ impl Problem<'_> {
         if output.is_empty() || self.inner == 0 {
             return output;
         }
-        let narrow = matches!(self.lines_by_plane.entries, LineEntries::Narrow(_));
+        let narrow = table.is_narrow();
         let strategy = strategy.unwrap_or_else(|| self.choose(set, narrow, T::WIDE));
         let block = match (strategy.panels, narrow) {
             (false, _) => 1,
@@ -485,7 +485,7 @@ impl Problem<'_> {
 }
 
 /// Writes the transpose of a `[rows, columns]` matrix of bytes, in blocks of 8 by 8.
-fn transpose(from: &[u8], to: &mut [u8], rows: usize, columns: usize) {
+pub(crate) fn transpose(from: &[u8], to: &mut [u8], rows: usize, columns: usize) {
     const SIDE: usize = 8;
     let (whole_rows, whole_columns) = (rows - rows % SIDE, columns - columns % SIDE);
     for first_row in (0..whole_rows).step_by(SIDE) {
