@@ -1,0 +1,140 @@
+//! The outputs of a phase some of whose taps lie outside the input, and what is taken off their sums.
+//!
+//! The input is padded with the elements of some code, so that all outputs of a phase have the same taps. What padded
+//! taps have added too much depends on which taps they are: on the output's row and column, each of which belongs to one
+//! of a few classes.
+
+use std::ops::Range;
+
+use super::phases::{Phase, WindowTaps};
+use crate::accumulators::Accumulator;
+use crate::shapes::Conv2dShape;
+
+/// Where taps of a phase lie outside the input.
+#[derive(Debug, Clone)]
+pub(super) struct Border {
+    rows: AxisBorder,
+    columns: AxisBorder,
+}
+
+/// The border along one axis.
+#[derive(Debug, Clone)]
+struct AxisBorder {
+    taps: usize,
+    /// Neighbouring positions that form a class, in order, and which of their taps lie inside.
+    classes: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl AxisBorder {
+    /// The border of so many positions under a window of stride 1 whose input starts after `before` positions.
+    fn new(taps: WindowTaps, positions: usize, before: usize, input: usize) -> Self {
+        let mut classes: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+        for position in 0..positions {
+            let first = position + taps.first;
+            let end = (before + input).saturating_sub(first).div_ceil(taps.step);
+            let end = end.min(taps.count);
+            let start = before.saturating_sub(first).div_ceil(taps.step).min(end);
+            match classes.last_mut() {
+                Some((positions, inside)) if *inside == (start..end) => positions.end += 1,
+                _ => classes.push((position..position + 1, start..end)),
+            }
+        }
+        AxisBorder {
+            taps: taps.count,
+            classes,
+        }
+    }
+
+    fn is_full(&self, class: usize) -> bool {
+        self.classes[class].1.len() == self.taps
+    }
+}
+
+impl Border {
+    /// The border of a phase with outputs at so many places.
+    pub(super) fn new(window: &Conv2dShape, phase: &Phase, places: [usize; 2]) -> Self {
+        let before = [window.padding.top, window.padding.left];
+        let [rows, columns] = [0, 1].map(|axis| {
+            let taps = phase.taps[axis];
+            AxisBorder::new(taps, places[axis], before[axis], window.input[axis])
+        });
+        Border { rows, columns }
+    }
+
+    /// The number of classes.
+    pub(super) fn classes(&self) -> usize {
+        self.rows.classes.len() * self.columns.classes.len()
+    }
+
+    /// What is added to sums, `[channels, classes]`, to take off what every padded tap has added, `[channels, taps]`.
+    pub(super) fn corrections(&self, per_tap: &[i64]) -> Vec<i64> {
+        let mut corrections = Vec::new();
+        let area = self.rows.taps * self.columns.taps;
+        for taps in per_tap.chunks_exact(area) {
+            for (_, rows) in &self.rows.classes {
+                for (_, columns) in &self.columns.classes {
+                    let outside = taps.iter().enumerate().filter(|(tap, _)| {
+                        let (row, column) = (tap / self.columns.taps, tap % self.columns.taps);
+                        !(rows.contains(&row) && columns.contains(&column))
+                    });
+                    let added = outside.fold(0i64, |sum, (_, &add)| sum.wrapping_add(add));
+                    corrections.push(added.wrapping_neg());
+                }
+            }
+        }
+        corrections
+    }
+
+    /// Neighbouring places of a row some of whose taps lie outside, and their class.
+    fn runs(&self, row: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
+        let rows = self.rows.classes.iter();
+        let class = rows.take_while(|(rows, _)| rows.end <= row).count();
+        let columns = self.columns.classes.iter().enumerate();
+        columns
+            .filter(move |&(column, _)| !(self.rows.is_full(class) && self.columns.is_full(column)))
+            .map(move |(column, (places, _))| {
+                (places.clone(), class * self.columns.classes.len() + column)
+            })
+    }
+
+    /// The places of some rows some of whose taps lie outside, where a row starts `pitch` places after the one above.
+    pub(super) fn places(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
+        let first = rows.start;
+        rows.flat_map(|row| {
+            self.runs(row).map(move |(columns, class)| {
+                let start = (row - first) * pitch;
+                ClassPlaces {
+                    places: start + columns.start..start + columns.end,
+                    class,
+                }
+            })
+        })
+        .collect()
+    }
+}
+
+/// Neighbouring places of one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ClassPlaces {
+    pub(super) places: Range<usize>,
+    class: usize,
+}
+
+/// Adds one channel's corrections, by class, to the sums from one place on.
+pub(super) fn correct<S: Accumulator>(
+    corrections: &[i64],
+    places: &[ClassPlaces],
+    first: usize,
+    sums: &mut [S],
+) {
+    for ClassPlaces { places, class } in places {
+        let start = places.start.max(first) - first;
+        let end = places.end.saturating_sub(first).min(sums.len());
+        let correction = S::from_i64(corrections[*class]);
+        if start < end {
+            for sum in &mut sums[start..end] {
+                *sum = sum.plus(correction);
+            }
+        }
+    }
+}
