@@ -27,6 +27,7 @@ pub mod quantize;
 pub mod rescale;
 mod shapes;
 mod speed;
+mod transposed;
 mod window_sums;
 mod word;
 mod written;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::arch::InstructionSet;
-use crate::lookup::conv_transpose2d::{conv_transpose2d_rescaled_with, conv_transpose2d_with};
+use crate::lookup::conv_transpose2d::{Way, conv_transpose2d_rescaled_with, conv_transpose2d_with};
 use crate::lookup::conv2d::conv2d_with;
 use crate::lookup::gather::Strategy as Plan;
 use crate::lookup::matmul::matmul_with;
@@ -290,12 +290,18 @@ fn check_conv_transpose2d(
         ],
         quantizers,
     );
-    for (set, plan) in paths() {
-        let found = conv_transpose2d_with(set, plan, table, activations, weights, shape).unwrap();
-        assert_eq!(found.to_i64(), sums, "{set:?} {plan:?} {shape:?}");
+    for (set, way) in paths().flat_map(|(set, plan)| match plan {
+        Some(plan) => vec![
+            (set, Some(Way::ByPhases(plan))),
+            (set, Some(Way::ByPositions(plan))),
+        ],
+        None => vec![(set, None)],
+    }) {
+        let found = conv_transpose2d_with(set, way, table, activations, weights, shape).unwrap();
+        assert_eq!(found.to_i64(), sums, "{set:?} {way:?} {shape:?}");
         let found = conv_transpose2d_rescaled_with(
             set,
-            plan,
+            way,
             table,
             activations,
             weights,
@@ -303,7 +309,7 @@ fn check_conv_transpose2d(
             shape,
         )
         .unwrap();
-        assert_eq!(found, values, "{set:?} {plan:?} {shape:?} {quantizers:?}");
+        assert_eq!(found, values, "{set:?} {way:?} {shape:?} {quantizers:?}");
     }
 }
 

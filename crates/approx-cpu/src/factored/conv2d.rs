@@ -10,14 +10,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::border::{Border, ClassPlaces, correct};
 use super::depthwise::{Depthwise, PhaseWeights};
 use super::encode::ElementMap;
 use super::epilogue::{Epilogue, WindowSums};
-use super::interleave::{PhaseValues, Run, interleave};
 use super::kernel::{Distances, LANES, Operands, ROWS, WIDTH, Words};
 use super::layout::{Layout, PositionTile, Segment};
-use super::phases::{Phase, Phases, RowPhases};
 use super::prepared::Prepared;
 use super::scratch::with_words;
 use super::source::{Encode, NOT_A_NUMBER, Source};
@@ -27,6 +24,10 @@ use crate::accumulators::Accumulator;
 use crate::arch::InstructionSet;
 use crate::error::KernelError;
 use crate::parallel::PRODUCTS_PER_TASK;
+use crate::transposed::{
+    Border, ClassPlaces, Phase, PhaseValues, Phases, RowPhases, Run, correct, interleave,
+    interleave_planes,
+};
 use crate::word::Pattern;
 use crate::written::written;
 
@@ -254,30 +255,18 @@ impl<P: Pattern, E: Encode, F: Sync> Conv2d<'_, P, E, F> {
                 if self.phases.stride == [1, 1] {
                     return finish_part(0, channel, sums, windows, output);
                 }
-                let [height, width] = self.phases.output;
-                let [row_stride, stride] = self.phases.stride;
                 for neighbours in self.phases.by_rows() {
                     let mut values = uninitialized(neighbours.which.len() * places);
-                    for (index, values) in neighbours.which.zip(values.chunks_exact_mut(places)) {
+                    for (index, values) in neighbours
+                        .which
+                        .clone()
+                        .zip(values.chunks_exact_mut(places))
+                    {
                         let sums = &mut sums[index * places..][..places];
                         let windows = &windows[index * part_windows..][..part_windows];
                         finish_part(index, channel, sums, windows, values);
                     }
-                    let lines = (neighbours.first_row..height).step_by(row_stride);
-                    let runs = lines.enumerate().map(|(row, line)| Run {
-                        from: row * columns,
-                        place: 0,
-                        length: columns,
-                        line: line * width,
-                    });
-                    let runs: Vec<Run> = runs.collect();
-                    let values = PhaseValues {
-                        values: &values,
-                        apart: places,
-                        first_columns: &neighbours.first_columns,
-                        stride,
-                    };
-                    interleave(self.set, values, &runs, width, output);
+                    interleave_planes(self.set, self.phases, &neighbours, &values, output);
                 }
             },
         );

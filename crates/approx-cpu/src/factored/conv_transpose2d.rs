@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use super::border::Border;
 use super::conv2d::Part;
 use super::epilogue::{Epilogue, Exact, Rescaled};
 use super::operands::{Activations, Weights};
-use super::phases::{Phase, Phases, TapSet, tap_sets};
 use super::prepared::Prepared;
 use super::product::FactoredProduct;
 use super::source::NOT_A_NUMBER;
@@ -18,6 +16,7 @@ use crate::operand::{ProductQuantizers, check_weight_quantizers};
 use crate::quantize::{ChannelLayout, is_free_of_nans};
 use crate::rescale::{ChannelRescale, ChannelScale};
 use crate::shapes::ConvTranspose2dShape;
+use crate::transposed::{Border, Phase, Phases, TapSet, tap_sets};
 
 /// Weights of a transposed convolution, packed by [`FactoredProduct::pack_conv_transpose2d`].
 #[derive(Debug, Clone)]

@@ -13,12 +13,12 @@ use rayon::prelude::*;
 use self::taps::Taps;
 pub(crate) use self::taps::pack_words;
 use super::encode::ElementMap;
-use super::phases::Phases;
 use super::source::Source;
 use super::tile::{GroupPass, add_scaled};
 use crate::accumulators::Accumulator;
 use crate::arch::InstructionSet;
 use crate::parallel::CHUNK;
+use crate::transposed::Phases;
 use crate::word::{Element, Pattern};
 
 /// A depthwise convolution of encoded operands.

@@ -9,9 +9,9 @@
 use std::ops::Range;
 
 use super::kernel::{BLOCKS, Distances, LANES};
-use super::phases::{Phase, Phases};
 use crate::axis::{Axis, Inside, copy_strided};
 use crate::shapes::Conv2dShape;
+use crate::transposed::{Phase, Phases};
 
 /// The words of one image and group, `[channel words, maps, row phases, column phases, rows, columns]`.
 pub(super) struct Layout {

@@ -4,19 +4,16 @@
 //! operand each. `sum over k of m(a_k, w_{o,k})` then is one integer product over encoded operands, `terms` times as
 //! deep: the weights are encoded and packed once, the activations as they come.
 
-mod border;
 mod conv2d;
 mod conv_transpose2d;
 mod decompose;
 mod depthwise;
 mod encode;
 mod epilogue;
-mod interleave;
 mod kernel;
 mod layout;
 mod matmul;
 mod operands;
-mod phases;
 mod prepared;
 mod product;
 mod scratch;

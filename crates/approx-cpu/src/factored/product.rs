@@ -8,7 +8,6 @@ use super::epilogue::{Epilogue, Exact, Rescaled};
 use super::kernel::LANES;
 use super::matmul::Matmul;
 use super::operands::{Activations, FactorTerm, Weights};
-use super::phases::Phases;
 use super::prepared::{Maps, Prepared};
 use super::source::Source;
 use super::weights::{Columns, Filters, OutputSums};
@@ -19,6 +18,7 @@ use crate::operand::OperandWidth;
 use crate::quantize::is_free_of_nans;
 use crate::rescale::ChannelRescale;
 use crate::shapes::Conv2dShape;
+use crate::transposed::Phases;
 use crate::word::Word;
 
 /// A multiplier as a sum of products of one-operand factors, prepared for the integer kernels. Clones share everything.

@@ -73,8 +73,12 @@ pub(crate) struct Problem<'a> {
     pub(crate) planes: usize,
     /// Taps: products per output.
     pub(crate) inner: usize,
-    /// `[groups, planes, inner]`.
+    /// `[groups, planes, inner]`, or with planes and taps in another order.
     pub(crate) plane_codes: &'a [u8],
+    /// Distance between the planes of a group in `plane_codes`.
+    pub(crate) plane_stride: usize,
+    /// Distance between the taps of a plane in `plane_codes`.
+    pub(crate) tap_stride: usize,
     pub(crate) position_codes: &'a [u8],
     /// Distance between images in `position_codes`.
     pub(crate) image_stride: usize,
@@ -363,9 +367,17 @@ impl Problem<'_> {
                 tiles: tiles(self.images, self.image_stride, self.segments, size),
             },
             Side::Planes => Stream {
-                codes: Cow::Owned(self.transposed_planes()),
+                codes: match self.plane_stride {
+                    1 => Cow::Borrowed(self.plane_codes),
+                    _ => Cow::Owned(self.transposed_planes()),
+                },
                 group_stride: self.planes * self.inner,
-                offsets: (0..self.inner).map(|tap| tap * self.planes).collect(),
+                offsets: (0..self.inner)
+                    .map(|tap| match self.plane_stride {
+                        1 => tap * self.tap_stride,
+                        _ => tap * self.planes,
+                    })
+                    .collect(),
                 range: code_range(self.plane_codes),
                 tiles: tiles(
                     1,
@@ -380,8 +392,13 @@ impl Problem<'_> {
         }
     }
 
-    /// The planes' codes as `[groups, inner, planes]`.
+    /// The planes' codes as `[groups, inner, planes]`, where a plane's taps are neighbours.
     fn transposed_planes(&self) -> Vec<u8> {
+        assert_eq!(
+            (self.plane_stride, self.tap_stride),
+            (self.inner, 1),
+            "planes after each other"
+        );
         let mut transposed = vec![0; self.plane_codes.len()];
         let of_group = self.planes * self.inner;
         for (from, to) in self
@@ -547,11 +564,16 @@ impl<T: Accumulator> Pass<'_, T> {
         match self.streamed {
             Side::Positions => {
                 for (lane, plane) in lanes.enumerate() {
-                    let first =
-                        (task.group * problem.planes + plane) * problem.inner + self.first_tap;
-                    let from = &problem.plane_codes[first..][..self.taps];
-                    for (to, &from) in codes[lane..].iter_mut().step_by(block).zip(from) {
-                        *to = from;
+                    let first = task.group * problem.planes * problem.inner
+                        + plane * problem.plane_stride
+                        + self.first_tap * problem.tap_stride;
+                    let from = &problem.plane_codes[first..];
+                    let to = codes[lane..].iter_mut().step_by(block);
+                    match problem.tap_stride {
+                        1 => to.zip(from).for_each(|(to, &from)| *to = from),
+                        stride => to
+                            .zip(from.iter().step_by(stride))
+                            .for_each(|(to, &from)| *to = from),
                     }
                 }
             }

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::arch::{InstructionSet, compiled_for_every_set};
-use crate::factored::phases::{Phase, Phases};
+use crate::transposed::{Phase, Phases};
 use crate::word::Element;
 
 /// Taps that one word of weights holds.

@@ -2,36 +2,37 @@
 
 use std::mem::MaybeUninit;
 
-use crate::arch::compiled_for_every_set;
+use super::phases::{Phases, RowPhases};
+use crate::arch::{InstructionSet, compiled_for_every_set};
 
 /// The values of phases that share their rows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PhaseValues<'a, T> {
-    pub(super) values: &'a [MaybeUninit<T>],
+pub(crate) struct PhaseValues<'a, T> {
+    pub(crate) values: &'a [MaybeUninit<T>],
     /// From one phase's values to the next one's.
-    pub(super) apart: usize,
+    pub(crate) apart: usize,
     /// The first column of every phase.
-    pub(super) first_columns: &'a [usize],
+    pub(crate) first_columns: &'a [usize],
     /// Columns from one value to the next.
-    pub(super) stride: usize,
+    pub(crate) stride: usize,
 }
 
 /// Where neighbouring values of every phase are, and where they go.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Run {
+pub(crate) struct Run {
     /// The first value.
-    pub(super) from: usize,
+    pub(crate) from: usize,
     /// Its place in a row of the phase.
-    pub(super) place: usize,
-    pub(super) length: usize,
+    pub(crate) place: usize,
+    pub(crate) length: usize,
     /// The row's first output.
-    pub(super) line: usize,
+    pub(crate) line: usize,
 }
 
 compiled_for_every_set! {
     /// Writes runs to lines of a width; values beyond a line's end are dropped. Of the outputs between the first and
     /// the last value of a run, those of columns that belong to no phase are left as they are.
-    pub(super) fn interleave<T: Copy>(
+    pub(crate) fn interleave<T: Copy>(
         set,
         phases: PhaseValues<'_, T>,
         runs: &[Run],
@@ -55,6 +56,34 @@ compiled_for_every_set! {
             }
         }
     }
+}
+
+/// Writes the values of phases that share their rows, `[phases, rows, columns]` of all places, to a plane of the output.
+pub(crate) fn interleave_planes<T: Copy>(
+    set: InstructionSet,
+    phases: &Phases,
+    neighbours: &RowPhases,
+    values: &[MaybeUninit<T>],
+    output: &mut [MaybeUninit<T>],
+) {
+    let [rows, columns] = phases.places;
+    let [height, width] = phases.output;
+    let [row_stride, stride] = phases.stride;
+    let lines = (neighbours.first_row..height).step_by(row_stride);
+    let runs = lines.enumerate().map(|(row, line)| Run {
+        from: row * columns,
+        place: 0,
+        length: columns,
+        line: line * width,
+    });
+    let runs: Vec<Run> = runs.collect();
+    let values = PhaseValues {
+        values,
+        apart: rows * columns,
+        first_columns: &neighbours.first_columns,
+        stride,
+    };
+    interleave(set, values, &runs, width, output);
 }
 
 /// Writes values of two phases alternately, as many as there is room for.

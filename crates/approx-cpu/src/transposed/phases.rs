@@ -11,13 +11,13 @@ use crate::shapes::{Conv2dShape, ConvTranspose2dShape, Padding2d};
 
 /// The taps of a kernel that meet one phase of the output along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct AxisTaps {
+pub(crate) struct AxisTaps {
     /// The first of them in the kernel, which no other phase has.
     first: usize,
     /// From one to the next.
     step: usize,
     /// Their number, at least 1.
-    pub(super) count: usize,
+    pub(crate) count: usize,
 }
 
 impl AxisTaps {
@@ -41,12 +41,12 @@ impl AxisTaps {
 
 /// The taps of a kernel that meet one phase of the output, along both axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TapSet {
-    pub(super) axes: [AxisTaps; 2],
+pub(crate) struct TapSet {
+    pub(crate) axes: [AxisTaps; 2],
 }
 
 /// The taps of every phase of a valid shape that has any.
-pub(super) fn tap_sets(shape: &ConvTranspose2dShape) -> Vec<TapSet> {
+pub(crate) fn tap_sets(shape: &ConvTranspose2dShape) -> Vec<TapSet> {
     let [rows, columns] = [0, 1]
         .map(|axis| AxisTaps::all(shape.kernel[axis], shape.stride[axis], shape.dilation[axis]));
     let columns: Vec<AxisTaps> = columns.collect();
@@ -61,14 +61,24 @@ pub(super) fn tap_sets(shape: &ConvTranspose2dShape) -> Vec<TapSet> {
 
 impl TapSet {
     /// The sides of the ordinary convolution's kernel.
-    pub(super) fn kernel(&self) -> [usize; 2] {
+    pub(crate) fn kernel(&self) -> [usize; 2] {
         self.axes.map(|taps| taps.count)
+    }
+
+    /// The taps, counted over a kernel of a width, in the order in which an ordinary convolution has them.
+    pub(crate) fn taps(&self, kernel_width: usize) -> impl Iterator<Item = usize> {
+        let [rows, columns] = self.axes;
+        rows.reversed().flat_map(move |row| {
+            columns
+                .reversed()
+                .map(move |column| row * kernel_width + column)
+        })
     }
 
     /// The weights of these taps as an ordinary convolution has them,
     /// `[out_channels, in_channels / groups, rows, columns]`; `weight` gets the position of one in
     /// `[in_channels, out_channels / groups, kernel height, kernel width]`.
-    pub(super) fn weights<T>(
+    pub(crate) fn weights<T>(
         &self,
         shape: &ConvTranspose2dShape,
         weight: impl Fn(usize) -> T,
@@ -94,70 +104,70 @@ impl TapSet {
 
 /// The taps of the window that one phase has along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct WindowTaps {
+pub(crate) struct WindowTaps {
     /// The first of them.
-    pub(super) first: usize,
+    pub(crate) first: usize,
     /// From one to the next.
-    pub(super) step: usize,
-    pub(super) count: usize,
+    pub(crate) step: usize,
+    pub(crate) count: usize,
 }
 
 impl WindowTaps {
-    pub(super) fn iter(self) -> impl Iterator<Item = usize> + Clone {
+    pub(crate) fn iter(self) -> impl Iterator<Item = usize> + Clone {
         (0..self.count).map(move |place| self.first + place * self.step)
     }
 }
 
 /// One phase of the outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Phase {
+pub(crate) struct Phase {
     /// Its first output.
-    pub(super) first: [usize; 2],
-    pub(super) taps: [WindowTaps; 2],
+    pub(crate) first: [usize; 2],
+    pub(crate) taps: [WindowTaps; 2],
     /// Which of [`tap_sets`] it has.
-    pub(super) tap_set: usize,
+    pub(crate) tap_set: usize,
 }
 
 impl Phase {
     /// The sides of its kernel.
-    pub(super) fn kernel(&self) -> [usize; 2] {
+    pub(crate) fn kernel(&self) -> [usize; 2] {
         self.taps.map(|taps| taps.count)
     }
 
     /// Taps of its kernel.
-    pub(super) fn area(&self) -> usize {
+    pub(crate) fn area(&self) -> usize {
         self.taps[0].count * self.taps[1].count
     }
 }
 
 /// Phases that share their rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RowPhases {
-    pub(super) first_row: usize,
+pub(crate) struct RowPhases {
+    pub(crate) first_row: usize,
     /// By phase.
-    pub(super) first_columns: Vec<usize>,
+    pub(crate) first_columns: Vec<usize>,
     /// Which of all phases they are.
-    pub(super) which: Range<usize>,
+    pub(crate) which: Range<usize>,
 }
 
 /// The phases of a convolution's outputs.
 #[derive(Debug, Clone)]
-pub(super) struct Phases {
+pub(crate) struct Phases {
     /// The convolution whose windows the phases look through. It may have more outputs than a phase.
-    pub(super) window: Conv2dShape,
+    pub(crate) window: Conv2dShape,
     /// Outputs of a phase along both axes: windows. A phase may have one less along an axis, which then is dropped.
-    pub(super) places: [usize; 2],
+    pub(crate) places: [usize; 2],
     /// Distance between neighbouring outputs of a phase.
-    pub(super) stride: [usize; 2],
+    pub(crate) stride: [usize; 2],
     /// The output's sides.
-    pub(super) output: [usize; 2],
+    pub(crate) output: [usize; 2],
     /// The phases that have taps and outputs, by the first row and then by the first column.
-    pub(super) all: Vec<Phase>,
+    pub(crate) all: Vec<Phase>,
 }
 
 impl Phases {
     /// The one phase of an ordinary convolution of a valid shape.
-    pub(super) fn ordinary(shape: &Conv2dShape) -> Self {
+    pub(crate) fn ordinary(shape: &Conv2dShape) -> Self {
         let taps = |count| WindowTaps {
             first: 0,
             step: 1,
@@ -177,7 +187,7 @@ impl Phases {
     }
 
     /// The phases of a transposed convolution of a valid shape.
-    pub(super) fn transposed(shape: &ConvTranspose2dShape, tap_sets: &[TapSet]) -> Self {
+    pub(crate) fn transposed(shape: &ConvTranspose2dShape, tap_sets: &[TapSet]) -> Self {
         let axes = [0, 1].map(|axis| Axis::new(shape, axis, tap_sets));
         let [rows, columns] = &axes;
         let mut all = Vec::new();
@@ -217,7 +227,7 @@ impl Phases {
     }
 
     /// The phases that share rows of the output, together.
-    pub(super) fn by_rows(&self) -> impl Iterator<Item = RowPhases> {
+    pub(crate) fn by_rows(&self) -> impl Iterator<Item = RowPhases> {
         let mut end = 0;
         let rows = self.all.chunk_by(|one, next| one.first[0] == next.first[0]);
         rows.map(move |phases| {
@@ -232,7 +242,7 @@ impl Phases {
     }
 
     /// Whether every output belongs to a phase.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         let outputs = |phase: &Phase| {
             let of_axis =
                 |axis: usize| (self.output[axis] - phase.first[axis]).div_ceil(self.stride[axis]);
@@ -242,7 +252,7 @@ impl Phases {
     }
 
     /// The sides of what all windows cover, and nothing else.
-    pub(super) fn covered(&self) -> [usize; 2] {
+    pub(crate) fn covered(&self) -> [usize; 2] {
         [0, 1].map(|axis| {
             let reach = (self.window.kernel[axis] - 1) * self.window.dilation[axis];
             (self.places[axis] - 1) * self.window.stride[axis] + reach + 1

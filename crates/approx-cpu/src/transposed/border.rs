@@ -12,7 +12,7 @@ use crate::shapes::Conv2dShape;
 
 /// Where taps of a phase lie outside the input.
 #[derive(Debug, Clone)]
-pub(super) struct Border {
+pub(crate) struct Border {
     rows: AxisBorder,
     columns: AxisBorder,
 }
@@ -52,7 +52,7 @@ impl AxisBorder {
 
 impl Border {
     /// The border of a phase with outputs at so many places.
-    pub(super) fn new(window: &Conv2dShape, phase: &Phase, places: [usize; 2]) -> Self {
+    pub(crate) fn new(window: &Conv2dShape, phase: &Phase, places: [usize; 2]) -> Self {
         let before = [window.padding.top, window.padding.left];
         let [rows, columns] = [0, 1].map(|axis| {
             let taps = phase.taps[axis];
@@ -62,12 +62,12 @@ impl Border {
     }
 
     /// The number of classes.
-    pub(super) fn classes(&self) -> usize {
+    pub(crate) fn classes(&self) -> usize {
         self.rows.classes.len() * self.columns.classes.len()
     }
 
     /// What is added to sums, `[channels, classes]`, to take off what every padded tap has added, `[channels, taps]`.
-    pub(super) fn corrections(&self, per_tap: &[i64]) -> Vec<i64> {
+    pub(crate) fn corrections(&self, per_tap: &[i64]) -> Vec<i64> {
         let mut corrections = Vec::new();
         let area = self.rows.taps * self.columns.taps;
         for taps in per_tap.chunks_exact(area) {
@@ -98,7 +98,7 @@ impl Border {
     }
 
     /// The places of some rows some of whose taps lie outside, where a row starts `pitch` places after the one above.
-    pub(super) fn places(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
+    pub(crate) fn places(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
         let first = rows.start;
         rows.flat_map(|row| {
             self.runs(row).map(move |(columns, class)| {
@@ -115,13 +115,13 @@ impl Border {
 
 /// Neighbouring places of one class.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ClassPlaces {
-    pub(super) places: Range<usize>,
+pub(crate) struct ClassPlaces {
+    pub(crate) places: Range<usize>,
     class: usize,
 }
 
 /// Adds one channel's corrections, by class, to the sums from one place on.
-pub(super) fn correct<S: Accumulator>(
+pub(crate) fn correct<S: Accumulator>(
     corrections: &[i64],
     places: &[ClassPlaces],
     first: usize,
