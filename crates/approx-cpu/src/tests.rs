@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use crate::arch::InstructionSet;
-use crate::lookup::conv_transpose2d::{Way, conv_transpose2d_rescaled_with, conv_transpose2d_with};
+use crate::lookup::conv_transpose2d::{conv_transpose2d_rescaled_with, conv_transpose2d_with};
 use crate::lookup::conv2d::conv2d_with;
 use crate::lookup::gather::Strategy as Plan;
 use crate::lookup::matmul::matmul_with;
+use crate::lookup::transposed::Way;
 use crate::quantize::ChannelQuantizer;
 use crate::{
     Accumulators, Conv2dShape, ConvTranspose2dShape, KernelError, LookupTable, MatmulShape,

@@ -26,7 +26,7 @@ use crate::error::KernelError;
 use crate::parallel::PRODUCTS_PER_TASK;
 use crate::transposed::{
     Border, ClassPlaces, Phase, PhaseValues, Phases, RowPhases, Run, correct, interleave,
-    interleave_planes,
+    interleave_planes, within,
 };
 use crate::word::Pattern;
 use crate::written::written;
@@ -741,6 +741,7 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
         let rows = at.channels.next_power_of_two();
         let sums = sums.compute(self.problem.set, &operands, passes, rows, tile.blocks);
         let border = &encoded.parts[part].border;
+        let border = within(border, tile.first..tile.first + tile.blocks * LANES);
         if !border.is_empty() {
             for (channel, sums) in (at.first_channel..).zip(&mut sums[..at.channels]) {
                 computed.correct(

@@ -6,18 +6,10 @@
 use crate::accumulators::{Accumulator, Accumulators};
 use crate::arch::InstructionSet;
 use crate::error::KernelError;
-use crate::lookup::gather::Strategy;
 use crate::lookup::table::LookupTable;
-use crate::lookup::transposed::{ByPhases, ByPositions, Operands, ZeroPoints};
+use crate::lookup::transposed::{ByPhases, ByPositions, Operands, Way, ZeroPoints};
 use crate::operand::ProductQuantizers;
 use crate::shapes::ConvTranspose2dShape;
-
-/// How a transposed convolution is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    ByPhases(Strategy),
-    ByPositions(Strategy),
-}
 
 /// `acc[n, o, p] = sum over i, k, q of table[activations[n, i, q]][weights[i, o, k]]`, over the channels i of o's group
 /// and all taps k and positions q of the input with `q * stride + k * dilation - padding = p`, along both axes.
@@ -155,18 +147,12 @@ fn run<T: Accumulator, O: Copy + Default + Send + Sync>(
     zero_points: Option<&ZeroPoints>,
     finish: impl Fn(usize, T) -> O + Sync,
 ) -> Result<Vec<O>, KernelError> {
-    let by_phases = ByPhases::new(operands)?;
-    let by_positions = ByPositions::new(operands);
     let way = way.unwrap_or_else(|| {
-        let (of_phases, phases) = by_phases.cheapest::<T>();
-        let (of_positions, positions) = by_positions.cheapest::<T>();
-        match phases <= positions {
-            true => Way::ByPhases(of_phases),
-            false => Way::ByPositions(of_positions),
-        }
+        let narrow = operands.table.is_narrow();
+        Way::cheapest(&operands.shape, operands.set, narrow, T::WIDE).0
     });
     Ok(match way {
-        Way::ByPhases(strategy) => by_phases.run(strategy, zero_points, finish),
-        Way::ByPositions(strategy) => by_positions.run(strategy, zero_points, finish),
+        Way::ByPhases(strategy) => ByPhases::new(operands)?.run(strategy, zero_points, finish),
+        Way::ByPositions(strategy) => ByPositions::new(operands).run(strategy, zero_points, finish),
     })
 }

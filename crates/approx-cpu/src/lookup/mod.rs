@@ -13,7 +13,7 @@ pub(crate) mod gather;
 pub(crate) mod matmul;
 mod panel;
 mod table;
-mod transposed;
+pub(crate) mod transposed;
 
 pub use conv_transpose2d::{conv_transpose2d, conv_transpose2d_rescaled};
 pub use conv2d::conv2d;

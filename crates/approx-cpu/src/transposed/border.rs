@@ -120,7 +120,14 @@ pub(crate) struct ClassPlaces {
     class: usize,
 }
 
-/// Adds one channel's corrections, by class, to the sums from one place on.
+/// Those of some places, in ascending order, that have any of a range.
+pub(crate) fn within(places: &[ClassPlaces], range: Range<usize>) -> &[ClassPlaces] {
+    let first = places.partition_point(|class| class.places.end <= range.start);
+    let end = places.partition_point(|class| class.places.start < range.end);
+    &places[first..end]
+}
+
+/// Adds one channel's corrections, by class, to the sums from one place on, which all of `places` have some of.
 pub(crate) fn correct<S: Accumulator>(
     corrections: &[i64],
     places: &[ClassPlaces],
@@ -129,12 +136,54 @@ pub(crate) fn correct<S: Accumulator>(
 ) {
     for ClassPlaces { places, class } in places {
         let start = places.start.max(first) - first;
-        let end = places.end.saturating_sub(first).min(sums.len());
+        let end = (places.end - first).min(sums.len());
         let correction = S::from_i64(corrections[*class]);
-        if start < end {
-            for sum in &mut sums[start..end] {
-                *sum = sum.plus(correction);
-            }
+        for sum in &mut sums[start..end] {
+            *sum = sum.plus(correction);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three taps of a window, at distances 0, 2 and 4, over an input of four positions after a border of two.
+    const TAPS: WindowTaps = WindowTaps {
+        first: 0,
+        step: 2,
+        count: 3,
+    };
+
+    #[test]
+    fn neighbours_with_the_same_taps_inside_are_a_class() {
+        let border = AxisBorder::new(TAPS, 5, 2, 4);
+        let classes = [(0..2, 1..3), (2..4, 0..2), (4..5, 0..1)];
+        assert_eq!(border.classes, classes);
+    }
+
+    #[test]
+    fn what_taps_outside_have_added_is_taken_off() {
+        let border = Border {
+            rows: AxisBorder::new(TAPS, 5, 2, 4),
+            columns: AxisBorder::new(WindowTaps { count: 1, ..TAPS }, 6, 1, 4),
+        };
+        // Rows have their last two taps inside, their first two, or the first one only; the columns one tap or none.
+        let corrections = border.corrections(&[1, 20, 300]);
+        assert_eq!(
+            corrections,
+            [-321, -1, -321, -321, -300, -321, -321, -320, -321]
+        );
+        let places = border.places(3..5, 10);
+        let mut sums = vec![1000i32; 20];
+        correct(&corrections, &places, 0, &mut sums);
+        let row = |class: [i32; 3]| [class[0], class[1], class[1], class[1], class[1], class[2]];
+        assert_eq!(sums[..6], row([679, 700, 679]));
+        assert_eq!(sums[6..10], [1000; 4]);
+        assert_eq!(sums[10..16], row([679, 680, 679]));
+        let mut part = vec![1000i32; 4];
+        correct(&corrections, within(&places, 9..13), 9, &mut part);
+        assert_eq!(part, sums[9..13]);
+        assert_eq!(within(&places, 6..10), []);
     }
 }

@@ -111,3 +111,78 @@ fn alternate<T: Copy>(
         *last = even[done + rest.len()];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Interleaves rows of so many places, whose values are their places and phases, into lines of a width.
+    fn interleaved(first_columns: &[usize], stride: usize, places: usize, width: usize) {
+        let apart = 2 * places + 3;
+        let mut values = vec![MaybeUninit::new(0.0); first_columns.len() * apart];
+        for phase in 0..first_columns.len() {
+            for place in 0..2 * places {
+                values[phase * apart + place].write((1 + phase * 1000 + place) as f32);
+            }
+        }
+        // The second line's places are cut in two runs.
+        let cut = places / 3;
+        let run = |from, place, length, line| Run {
+            from,
+            place,
+            length,
+            line,
+        };
+        let runs = [
+            run(0, 0, places, width),
+            run(places, 0, cut, 0),
+            run(places + cut, cut, places - cut, 0),
+        ];
+        let mut expected = vec![0.0; 2 * width];
+        for (phase, column) in first_columns.iter().enumerate() {
+            for place in (0..places).filter(|place| place * stride + column < width) {
+                let value = (1 + phase * 1000 + place) as f32;
+                expected[width + place * stride + column] = value;
+                expected[place * stride + column] = value + places as f32;
+            }
+        }
+        for &set in InstructionSet::available() {
+            let mut output = vec![MaybeUninit::new(0.0f32); 2 * width];
+            let phases = PhaseValues {
+                values: &values,
+                apart,
+                first_columns,
+                stride,
+            };
+            interleave(set, phases, &runs, width, &mut output);
+            // SAFETY: all elements were initialised.
+            let output: Vec<f32> = output
+                .iter()
+                .map(|value| unsafe { value.assume_init() })
+                .collect();
+            assert_eq!(
+                output, expected,
+                "{set:?} {first_columns:?} {stride} {places} {width}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_go_between_each_other() {
+        for places in [1, 2, 7, 8, 9, 16, 28, 37] {
+            for (first_columns, stride) in [
+                (&[0, 1][..], 2),
+                (&[0], 1),
+                (&[1], 2),
+                (&[0, 2], 3),
+                (&[0, 1, 2], 3),
+                (&[0, 1], 4),
+            ] {
+                interleaved(first_columns, stride, places, places * stride);
+                if places > 1 {
+                    interleaved(first_columns, stride, places, (places - 1) * stride + 1);
+                }
+            }
+        }
+    }
+}

@@ -5,12 +5,13 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::operands::{Operands, ZeroPoints};
-use super::pieces::{BYTES, Piece, add, finish_all, pieces};
+use super::pieces::{Piece, add, finish_all, pieces, sizes};
 use crate::accumulators::Accumulator;
+use crate::arch::InstructionSet;
 use crate::error::KernelError;
 use crate::lookup::conv2d::Windows;
-use crate::lookup::gather::{Problem, Side, Strategy, TILE, cheapest, transpose};
-use crate::lookup::panel::NARROW_LANES;
+use crate::lookup::gather::{Problem, Strategy, cheapest, transpose};
+use crate::shapes::ConvTranspose2dShape;
 use crate::transposed::{
     Border, ClassPlaces, Phase, Phases, TapSet, correct, interleave_planes, tap_sets,
 };
@@ -45,6 +46,21 @@ struct Part {
     corrections: Vec<i64>,
 }
 
+/// The strategy that is expected to be the fastest for a valid shape, and its clock cycles; see [`cheapest`].
+pub(super) fn cheapest_strategy(
+    shape: &ConvTranspose2dShape,
+    set: InstructionSet,
+    narrow: bool,
+    wide_sums: bool,
+) -> (Strategy, f64) {
+    let phases = Phases::transposed(shape, &tap_sets(shape));
+    let positions = shape.batch * phases.places[0] * phases.places[1];
+    let outputs = shape.out_channels / shape.groups;
+    let (strategy, cycles) = cheapest(outputs, positions, set, narrow, wide_sums);
+    let taps: usize = phases.all.iter().map(Phase::area).sum();
+    (strategy, (shape.in_channels * taps) as f64 * cycles)
+}
+
 impl<'a> ByPhases<'a> {
     pub(crate) fn new(operands: &'a Operands<'a>) -> Result<Self, KernelError> {
         let shape = &operands.shape;
@@ -58,18 +74,6 @@ impl<'a> ByPhases<'a> {
             tap_sets,
             phases,
         })
-    }
-
-    /// The strategy that is expected to be the fastest with sums that are as wide as `T`, and its clock cycles.
-    pub(crate) fn cheapest<T: Accumulator>(&self) -> (Strategy, f64) {
-        let (operands, phases) = (self.operands, &self.phases);
-        let shape = &operands.shape;
-        let positions = shape.batch * phases.places[0] * phases.places[1];
-        let narrow = operands.table.is_narrow();
-        let (strategy, cycles) =
-            cheapest(operands.outputs(), positions, operands.set, narrow, T::WIDE);
-        let taps: usize = phases.all.iter().map(Phase::area).sum();
-        (strategy, (shape.in_channels * taps) as f64 * cycles)
     }
 
     /// The outputs: what `finish` makes of every sum, given its output channel.
@@ -103,20 +107,9 @@ impl<'a> ByPhases<'a> {
             .map(|phase| self.part(phase, &shared, zero_points))
             .collect();
 
-        let of_channel = self.phases.all.len() * places[0] * places[1] * size_of::<T>();
-        let (images, lanes) = match strategy {
-            Strategy { panels: false, .. } => (1, 1),
-            Strategy {
-                streamed: Side::Positions,
-                ..
-            } => (TILE / (places[0] * places[1]).max(1), NARROW_LANES),
-            // Cut along the positions, all channels are together.
-            _ => (1, shape.out_channels),
-        };
-        let images = images.clamp(1, shape.batch.max(1));
-        // Whole blocks of lanes.
-        let blocks = BYTES / (images * of_channel).max(1) / lanes.max(1);
-        let sizes = [images, blocks.max(1) * lanes.max(1)];
+        let positions = places[0] * places[1];
+        let of_channel = self.phases.all.len() * positions * size_of::<T>();
+        let sizes = sizes(strategy, [1, positions], of_channel, operands.outputs());
         let run_piece = |piece: Piece<'_, MaybeUninit<O>>| {
             let sums = parts
                 .iter()

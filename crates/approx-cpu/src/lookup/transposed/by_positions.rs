@@ -9,11 +9,11 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::operands::{Operands, ZeroPoints};
-use super::pieces::{BYTES, Piece, add, finish_all, pieces};
+use super::pieces::{Piece, add, finish_all, pieces, sizes};
 use crate::accumulators::Accumulator;
+use crate::arch::InstructionSet;
 use crate::lookup::accumulate::Segment;
-use crate::lookup::gather::{Problem, Side, Strategy, TILE, cheapest};
-use crate::lookup::panel::NARROW_LANES;
+use crate::lookup::gather::{Problem, Strategy, cheapest};
 use crate::shapes::ConvTranspose2dShape;
 use crate::transposed::{PhaseValues, Run, interleave};
 use crate::written::written;
@@ -27,27 +27,26 @@ pub(crate) struct ByPositions<'a> {
     axes: [Vec<AxisTap>; 2],
 }
 
+/// The strategy that is expected to be the fastest for a valid shape, and its clock cycles; see [`cheapest`].
+pub(super) fn cheapest_strategy(
+    shape: &ConvTranspose2dShape,
+    set: InstructionSet,
+    narrow: bool,
+    wide_sums: bool,
+) -> (Strategy, f64) {
+    let planes = shape.out_channels / shape.groups * shape.kernel[0] * shape.kernel[1];
+    let positions = shape.batch * shape.input[0] * shape.input[1];
+    let (strategy, cycles) = cheapest(planes, positions, set, narrow, wide_sums);
+    let sums = (shape.groups * planes * positions) as f64 * CYCLES_PER_SUM;
+    (strategy, shape.in_channels as f64 * cycles + sums)
+}
+
 impl<'a> ByPositions<'a> {
     pub(crate) fn new(operands: &'a Operands<'a>) -> Self {
         ByPositions {
             operands,
             axes: [0, 1].map(|axis| AxisTap::all(&operands.shape, axis)),
         }
-    }
-
-    /// The strategy that is expected to be the fastest with sums that are as wide as `T`, and its clock cycles.
-    pub(crate) fn cheapest<T: Accumulator>(&self) -> (Strategy, f64) {
-        let operands = self.operands;
-        let planes = operands.of_input();
-        let positions = operands.shape.batch * operands.positions();
-        let narrow = operands.table.is_narrow();
-        let (strategy, cycles) = cheapest(planes, positions, operands.set, narrow, T::WIDE);
-        let sums = (planes * positions) as f64 * CYCLES_PER_SUM;
-        let groups = operands.shape.groups as f64;
-        (
-            strategy,
-            groups * (operands.inputs() as f64 * cycles + sums),
-        )
     }
 
     /// The outputs: what `finish` makes of every sum, given its output channel.
@@ -61,20 +60,9 @@ impl<'a> ByPositions<'a> {
         let shape = &operands.shape;
         let plane: usize = shape.output().iter().product();
         let group = operands.outputs();
-        let positions = operands.positions().max(1);
-        let of_channel = positions * operands.taps() * size_of::<T>();
-        // Cut along the lanes, and along a stream that is cut anyhow, which costs nothing.
-        let sizes = match strategy.streamed {
-            Side::Positions => {
-                let images = (TILE / positions).max(1);
-                let lanes = NARROW_LANES.div_ceil(operands.taps());
-                [
-                    images,
-                    (BYTES / (images * of_channel)).clamp(lanes, group.max(lanes)),
-                ]
-            }
-            Side::Planes => [(BYTES / (group * of_channel).max(1)).max(1), group],
-        };
+        let (taps, positions) = (operands.taps(), operands.positions());
+        let of_channel = taps * positions * size_of::<T>();
+        let sizes = sizes(strategy, [taps, positions], of_channel, group);
         let run_piece = |mut piece: Piece<'_, MaybeUninit<O>>| {
             let sums: Vec<T> = self.sums(strategy, &piece);
             let of_channel = operands.taps() * operands.positions();

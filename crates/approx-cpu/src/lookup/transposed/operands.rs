@@ -16,12 +16,12 @@ use crate::word::CODES;
 
 /// The operands of a transposed convolution.
 pub(crate) struct Operands<'a> {
-    pub(super) set: InstructionSet,
-    pub(super) table: &'a LookupTable,
+    pub(crate) set: InstructionSet,
+    pub(crate) table: &'a LookupTable,
     pub(super) activations: Cow<'a, [u8]>,
     /// `[in_channels, out_channels / groups, taps]`.
     pub(super) weights: Cow<'a, [u8]>,
-    pub(super) shape: ConvTranspose2dShape,
+    pub(crate) shape: ConvTranspose2dShape,
 }
 
 impl<'a> Operands<'a> {

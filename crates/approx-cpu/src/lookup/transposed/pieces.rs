@@ -5,9 +5,44 @@ use std::ops::Range;
 
 use crate::accumulators::Accumulator;
 use crate::arch::compiled_for_every_set;
+use crate::lookup::gather::{Side, Strategy, TILE};
+use crate::lookup::panel::NARROW_LANES;
 
-/// Bytes of sums that stay in the second-level cache.
-pub(super) const BYTES: usize = 1 << 19;
+/// How many images and output channels are computed together: as many as have sums that stay in cache, but enough lanes
+/// for all threads, which would cut the stream otherwise, and all of a stream as far as it is not cut anyhow.
+///
+/// A channel has some `planes` in a problem of some `positions` in every image, and `sums` bytes of sums for them; there
+/// are so many channels in a `group`.
+pub(super) fn sizes(
+    strategy: Strategy,
+    [planes, positions]: [usize; 2],
+    sums: usize,
+    group: usize,
+) -> [usize; 2] {
+    /// Bytes of sums that stay in the second-level cache.
+    const BYTES: usize = 1 << 19;
+    let (positions, sums) = (positions.max(1), sums.max(1));
+    let lanes = match strategy.panels {
+        true => NARROW_LANES,
+        false => 1,
+    };
+    let all_lanes = lanes * rayon::current_num_threads();
+    match strategy.streamed {
+        Side::Positions => {
+            let images = match strategy.panels {
+                true => (TILE / positions).max(1),
+                false => 1,
+            };
+            let channels = (BYTES / (images * sums)).max(all_lanes.div_ceil(planes));
+            let block = lanes.div_ceil(planes);
+            [images, channels / block * block]
+        }
+        Side::Planes => {
+            let images = BYTES / (group.max(1) * sums);
+            [images.max(all_lanes.div_ceil(positions)), group]
+        }
+    }
+}
 
 /// The planes of some images and output channels.
 pub(super) struct Piece<'a, T> {
