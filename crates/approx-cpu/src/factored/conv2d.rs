@@ -25,8 +25,8 @@ use crate::arch::InstructionSet;
 use crate::error::KernelError;
 use crate::parallel::PRODUCTS_PER_TASK;
 use crate::transposed::{
-    Border, ClassPlaces, Phase, PhaseValues, Phases, RowPhases, Run, correct, interleave,
-    interleave_planes, within,
+    ClassPlaces, Corrections, Phase, PhaseValues, Phases, RowPhases, Run, interleave,
+    interleave_planes,
 };
 use crate::word::Pattern;
 use crate::written::written;
@@ -51,30 +51,15 @@ pub(super) struct Conv2d<'a, P, E, F> {
 pub(super) struct Part<'a, F> {
     pub(super) weights: &'a Filters,
     pub(super) epilogue: F,
-    /// Where sums lack something, and what it is, `[output channels, classes]`.
-    pub(super) border: Option<(Border, Vec<i64>)>,
+    /// What sums at the border are corrected by.
+    pub(super) corrections: Option<Corrections>,
 }
 
 impl<F> Part<'_, F> {
-    /// The places in some rows whose sums lack something, where a row starts `pitch` places after the one above.
-    fn border_places(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
-        let border = self.border.as_ref();
-        border.map_or(Vec::new(), |(border, _)| border.places(rows, pitch))
-    }
-
-    /// Adds what the sums of some neighbouring places of one channel lack.
-    fn correct<S: Accumulator>(
-        &self,
-        channel: usize,
-        places: &[ClassPlaces],
-        first: usize,
-        sums: &mut [S],
-    ) {
-        if let Some((border, corrections)) = &self.border {
-            let classes = border.classes();
-            let corrections = &corrections[channel * classes..][..classes];
-            correct(corrections, places, first, sums);
-        }
+    /// The places in some rows whose sums are corrected, where a row starts `pitch` places after the one above.
+    fn border(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
+        let corrections = self.corrections.as_ref();
+        corrections.map_or(Vec::new(), |corrections| corrections.places(rows, pitch))
     }
 }
 
@@ -222,13 +207,14 @@ impl<P: Pattern, E: Encode, F: Sync> Conv2d<'_, P, E, F> {
         let [rows, columns] = self.phases.places;
         let places = rows * columns;
         let borders = self.parts.iter();
-        let borders: Vec<Vec<ClassPlaces>> = borders
-            .map(|part| part.border_places(0..rows, columns))
-            .collect();
+        let borders: Vec<Vec<ClassPlaces>> =
+            borders.map(|part| part.border(0..rows, columns)).collect();
         let finish_part =
             |index: usize, channel, sums: &mut [S], windows: &[i32], output: &mut _| {
                 let part = &self.parts[index];
-                part.correct(channel, &borders[index], 0, sums);
+                if let Some(corrections) = &part.corrections {
+                    corrections.add(channel, &borders[index], 0..places, &mut [&mut *sums]);
+                }
                 if window_terms.is_empty() {
                     return (part.epilogue).finish_positions(self.set, channel, sums, None, output);
                 }
@@ -418,9 +404,7 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
                     false => Vec::new(),
                 };
                 EncodedPart {
-                    border: part
-                        .part
-                        .border_places(piece.rows.clone(), self.layout.pitch()),
+                    border: part.part.border(piece.rows.clone(), self.layout.pitch()),
                     offsets: windows(&part.offsets),
                     codes: windows(&part.codes),
                 }
@@ -740,17 +724,10 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
         // Rows beyond the last channel have weights of 0.
         let rows = at.channels.next_power_of_two();
         let sums = sums.compute(self.problem.set, &operands, passes, rows, tile.blocks);
-        let border = &encoded.parts[part].border;
-        let border = within(border, tile.first..tile.first + tile.blocks * LANES);
-        if !border.is_empty() {
-            for (channel, sums) in (at.first_channel..).zip(&mut sums[..at.channels]) {
-                computed.correct(
-                    channel,
-                    border,
-                    tile.first,
-                    &mut sums[..tile.blocks * LANES],
-                );
-            }
+        if let Some(corrections) = &computed.corrections {
+            let places = tile.first..tile.first + tile.blocks * LANES;
+            let border = &encoded.parts[part].border;
+            corrections.add(at.first_channel, border, places, &mut sums[..at.channels]);
         }
         sums
     }

@@ -16,7 +16,7 @@ use crate::operand::{ProductQuantizers, check_weight_quantizers};
 use crate::quantize::{ChannelLayout, is_free_of_nans};
 use crate::rescale::{ChannelRescale, ChannelScale};
 use crate::shapes::ConvTranspose2dShape;
-use crate::transposed::{Border, Phase, Phases, TapSet, tap_sets};
+use crate::transposed::{Border, Corrections, Phase, Phases, TapSet, tap_sets};
 
 /// Weights of a transposed convolution, packed by [`FactoredProduct::pack_conv_transpose2d`].
 #[derive(Debug, Clone)]
@@ -467,12 +467,10 @@ impl Transposed<'_> {
             for (product, codes) in too_much.iter_mut().zip(&weights.sums.codes) {
                 *product = product.wrapping_sub(code.wrapping_mul(*codes));
             }
-            let corrections = border.corrections(&too_much);
-            let has_any = corrections.iter().any(|&correction| correction != 0);
             Part {
                 weights: &weights.filters,
                 epilogue,
-                border: has_any.then_some((border, corrections)),
+                corrections: Corrections::new(border, &too_much),
             }
         });
         let parts: Vec<Part<'_, F>> = parts.collect();

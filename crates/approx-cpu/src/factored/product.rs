@@ -451,7 +451,7 @@ impl FactoredProduct {
         let part = Part {
             weights: &weights.filters,
             epilogue,
-            border: None,
+            corrections: None,
         };
         let phases = Phases::ordinary(&shape);
         self.run_phases::<S, F>(set, activations, padding_pattern, &phases, &[part])

@@ -61,13 +61,8 @@ impl Border {
         Border { rows, columns }
     }
 
-    /// The number of classes.
-    pub(crate) fn classes(&self) -> usize {
-        self.rows.classes.len() * self.columns.classes.len()
-    }
-
     /// What is added to sums, `[channels, classes]`, to take off what every padded tap has added, `[channels, taps]`.
-    pub(crate) fn corrections(&self, per_tap: &[i64]) -> Vec<i64> {
+    fn corrections(&self, per_tap: &[i64]) -> Vec<i64> {
         let mut corrections = Vec::new();
         let area = self.rows.taps * self.columns.taps;
         for taps in per_tap.chunks_exact(area) {
@@ -97,8 +92,7 @@ impl Border {
             })
     }
 
-    /// The places of some rows some of whose taps lie outside, where a row starts `pitch` places after the one above.
-    pub(crate) fn places(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
+    fn places(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
         let first = rows.start;
         rows.flat_map(|row| {
             self.runs(row).map(move |(columns, class)| {
@@ -116,30 +110,59 @@ impl Border {
 /// Neighbouring places of one class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClassPlaces {
-    pub(crate) places: Range<usize>,
+    places: Range<usize>,
     class: usize,
 }
 
-/// Those of some places, in ascending order, that have any of a range.
-pub(crate) fn within(places: &[ClassPlaces], range: Range<usize>) -> &[ClassPlaces] {
-    let first = places.partition_point(|class| class.places.end <= range.start);
-    let end = places.partition_point(|class| class.places.start < range.end);
-    &places[first..end]
+/// What is added to the sums of a phase to take off what padded taps have added.
+#[derive(Debug, Clone)]
+pub(crate) struct Corrections {
+    border: Border,
+    classes: usize,
+    /// `[channels, classes]`
+    values: Vec<i64>,
 }
 
-/// Adds one channel's corrections, by class, to the sums from one place on, which all of `places` have some of.
-pub(crate) fn correct<S: Accumulator>(
-    corrections: &[i64],
-    places: &[ClassPlaces],
-    first: usize,
-    sums: &mut [S],
-) {
-    for ClassPlaces { places, class } in places {
-        let start = places.start.max(first) - first;
-        let end = (places.end - first).min(sums.len());
-        let correction = S::from_i64(corrections[*class]);
-        for sum in &mut sums[start..end] {
-            *sum = sum.plus(correction);
+impl Corrections {
+    /// Those for what every padded tap has added, `[channels, taps]`; none if that is nothing.
+    pub(crate) fn new(border: Border, per_tap: &[i64]) -> Option<Self> {
+        let values = border.corrections(per_tap);
+        let has_any = values.iter().any(|&correction| correction != 0);
+        has_any.then_some(Corrections {
+            classes: border.rows.classes.len() * border.columns.classes.len(),
+            border,
+            values,
+        })
+    }
+
+    /// The places of some rows some of whose taps lie outside, in ascending order, where a row starts `pitch` places
+    /// after the one above.
+    pub(crate) fn places(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
+        self.border.places(rows, pitch)
+    }
+
+    /// Corrects the sums of a range of places, those of channels from one on.
+    pub(crate) fn add<S: Accumulator>(
+        &self,
+        channel: usize,
+        places: &[ClassPlaces],
+        range: Range<usize>,
+        sums: &mut [impl AsMut<[S]>],
+    ) {
+        let first = places.partition_point(|class| class.places.end <= range.start);
+        for ClassPlaces { places, class } in &places[first..] {
+            if places.start >= range.end {
+                break;
+            }
+            let start = places.start.max(range.start) - range.start;
+            let end = places.end.min(range.end) - range.start;
+            let of_class = self.values[channel * self.classes + class..].iter();
+            for (sums, &correction) in sums.iter_mut().zip(of_class.step_by(self.classes)) {
+                let correction = S::from_i64(correction);
+                for sum in &mut sums.as_mut()[start..end] {
+                    *sum = sum.plus(correction);
+                }
+            }
         }
     }
 }
@@ -174,16 +197,16 @@ mod tests {
             corrections,
             [-321, -1, -321, -321, -300, -321, -321, -320, -321]
         );
-        let places = border.places(3..5, 10);
-        let mut sums = vec![1000i32; 20];
-        correct(&corrections, &places, 0, &mut sums);
+        let corrections = Corrections::new(border, &[7, 7, 7, 1, 20, 300]).unwrap();
+        let places = corrections.places(3..5, 10);
+        let mut sums = [[1000i32; 20]];
+        corrections.add(1, &places, 0..20, &mut sums);
         let row = |class: [i32; 3]| [class[0], class[1], class[1], class[1], class[1], class[2]];
-        assert_eq!(sums[..6], row([679, 700, 679]));
-        assert_eq!(sums[6..10], [1000; 4]);
-        assert_eq!(sums[10..16], row([679, 680, 679]));
-        let mut part = vec![1000i32; 4];
-        correct(&corrections, within(&places, 9..13), 9, &mut part);
-        assert_eq!(part, sums[9..13]);
-        assert_eq!(within(&places, 6..10), []);
+        assert_eq!(sums[0][..6], row([679, 700, 679]));
+        assert_eq!(sums[0][6..10], [1000; 4]);
+        assert_eq!(sums[0][10..16], row([679, 680, 679]));
+        let mut part = [[1000i32; 4]; 2];
+        corrections.add(0, &places, 9..13, &mut part);
+        assert_eq!(part, [[1000, 979, 986, 986], [1000, 679, 680, 680]]);
     }
 }

@@ -8,6 +8,6 @@ mod border;
 mod interleave;
 mod phases;
 
-pub(crate) use border::{Border, ClassPlaces, correct, within};
+pub(crate) use border::{Border, ClassPlaces, Corrections};
 pub(crate) use interleave::{PhaseValues, Run, interleave, interleave_planes};
 pub(crate) use phases::{Phase, Phases, RowPhases, TapSet, tap_sets};

@@ -13,7 +13,7 @@ use crate::lookup::conv2d::Windows;
 use crate::lookup::gather::{Problem, Strategy, cheapest, transpose};
 use crate::shapes::ConvTranspose2dShape;
 use crate::transposed::{
-    Border, ClassPlaces, Phase, Phases, TapSet, correct, interleave_planes, tap_sets,
+    Border, ClassPlaces, Corrections, Phase, Phases, TapSet, interleave_planes, tap_sets,
 };
 use crate::written::written;
 
@@ -40,10 +40,8 @@ struct Part {
     offsets: Vec<usize>,
     /// What zero points add to every sum, by output channel.
     constants: Vec<i64>,
-    /// Where sums lack something, and what it is, `[output channels, classes]`.
-    border: Vec<ClassPlaces>,
-    classes: usize,
-    corrections: Vec<i64>,
+    /// What sums at the border are corrected by, and where.
+    corrections: Option<(Corrections, Vec<ClassPlaces>)>,
 }
 
 /// The strategy that is expected to be the fastest for a valid shape, and its clock cycles; see [`cheapest`].
@@ -181,20 +179,16 @@ impl<'a> ByPhases<'a> {
             })
         });
         let border = Border::new(&self.phases.window, phase, self.phases.places);
-        let corrections = border.corrections(&too_much);
-        let has_any = corrections.iter().any(|&correction| correction != 0);
         let [rows, columns] = self.phases.places;
         let constants = constants.chunks_exact(taps.len());
         Part {
             planes,
             offsets: offsets.collect(),
             constants: constants.map(|constants| constants.iter().sum()).collect(),
-            border: match has_any {
-                true => border.places(0..rows, columns),
-                false => Vec::new(),
-            },
-            classes: border.classes(),
-            corrections,
+            corrections: Corrections::new(border, &too_much).map(|corrections| {
+                let border = corrections.places(0..rows, columns);
+                (corrections, border)
+            }),
         }
     }
 
@@ -239,8 +233,9 @@ impl<'a> ByPhases<'a> {
                     if let Some(added) = &added {
                         self.add_positions(phase, added, sums);
                     }
-                    let corrections = &part.corrections[channel * part.classes..][..part.classes];
-                    correct(corrections, &part.border, 0, sums);
+                    if let Some((corrections, border)) = &part.corrections {
+                        corrections.add(channel, border, 0..places, &mut [&mut *sums]);
+                    }
                     let constant = T::from_i64(part.constants[channel]);
                     finish_all(
                         operands.set,
