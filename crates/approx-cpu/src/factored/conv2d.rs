@@ -2,8 +2,8 @@
 //!
 //! The lanes of a tile are output positions, its rows output channels. The weights of eight channels are packed as a
 //! panel. The input is cut into pieces whose encoding stays in the second cache: some rows of one image, or several
-//! small images, whose positions then meet all panels, one panel after the other. Where the outputs have several phases,
-//! a tile meets the weights of one phase after the other, and what comes out is put between each other at once.
+//! small images, whose positions then meet all panels, one panel after the other. Where the outputs have several
+//! phases, a tile meets the weights of one phase after the other, and what comes out is put between each other at once.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;

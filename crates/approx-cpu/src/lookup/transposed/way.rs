@@ -13,8 +13,8 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    /// The cheapest way for a valid shape, and its clock cycles on one thread. `narrow` says whether the table's entries
-    /// span 16 bits, `wide_sums` whether its sums need 64.
+    /// The cheapest way for a valid shape, and its clock cycles on one thread. `narrow` says whether the table's
+    /// entries span 16 bits, `wide_sums` whether its sums need 64.
     pub(crate) fn cheapest(
         shape: &ConvTranspose2dShape,
         set: InstructionSet,
