@@ -352,12 +352,15 @@ struct EncodedPart<S> {
     codes: Vec<S>,
 }
 
-impl<S> EncodedPart<S> {
-    /// The window sums of some lanes, counted over all images.
-    fn windows(&self, lanes: Range<usize>) -> Option<WindowSums<'_, S>> {
-        (!self.offsets.is_empty()).then(|| WindowSums {
-            offsets: &self.offsets[lanes.clone()],
-            codes: &self.codes[lanes],
+impl<S> Encoded<'_, S> {
+    /// The window sums of a tile in one phase.
+    fn windows(&self, part: usize, at: Place<'_>) -> Option<WindowSums<'_, S>> {
+        let part = &self.parts[part];
+        let first = at.image * self.lanes + at.tile.first;
+        let lanes = first..first + at.tile.blocks * LANES;
+        (!part.offsets.is_empty()).then(|| WindowSums {
+            offsets: &part.offsets[lanes.clone()],
+            codes: &part.codes[lanes],
         })
     }
 }
@@ -594,8 +597,10 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
             self.problem.phases.window.out_channels / self.problem.phases.window.groups;
         let mut sums = TileSums::new();
         let is_one_phase = self.problem.phases.stride == [1, 1];
+        // A tile with room for a vector, or one of every phase and channel.
+        let mut finished = [MaybeUninit::uninit(); WIDTH + LANES];
         let mut values = match is_one_phase {
-            true => uninitialized(WIDTH + LANES),
+            true => Vec::new(),
             false => uninitialized(self.parts.len() * ROWS * WIDTH),
         };
         for (image, outputs) in outputs.chunks_mut(channels).enumerate() {
@@ -608,7 +613,7 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
                     tile,
                 };
                 if is_one_phase {
-                    self.tile(encoded, at, &mut sums, &mut values, outputs);
+                    self.tile(encoded, at, &mut sums, &mut finished, outputs);
                 } else {
                     self.interleaved_tile(encoded, at, &mut sums, &mut values, outputs);
                 }
@@ -616,23 +621,27 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
         }
     }
 
-    /// Computes the outputs of one tile, where all belong to one phase. `finished` has room for a tile and a vector.
+    /// Computes the outputs of one tile, where all belong to one phase.
     fn tile<S: Accumulator>(
         &self,
         encoded: &Encoded<'_, S>,
         at: Place<'_>,
         sums: &mut TileSums<S>,
-        finished: &mut [MaybeUninit<F::Output>],
+        finished: &mut [MaybeUninit<F::Output>; WIDTH + LANES],
         outputs: &mut [&mut [MaybeUninit<F::Output>]],
     ) where
         F: Epilogue<S>,
     {
         let lanes = at.tile.blocks * LANES;
         let segments = &encoded.segments[at.tile.segments.clone()];
+        let set = self.problem.set;
+        let epilogue = &self.parts[0].part.epilogue;
+        let windows = encoded.windows(0, at);
         let sums = self.sums(encoded, at, 0, sums);
-        for ((channel, output), sums) in outputs.iter_mut().enumerate().zip(sums) {
+        for ((channel, output), sums) in (at.first_channel..).zip(outputs).zip(sums) {
+            let sums = &sums[..lanes];
             let finish = |outputs: &mut [MaybeUninit<F::Output>]| {
-                self.finish(encoded, at, 0, channel, sums, outputs);
+                epilogue.finish_positions(set, channel, sums, windows, outputs);
             };
             match segments {
                 &[
@@ -667,15 +676,17 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
     {
         let lanes = at.tile.blocks * LANES;
         let segments = &encoded.segments[at.tile.segments.clone()];
-        let phases = self.problem.phases;
+        let (set, phases) = (self.problem.set, self.problem.phases);
         let mut runs = Vec::new();
         for rows in &self.rows {
             let parts = rows.which.clone();
             for (part, values) in parts.zip(values.chunks_exact_mut(ROWS * WIDTH)) {
-                let sums = self.sums(encoded, at, part, sums);
-                for (channel, sums) in sums[..at.channels].iter().enumerate() {
-                    let values = &mut values[channel * WIDTH..][..lanes];
-                    self.finish(encoded, at, part, channel, sums, values);
+                let epilogue = &self.parts[part].part.epilogue;
+                let windows = encoded.windows(part, at);
+                let sums = &self.sums(encoded, at, part, sums)[..at.channels];
+                let values = values.chunks_exact_mut(WIDTH);
+                for ((channel, sums), values) in (at.first_channel..).zip(sums).zip(values) {
+                    epilogue.finish_positions(set, channel, &sums[..lanes], windows, values);
                 }
             }
             runs.clear();
@@ -689,7 +700,7 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
                     first_columns: &rows.first_columns,
                     stride: phases.stride[1],
                 };
-                interleave(self.problem.set, values, &runs, phases.output[1], output);
+                interleave(set, values, &runs, phases.output[1], output);
             }
         }
     }
@@ -730,26 +741,6 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
             corrections.add(at.first_channel, border, places, &mut sums[..at.channels]);
         }
         sums
-    }
-
-    /// Finishes the sums of one channel of a tile in one phase.
-    fn finish<S: Accumulator>(
-        &self,
-        encoded: &Encoded<'_, S>,
-        at: Place<'_>,
-        part: usize,
-        channel: usize,
-        sums: &[S; WIDTH],
-        outputs: &mut [MaybeUninit<F::Output>],
-    ) where
-        F: Epilogue<S>,
-    {
-        let lanes = at.tile.blocks * LANES;
-        let first = at.image * encoded.lanes + at.tile.first;
-        let windows = encoded.parts[part].windows(first..first + lanes);
-        let channel = at.first_channel + channel;
-        let epilogue = &self.parts[part].part.epilogue;
-        epilogue.finish_positions(self.problem.set, channel, &sums[..lanes], windows, outputs);
     }
 }
 
@@ -794,7 +785,7 @@ fn uninitialized<T: Copy>(length: usize) -> Vec<MaybeUninit<T>> {
 /// Copies a segment of a tile to its place in the output. Whole vectors are copied, as long as there is room for them:
 /// what lies after a segment is overwritten by those that follow.
 #[inline(always)]
-fn copy_segment<T: Copy>(segment: Segment, from: &[T], to: &mut [T]) {
+fn copy_segment<T: Copy>(segment: Segment, from: &[T; WIDTH + LANES], to: &mut [T]) {
     let from = &from[segment.lane..];
     let to = &mut to[segment.output..];
     for done in (0..segment.length).step_by(LANES) {
