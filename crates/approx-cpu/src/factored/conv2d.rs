@@ -354,6 +354,7 @@ struct EncodedPart<S> {
 
 impl<S> Encoded<'_, S> {
     /// The window sums of a tile in one phase.
+    #[inline(always)]
     fn windows(&self, part: usize, at: Place<'_>) -> Option<WindowSums<'_, S>> {
         let part = &self.parts[part];
         let first = at.image * self.lanes + at.tile.first;
@@ -622,6 +623,7 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
     }
 
     /// Computes the outputs of one tile, where all belong to one phase.
+    #[inline(always)]
     fn tile<S: Accumulator>(
         &self,
         encoded: &Encoded<'_, S>,
@@ -638,8 +640,8 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
         let epilogue = &self.parts[0].part.epilogue;
         let windows = encoded.windows(0, at);
         let sums = self.sums(encoded, at, 0, sums);
-        for ((channel, output), sums) in (at.first_channel..).zip(outputs).zip(sums) {
-            let sums = &sums[..lanes];
+        for ((channel, output), sums) in outputs.iter_mut().enumerate().zip(sums) {
+            let (channel, sums) = (at.first_channel + channel, &sums[..lanes]);
             let finish = |outputs: &mut [MaybeUninit<F::Output>]| {
                 epilogue.finish_positions(set, channel, sums, windows, outputs);
             };
@@ -706,6 +708,7 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
     }
 
     /// The sums of one tile in one phase, those of channels that do not exist included.
+    #[inline(always)]
     fn sums<'s, S: Accumulator>(
         &self,
         encoded: &Encoded<'_, S>,
