@@ -2,6 +2,8 @@
 
 use crate::arch::{Facts, InstructionSet};
 use crate::lookup::gather;
+use crate::lookup::transposed::Way;
+use crate::shapes::ConvTranspose2dShape;
 
 /// How much longer the integer kernels take here than with AVX-512, VNNI and VBMI: by the rates of each instruction
 /// set's kernels, measured on one machine.
@@ -39,5 +41,24 @@ pub fn relative_times() -> RelativeTimes {
 /// ```
 pub fn lookup_cycles(channels: usize, positions: usize, narrow: bool) -> f64 {
     let (_, cycles) = gather::cheapest(channels, positions, InstructionSet::best(), narrow, false);
+    cycles
+}
+
+/// The expected clock cycles, on one thread, of looking all products of a transposed convolution up, in a table whose
+/// entries span 16 bits (`narrow`) or more. The shape has to be one that [`ConvTranspose2dShape::validate`] accepts.
+///
+/// ```
+/// use approx_cpu::{ConvTranspose2dShape, transposed_lookup_cycles};
+///
+/// let shape = ConvTranspose2dShape {
+///     batch: 1, in_channels: 8, out_channels: 8, groups: 1,
+///     input: [8, 8], kernel: [4, 4], stride: [2, 2], dilation: [1, 1],
+///     padding: [1, 1], output_padding: [0, 0],
+/// };
+/// let twice = ConvTranspose2dShape { in_channels: 16, ..shape };
+/// assert!(transposed_lookup_cycles(&shape, true) < transposed_lookup_cycles(&twice, true));
+/// ```
+pub fn transposed_lookup_cycles(shape: &ConvTranspose2dShape, narrow: bool) -> f64 {
+    let (_, cycles) = Way::cheapest(shape, InstructionSet::best(), narrow, false);
     cycles
 }

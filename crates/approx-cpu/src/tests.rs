@@ -7,6 +7,7 @@ use crate::lookup::conv_transpose2d::{conv_transpose2d_rescaled_with, conv_trans
 use crate::lookup::conv2d::conv2d_with;
 use crate::lookup::gather::Strategy as Plan;
 use crate::lookup::matmul::matmul_with;
+use crate::lookup::transposed::Way;
 use crate::quantize::ChannelQuantizer;
 use crate::{
     Accumulators, Conv2dShape, ConvTranspose2dShape, KernelError, LookupTable, MatmulShape,
@@ -290,12 +291,18 @@ fn check_conv_transpose2d(
         ],
         quantizers,
     );
-    for (set, plan) in paths() {
-        let found = conv_transpose2d_with(set, plan, table, activations, weights, shape).unwrap();
-        assert_eq!(found.to_i64(), sums, "{set:?} {plan:?} {shape:?}");
+    for (set, way) in paths().flat_map(|(set, plan)| match plan {
+        Some(plan) => vec![
+            (set, Some(Way::ByPhases(plan))),
+            (set, Some(Way::ByPositions(plan))),
+        ],
+        None => vec![(set, None)],
+    }) {
+        let found = conv_transpose2d_with(set, way, table, activations, weights, shape).unwrap();
+        assert_eq!(found.to_i64(), sums, "{set:?} {way:?} {shape:?}");
         let found = conv_transpose2d_rescaled_with(
             set,
-            plan,
+            way,
             table,
             activations,
             weights,
@@ -303,7 +310,7 @@ fn check_conv_transpose2d(
             shape,
         )
         .unwrap();
-        assert_eq!(found, values, "{set:?} {plan:?} {shape:?} {quantizers:?}");
+        assert_eq!(found, values, "{set:?} {way:?} {shape:?} {quantizers:?}");
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! The lanes of a tile are output positions, its rows output channels. The weights of eight channels are packed as a
 //! panel. The input is cut into pieces whose encoding stays in the second cache: some rows of one image, or several
-//! small images, whose positions then meet all panels, one panel after the other.
+//! small images, whose positions then meet all panels, one panel after the other. Where the outputs have several
+//! phases, a tile meets the weights of one phase after the other, and what comes out is put between each other at once.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::depthwise::Depthwise;
+use super::depthwise::{Depthwise, PhaseWeights};
 use super::encode::ElementMap;
 use super::epilogue::{Epilogue, FinishPositions, WindowSums};
 use super::kernel::{Distances, LANES, Operands, ROWS, WIDTH, Words};
@@ -23,7 +24,10 @@ use crate::accumulators::Accumulator;
 use crate::arch::{InstructionSet, Instructions, Kernel};
 use crate::error::KernelError;
 use crate::parallel::PRODUCTS_PER_TASK;
-use crate::shapes::Conv2dShape;
+use crate::transposed::{
+    ClassPlaces, Corrections, Phase, PhaseValues, Phases, RowPhases, Run, interleave,
+    interleave_planes,
+};
 use crate::word::Pattern;
 use crate::written::written;
 
@@ -31,65 +35,93 @@ use crate::written::written;
 const PIECE_WORDS: usize = 1 << 17;
 
 /// A convolution of prepared operands.
-pub(super) struct Conv2d<'a, P, E> {
+pub(super) struct Conv2d<'a, P, E, F> {
     pub(super) set: InstructionSet,
     pub(super) prepared: &'a Prepared,
     pub(super) maps: &'a [ElementMap<P, E>],
     pub(super) source: Source<'a, P>,
     /// The bit pattern outside the input.
     pub(super) padding: P,
+    pub(super) phases: &'a Phases,
+    /// What every phase is computed from; there is at least one.
+    pub(super) parts: &'a [Part<'a, F>],
+}
+
+/// What one phase is computed from.
+pub(super) struct Part<'a, F> {
     pub(super) weights: &'a Filters,
-    pub(super) shape: Conv2dShape,
+    pub(super) epilogue: F,
+    /// What sums at the border are corrected by.
+    pub(super) corrections: Option<Corrections>,
+}
+
+impl<F> Part<'_, F> {
+    /// The places in some rows whose sums are corrected, where a row starts `pitch` places after the one above.
+    fn border(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
+        let corrections = self.corrections.as_ref();
+        corrections.map_or(Vec::new(), |corrections| corrections.places(rows, pitch))
+    }
 }
 
 /// What is encoded together.
 struct Piece<'a, T> {
     group: usize,
     images: Range<usize>,
-    /// Rows of the output.
+    /// Rows of places.
     rows: Range<usize>,
     /// These rows of the output's planes, `[panels, images, channels of the panel]`.
     outputs: Vec<&'a mut [T]>,
 }
 
-impl<P: Pattern, E: Encode> Conv2d<'_, P, E> {
-    /// Computes the outputs, `[batch, out_channels, height, width]`.
-    pub(super) fn run<S: Accumulator, F: Epilogue<S>>(
-        &self,
-        epilogue: &F,
-    ) -> Result<Vec<F::Output>, KernelError> {
-        let [height, width] = self.shape.output();
-        let length = self.shape.batch * self.shape.out_channels * height * width;
-        // SAFETY: every output is in a segment of a tile of one of the pieces, or in one of the planes of a depthwise
-        // convolution, or there are no outputs.
-        unsafe { written(length, |output| self.write(epilogue, output)) }
-    }
-
-    fn write<S: Accumulator, F: Epilogue<S>>(
-        &self,
-        epilogue: &F,
-        output: &mut [MaybeUninit<F::Output>],
-    ) -> Result<(), KernelError> {
-        let shape = &self.shape;
-        let [height, _] = shape.output();
-        if output.is_empty() {
-            return Ok(());
-        }
-        let panels = match &self.weights.words {
-            FilterWords::Panels(words) => words,
-            FilterWords::Depthwise(words) => {
-                return self.write_depthwise(words, epilogue, output);
+impl<P: Pattern, E: Encode, F: Sync> Conv2d<'_, P, E, F> {
+    /// Computes the outputs, `[batch, out_channels, height, width]`; those without a phase are the default.
+    pub(super) fn run<S: Accumulator>(&self) -> Result<Vec<F::Output>, KernelError>
+    where
+        F: Epilogue<S>,
+    {
+        let [height, width] = self.phases.output;
+        let shape = &self.phases.window;
+        let length = shape.batch * shape.out_channels * height * width;
+        let write = |output: &mut [MaybeUninit<F::Output>]| {
+            if !self.phases.is_complete() {
+                output.fill(MaybeUninit::new(F::Output::default()));
+            }
+            match output.len() {
+                0 => Ok(()),
+                _ => self.write::<S>(output),
             }
         };
-        let maps = self.prepared.encoded(epilogue.takes_codes());
-        let products = output.len().saturating_mul(maps * shape.inner());
+        // SAFETY: unless all outputs are written first, each belongs to a phase, and so is in a segment of a tile of
+        // one of the pieces, or in one of the planes of a depthwise convolution, or there are none.
+        unsafe { written(length, write) }
+    }
+
+    fn write<S: Accumulator>(
+        &self,
+        output: &mut [MaybeUninit<F::Output>],
+    ) -> Result<(), KernelError>
+    where
+        F: Epilogue<S>,
+    {
+        let shape = &self.phases.window;
+        let [height, _] = self.phases.places;
+        let depthwise =
+            |part: &Part<'_, F>| matches!(part.weights.words, FilterWords::Depthwise(_));
+        if self.parts.iter().all(depthwise) {
+            return self.write_depthwise::<S>(output);
+        }
+        let takes_codes = self.parts.iter().any(|part| part.epilogue.takes_codes());
+        let maps = self.prepared.encoded(takes_codes);
+        let taps = self.phases.all.iter().map(Phase::area).max().unwrap_or(0);
+        let inner = self.group_channels() * taps;
+        let products = output.len().saturating_mul(maps * inner);
         let threads = match products {
             0..PRODUCTS_PER_TASK => 1,
             _ => rayon::current_num_threads(),
         };
 
         // Several images, or some rows of one.
-        let whole = Layout::new(shape, height, E::PER_WORD, maps);
+        let whole = Layout::new(self.phases, height, E::PER_WORD, maps);
         let image_words = whole.image_words().max(1);
         let (images, rows) = if image_words <= PIECE_WORDS {
             let images = PIECE_WORDS / image_words;
@@ -100,24 +132,28 @@ impl<P: Pattern, E: Encode> Conv2d<'_, P, E> {
             let shared = (shape.kernel[0] - 1) * shape.dilation[0] / shape.stride[0];
             (1, height.div_ceil(strips).max(shared).max(1))
         };
-        let layout = Layout::new(shape, rows, E::PER_WORD, maps);
+        let layout = Layout::new(self.phases, rows, E::PER_WORD, maps);
+        let decomposition = &self.prepared.decomposition;
+        let parts = self.phases.all.iter().zip(self.parts);
+        let parts = parts.map(|(phase, part)| {
+            let terms = decomposition.passes.iter().map(|pass| pass.terms.clone());
+            let groups = layout.channels() * phase.area();
+            ComputedPart {
+                part,
+                panels: part.weights.words.as_slice(),
+                distances: layout.distances_of(phase, terms),
+                passes: self.prepared.passes(groups),
+                offsets: window_parts(&layout, phase, &decomposition.offsets.parts),
+                codes: match takes_codes {
+                    true => window_parts(&layout, phase, &decomposition.codes.parts),
+                    false => Vec::new(),
+                },
+            }
+        });
         let compute = Compute {
             problem: self,
-            panels,
-            epilogue,
-            operand_distances: layout.distances_of(
-                self.prepared
-                    .decomposition
-                    .passes
-                    .iter()
-                    .map(|pass| pass.terms.clone()),
-            ),
-            passes: self.prepared.passes(self.groups_of_taps()),
-            offsets: window_parts(&layout, &self.prepared.decomposition.offsets.parts),
-            codes: match epilogue.takes_codes() {
-                true => window_parts(&layout, &self.prepared.decomposition.codes.parts),
-                false => Vec::new(),
-            },
+            parts: parts.collect(),
+            rows: self.phases.by_rows().collect(),
             layout,
             maps,
         };
@@ -134,15 +170,17 @@ impl<P: Pattern, E: Encode> Conv2d<'_, P, E> {
     }
 
     /// Computes the outputs where every group has one channel.
-    fn write_depthwise<S: Accumulator, F: Epilogue<S>>(
+    fn write_depthwise<S: Accumulator>(
         &self,
-        words: &[i32],
-        epilogue: &F,
         output: &mut [MaybeUninit<F::Output>],
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), KernelError>
+    where
+        F: Epilogue<S>,
+    {
         let decomposition = &self.prepared.decomposition;
+        let takes_codes = self.parts.iter().any(|part| part.epilogue.takes_codes());
         let offsets = &decomposition.offsets.parts;
-        let codes = match epilogue.takes_codes() {
+        let codes = match takes_codes {
             true => decomposition.codes.parts.as_slice(),
             false => &[],
         };
@@ -150,24 +188,37 @@ impl<P: Pattern, E: Encode> Conv2d<'_, P, E> {
             offsets.iter().chain(codes).map(|&(term, _)| term).collect();
         window_terms.sort_unstable();
         window_terms.dedup();
-        let row_words = self.shape.kernel[1].div_ceil(E::PER_WORD);
+        let weights = self.phases.all.iter().zip(self.parts).map(|(phase, part)| {
+            let [height, width] = phase.kernel();
+            PhaseWeights {
+                words: part.weights.words.as_slice(),
+                passes: self.prepared.passes(height * width.div_ceil(E::PER_WORD)),
+            }
+        });
+        let weights: Vec<PhaseWeights<'_>> = weights.collect();
         let depthwise = Depthwise {
             set: self.set,
-            shape: self.shape,
-            maps: &self.maps[..self.prepared.encoded(epilogue.takes_codes())],
+            phases: self.phases,
+            maps: &self.maps[..self.prepared.encoded(takes_codes)],
             padding: self.padding,
-            words,
-            passes: &self.prepared.passes(self.shape.kernel[0] * row_words),
+            weights: &weights,
             window_terms: &window_terms,
         };
-        let numbers = depthwise.run(
-            self.source,
-            output,
-            |channel, sums: &[S], windows, output| {
+        let [rows, columns] = self.phases.places;
+        let places = rows * columns;
+        let borders = self.parts.iter();
+        let borders: Vec<Vec<ClassPlaces>> =
+            borders.map(|part| part.border(0..rows, columns)).collect();
+        let finish_part =
+            |index: usize, channel, sums: &mut [S], windows: &[i32], output: &mut _| {
+                let part = &self.parts[index];
+                if let Some(corrections) = &part.corrections {
+                    corrections.add(channel, &borders[index], 0..places, &mut [&mut *sums]);
+                }
                 let finish = FinishPositions {
-                    epilogue,
+                    epilogue: &part.epilogue,
                     channel,
-                    sums,
+                    sums: &*sums,
                     windows: None,
                 };
                 if window_terms.is_empty() {
@@ -187,21 +238,43 @@ impl<P: Pattern, E: Encode> Conv2d<'_, P, E> {
                     codes: &add_up(codes),
                 });
                 self.set.run(FinishPositions { windows, ..finish }, output);
+            };
+        let part_windows = window_terms.len() * places;
+        let numbers = depthwise.run(
+            self.source,
+            output,
+            |channel, sums: &mut [S], windows, output: &mut [MaybeUninit<F::Output>]| {
+                if self.phases.stride == [1, 1] {
+                    return finish_part(0, channel, sums, windows, output);
+                }
+                for neighbours in self.phases.by_rows() {
+                    let mut values = uninitialized(neighbours.which.len() * places);
+                    for (index, values) in neighbours
+                        .which
+                        .clone()
+                        .zip(values.chunks_exact_mut(places))
+                    {
+                        let sums = &mut sums[index * places..][..places];
+                        let windows = &windows[index * part_windows..][..part_windows];
+                        finish_part(index, channel, sums, windows, values);
+                    }
+                    interleave_planes(self.set, self.phases, &neighbours, &values, output);
+                }
             },
         );
         numbers.then_some(()).ok_or(NOT_A_NUMBER)
     }
 
-    /// Groups of taps of one term.
-    fn groups_of_taps(&self) -> usize {
-        let [height, width] = self.shape.kernel;
-        self.weights.group_channels.div_ceil(E::PER_WORD) * height * width
+    fn group_channels(&self) -> usize {
+        self.phases.window.in_channels / self.phases.window.groups
     }
 
-    /// Cuts the output into pieces of some images and rows.
+    /// Cuts the output into pieces of some images and rows of places.
     fn pieces<'o, T>(&self, output: &'o mut [T], images: usize, rows: usize) -> Vec<Piece<'o, T>> {
-        let shape = &self.shape;
-        let [height, width] = shape.output();
+        let shape = &self.phases.window;
+        let [height, _] = self.phases.places;
+        let [output_height, width] = self.phases.output;
+        let output_rows = rows * self.phases.stride[0];
         let group_outputs = shape.out_channels / shape.groups;
         let strips = height.div_ceil(rows);
         let mut pieces: Vec<Piece<'o, T>> = Vec::new();
@@ -220,13 +293,13 @@ impl<P: Pattern, E: Encode> Conv2d<'_, P, E> {
                 }
             }
         }
-        for (plane, output) in output.chunks_mut(height * width).enumerate() {
+        for (plane, output) in output.chunks_mut(output_height * width).enumerate() {
             let (image, channel) = (plane / shape.out_channels, plane % shape.out_channels);
             let (group, channel) = (channel / group_outputs, channel % group_outputs);
             let first = (image / images * shape.groups + group) * strips;
             for (piece, output) in pieces[first..]
                 .iter_mut()
-                .zip(output.chunks_mut(rows * width))
+                .zip(output.chunks_mut(output_rows * width))
             {
                 let panel = channel / ROWS;
                 let channels = ROWS.min(group_outputs - panel * ROWS);
@@ -239,8 +312,8 @@ impl<P: Pattern, E: Encode> Conv2d<'_, P, E> {
 }
 
 /// The scales and distances of the elements that a window sum adds up.
-fn window_parts(layout: &Layout, parts: &[(usize, i64)]) -> Vec<(i64, Distances)> {
-    let distances = |place: usize| layout.distances_of(std::iter::once(place..place + 1));
+fn window_parts(layout: &Layout, phase: &Phase, parts: &[(usize, i64)]) -> Vec<(i64, Distances)> {
+    let distances = |place: usize| layout.distances_of(phase, std::iter::once(place..place + 1));
     parts
         .iter()
         .map(|&(place, scale)| (scale, distances(place)))
@@ -249,12 +322,18 @@ fn window_parts(layout: &Layout, parts: &[(usize, i64)]) -> Vec<(i64, Distances)
 
 /// What all pieces share.
 struct Compute<'a, P, E, F> {
-    problem: &'a Conv2d<'a, P, E>,
-    panels: &'a [i32],
-    epilogue: &'a F,
+    problem: &'a Conv2d<'a, P, E, F>,
+    parts: Vec<ComputedPart<'a, F>>,
+    rows: Vec<RowPhases>,
     layout: Layout,
     maps: usize,
-    operand_distances: Distances,
+}
+
+/// What all pieces share of one phase.
+struct ComputedPart<'a, F> {
+    part: &'a Part<'a, F>,
+    panels: &'a [i32],
+    distances: Distances,
     passes: Vec<GroupPass>,
     offsets: Vec<(i64, Distances)>,
     codes: Vec<(i64, Distances)>,
@@ -267,10 +346,30 @@ struct Encoded<'a, S> {
     words: &'a [i32],
     tiles: Vec<PositionTile>,
     segments: Vec<Segment>,
+    lanes: usize,
+    parts: Vec<EncodedPart<S>>,
+}
+
+/// What all panels of a piece share of one phase.
+struct EncodedPart<S> {
+    border: Vec<ClassPlaces>,
     /// The window sums of every image, `[images, lanes]`; empty if there are none.
     offsets: Vec<S>,
     codes: Vec<S>,
-    lanes: usize,
+}
+
+impl<S> Encoded<'_, S> {
+    /// The window sums of a tile in one phase.
+    #[inline(always)]
+    fn windows(&self, part: usize, at: Place<'_>) -> Option<WindowSums<'_, S>> {
+        let part = &self.parts[part];
+        let first = at.image * self.lanes + at.tile.first;
+        let lanes = first..first + at.tile.blocks * LANES;
+        (!part.offsets.is_empty()).then(|| WindowSums {
+            offsets: &part.offsets[lanes.clone()],
+            codes: &part.codes[lanes],
+        })
+    }
 }
 
 impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
@@ -305,14 +404,22 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
                 words,
                 tiles,
                 segments,
-                offsets: Vec::new(),
-                codes: Vec::new(),
                 lanes,
+                parts: Vec::new(),
             };
-            if !self.offsets.is_empty() || !self.codes.is_empty() {
-                encoded.offsets = self.window_sums(&encoded, &self.offsets);
-                encoded.codes = self.window_sums(&encoded, &self.codes);
-            }
+            let parts = self.parts.iter().map(|part| {
+                let has_windows = !part.offsets.is_empty() || !part.codes.is_empty();
+                let windows = |parts: &[(i64, Distances)]| match has_windows {
+                    true => self.window_sums(&encoded, parts),
+                    false => Vec::new(),
+                };
+                EncodedPart {
+                    border: part.part.border(piece.rows.clone(), self.layout.pitch()),
+                    offsets: windows(&part.offsets),
+                    codes: windows(&part.codes),
+                }
+            });
+            encoded.parts = parts.collect();
             let panel = |(panel, outputs): (usize, &mut [&mut [MaybeUninit<F::Output>]])| {
                 self.panel(&encoded, panel, outputs);
             };
@@ -336,14 +443,15 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
         if size == 0 {
             return true;
         }
-        let group_channels = self.problem.weights.group_channels;
+        let group_channels = self.problem.group_channels();
         let channel_words = group_channels.div_ceil(E::PER_WORD);
         let input_rows = self.layout.input_rows(piece.rows.clone());
         let encode = |scratch: &mut EncodeScratch<P, E>, (index, words): (usize, &mut [i32])| {
             let image = piece.images.start + index / channel_words;
             let first = index % channel_words * E::PER_WORD;
             let channels = first..group_channels.min(first + E::PER_WORD);
-            let group = image * self.problem.shape.in_channels + piece.group * group_channels;
+            let group =
+                image * self.problem.phases.window.in_channels + piece.group * group_channels;
             let planes = group + channels.start..group + channels.end;
             self.encode_planes(planes, piece.rows.start, input_rows.clone(), scratch, words)
         };
@@ -370,13 +478,9 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
         words: &mut [i32],
     ) -> bool {
         let Conv2d {
-            set,
-            shape,
-            maps,
-            padding,
-            ..
+            set, maps, padding, ..
         } = self.problem;
-        let [height, width] = shape.input;
+        let [height, width] = self.problem.phases.window.input;
         let channels = planes.len();
         let length = input_rows.len() * width;
         let map_length = E::PER_WORD * length;
@@ -495,68 +599,206 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
     ) where
         F: Epilogue<S>,
     {
-        let set = self.problem.set;
         let channels = outputs.len() / encoded.images;
-        let group_outputs = self.problem.shape.out_channels / self.problem.shape.groups;
-        let panels = group_outputs.div_ceil(ROWS);
-        let panel_words = self.operand_distances.len() * ROWS;
-        let first_channel = encoded.group * group_outputs + panel * ROWS;
-        let mut sums = TileSums::<S>::new();
+        let group_outputs =
+            self.problem.phases.window.out_channels / self.problem.phases.window.groups;
+        let mut sums = TileSums::new();
+        let is_one_phase = self.problem.phases.stride == [1, 1];
+        // A tile of every channel with room for a vector, or one of every phase and channel.
         let mut finished = [[MaybeUninit::uninit(); WIDTH + LANES]; ROWS];
+        let mut values = match is_one_phase {
+            true => Vec::new(),
+            false => uninitialized(self.parts.len() * ROWS * WIDTH),
+        };
         for (image, outputs) in outputs.chunks_mut(channels).enumerate() {
             for tile in &encoded.tiles {
-                let operands = Operands {
-                    words: Self::WORDS,
-                    lanes: encoded.words,
-                    origin: image * self.layout.image_words() + tile.first,
-                    block: LANES,
-                    distances: &self.operand_distances,
-                    rows: self.panels,
-                    first: (encoded.group * panels + panel) * panel_words,
-                    row: 1,
-                    group: ROWS,
+                let at = Place {
+                    panel: encoded.group * group_outputs.div_ceil(ROWS) + panel,
+                    first_channel: encoded.group * group_outputs + panel * ROWS,
+                    channels,
+                    image,
+                    tile,
                 };
-                // Rows beyond the last channel have weights of 0.
-                let rows = channels.next_power_of_two();
-                let sums = sums.compute(set, &operands, &self.passes, rows, tile.blocks);
-                let lanes = tile.blocks * LANES;
-                let windows = image * encoded.lanes + tile.first;
-                let windows = (!encoded.offsets.is_empty()).then(|| WindowSums {
-                    offsets: &encoded.offsets[windows..][..lanes],
-                    codes: &encoded.codes[windows..][..lanes],
-                });
-                let segments = &encoded.segments[tile.segments.clone()];
-                if let &[Segment { length, output, .. }] = segments
-                    && length == lanes
-                {
-                    for ((channel, outputs), sums) in (first_channel..).zip(&mut *outputs).zip(sums)
-                    {
-                        let finish = FinishPositions {
-                            epilogue: self.epilogue,
-                            channel,
-                            sums: &sums[..lanes],
-                            windows,
-                        };
-                        set.run(finish, &mut outputs[output..][..lanes]);
-                    }
-                    continue;
-                }
-                let finish = FinishTile {
-                    epilogue: self.epilogue,
-                    first_channel,
-                    sums,
-                    lanes,
-                    windows,
-                };
-                set.run(finish, &mut finished[..channels]);
-                for (finished, outputs) in finished.iter().zip(&mut *outputs) {
-                    for segment in segments {
-                        copy_segment(*segment, finished, outputs);
-                    }
+                if is_one_phase {
+                    self.tile(encoded, at, &mut sums, &mut finished, outputs);
+                } else {
+                    self.interleaved_tile(encoded, at, &mut sums, &mut values, outputs);
                 }
             }
         }
     }
+
+    /// Computes the outputs of one tile, where all belong to one phase.
+    #[inline(always)]
+    fn tile<S: Accumulator>(
+        &self,
+        encoded: &Encoded<'_, S>,
+        at: Place<'_>,
+        sums: &mut TileSums<S>,
+        finished: &mut [[MaybeUninit<F::Output>; WIDTH + LANES]; ROWS],
+        outputs: &mut [&mut [MaybeUninit<F::Output>]],
+    ) where
+        F: Epilogue<S>,
+    {
+        let lanes = at.tile.blocks * LANES;
+        let segments = &encoded.segments[at.tile.segments.clone()];
+        let set = self.problem.set;
+        let epilogue = &self.parts[0].part.epilogue;
+        let windows = encoded.windows(0, at);
+        let sums = self.sums(encoded, at, 0, sums);
+        if let &[Segment { length, output, .. }] = segments
+            && length == lanes
+        {
+            for ((channel, outputs), sums) in (at.first_channel..).zip(outputs).zip(sums) {
+                let finish = FinishPositions {
+                    epilogue,
+                    channel,
+                    sums: &sums[..lanes],
+                    windows,
+                };
+                set.run(finish, &mut outputs[output..][..lanes]);
+            }
+            return;
+        }
+        let finish = FinishTile {
+            epilogue,
+            first_channel: at.first_channel,
+            sums,
+            lanes,
+            windows,
+        };
+        set.run(finish, &mut finished[..at.channels]);
+        for (finished, outputs) in finished.iter().zip(outputs) {
+            for segment in segments {
+                copy_segment(*segment, finished, outputs);
+            }
+        }
+    }
+
+    /// Computes the outputs of one tile in all phases. `values` has room for a tile of every phase.
+    fn interleaved_tile<S: Accumulator>(
+        &self,
+        encoded: &Encoded<'_, S>,
+        at: Place<'_>,
+        sums: &mut TileSums<S>,
+        values: &mut [MaybeUninit<F::Output>],
+        outputs: &mut [&mut [MaybeUninit<F::Output>]],
+    ) where
+        F: Epilogue<S>,
+    {
+        let lanes = at.tile.blocks * LANES;
+        let segments = &encoded.segments[at.tile.segments.clone()];
+        let (set, phases) = (self.problem.set, self.problem.phases);
+        let mut runs = Vec::new();
+        for rows in &self.rows {
+            let parts = rows.which.clone();
+            for (part, values) in parts.zip(values.chunks_exact_mut(ROWS * WIDTH)) {
+                let epilogue = &self.parts[part].part.epilogue;
+                let windows = encoded.windows(part, at);
+                let sums = &self.sums(encoded, at, part, sums)[..at.channels];
+                let values = values.chunks_exact_mut(WIDTH);
+                for ((channel, sums), values) in (at.first_channel..).zip(sums).zip(values) {
+                    let finish = FinishPositions {
+                        epilogue,
+                        channel,
+                        sums: &sums[..lanes],
+                        windows,
+                    };
+                    set.run(finish, values);
+                }
+            }
+            runs.clear();
+            for segment in segments {
+                runs.extend(runs_of(*segment, phases, rows.first_row, outputs[0].len()));
+            }
+            for (channel, output) in outputs.iter_mut().enumerate() {
+                let values = PhaseValues {
+                    values: &values[channel * WIDTH..],
+                    apart: ROWS * WIDTH,
+                    first_columns: &rows.first_columns,
+                    stride: phases.stride[1],
+                };
+                interleave(set, values, &runs, phases.output[1], output);
+            }
+        }
+    }
+
+    /// The sums of one tile in one phase, those of channels that do not exist included.
+    #[inline(always)]
+    fn sums<'s, S: Accumulator>(
+        &self,
+        encoded: &Encoded<'_, S>,
+        at: Place<'_>,
+        part: usize,
+        sums: &'s mut TileSums<S>,
+    ) -> &'s [[S; WIDTH]] {
+        let ComputedPart {
+            part: computed,
+            panels,
+            distances,
+            passes,
+            ..
+        } = &self.parts[part];
+        let tile = at.tile;
+        let operands = Operands {
+            words: Self::WORDS,
+            lanes: encoded.words,
+            origin: at.image * self.layout.image_words() + tile.first,
+            block: LANES,
+            distances,
+            rows: panels,
+            first: at.panel * distances.len() * ROWS,
+            row: 1,
+            group: ROWS,
+        };
+        // Rows beyond the last channel have weights of 0.
+        let rows = at.channels.next_power_of_two();
+        let sums = sums.compute(self.problem.set, &operands, passes, rows, tile.blocks);
+        if let Some(corrections) = &computed.corrections {
+            let places = tile.first..tile.first + tile.blocks * LANES;
+            let border = &encoded.parts[part].border;
+            corrections.add(at.first_channel, border, places, &mut sums[..at.channels]);
+        }
+        sums
+    }
+}
+
+/// Which outputs are computed together.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The panel, counted over all groups.
+    panel: usize,
+    first_channel: usize,
+    channels: usize,
+    image: usize,
+    tile: &'a PositionTile,
+}
+
+/// The runs of a segment, whose positions are those of phases from some row of the output on, among outputs of which
+/// there are so many.
+fn runs_of(
+    segment: Segment,
+    phases: &Phases,
+    first_row: usize,
+    outputs: usize,
+) -> impl Iterator<Item = Run> {
+    let (columns, end) = (phases.places[1], segment.output + segment.length);
+    let rows = segment.output / columns..end.div_ceil(columns);
+    let runs = rows.map(move |row| {
+        let start = segment.output.max(row * columns);
+        Run {
+            from: segment.lane + start - segment.output,
+            place: start - row * columns,
+            length: end.min((row + 1) * columns) - start,
+            line: (row * phases.stride[0] + first_row) * phases.output[1],
+        }
+    });
+    runs.take_while(move |run| run.line < outputs)
+}
+
+/// Room for some values.
+fn uninitialized<T: Copy>(length: usize) -> Vec<MaybeUninit<T>> {
+    vec![MaybeUninit::uninit(); length]
 }
 
 /// Finishes a tile's sums, as many rows of them as the target has.

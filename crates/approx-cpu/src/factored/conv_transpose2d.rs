@@ -1,12 +1,12 @@
-//! Transposed convolutions: packed weights of every phase meet the activations in an ordinary convolution.
+//! Transposed convolutions: packed weights of every phase meet the activations, encoded once.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::epilogue::Exact;
+use super::conv2d::Part;
+use super::epilogue::{Epilogue, Exact, Rescaled};
 use super::operands::{Activations, Weights};
 use super::prepared::Prepared;
-use super::product::{Conv2dWeights, FactoredProduct};
+use super::product::FactoredProduct;
 use super::source::NOT_A_NUMBER;
 use super::weights::Filters;
 use crate::accumulators::{Accumulator, Accumulators};
@@ -15,9 +15,8 @@ use crate::error::KernelError;
 use crate::operand::{ProductQuantizers, check_weight_quantizers};
 use crate::quantize::{ChannelLayout, is_free_of_nans};
 use crate::rescale::{ChannelRescale, ChannelScale};
-use crate::shapes::{Conv2dShape, ConvTranspose2dShape};
-use crate::transposed::{Border, Correction, Phase, TapSet, assemble, phases, tap_sets};
-use crate::window_sums::sums_over_windows;
+use crate::shapes::ConvTranspose2dShape;
+use crate::transposed::{Border, Corrections, Phase, Phases, TapSet, tap_sets};
 
 /// Weights of a transposed convolution, packed by [`FactoredProduct::pack_conv_transpose2d`].
 #[derive(Debug, Clone)]
@@ -27,13 +26,13 @@ pub struct ConvTranspose2dWeights {
     shape: ConvTranspose2dShape,
     tap_sets: Vec<TapSet>,
     /// By set of taps.
-    parts: Vec<Part>,
+    weights: Vec<PhaseWeights>,
 }
 
-/// The weights that meet one phase.
+/// The weights of one phase.
 #[derive(Debug, Clone)]
-struct Part {
-    weights: Conv2dWeights,
+struct PhaseWeights {
+    filters: Filters,
     sums: TapSums,
 }
 
@@ -105,20 +104,6 @@ impl TapSums {
     }
 }
 
-/// Where a phase's ordinary convolution is padded, and what is to be added to its sums.
-struct Corrected {
-    border: Border,
-    correction: Correction,
-}
-
-/// How the outputs of a phase are rescaled.
-enum Rescaling {
-    /// In the kernel: every channel alike.
-    Fused(Vec<ChannelRescale>),
-    /// Afterwards: outputs at the border otherwise than others.
-    Corrected(Corrected),
-}
-
 impl FactoredProduct {
     /// Packs the weights `[in_channels, out_channels / groups, kernel height, kernel width]` of a transposed
     /// convolution. Of its shape the batch, the input's sides, and both paddings do not matter.
@@ -154,7 +139,11 @@ impl FactoredProduct {
         let prepared = &self.prepared;
         let inputs = shape.in_channels / shape.groups;
         let tap_sets = tap_sets(&shape);
-        let part = |taps: &TapSet| {
+        // The first set has the most taps.
+        let depthwise = tap_sets
+            .first()
+            .is_some_and(|taps| Filters::are_depthwise(inputs, taps.kernel()));
+        let pack = |taps: &TapSet| {
             let patterns = match values {
                 // In this order a layout can say which quantiser an output channel has.
                 Some((values, layout)) => {
@@ -180,20 +169,18 @@ impl FactoredProduct {
                 inputs,
                 shape.groups,
                 [rows, columns],
+                depthwise,
             )?;
-            Ok(Part {
-                weights: Conv2dWeights {
-                    prepared: Arc::clone(prepared),
-                    filters,
-                },
+            Ok(PhaseWeights {
+                filters,
                 sums: TapSums::new(prepared, &patterns, shape.out_channels, rows * columns),
             })
         };
         Ok(ConvTranspose2dWeights {
             prepared: Arc::clone(prepared),
-            parts: tap_sets
+            weights: tap_sets
                 .iter()
-                .map(part)
+                .map(pack)
                 .collect::<Result<_, KernelError>>()?,
             shape,
             tap_sets,
@@ -269,55 +256,25 @@ impl FactoredProduct {
         shape: ConvTranspose2dShape,
     ) -> Result<Accumulators, KernelError> {
         self.check_conv_transpose2d(activations, weights, shape)?;
-        let fits = weights
-            .parts
-            .iter()
-            .all(|part| part.weights.filters.sums.bound <= i32::MAX as u64);
-        Ok(if fits {
-            Accumulators::I32(self.transposed_sums(set, activations, weights, shape)?)
-        } else {
-            Accumulators::I64(self.transposed_sums(set, activations, weights, shape)?)
-        })
-    }
-
-    /// The sums in a width that holds them.
-    fn transposed_sums<S: Accumulator>(
-        &self,
-        set: InstructionSet,
-        activations: Activations<'_>,
-        weights: &ConvTranspose2dWeights,
-        shape: ConvTranspose2dShape,
-    ) -> Result<Vec<S>, KernelError> {
         let phases = Self::phases(activations, weights, shape)?;
-        // Any code serves as padding.
-        let padding = 0;
-        let corrections = by_tap_set(weights, &phases, |phase, part| {
-            let corrected = self.corrected(phase, part, padding);
-            (!corrected.border.is_empty() && !corrected.correction.is_zero()).then_some(corrected)
-        });
-        assemble(
+        let bounds = weights
+            .weights
+            .iter()
+            .map(|weights| weights.filters.sums.bound);
+        let product = Transposed {
+            product: self,
             set,
-            &shape,
-            &phases,
-            images_at_once(&shape),
-            |phase, images| {
-                let weights = &weights.parts[phase.tap_set].weights;
-                let activations = of_images(activations, &shape, images.clone());
-                let operands = (
-                    activations,
-                    padding,
-                    weights,
-                    phase.convolution_of(images.len()),
-                );
-                let constants = &weights.filters.sums.constants;
-                let exact = Exact::new(constants, constants.len());
-                let mut sums = self.run_conv2d::<S, _>(set, operands, &exact)?;
-                if let Some(Some(corrected)) = &corrections[phase.tap_set] {
-                    corrected.border.correct(&corrected.correction, &mut sums);
-                }
-                Ok(sums)
-            },
-        )
+            activations,
+            // Any code serves as padding.
+            padding: 0,
+            weights,
+            phases,
+        };
+        Ok(if bounds.max().unwrap_or(0) <= i32::MAX as u64 {
+            Accumulators::I32(product.sums()?)
+        } else {
+            Accumulators::I64(product.sums()?)
+        })
     }
 
     /// [`conv_transpose2d_rescaled`](Self::conv_transpose2d_rescaled) with a given instruction set.
@@ -335,122 +292,51 @@ impl FactoredProduct {
         let phases = Self::phases(activations, weights, shape)?;
         let channels = quantizers.channels(shape.out_channels);
         let zero_point = quantizers.activation.zero_point as i64;
-        let padding = zero_point as u16;
-        for phase in phases.iter().flatten() {
-            self.check_corrected(phase, &weights.parts[phase.tap_set], zero_point, &channels)?;
+        let mut bound = 0;
+        for phase in &phases.all {
+            let weights = &weights.weights[phase.tap_set];
+            bound = bound.max(self.bound_phase(weights, phase, zero_point, &channels)?);
         }
-        let rescalings = by_tap_set(weights, &phases, |phase, part| {
-            self.rescaling(phase, part, zero_point, &channels)
-        });
-        let has_windows = channels
-            .iter()
-            .any(|channel| channel.weight_zero_point != 0);
-        assemble(
+        let product = Transposed {
+            product: self,
             set,
-            &shape,
-            &phases,
-            images_at_once(&shape),
-            |phase, images| {
-                let weights = &weights.parts[phase.tap_set].weights;
-                let activations = of_images(activations, &shape, images.clone());
-                let convolution = phase.convolution_of(images.len());
-                let rescaling = rescalings[phase.tap_set].as_ref();
-                let Corrected { border, correction } =
-                    match rescaling.expect("every phase has its rescaling") {
-                        Rescaling::Fused(channels) => {
-                            return self.conv2d_rescaled_with(
-                                set,
-                                activations,
-                                padding,
-                                weights,
-                                convolution,
-                                channels,
-                            );
-                        }
-                        Rescaling::Corrected(corrected) => corrected,
-                    };
-                let sums = self.conv2d_with(set, activations, padding, weights, convolution)?;
-                let windows = has_windows.then(|| self.windows(activations, convolution));
-                let windows = windows.as_deref();
-                let groups = shape.groups;
-                Ok(match sums {
-                    Accumulators::I32(sums) => {
-                        border.rescale(correction, &channels, windows, groups, &sums)
-                    }
-                    Accumulators::I64(sums) => {
-                        border.rescale(correction, &channels, windows, groups, &sums)
-                    }
-                })
-            },
-        )
-    }
-
-    /// What is to be added to a phase's sums if their padding has some code.
-    fn corrected(&self, phase: &Phase, part: &Part, padding: u16) -> Corrected {
-        let shape = &phase.convolution;
-        let inputs = shape.in_channels / shape.groups;
-        let products = part.sums.products(&self.prepared, padding, inputs);
-        Corrected {
-            border: Border::new(phase),
-            correction: Correction::of_padding(products, shape.kernel[0] * shape.kernel[1]),
+            activations,
+            padding: zero_point as u16,
+            weights,
+            phases,
+        };
+        if bound <= i32::MAX as u64 {
+            product.rescaled::<i32>(zero_point, &channels)
+        } else {
+            product.rescaled::<i64>(zero_point, &channels)
         }
     }
 
-    fn rescaling(
+    /// The largest magnitude that a corrected sum of a phase can have, whichever of its taps meet the input.
+    fn bound_phase(
         &self,
+        weights: &PhaseWeights,
         phase: &Phase,
-        part: &Part,
         zero_point: i64,
         channels: &[ChannelScale],
-    ) -> Rescaling {
-        let mut corrected = self.corrected(phase, part, zero_point as u16);
-        let shape = &phase.convolution;
-        let codes = &part.sums.codes;
-        // Padding with the code of 0 counts in the corrections for both zero points, so that it adds nothing where its
-        // products are exact.
-        let products = corrected.correction.per_tap.iter();
-        let exact = products
-            .zip(codes)
-            .all(|(product, codes)| *product == zero_point.wrapping_mul(*codes));
-        if exact || corrected.border.is_empty() {
-            let codes = codes.chunks_exact(shape.kernel[0] * shape.kernel[1]);
-            let channels = channels.iter().zip(codes).map(|(channel, codes)| {
-                let codes = codes
-                    .iter()
-                    .fold(0i64, |sum, codes| sum.wrapping_add(*codes));
-                let zero_points = channel.weight_zero_point.wrapping_mul(shape.inner() as i64);
-                ChannelRescale {
-                    scale: channel.scale,
-                    weight_zero_point: channel.weight_zero_point,
-                    constant: zero_point.wrapping_mul(zero_points.wrapping_sub(codes)),
-                }
-            });
-            return Rescaling::Fused(channels.collect());
-        }
-        let inputs = shape.in_channels / shape.groups;
-        corrected
-            .correction
-            .add_zero_points(zero_point, codes, channels, inputs);
-        Rescaling::Corrected(corrected)
-    }
-
-    /// The sums of the activations' codes over the windows of an ordinary convolution, those outside the input left
-    /// out.
-    fn windows(&self, activations: Activations<'_>, shape: Conv2dShape) -> Vec<i64> {
-        let operand = self.prepared.activation;
-        match activations {
-            Activations::Narrow(patterns) => sums_over_windows(
-                |index| operand.code(patterns[index].into()).into(),
-                0,
-                shape,
-            ),
-            Activations::Wide(patterns) => {
-                sums_over_windows(|index| operand.code(patterns[index]).into(), 0, shape)
+    ) -> Result<u64, KernelError> {
+        let inputs = weights.filters.group_channels;
+        let taps = phase.area();
+        let largest = channels.iter().zip(weights.sums.codes.chunks_exact(taps));
+        let largest = largest.map(|(channel, codes)| {
+            let zero_points = channel.weight_zero_point.saturating_mul(inputs as i64);
+            let of_tap = |codes: &i64| {
+                let correction = zero_points.saturating_sub(*codes);
+                correction.saturating_mul(zero_point).saturating_abs()
+            };
+            ChannelRescale {
+                scale: channel.scale,
+                weight_zero_point: channel.weight_zero_point,
+                constant: codes.iter().map(of_tap).fold(0, i64::saturating_add),
             }
-            Activations::Values { values, quantizer } => {
-                sums_over_windows(|index| quantizer.code(values[index]) as i64, 0, shape)
-            }
-        }
+        });
+        let largest: Vec<ChannelRescale> = largest.collect();
+        self.bound_corrected(&weights.filters.sums, inputs * taps, &largest)
     }
 
     /// The phases of a shape that weights were packed for.
@@ -458,17 +344,15 @@ impl FactoredProduct {
         activations: Activations<'_>,
         weights: &ConvTranspose2dWeights,
         shape: ConvTranspose2dShape,
-    ) -> Result<Vec<Vec<Phase>>, KernelError> {
-        let phases = phases(&shape, &weights.tap_sets);
-        // Without an ordinary convolution, no kernel finds a NaN.
-        if let Activations::Values { values, .. } = activations
-            && phases.is_empty()
+    ) -> Result<Phases, KernelError> {
+        let phases = Phases::transposed(&shape, &weights.tap_sets);
+        if !phases.all.is_empty() {
+            phases.window.validate()?;
+        } else if let Activations::Values { values, .. } = activations
             && !is_free_of_nans(values)
         {
+            // Without outputs to compute, no kernel finds a NaN.
             return Err(NOT_A_NUMBER);
-        }
-        for phase in phases.iter().flatten() {
-            phase.convolution.validate()?;
         }
         Ok(phases)
     }
@@ -506,71 +390,96 @@ impl FactoredProduct {
         }
         self.check_activations(activations, shape.input_length())
     }
+}
 
-    /// Checks that every corrected sum of a phase fits in 64 bits.
-    fn check_corrected(
+/// A transposed convolution of checked operands.
+struct Transposed<'a> {
+    product: &'a FactoredProduct,
+    set: InstructionSet,
+    activations: Activations<'a>,
+    /// The bit pattern outside the input.
+    padding: u16,
+    weights: &'a ConvTranspose2dWeights,
+    phases: Phases,
+}
+
+impl Transposed<'_> {
+    /// The sums in a width that holds them.
+    fn sums<S: Accumulator>(&self) -> Result<Vec<S>, KernelError> {
+        self.run::<S, _>(|_, weights| {
+            let constants = &weights.filters.sums.constants;
+            (Exact::new(constants, constants.len()), 0)
+        })
+    }
+
+    /// The sums, which in the given width can be corrected, as real values.
+    fn rescaled<S: Accumulator>(
         &self,
-        phase: &Phase,
-        part: &Part,
         zero_point: i64,
         channels: &[ChannelScale],
-    ) -> Result<(), KernelError> {
-        let inner = phase.convolution.inner();
-        let largest_code = self.prepared.weight.patterns() as i64;
-        let corrected = channels.iter().map(|channel| {
-            let per_tap = channel.weight_zero_point.saturating_abs() + largest_code;
-            ChannelRescale {
-                scale: channel.scale,
-                weight_zero_point: channel.weight_zero_point,
-                constant: per_tap
-                    .saturating_mul(inner as i64)
-                    .saturating_mul(zero_point),
+    ) -> Result<Vec<f32>, KernelError> {
+        self.run::<S, _>(|phase, weights| {
+            let inner = weights.filters.group_channels * phase.area();
+            let codes = weights.sums.codes.chunks_exact(phase.area());
+            let channels = channels.iter().zip(codes).map(|(channel, codes)| {
+                let codes = codes
+                    .iter()
+                    .fold(0i64, |sum, codes| sum.wrapping_add(*codes));
+                let zero_points = channel.weight_zero_point.wrapping_mul(inner as i64);
+                ChannelRescale {
+                    scale: channel.scale,
+                    weight_zero_point: channel.weight_zero_point,
+                    constant: zero_point.wrapping_mul(zero_points.wrapping_sub(codes)),
+                }
+            });
+            let channels: Vec<ChannelRescale> = channels.collect();
+            let constants = &weights.filters.sums.constants;
+            let codes = self.product.codes_constant(inner);
+            let rescaled = Rescaled::new(&channels, constants, codes, channels.len());
+            (rescaled, zero_point)
+        })
+    }
+
+    /// Runs the kernels with what `part` gives for every phase: what finishes sums, and what the code outside the input
+    /// counts as in the corrections for zero points, which take off so many times a weight's code.
+    fn run<S: Accumulator, F: Epilogue<S>>(
+        &self,
+        part: impl Fn(&Phase, &PhaseWeights) -> (F, i64),
+    ) -> Result<Vec<F::Output>, KernelError> {
+        let Phases {
+            window,
+            places,
+            output,
+            all,
+            ..
+        } = &self.phases;
+        if all.is_empty() {
+            let length = window.batch * window.out_channels * output[0] * output[1];
+            return Ok(vec![F::Output::default(); length]);
+        }
+        let parts = all.iter().map(|phase| {
+            let weights = &self.weights.weights[phase.tap_set];
+            let (epilogue, code) = part(phase, weights);
+            let border = Border::new(window, phase, *places);
+            let prepared = &self.product.prepared;
+            let inputs = weights.filters.group_channels;
+            let mut too_much = weights.sums.products(prepared, self.padding, inputs);
+            for (product, codes) in too_much.iter_mut().zip(&weights.sums.codes) {
+                *product = product.wrapping_sub(code.wrapping_mul(*codes));
+            }
+            Part {
+                weights: &weights.filters,
+                epilogue,
+                corrections: Corrections::new(border, &too_much),
             }
         });
-        let corrected: Vec<ChannelRescale> = corrected.collect();
-        self.bound_corrected(&part.weights.filters.sums, inner, &corrected)?;
-        Ok(())
-    }
-}
-
-/// What `f` makes of every phase and its weights, by set of taps; none for sets without a phase.
-fn by_tap_set<T>(
-    weights: &ConvTranspose2dWeights,
-    phases: &[Vec<Phase>],
-    f: impl Fn(&Phase, &Part) -> T,
-) -> Vec<Option<T>> {
-    let mut all: Vec<Option<T>> = weights.parts.iter().map(|_| None).collect();
-    for phase in phases.iter().flatten() {
-        all[phase.tap_set] = Some(f(phase, &weights.parts[phase.tap_set]));
-    }
-    all
-}
-
-/// Bytes of outputs that stay in the second cache beside as many of the phases.
-const OUTPUTS_AT_ONCE: usize = 1 << 16;
-
-/// How many images are computed at once.
-fn images_at_once(shape: &ConvTranspose2dShape) -> usize {
-    let image = shape.out_channels * shape.output().iter().product::<usize>();
-    let for_cache = OUTPUTS_AT_ONCE / image.max(1);
-    let for_threads = shape.batch.div_ceil(rayon::current_num_threads());
-    for_cache.min(for_threads).max(1)
-}
-
-/// The activations of some images.
-fn of_images<'a>(
-    activations: Activations<'a>,
-    shape: &ConvTranspose2dShape,
-    images: Range<usize>,
-) -> Activations<'a> {
-    let image = shape.in_channels * shape.input[0] * shape.input[1];
-    let range = images.start * image..images.end * image;
-    match activations {
-        Activations::Narrow(patterns) => Activations::Narrow(&patterns[range]),
-        Activations::Wide(patterns) => Activations::Wide(&patterns[range]),
-        Activations::Values { values, quantizer } => Activations::Values {
-            values: &values[range],
-            quantizer,
-        },
+        let parts: Vec<Part<'_, F>> = parts.collect();
+        self.product.run_phases::<S, F>(
+            self.set,
+            self.activations,
+            self.padding,
+            &self.phases,
+            &parts,
+        )
     }
 }

@@ -18,7 +18,7 @@ use super::tile::{GroupPass, add_scaled};
 use crate::accumulators::Accumulator;
 use crate::arch::InstructionSet;
 use crate::parallel::CHUNK;
-use crate::shapes::Conv2dShape;
+use crate::transposed::Phases;
 use crate::word::{Element, Pattern};
 
 /// A depthwise convolution of encoded operands.
@@ -27,18 +27,25 @@ use crate::word::{Element, Pattern};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Depthwise<'a, P, E> {
     pub(crate) set: InstructionSet,
-    /// A valid shape with one input channel per group.
-    pub(crate) shape: Conv2dShape,
+    /// Those of a valid shape with one input channel per group.
+    pub(crate) phases: &'a Phases,
     /// The elements of an activation, one per term. Terms after those that have weights only serve window sums.
     pub(crate) maps: &'a [ElementMap<P, E>],
     /// The bit pattern outside the input.
     pub(crate) padding: P,
+    /// The weights of every phase.
+    pub(crate) weights: &'a [PhaseWeights<'a>],
+    /// Terms whose elements are summed over every window.
+    pub(crate) window_terms: &'a [usize],
+}
+
+/// The weights of one phase.
+#[derive(Debug, Clone)]
+pub(crate) struct PhaseWeights<'a> {
     /// What [`pack_words`] gives for every output channel, one after the other.
     pub(crate) words: &'a [i32],
     /// How an output channel's products are added up; a group of taps is a word.
-    pub(crate) passes: &'a [GroupPass],
-    /// Terms whose elements are summed over every window.
-    pub(crate) window_terms: &'a [usize],
+    pub(crate) passes: Vec<GroupPass>,
 }
 
 /// Activations that are encoded together: few enough for the first cache, enough to make a last, shorter vector rare.
@@ -46,8 +53,8 @@ const BLOCK: usize = 8 * 1024;
 
 impl<P: Pattern, E: Element> Depthwise<'_, P, E> {
     /// Computes every output plane and hands its sums, modulo 2^32 in 32 bits and exact in 64, to
-    /// `finish(output channel, sums, window sums, plane of out)` while they are in cache. Window sums come plane after
-    /// plane, in the order of `window_terms`.
+    /// `finish(output channel, sums, window sums, plane of out)` while they are in cache. Sums come phase after phase,
+    /// and so do window sums, those of a phase plane after plane in the order of `window_terms`.
     ///
     /// Returns whether every value is a number; if not, some of `out` is left as it is.
     ///
@@ -58,20 +65,23 @@ impl<P: Pattern, E: Element> Depthwise<'_, P, E> {
         &self,
         source: Source<'_, P>,
         out: &mut [T],
-        finish: impl Fn(usize, &[S], &[i32], &mut [T]) + Sync,
+        finish: impl Fn(usize, &mut [S], &[i32], &mut [T]) + Sync,
     ) -> bool {
-        let shape = &self.shape;
+        let shape = &self.phases.window;
         assert_eq!(shape.in_channels, shape.groups, "one channel per group");
         let planes = shape.batch * shape.in_channels;
         let input: usize = shape.input.iter().product();
         assert_eq!(source.len(), planes * input, "the shape's input");
-        let output: usize = shape.output().iter().product();
+        let output: usize = self.phases.output.iter().product();
         let outputs = shape.out_channels / shape.groups * output;
         assert_eq!(out.len(), planes * outputs, "the shape's output");
         if out.is_empty() {
             return true;
         }
-        let taps = Taps::new::<E>(self.set, shape, self.maps.len());
+        let phases = self.phases.all.iter();
+        let taps: Vec<Taps> = phases
+            .map(|phase| Taps::new::<E>(self.set, self.phases, phase, self.maps.len()))
+            .collect();
         let block = (BLOCK / input.max(1)).clamp(1, planes);
         let new_scratch = || Scratch::new(self, &taps);
         let run_block = |scratch: &mut Scratch<P, E, S>, (index, out): (usize, &mut [T])| {
@@ -80,7 +90,7 @@ impl<P: Pattern, E: Element> Depthwise<'_, P, E> {
             let numbers = scratch.encode(self, source, first * input..last * input);
             if numbers {
                 for (plane, out) in out.chunks_exact_mut(outputs).enumerate() {
-                    scratch.pad(self, &taps, plane);
+                    scratch.pad(self, plane);
                     let channel = (first + plane) % shape.in_channels;
                     scratch.convolve(self, &taps, channel, out, &finish);
                 }
@@ -108,33 +118,35 @@ struct Scratch<P, E, S> {
     elements: Vec<E>,
     /// One input channel's padded planes. The border is written once, only the input's positions change.
     padded: Vec<E>,
-    /// The sums of one pass, and of all passes where that is something else.
+    /// The sums of one pass, `[phases, rows, columns]`, and of all passes where that is something else.
     sums: Vec<i32>,
     totals: Vec<S>,
-    /// The sums over every window, `[window terms, output height, output width]`, and the weights they take.
+    /// The sums over every window, `[phases, window terms, rows, columns]`, and the weights they take in every phase.
     window_sums: Vec<i32>,
-    ones: Vec<i32>,
+    ones: Vec<Vec<i32>>,
 }
 
 impl<P: Pattern, E: Element, S: Accumulator> Scratch<P, E, S> {
-    fn new(problem: &Depthwise<'_, P, E>, taps: &Taps) -> Self {
-        let mut padded = vec![E::default(); taps.length::<E>()];
-        for (map, plane) in problem
-            .maps
-            .iter()
-            .zip(padded.chunks_exact_mut(taps.plane()))
-        {
+    fn new(problem: &Depthwise<'_, P, E>, taps: &[Taps]) -> Self {
+        let length = taps.iter().map(|taps| taps.length::<E>()).max();
+        let plane: usize = problem.phases.covered().iter().product();
+        let mut padded = vec![E::default(); length.unwrap_or(0)];
+        for (map, plane) in problem.maps.iter().zip(padded.chunks_exact_mut(plane)) {
             plane.fill(map.element(problem.padding));
         }
-        let [height, width] = problem.shape.kernel;
+        let sums = taps.iter().map(Taps::positions).sum();
+        let ones = problem.phases.all.iter().map(|phase| {
+            let [height, width] = phase.kernel();
+            pack_words::<E>(&vec![1; height * width], width).collect()
+        });
         Scratch {
             patterns: Vec::new(),
             elements: Vec::new(),
             padded,
-            sums: vec![0; taps.positions() + Taps::OVERRUN],
-            totals: vec![S::default(); taps.positions()],
-            window_sums: vec![0; problem.window_terms.len() * taps.positions() + Taps::OVERRUN],
-            ones: pack_words::<E>(&vec![1; height * width], width).collect(),
+            sums: vec![0; sums + Taps::OVERRUN],
+            totals: vec![S::default(); sums],
+            window_sums: vec![0; problem.window_terms.len() * sums + Taps::OVERRUN],
+            ones: ones.collect(),
         }
     }
 
@@ -159,14 +171,13 @@ impl<P: Pattern, E: Element, S: Accumulator> Scratch<P, E, S> {
     }
 
     /// Puts one plane of the encoded block inside the border, in every term.
-    fn pad(&mut self, problem: &Depthwise<'_, P, E>, taps: &Taps, plane: usize) {
-        let [height, width] = problem.shape.input;
-        let padding = problem.shape.padding;
+    fn pad(&mut self, problem: &Depthwise<'_, P, E>, plane: usize) {
+        let [height, width] = problem.phases.window.input;
+        let padding = problem.phases.window.padding;
+        let [covered_rows, covered_columns] = problem.phases.covered();
         // Rows and columns that no window meets are left out.
-        let rows = (taps.plane() / taps.row())
-            .saturating_sub(padding.top)
-            .min(height);
-        let columns = taps.row().saturating_sub(padding.left).min(width);
+        let rows = covered_rows.saturating_sub(padding.top).min(height);
+        let columns = covered_columns.saturating_sub(padding.left).min(width);
         if rows * columns == 0 {
             return;
         }
@@ -174,8 +185,8 @@ impl<P: Pattern, E: Element, S: Accumulator> Scratch<P, E, S> {
         let length = self.elements.len() / terms.max(1);
         for term in 0..terms {
             let from = &self.elements[term * length + plane * height * width..][..height * width];
-            let first = term * taps.plane() + padding.top * taps.row() + padding.left;
-            let to = self.padded[first..].chunks_mut(taps.row());
+            let first = (term * covered_rows + padding.top) * covered_columns + padding.left;
+            let to = self.padded[first..].chunks_mut(covered_columns);
             for (to, from) in to.zip(from.chunks_exact(width)).take(rows) {
                 to[..columns].copy_from_slice(&from[..columns]);
             }
@@ -186,46 +197,55 @@ impl<P: Pattern, E: Element, S: Accumulator> Scratch<P, E, S> {
     fn convolve<T>(
         &mut self,
         problem: &Depthwise<'_, P, E>,
-        taps: &Taps,
+        taps: &[Taps],
         channel: usize,
         out: &mut [T],
-        finish: impl Fn(usize, &[S], &[i32], &mut [T]),
+        finish: impl Fn(usize, &mut [S], &[i32], &mut [T]),
     ) {
-        let positions = taps.positions();
-        for (index, &term) in problem.window_terms.iter().enumerate() {
-            let words = term * self.ones.len()..(term + 1) * self.ones.len();
-            let sums = &mut self.window_sums[index * positions..];
-            taps.add_up(words, &self.ones, &self.padded, sums);
+        let positions = problem.phases.places.iter().product();
+        let terms = problem.window_terms.len();
+        for (phase, (taps, ones)) in taps.iter().zip(&self.ones).enumerate() {
+            for (index, &term) in problem.window_terms.iter().enumerate() {
+                let words = term * ones.len()..(term + 1) * ones.len();
+                let sums = &mut self.window_sums[(phase * terms + index) * positions..];
+                taps.add_up(words, ones, &self.padded, sums);
+            }
         }
-        let windows = &self.window_sums[..problem.window_terms.len() * positions];
-        let count = problem.words.len() / problem.shape.out_channels;
-        let first = channel * (out.len() / positions);
-        for (output, out) in (first..).zip(out.chunks_exact_mut(positions)) {
-            let words = &problem.words[output * count..][..count];
-            let add_up = |range: Range<usize>, sums: &mut [i32]| {
-                let words = &words[range.clone()];
-                taps.add_up(range, words, &self.padded, sums);
-            };
-            let sums = match problem.passes {
-                [
-                    GroupPass {
-                        groups, scale: 1, ..
-                    },
-                ] if !S::WIDE => {
-                    add_up(groups.clone(), &mut self.sums);
-                    &bytemuck::cast_slice(&self.sums)[..positions]
+        let windows = &self.window_sums[..taps.len() * terms * positions];
+        let plane = problem.phases.output.iter().product();
+        let first = channel * (out.len() / plane);
+        // As they are, the sums of one pass may be those of all.
+        let are_final = |weights: &PhaseWeights<'_>| {
+            !S::WIDE && matches!(&*weights.passes, [GroupPass { scale: 1, .. }])
+        };
+        let are_final = problem.weights.iter().all(are_final);
+        for (output, out) in (first..).zip(out.chunks_exact_mut(plane)) {
+            for (phase, (taps, weights)) in taps.iter().zip(problem.weights).enumerate() {
+                let count = weights.words.len() / problem.phases.window.out_channels;
+                let words = &weights.words[output * count..][..count];
+                let add_up = |range: Range<usize>, sums: &mut [i32]| {
+                    let words = &words[range.clone()];
+                    taps.add_up(range, words, &self.padded, sums);
+                };
+                // What is written after a phase's sums is overwritten by those of the next one.
+                let sums = &mut self.sums[phase * positions..];
+                if are_final {
+                    add_up(weights.passes[0].groups.clone(), sums);
+                    continue;
                 }
-                passes => {
-                    self.totals.fill(S::default());
-                    for pass in passes {
-                        for words in pass.parts::<S>() {
-                            add_up(words, &mut self.sums);
-                            let scale = S::from_i64(pass.scale);
-                            add_scaled(problem.set, scale, &self.sums, &mut self.totals);
-                        }
+                let totals = &mut self.totals[phase * positions..][..positions];
+                totals.fill(S::default());
+                for pass in &weights.passes {
+                    for words in pass.parts::<S>() {
+                        add_up(words, sums);
+                        let scale = S::from_i64(pass.scale);
+                        add_scaled(problem.set, scale, sums, totals);
                     }
-                    &self.totals
                 }
+            }
+            let sums = match are_final {
+                true => bytemuck::cast_slice_mut(&mut self.sums[..taps.len() * positions]),
+                false => &mut self.totals[..],
             };
             finish(output, sums, windows, out);
         }
@@ -239,6 +259,7 @@ mod tests {
     use super::*;
     use crate::Padding2d;
     use crate::quantize::ChannelQuantizer;
+    use crate::shapes::Conv2dShape;
     use crate::tests::{Random, visit_taps};
 
     /// The weights that elements are multiplied with.
@@ -404,11 +425,13 @@ mod tests {
         {
             let problem = Depthwise {
                 set,
-                shape,
+                phases: &Phases::ordinary(&shape),
                 maps: &maps,
                 padding,
-                words: &words,
-                passes: &passes,
+                weights: &[PhaseWeights {
+                    words: &words,
+                    passes: passes.clone(),
+                }],
                 window_terms: &window_terms,
             };
             let mut out = vec![(0, Vec::new()); expected.len()];
@@ -416,7 +439,7 @@ mod tests {
                 let windows = windows.chunks_exact(positions).rev();
                 windows.map(|plane| plane[position].into()).collect()
             };
-            let all_numbers = problem.run(source, &mut out, |_, sums: &[i64], windows, out| {
+            let all_numbers = problem.run(source, &mut out, |_, sums: &mut [i64], windows, out| {
                 for (position, out) in out.iter_mut().enumerate() {
                     *out = (sums[position], windows_at(windows, position));
                 }
@@ -424,7 +447,7 @@ mod tests {
             assert!(all_numbers);
             assert!(out == expected, "{set:?} {case:?}");
             let mut out = vec![0; expected.len()];
-            let all_numbers = problem.run(source, &mut out, |_, sums: &[i32], _, out| {
+            let all_numbers = problem.run(source, &mut out, |_, sums: &mut [i32], _, out| {
                 out.copy_from_slice(sums);
             });
             assert!(all_numbers);
@@ -504,14 +527,16 @@ mod tests {
         let maps = [ElementMap::<u8, u8>::new(&[0, 1, 2, 3])];
         let problem = Depthwise {
             set: InstructionSet::best(),
-            shape,
+            phases: &Phases::ordinary(&shape),
             maps: &maps,
             padding: 0,
-            words: &[1; 700 * 3],
-            passes: &[GroupPass {
-                groups: 0..3,
-                scale: 1,
-                exact_groups: 3,
+            weights: &[PhaseWeights {
+                words: &[1; 700 * 3],
+                passes: vec![GroupPass {
+                    groups: 0..3,
+                    scale: 1,
+                    exact_groups: 3,
+                }],
             }],
             window_terms: &[],
         };
@@ -525,7 +550,7 @@ mod tests {
             };
             for threads in [1, 3] {
                 let numbers = pool(threads)
-                    .install(|| problem.run(source, &mut out, |_, _: &[i32], _, _| ()));
+                    .install(|| problem.run(source, &mut out, |_, _: &mut [i32], _, _| ()));
                 assert!(!numbers, "{position}");
             }
         }

@@ -11,10 +11,13 @@ use std::ops::Range;
 use super::kernel::{BLOCKS, Distances, LANES};
 use crate::axis::{Axis, Inside, copy_strided};
 use crate::shapes::Conv2dShape;
+use crate::transposed::{Phase, Phases};
 
 /// The words of one image and group, `[channel words, maps, row phases, column phases, rows, columns]`.
 pub(super) struct Layout {
     shape: Conv2dShape,
+    /// Rows and columns of output positions.
+    places: [usize; 2],
     rows: Axis,
     columns: Axis,
     /// The columns of every column phase that lie in the input.
@@ -48,14 +51,10 @@ pub(super) struct PositionTile {
 }
 
 impl Layout {
-    /// A layout of `output_rows` rows of the output of a valid shape, with words of `per_word` channels.
-    pub(super) fn new(
-        shape: &Conv2dShape,
-        output_rows: usize,
-        per_word: usize,
-        maps: usize,
-    ) -> Self {
-        let [_, width] = shape.output();
+    /// A layout for `output_rows` rows of output positions, with words of `per_word` channels.
+    pub(super) fn new(phases: &Phases, output_rows: usize, per_word: usize, maps: usize) -> Self {
+        let shape = &phases.window;
+        let [_, width] = phases.places;
         let axis = |axis: usize, output: usize| {
             Axis::new(
                 shape.kernel[axis],
@@ -79,6 +78,7 @@ impl Layout {
         Layout {
             phase: rows.length * pitch + shared,
             shape: *shape,
+            places: phases.places,
             rows,
             columns,
             inside,
@@ -86,6 +86,11 @@ impl Layout {
             maps,
             channels: (shape.in_channels / shape.groups).div_ceil(per_word),
         }
+    }
+
+    /// Words of channels.
+    pub(super) fn channels(&self) -> usize {
+        self.channels
     }
 
     /// Words of one word of channels in all maps.
@@ -107,37 +112,46 @@ impl Layout {
         self.rows.phases.len() * self.columns.phases.len() * self.phase
     }
 
-    /// Lanes of some rows of the output, those between them included.
-    pub(super) fn positions(&self, output_rows: usize) -> usize {
-        (output_rows - 1) * self.pitch + self.shape.output()[1]
+    /// Words, and so lanes, from one row to the next.
+    pub(super) fn pitch(&self) -> usize {
+        self.pitch
     }
 
-    /// The distances of the taps of some maps, `[channel words, maps, kernel height, kernel width]`.
-    pub(super) fn distances(&self, maps: Range<usize>) -> impl Iterator<Item = usize> {
+    /// Lanes of some rows of the output, those between them included.
+    pub(super) fn positions(&self, output_rows: usize) -> usize {
+        (output_rows - 1) * self.pitch + self.places[1]
+    }
+
+    /// The distances of a phase's taps in some maps, `[channel words, maps, kernel height, kernel width]`.
+    fn distances(&self, phase: &Phase, maps: Range<usize>) -> impl Iterator<Item = usize> {
+        let [rows, columns] = phase.taps;
         (0..self.channels).flat_map(move |channel| {
             maps.clone().flat_map(move |map| {
                 let first = channel * self.channel_words() + map * self.map_words();
-                self.rows.taps.iter().flat_map(move |&(row_phase, row)| {
-                    self.columns
-                        .taps
-                        .iter()
-                        .map(move |&(column_phase, column)| {
-                            let phase = row_phase * self.columns.phases.len() + column_phase;
-                            first + phase * self.phase + row * self.pitch + column
-                        })
+                rows.iter().flat_map(move |row| {
+                    let (row_phase, row) = self.rows.taps[row];
+                    columns.iter().map(move |column| {
+                        let (column_phase, column) = self.columns.taps[column];
+                        let phase = row_phase * self.columns.phases.len() + column_phase;
+                        first + phase * self.phase + row * self.pitch + column
+                    })
                 })
             })
         })
     }
 
-    /// As [`distances`](Self::distances), for kernels.
-    pub(super) fn distances_of(&self, maps: impl Iterator<Item = Range<usize>>) -> Distances {
-        Distances::new(maps.flat_map(|maps| self.distances(maps)).collect())
+    /// The distances of a phase's taps in some maps after each other, for kernels.
+    pub(super) fn distances_of(
+        &self,
+        phase: &Phase,
+        maps: impl Iterator<Item = Range<usize>>,
+    ) -> Distances {
+        Distances::new(maps.flat_map(|maps| self.distances(phase, maps)).collect())
     }
 
     /// The tiles of some rows of the output, ascending, and their segments.
     pub(super) fn tiles(&self, output_rows: usize) -> (Vec<PositionTile>, Vec<Segment>) {
-        let width = self.shape.output()[1];
+        let width = self.places[1];
         let positions = self.positions(output_rows);
         let blocks = positions.div_ceil(LANES);
         let count = blocks.div_ceil(BLOCKS);
@@ -190,7 +204,7 @@ impl Layout {
         } else {
             first(output_rows.start)
         };
-        if output_rows.end == self.shape.output()[0] {
+        if output_rows.end == self.places[0] {
             return start..height;
         }
         let last = (output_rows.end - 1) * self.shape.stride[0] + reach + 1;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::conv2d::Conv2d;
+use super::conv2d::{Conv2d, Part};
 use super::decompose::ElementType;
 use super::epilogue::{Epilogue, Exact, Rescaled};
 use super::kernel::LANES;
@@ -18,6 +18,7 @@ use crate::operand::OperandWidth;
 use crate::quantize::is_free_of_nans;
 use crate::rescale::ChannelRescale;
 use crate::shapes::Conv2dShape;
+use crate::transposed::Phases;
 use crate::word::Word;
 
 /// A multiplier as a sum of products of one-operand factors, prepared for the integer kernels. Clones share everything.
@@ -237,6 +238,7 @@ impl FactoredProduct {
             group_channels,
             groups,
             kernel,
+            Filters::are_depthwise(group_channels, kernel),
         )?;
         Ok(Conv2dWeights { prepared, filters })
     }
@@ -378,10 +380,10 @@ impl FactoredProduct {
         let operands = (activations, padding_pattern, weights, shape);
         Ok(if *bound <= i32::MAX as u64 {
             let exact = Exact::new(constants, constants.len());
-            Accumulators::I32(self.run_conv2d::<i32, _>(set, operands, &exact)?)
+            Accumulators::I32(self.run_conv2d::<i32, _>(set, operands, exact)?)
         } else {
             let exact = Exact::new(constants, constants.len());
-            Accumulators::I64(self.run_conv2d::<i64, _>(set, operands, &exact)?)
+            Accumulators::I64(self.run_conv2d::<i64, _>(set, operands, exact)?)
         })
     }
 
@@ -403,10 +405,10 @@ impl FactoredProduct {
         let operands = (activations, padding_pattern, weights, shape);
         if bound <= i32::MAX as u64 {
             let rescaled = Rescaled::new(channels, &sums.constants, codes, channels.len());
-            self.run_conv2d::<i32, _>(set, operands, &rescaled)
+            self.run_conv2d::<i32, _>(set, operands, rescaled)
         } else {
             let rescaled = Rescaled::new(channels, &sums.constants, codes, channels.len());
-            self.run_conv2d::<i64, _>(set, operands, &rescaled)
+            self.run_conv2d::<i64, _>(set, operands, rescaled)
         }
     }
 
@@ -435,7 +437,7 @@ impl FactoredProduct {
         })
     }
 
-    pub(super) fn run_conv2d<S: Accumulator, F: Epilogue<S>>(
+    fn run_conv2d<S: Accumulator, F: Epilogue<S>>(
         &self,
         set: InstructionSet,
         (activations, padding_pattern, weights, shape): (
@@ -444,11 +446,28 @@ impl FactoredProduct {
             &Conv2dWeights,
             Conv2dShape,
         ),
-        epilogue: &F,
+        epilogue: F,
+    ) -> Result<Vec<F::Output>, KernelError> {
+        let part = Part {
+            weights: &weights.filters,
+            epilogue,
+            corrections: None,
+        };
+        let phases = Phases::ordinary(&shape);
+        self.run_phases::<S, F>(set, activations, padding_pattern, &phases, &[part])
+    }
+
+    /// Runs a convolution with outputs of some phases, of which there is at least one.
+    pub(super) fn run_phases<S: Accumulator, F: Epilogue<S>>(
+        &self,
+        set: InstructionSet,
+        activations: Activations<'_>,
+        padding_pattern: u16,
+        phases: &Phases,
+        parts: &[Part<'_, F>],
     ) -> Result<Vec<F::Output>, KernelError> {
         with_maps!(self.prepared, |maps| {
             Source::with(activations, |source| {
-                let weights = &weights.filters;
                 let prepared = &*self.prepared;
                 let padding = Word::truncate(padding_pattern.into());
                 Conv2d {
@@ -457,10 +476,10 @@ impl FactoredProduct {
                     maps,
                     source,
                     padding,
-                    weights,
-                    shape,
+                    phases,
+                    parts,
                 }
-                .run(epilogue)
+                .run::<S>()
             })
         })
     }
@@ -562,7 +581,7 @@ impl FactoredProduct {
     }
 
     /// What every sum of codes lacks.
-    fn codes_constant(&self, inner: usize) -> i64 {
+    pub(super) fn codes_constant(&self, inner: usize) -> i64 {
         let per_tap = self.prepared.decomposition.codes.per_tap;
         per_tap.wrapping_mul(inner as i64)
     }

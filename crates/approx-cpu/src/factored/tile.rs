@@ -51,7 +51,7 @@ impl<S: Accumulator> TileSums<S> {
         passes: &[GroupPass],
         rows: usize,
         blocks: usize,
-    ) -> &[[S; WIDTH]] {
+    ) -> &mut [[S; WIDTH]] {
         let lanes = blocks * LANES;
         if let [
             GroupPass {
@@ -61,7 +61,7 @@ impl<S: Accumulator> TileSums<S> {
             && !S::WIDE
         {
             multiply(set, operands, groups.clone(), rows, blocks, &mut self.tile);
-            return &bytemuck::cast_slice(&self.tile.0)[..rows];
+            return &mut bytemuck::cast_slice_mut(&mut self.tile.0)[..rows];
         }
         for totals in &mut self.totals[..rows] {
             totals[..lanes].fill(S::default());
@@ -73,7 +73,7 @@ impl<S: Accumulator> TileSums<S> {
                 add_scaled_rows(set, scale, &self.tile.0[..rows], lanes, &mut self.totals);
             }
         }
-        &self.totals[..rows]
+        &mut self.totals[..rows]
     }
 }
 

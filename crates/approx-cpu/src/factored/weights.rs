@@ -96,8 +96,16 @@ pub(super) enum FilterWords {
     Depthwise(Vec<i32>),
 }
 
+impl FilterWords {
+    pub(super) fn as_slice(&self) -> &[i32] {
+        match self {
+            FilterWords::Panels(words) | FilterWords::Depthwise(words) => words,
+        }
+    }
+}
+
 impl Filters {
-    /// Packs `[out_channels, group_channels, kernel height, kernel width]`.
+    /// Packs `[out_channels, group_channels, kernel height, kernel width]`, for a depthwise convolution or not.
     pub(super) fn pack(
         prepared: &Prepared,
         weights: Weights<'_>,
@@ -105,6 +113,7 @@ impl Filters {
         group_channels: usize,
         groups: usize,
         kernel: [usize; 2],
+        depthwise: bool,
     ) -> Result<Self, KernelError> {
         let inner = group_channels * kernel[0] * kernel[1];
         let mut sums = vec![WeightSum::default(); out_channels];
@@ -121,12 +130,17 @@ impl Filters {
             sums: OutputSums::new(prepared, sums, inner)?,
             words: FilterWords::Panels(Vec::new()),
         };
-        filters.words = if group_channels == 1 && inner <= MOST_DEPTHWISE_TAPS {
+        filters.words = if depthwise {
             FilterWords::Depthwise(filters.depthwise(prepared, weights))
         } else {
             FilterWords::Panels(filters.panels(prepared, weights))
         };
         Ok(filters)
+    }
+
+    /// Whether a convolution is computed as a depthwise one.
+    pub(super) fn are_depthwise(group_channels: usize, kernel: [usize; 2]) -> bool {
+        group_channels == 1 && kernel[0] * kernel[1] <= MOST_DEPTHWISE_TAPS
     }
 
     fn panels(&self, prepared: &Prepared, weights: Weights<'_>) -> Vec<i32> {

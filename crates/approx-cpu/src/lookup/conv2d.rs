@@ -121,17 +121,29 @@ pub(crate) fn conv2d_sums<T: Accumulator>(
 ) -> Vec<T> {
     let inner = shape.inner();
     let windows = Windows::new(&shape, activations, padding_code);
+    let group_channels = shape.in_channels / shape.groups;
+    let [height, width] = shape.kernel;
+    let taps = (0..height).flat_map(|row| (0..width).map(move |column| [row, column]));
+    let offsets = (0..group_channels).flat_map(|channel| {
+        let first = channel * windows.channel_stride;
+        taps.clone().map(move |tap| (first, tap))
+    });
+    let offsets: Vec<usize> = offsets
+        .map(|(first, tap)| first + windows.offset(tap))
+        .collect();
     let problem = Problem {
         images: shape.batch,
         groups: shape.groups,
         planes: shape.out_channels / shape.groups,
         inner,
         plane_codes: weights,
+        plane_stride: inner,
+        tap_stride: 1,
         position_codes: &windows.codes,
         image_stride: shape.in_channels * windows.channel_stride,
-        group_stride: shape.in_channels / shape.groups * windows.channel_stride,
-        offsets: &windows.offsets,
-        segments: &windows.segments,
+        group_stride: group_channels * windows.channel_stride,
+        offsets: &offsets,
+        segments: &windows.segments(shape.output()),
         lines_by_plane: table.by_weight(),
         lines_by_position: table.by_activation(),
     };
@@ -139,26 +151,23 @@ pub(crate) fn conv2d_sums<T: Accumulator>(
 }
 
 /// The input's codes, laid out so that every tap is a fixed distance away from an output's position.
-struct Windows<'a> {
-    codes: Cow<'a, [u8]>,
+pub(crate) struct Windows<'a> {
+    pub(crate) codes: Cow<'a, [u8]>,
     /// Codes of one channel of one image.
-    channel_stride: usize,
-    /// For every (channel of a group, kernel row, kernel column), the distance of its codes.
-    offsets: Vec<usize>,
-    /// The output positions of one image.
-    segments: Vec<Segment>,
+    pub(crate) channel_stride: usize,
+    rows: Axis,
+    columns: Axis,
 }
 
 impl<'a> Windows<'a> {
-    fn new(shape: &Conv2dShape, input: &'a [u8], padding_code: u8) -> Self {
-        let [height, width] = shape.output();
+    pub(crate) fn new(shape: &Conv2dShape, input: &'a [u8], padding_code: u8) -> Self {
+        let output = shape.output();
         let [mut rows, mut columns] = [0, 1].map(|axis| {
-            let output = [height, width][axis];
             Axis::new(
                 shape.kernel[axis],
                 shape.stride[axis],
                 shape.dilation[axis],
-                output,
+                output[axis],
             )
         });
         let codes = if shape.is_unpadded() && shape.stride == [1, 1] {
@@ -168,41 +177,35 @@ impl<'a> Windows<'a> {
         } else {
             Cow::Owned(phases(shape, input, padding_code, &rows, &columns))
         };
-        let phase_stride = rows.length * columns.length;
-        let channel_stride = rows.phases.len() * columns.phases.len() * phase_stride;
-        let mut offsets = Vec::with_capacity(shape.inner());
-        for channel in 0..shape.in_channels / shape.groups {
-            for &(row_phase, row) in &rows.taps {
-                for &(column_phase, column) in &columns.taps {
-                    let phase = row_phase * columns.phases.len() + column_phase;
-                    offsets.push(
-                        channel * channel_stride
-                            + phase * phase_stride
-                            + row * columns.length
-                            + column,
-                    );
-                }
-            }
-        }
-        let segments = if columns.length == width {
-            vec![Segment {
-                start: 0,
-                length: height * width,
-            }]
-        } else {
-            (0..height)
-                .map(|row| Segment {
-                    start: row * columns.length,
-                    length: width,
-                })
-                .collect()
-        };
         Windows {
             codes,
-            channel_stride,
-            offsets,
-            segments,
+            channel_stride: rows.phases.len() * columns.phases.len() * rows.length * columns.length,
+            rows,
+            columns,
         }
+    }
+
+    /// The distance of a tap's codes from those of the first one, in one channel.
+    pub(crate) fn offset(&self, [row, column]: [usize; 2]) -> usize {
+        let (row_phase, row) = self.rows.taps[row];
+        let (column_phase, column) = self.columns.taps[column];
+        let phase = row_phase * self.columns.phases.len() + column_phase;
+        (phase * self.rows.length + row) * self.columns.length + column
+    }
+
+    /// Some rows and columns of output positions of one image.
+    pub(crate) fn segments(&self, [height, width]: [usize; 2]) -> Vec<Segment> {
+        if self.columns.length == width {
+            return vec![Segment {
+                start: 0,
+                length: height * width,
+            }];
+        }
+        let row = |row: usize| Segment {
+            start: row * self.columns.length,
+            length: width,
+        };
+        (0..height).map(row).collect()
     }
 }
 

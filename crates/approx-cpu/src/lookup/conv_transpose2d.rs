@@ -1,19 +1,15 @@
 //! Two-dimensional transposed convolution through a product table, grouped or not.
-
-use std::borrow::Cow;
-use std::ops::Range;
+//!
+//! The outputs are computed phase by phase (`by_phases`) or from the input's positions (`by_positions`), whichever is
+//! expected to be faster.
 
 use crate::accumulators::{Accumulator, Accumulators};
 use crate::arch::InstructionSet;
-use crate::error::{KernelError, check_length};
-use crate::lookup::bounds::{add_bound, fit_in_32_bits};
-use crate::lookup::conv2d::conv2d_sums;
-use crate::lookup::gather::{Strategy, masked};
+use crate::error::KernelError;
 use crate::lookup::table::LookupTable;
+use crate::lookup::transposed::{ByPhases, ByPositions, Operands, Way, ZeroPoints};
 use crate::operand::ProductQuantizers;
 use crate::shapes::ConvTranspose2dShape;
-use crate::transposed::{Border, Correction, Phase, assemble, phases, tap_sets};
-use crate::window_sums::sums_over_windows;
 
 /// `acc[n, o, p] = sum over i, k, q of table[activations[n, i, q]][weights[i, o, k]]`, over the channels i of o's group
 /// and all taps k and positions q of the input with `q * stride + k * dilation - padding = p`, along both axes.
@@ -101,200 +97,62 @@ pub fn conv_transpose2d_rescaled(
     conv_transpose2d_rescaled_with(set, None, table, activations, weights, quantizers, shape)
 }
 
-/// [`conv_transpose2d`] with a given instruction set and, if any, strategy.
+/// [`conv_transpose2d`] with a given instruction set and, if any, way of computing it.
 pub(crate) fn conv_transpose2d_with(
     set: InstructionSet,
-    strategy: Option<Strategy>,
+    way: Option<Way>,
     table: &LookupTable,
     activations: &[u8],
     weights: &[u8],
     shape: ConvTranspose2dShape,
 ) -> Result<Accumulators, KernelError> {
-    let problem = Problem::new(set, strategy, table, activations, weights, shape)?;
-    Ok(if problem.fits_in_32_bits() {
-        Accumulators::I32(problem.sums()?)
+    let operands = Operands::new(set, table, activations, weights, shape)?;
+    Ok(if operands.fits_in_32_bits() {
+        Accumulators::I32(run(&operands, way, None, |_, sum: i32| sum)?)
     } else {
-        Accumulators::I64(problem.sums()?)
+        Accumulators::I64(run(&operands, way, None, |_, sum: i64| sum)?)
     })
 }
 
-/// [`conv_transpose2d_rescaled`] with a given instruction set and, if any, strategy.
+/// [`conv_transpose2d_rescaled`] with a given instruction set and, if any, way of computing it.
 pub(crate) fn conv_transpose2d_rescaled_with(
     set: InstructionSet,
-    strategy: Option<Strategy>,
+    way: Option<Way>,
     table: &LookupTable,
     activations: &[u8],
     weights: &[u8],
     quantizers: ProductQuantizers<'_>,
     shape: ConvTranspose2dShape,
 ) -> Result<Vec<f32>, KernelError> {
-    let problem = Problem::new(set, strategy, table, activations, weights, shape)?;
-    let operands = quantizers.operands([table.activation_bits(), table.weight_bits()]);
-    quantizers.check(operands, shape.out_channels)?;
-    if problem.fits_in_32_bits() {
-        problem.rescaled::<i32>(quantizers)
+    let operands = Operands::new(set, table, activations, weights, shape)?;
+    let widths = quantizers.operands([table.activation_bits(), table.weight_bits()]);
+    quantizers.check(widths, shape.out_channels)?;
+    let channels = quantizers.channels(shape.out_channels);
+    let zero_points = ZeroPoints::new(&operands, widths, &quantizers);
+    if operands.fits_corrected(widths, &zero_points) {
+        run(&operands, way, Some(&zero_points), |channel, sum: i32| {
+            channels[channel].scale * sum.to_f32()
+        })
     } else {
-        problem.rescaled::<i64>(quantizers)
+        run(&operands, way, Some(&zero_points), |channel, sum: i64| {
+            channels[channel].scale * sum.to_f32()
+        })
     }
 }
 
-/// A transposed convolution by lookup, taken apart into ordinary ones.
-struct Problem<'a> {
-    set: InstructionSet,
-    strategy: Option<Strategy>,
-    table: &'a LookupTable,
-    activations: Cow<'a, [u8]>,
-    shape: ConvTranspose2dShape,
-    phases: Vec<Vec<Phase>>,
-    /// By set of taps, `[out_channels, in_channels / groups, rows, columns]`.
-    weights: Vec<Vec<u8>>,
-}
-
-impl<'a> Problem<'a> {
-    fn new(
-        set: InstructionSet,
-        strategy: Option<Strategy>,
-        table: &'a LookupTable,
-        activations: &'a [u8],
-        weights: &[u8],
-        shape: ConvTranspose2dShape,
-    ) -> Result<Self, KernelError> {
-        shape.validate()?;
-        check_length("activations", shape.input_length(), activations.len())?;
-        check_length("weights", shape.weight_length(), weights.len())?;
-        let tap_sets = tap_sets(&shape);
-        let mask = table.weight_mask();
-        let weights = tap_sets
-            .iter()
-            .map(|taps| taps.weights(&shape, |index| weights[index] & mask));
-        Ok(Problem {
-            set,
-            strategy,
-            table,
-            activations: masked(activations, table.activation_mask()),
-            shape,
-            phases: phases(&shape, &tap_sets),
-            weights: weights.collect(),
-        })
-    }
-
-    /// Whether no sum of an ordinary convolution, of which an output's is a part, can leave 32 bits.
-    fn fits_in_32_bits(&self) -> bool {
-        self.phases.iter().flatten().all(|phase| {
-            let inner = phase.convolution.inner();
-            let channels = self.weights[phase.tap_set].chunks_exact(inner.max(1));
-            let largest_sums = channels.map(|weights| {
-                weights
-                    .iter()
-                    .fold(0, |bound, &weight| add_bound(bound, self.table, weight))
-            });
-            fit_in_32_bits(self.table, inner, largest_sums)
-        })
-    }
-
-    /// The sums of a phase's ordinary convolution, padded with some code.
-    fn convolution<T: Accumulator>(
-        &self,
-        phase: &Phase,
-        images: Range<usize>,
-        padding_code: u8,
-    ) -> Result<Vec<T>, KernelError> {
-        let shape = phase.convolution_of(images.len());
-        shape.validate()?;
-        let image = self.activations.len() / self.shape.batch;
-        Ok(conv2d_sums(
-            self.set,
-            self.strategy,
-            self.table,
-            &self.activations[images.start * image..images.end * image],
-            &self.weights[phase.tap_set],
-            padding_code,
-            shape,
-        ))
-    }
-
-    /// The sum over the input channels of a function of a phase's weights, `[out_channels, taps]`.
-    fn channel_sums(&self, phase: &Phase, f: impl Fn(u8) -> i64) -> Vec<i64> {
-        let weights = &self.weights[phase.tap_set];
-        let taps = phase.convolution.kernel[0] * phase.convolution.kernel[1];
-        let mut sums = vec![0; self.shape.out_channels * taps];
-        let inner = phase.convolution.inner();
-        if inner == 0 {
-            return sums;
-        }
-        for (sums, weights) in sums.chunks_exact_mut(taps).zip(weights.chunks_exact(inner)) {
-            for weights in weights.chunks_exact(taps) {
-                for (sum, &weight) in sums.iter_mut().zip(weights) {
-                    *sum += f(weight);
-                }
-            }
-        }
-        sums
-    }
-
-    /// What padded taps add to the sums of a phase.
-    fn padding(&self, phase: &Phase, padding_code: u8) -> Correction {
-        let product = |weight| i64::from(self.table.get(padding_code, weight));
-        let taps = phase.convolution.kernel[0] * phase.convolution.kernel[1];
-        Correction::of_padding(self.channel_sums(phase, product), taps)
-    }
-
-    fn sums<T: Accumulator>(&self) -> Result<Vec<T>, KernelError> {
-        // A code whose products are all 0, if there is one, adds nothing.
-        let codes = 0..=self.table.activation_mask();
-        let nothing = codes
-            .into_iter()
-            .find(|&code| self.table.activation_max_abs(code) == 0);
-        let padding_code = nothing.unwrap_or(0);
-        assemble(
-            self.set,
-            &self.shape,
-            &self.phases,
-            self.shape.batch,
-            |phase, images| {
-                let mut sums = self.convolution::<T>(phase, images, padding_code)?;
-                let border = Border::new(phase);
-                if nothing.is_none() && !border.is_empty() {
-                    border.correct(&self.padding(phase, padding_code), &mut sums);
-                }
-                Ok(sums)
-            },
-        )
-    }
-
-    fn rescaled<T: Accumulator + Into<i64>>(
-        &self,
-        quantizers: ProductQuantizers<'_>,
-    ) -> Result<Vec<f32>, KernelError> {
-        let [activation, weight] =
-            quantizers.operands([self.table.activation_bits(), self.table.weight_bits()]);
-        let channels = quantizers.channels(self.shape.out_channels);
-        let has_windows = channels
-            .iter()
-            .any(|channel| channel.weight_zero_point != 0);
-        let zero_point = quantizers.activation.zero_point as i64;
-        let padding_code = zero_point as u8 & self.table.activation_mask();
-        assemble(
-            self.set,
-            &self.shape,
-            &self.phases,
-            self.shape.batch,
-            |phase, images| {
-                let sums = self.convolution::<T>(phase, images.clone(), padding_code)?;
-                let mut correction = self.padding(phase, padding_code);
-                let codes = self.channel_sums(phase, |pattern| weight.code(pattern.into()).into());
-                let inputs = self.shape.in_channels / self.shape.groups;
-                correction.add_zero_points(zero_point, &codes, &channels, inputs);
-                let windows = has_windows.then(|| {
-                    let image = self.activations.len() / self.shape.batch;
-                    let activations = &self.activations[images.start * image..];
-                    let code = |index: usize| activation.code(activations[index].into()).into();
-                    sums_over_windows(code, 0, phase.convolution_of(images.len()))
-                });
-                let border = Border::new(phase);
-                let windows = windows.as_deref();
-                Ok(border.rescale(&correction, &channels, windows, self.shape.groups, &sums))
-            },
-        )
-    }
+/// The outputs: what `finish` makes of every sum, given its output channel.
+fn run<T: Accumulator, O: Copy + Default + Send + Sync>(
+    operands: &Operands<'_>,
+    way: Option<Way>,
+    zero_points: Option<&ZeroPoints>,
+    finish: impl Fn(usize, T) -> O + Sync,
+) -> Result<Vec<O>, KernelError> {
+    let way = way.unwrap_or_else(|| {
+        let narrow = operands.table.is_narrow();
+        Way::cheapest(&operands.shape, operands.set, narrow, T::WIDE).0
+    });
+    Ok(match way {
+        Way::ByPhases(strategy) => ByPhases::new(operands)?.run(strategy, zero_points, finish),
+        Way::ByPositions(strategy) => ByPositions::new(operands).run(strategy, zero_points, finish),
+    })
 }

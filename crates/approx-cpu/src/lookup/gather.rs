@@ -73,8 +73,12 @@ pub(crate) struct Problem<'a> {
     pub(crate) planes: usize,
     /// Taps: products per output.
     pub(crate) inner: usize,
-    /// `[groups, planes, inner]`.
+    /// `[groups, planes, inner]`, or with planes and taps in another order.
     pub(crate) plane_codes: &'a [u8],
+    /// Distance between the planes of a group in `plane_codes`.
+    pub(crate) plane_stride: usize,
+    /// Distance between the taps of a plane in `plane_codes`.
+    pub(crate) tap_stride: usize,
     pub(crate) position_codes: &'a [u8],
     /// Distance between images in `position_codes`.
     pub(crate) image_stride: usize,
@@ -107,7 +111,7 @@ fn code_range(codes: &[u8]) -> RangeInclusive<u8> {
 }
 
 /// Positions of the stream in one tile at most: its accumulators (128 bytes each) stay in the second-level cache.
-const TILE: usize = 2048;
+pub(crate) const TILE: usize = 2048;
 /// No tile is cut below this to keep more threads busy: building panels would outweigh using them.
 const SMALLEST_SHARED_TILE: usize = 256;
 /// Taps in one pass at most: the digit sums of `accumulate` stay within 32 bits.
@@ -281,7 +285,7 @@ impl Problem<'_> {
         if output.is_empty() || self.inner == 0 {
             return output;
         }
-        let narrow = matches!(self.lines_by_plane.entries, LineEntries::Narrow(_));
+        let narrow = table.is_narrow();
         let strategy = strategy.unwrap_or_else(|| self.choose(set, narrow, T::WIDE));
         let block = match (strategy.panels, narrow) {
             (false, _) => 1,
@@ -361,9 +365,17 @@ impl Problem<'_> {
                 tiles: tiles(self.images, self.image_stride, self.segments, size),
             },
             Side::Planes => Stream {
-                codes: Cow::Owned(self.transposed_planes()),
+                codes: match self.plane_stride {
+                    1 => Cow::Borrowed(self.plane_codes),
+                    _ => Cow::Owned(self.transposed_planes()),
+                },
                 group_stride: self.planes * self.inner,
-                offsets: (0..self.inner).map(|tap| tap * self.planes).collect(),
+                offsets: (0..self.inner)
+                    .map(|tap| match self.plane_stride {
+                        1 => tap * self.tap_stride,
+                        _ => tap * self.planes,
+                    })
+                    .collect(),
                 range: code_range(self.plane_codes),
                 tiles: tiles(
                     1,
@@ -378,8 +390,13 @@ impl Problem<'_> {
         }
     }
 
-    /// The planes' codes as `[groups, inner, planes]`.
+    /// The planes' codes as `[groups, inner, planes]`, where a plane's taps are neighbours.
     fn transposed_planes(&self) -> Vec<u8> {
+        assert_eq!(
+            (self.plane_stride, self.tap_stride),
+            (self.inner, 1),
+            "planes after each other"
+        );
         let mut transposed = vec![0; self.plane_codes.len()];
         let of_group = self.planes * self.inner;
         for (from, to) in self
@@ -483,7 +500,7 @@ impl Problem<'_> {
 }
 
 /// Writes the transpose of a `[rows, columns]` matrix of bytes, in blocks of 8 by 8.
-fn transpose(from: &[u8], to: &mut [u8], rows: usize, columns: usize) {
+pub(crate) fn transpose(from: &[u8], to: &mut [u8], rows: usize, columns: usize) {
     const SIDE: usize = 8;
     let (whole_rows, whole_columns) = (rows - rows % SIDE, columns - columns % SIDE);
     for first_row in (0..whole_rows).step_by(SIDE) {
@@ -545,11 +562,16 @@ impl<T: Accumulator> Pass<'_, T> {
         match self.streamed {
             Side::Positions => {
                 for (lane, plane) in lanes.enumerate() {
-                    let first =
-                        (task.group * problem.planes + plane) * problem.inner + self.first_tap;
-                    let from = &problem.plane_codes[first..][..self.taps];
-                    for (to, &from) in codes[lane..].iter_mut().step_by(block).zip(from) {
-                        *to = from;
+                    let first = task.group * problem.planes * problem.inner
+                        + plane * problem.plane_stride
+                        + self.first_tap * problem.tap_stride;
+                    let from = &problem.plane_codes[first..];
+                    let to = codes[lane..].iter_mut().step_by(block);
+                    match problem.tap_stride {
+                        1 => to.zip(from).for_each(|(to, &from)| *to = from),
+                        stride => to
+                            .zip(from.iter().step_by(stride))
+                            .for_each(|(to, &from)| *to = from),
                     }
                 }
             }

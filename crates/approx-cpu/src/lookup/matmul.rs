@@ -81,6 +81,8 @@ pub(crate) fn matmul_with(
         planes: rows,
         inner,
         plane_codes: &activations,
+        plane_stride: inner,
+        tap_stride: 1,
         position_codes: &weights,
         image_stride: 0,
         group_stride: 0,

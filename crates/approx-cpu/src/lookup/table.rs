@@ -194,6 +194,11 @@ impl LookupTable {
         self.minimum
     }
 
+    /// Whether stored entries have 16 bits.
+    pub(crate) fn is_narrow(&self) -> bool {
+        matches!(self.by_activation.entries, LineEntries::Narrow(_))
+    }
+
     /// How many stored entries can be added in 16 bits without a carry; 0 for 32-bit entries.
     pub(crate) fn carry_free_additions(&self) -> u32 {
         u32::from(u16::MAX) / self.span.max(1)

@@ -1,197 +1,212 @@
-//! What the padded taps of a phase's ordinary convolution have added too much, and what its outputs are rescaled by.
+//! The outputs of a phase some of whose taps lie outside the input, and what is taken off their sums.
+//!
+//! The input is padded with the elements of some code, so that all outputs of a phase have the same taps. What padded
+//! taps have added too much depends on which taps they are: on the output's row and column, each of which belongs to one
+//! of a few classes.
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::Phase;
+use super::phases::{Phase, WindowTaps};
 use crate::accumulators::Accumulator;
-use crate::parallel::CHUNK;
-use crate::rescale::{ChannelScale, rescaled};
+use crate::shapes::Conv2dShape;
 
-/// Which taps of a phase meet the input.
+/// Where taps of a phase lie outside the input.
 #[derive(Debug, Clone)]
 pub(crate) struct Border {
-    /// For every row and for every column of the ordinary convolution's output.
-    rows: Vec<Range<usize>>,
-    columns: Vec<Range<usize>>,
-    taps: [usize; 2],
+    rows: AxisBorder,
+    columns: AxisBorder,
 }
 
-/// What is added to the sums of an ordinary convolution, `constant + sum of per_tap over the taps inside the input`.
+/// The border along one axis.
 #[derive(Debug, Clone)]
-pub(crate) struct Correction {
-    /// By output channel.
-    pub(crate) constants: Vec<i64>,
-    /// `[output channels, taps]`
-    pub(crate) per_tap: Vec<i64>,
+struct AxisBorder {
+    taps: usize,
+    /// Neighbouring positions that form a class, in order, and which of their taps lie inside.
+    classes: Vec<(Range<usize>, Range<usize>)>,
 }
 
-impl Correction {
-    /// Takes off what padded taps have added, where `per_tap` is what each adds, `[output channels, taps]`.
-    pub(crate) fn of_padding(per_tap: Vec<i64>, taps: usize) -> Self {
-        let constants = per_tap.chunks_exact(taps).map(|channel| {
-            let all = channel.iter().fold(0i64, |sum, &add| sum.wrapping_add(add));
-            all.wrapping_neg()
-        });
-        Correction {
-            constants: constants.collect(),
-            per_tap,
-        }
-    }
-
-    /// Adds the corrections for both zero points, of whose weight codes the sums over the input channels are given,
-    /// `[output channels, taps]`, and of which there are so many.
-    pub(crate) fn add_zero_points(
-        &mut self,
-        activation_zero_point: i64,
-        weight_codes: &[i64],
-        channels: &[ChannelScale],
-        in_channels: usize,
-    ) {
-        let taps = self.per_tap.len() / self.constants.len().max(1);
-        let per_tap = self.per_tap.chunks_exact_mut(taps.max(1));
-        for ((per_tap, codes), channel) in per_tap
-            .zip(weight_codes.chunks_exact(taps.max(1)))
-            .zip(channels)
-        {
-            let zero_points = channel.weight_zero_point.wrapping_mul(in_channels as i64);
-            for (add, codes) in per_tap.iter_mut().zip(codes) {
-                let correction =
-                    activation_zero_point.wrapping_mul(zero_points.wrapping_sub(*codes));
-                *add = add.wrapping_add(correction);
+impl AxisBorder {
+    /// The border of so many positions under a window of stride 1 whose input starts after `before` positions.
+    fn new(taps: WindowTaps, positions: usize, before: usize, input: usize) -> Self {
+        let mut classes: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+        for position in 0..positions {
+            let first = position + taps.first;
+            let end = (before + input).saturating_sub(first).div_ceil(taps.step);
+            let end = end.min(taps.count);
+            let start = before.saturating_sub(first).div_ceil(taps.step).min(end);
+            match classes.last_mut() {
+                Some((positions, inside)) if *inside == (start..end) => positions.end += 1,
+                _ => classes.push((position..position + 1, start..end)),
             }
         }
+        AxisBorder {
+            taps: taps.count,
+            classes,
+        }
     }
 
-    /// Whether nothing is to be added anywhere.
-    pub(crate) fn is_zero(&self) -> bool {
-        self.per_tap
-            .iter()
-            .chain(&self.constants)
-            .all(|&add| add == 0)
+    fn is_full(&self, class: usize) -> bool {
+        self.classes[class].1.len() == self.taps
     }
 }
 
 impl Border {
-    pub(crate) fn new(phase: &Phase) -> Self {
-        let [rows, columns] = phase.axes.each_ref().map(|axis| axis.inside().collect());
-        Border {
-            rows,
-            columns,
-            taps: phase.convolution.kernel,
-        }
+    /// The border of a phase with outputs at so many places.
+    pub(crate) fn new(window: &Conv2dShape, phase: &Phase, places: [usize; 2]) -> Self {
+        let before = [window.padding.top, window.padding.left];
+        let [rows, columns] = [0, 1].map(|axis| {
+            let taps = phase.taps[axis];
+            AxisBorder::new(taps, places[axis], before[axis], window.input[axis])
+        });
+        Border { rows, columns }
     }
 
-    /// Whether all taps of all outputs meet the input.
-    pub(crate) fn is_empty(&self) -> bool {
-        let full =
-            |inside: &[Range<usize>], taps: usize| inside.iter().all(|inside| inside.len() == taps);
-        full(&self.rows, self.taps[0]) && full(&self.columns, self.taps[1])
-    }
-
-    /// Calls `f` with every row of a plane, and what is to be added to the sums in it.
-    fn for_each_row(
-        &self,
-        correction: &Correction,
-        channel: usize,
-        mut f: impl FnMut(usize, &[i64]),
-    ) {
-        let [height, width] = self.taps;
-        let taps = &correction.per_tap[channel * height * width..][..height * width];
-        // Sums over all taps above and before one.
-        let pitch = width + 1;
-        let mut before = vec![0i64; (height + 1) * pitch];
-        for row in 0..height {
-            for column in 0..width {
-                before[(row + 1) * pitch + column + 1] = taps[row * width + column]
-                    .wrapping_add(before[row * pitch + column + 1])
-                    .wrapping_add(before[(row + 1) * pitch + column])
-                    .wrapping_sub(before[row * pitch + column]);
-            }
-        }
-        let mut sums = vec![0; self.columns.len()];
-        for (y, rows) in self.rows.iter().enumerate() {
-            // Most rows have the same taps as the one above.
-            if y == 0 || self.rows[y - 1] != *rows {
-                let above = |column: usize| {
-                    before[rows.end * pitch + column]
-                        .wrapping_sub(before[rows.start * pitch + column])
-                };
-                for (sum, columns) in sums.iter_mut().zip(&self.columns) {
-                    let inside = above(columns.end).wrapping_sub(above(columns.start));
-                    *sum = correction.constants[channel].wrapping_add(inside);
+    /// What is added to sums, `[channels, classes]`, to take off what every padded tap has added, `[channels, taps]`.
+    fn corrections(&self, per_tap: &[i64]) -> Vec<i64> {
+        let mut corrections = Vec::new();
+        let area = self.rows.taps * self.columns.taps;
+        for taps in per_tap.chunks_exact(area) {
+            for (_, rows) in &self.rows.classes {
+                for (_, columns) in &self.columns.classes {
+                    let outside = taps.iter().enumerate().filter(|(tap, _)| {
+                        let (row, column) = (tap / self.columns.taps, tap % self.columns.taps);
+                        !(rows.contains(&row) && columns.contains(&column))
+                    });
+                    let added = outside.fold(0i64, |sum, (_, &add)| sum.wrapping_add(add));
+                    corrections.push(added.wrapping_neg());
                 }
             }
-            f(y, &sums);
+        }
+        corrections
+    }
+
+    /// Neighbouring places of a row some of whose taps lie outside, and their class.
+    fn runs(&self, row: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
+        let rows = self.rows.classes.iter();
+        let class = rows.take_while(|(rows, _)| rows.end <= row).count();
+        let columns = self.columns.classes.iter().enumerate();
+        columns
+            .filter(move |&(column, _)| !(self.rows.is_full(class) && self.columns.is_full(column)))
+            .map(move |(column, (places, _))| {
+                (places.clone(), class * self.columns.classes.len() + column)
+            })
+    }
+
+    fn places(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
+        let first = rows.start;
+        rows.flat_map(|row| {
+            self.runs(row).map(move |(columns, class)| {
+                let start = (row - first) * pitch;
+                ClassPlaces {
+                    places: start + columns.start..start + columns.end,
+                    class,
+                }
+            })
+        })
+        .collect()
+    }
+}
+
+/// Neighbouring places of one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClassPlaces {
+    places: Range<usize>,
+    class: usize,
+}
+
+/// What is added to the sums of a phase to take off what padded taps have added.
+#[derive(Debug, Clone)]
+pub(crate) struct Corrections {
+    border: Border,
+    classes: usize,
+    /// `[channels, classes]`
+    values: Vec<i64>,
+}
+
+impl Corrections {
+    /// Those for what every padded tap has added, `[channels, taps]`; none if that is nothing.
+    pub(crate) fn new(border: Border, per_tap: &[i64]) -> Option<Self> {
+        let values = border.corrections(per_tap);
+        let has_any = values.iter().any(|&correction| correction != 0);
+        has_any.then_some(Corrections {
+            classes: border.rows.classes.len() * border.columns.classes.len(),
+            border,
+            values,
+        })
+    }
+
+    /// The places of some rows some of whose taps lie outside, in ascending order, where a row starts `pitch` places
+    /// after the one above.
+    pub(crate) fn places(&self, rows: Range<usize>, pitch: usize) -> Vec<ClassPlaces> {
+        self.border.places(rows, pitch)
+    }
+
+    /// Corrects the sums of a range of places, those of channels from one on.
+    pub(crate) fn add<S: Accumulator>(
+        &self,
+        channel: usize,
+        places: &[ClassPlaces],
+        range: Range<usize>,
+        sums: &mut [impl AsMut<[S]>],
+    ) {
+        let first = places.partition_point(|class| class.places.end <= range.start);
+        for ClassPlaces { places, class } in &places[first..] {
+            if places.start >= range.end {
+                break;
+            }
+            let start = places.start.max(range.start) - range.start;
+            let end = places.end.min(range.end) - range.start;
+            let of_class = self.values[channel * self.classes + class..].iter();
+            for (sums, &correction) in sums.iter_mut().zip(of_class.step_by(self.classes)) {
+                let correction = S::from_i64(correction);
+                for sum in &mut sums.as_mut()[start..end] {
+                    *sum = sum.plus(correction);
+                }
+            }
         }
     }
+}
 
-    /// Adds the correction to the sums of an ordinary convolution, `[images, output channels, rows, columns]`.
-    pub(crate) fn correct<S: Accumulator>(&self, correction: &Correction, sums: &mut [S]) {
-        let width = self.columns.len();
-        let plane = self.rows.len() * width;
-        let channels = correction.constants.len();
-        sums.par_chunks_exact_mut(plane)
-            .with_min_len((CHUNK / plane).max(1))
-            .enumerate()
-            .for_each(|(index, sums)| {
-                self.for_each_row(correction, index % channels, |row, add| {
-                    for (sum, &add) in sums[row * width..].iter_mut().zip(add) {
-                        *sum = sum.plus(S::from_i64(add));
-                    }
-                });
-            });
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three taps of a window, at distances 0, 2 and 4, over an input of four positions after a border of two.
+    const TAPS: WindowTaps = WindowTaps {
+        first: 0,
+        step: 2,
+        count: 3,
+    };
+
+    #[test]
+    fn neighbours_with_the_same_taps_inside_are_a_class() {
+        let border = AxisBorder::new(TAPS, 5, 2, 4);
+        let classes = [(0..2, 1..3), (2..4, 0..2), (4..5, 0..1)];
+        assert_eq!(border.classes, classes);
     }
 
-    /// Rescales the corrected sums of an ordinary convolution, `[images, output channels, rows, columns]`, to real
-    /// values. `windows` are the sums of activation codes over the taps inside the input,
-    /// `[images, groups, rows, columns]`; they may be left out where every weight zero point is 0.
-    pub(crate) fn rescale<S: Accumulator + Into<i64>>(
-        &self,
-        correction: &Correction,
-        channels: &[ChannelScale],
-        windows: Option<&[i64]>,
-        groups: usize,
-        sums: &[S],
-    ) -> Vec<f32> {
-        let width = self.columns.len();
-        let plane = self.rows.len() * width;
-        let mut values = vec![0.0; sums.len()];
-        values
-            .par_chunks_exact_mut(plane)
-            .zip(sums.par_chunks_exact(plane))
-            .with_min_len((CHUNK / plane).max(1))
-            .enumerate()
-            .for_each(|(index, (values, sums))| {
-                let (image, channel) = (index / channels.len(), index % channels.len());
-                let group = channel / (channels.len() / groups);
-                let ChannelScale {
-                    scale,
-                    weight_zero_point,
-                } = channels[channel];
-                let windows =
-                    windows.map(|windows| &windows[(image * groups + group) * plane..][..plane]);
-                self.for_each_row(correction, channel, |row, add| {
-                    let places = row * width..(row + 1) * width;
-                    let values = values[places.clone()].iter_mut().zip(&sums[places.clone()]);
-                    match windows {
-                        None => {
-                            for ((value, &sum), &add) in values.zip(add) {
-                                *value = rescaled::<i64>(scale, sum.into(), add, 0, 0);
-                            }
-                        }
-                        Some(windows) => {
-                            for (((value, &sum), &add), &window) in
-                                values.zip(add).zip(&windows[places])
-                            {
-                                *value =
-                                    rescaled(scale, sum.into(), add, weight_zero_point, window);
-                            }
-                        }
-                    }
-                });
-            });
-        values
+    #[test]
+    fn what_taps_outside_have_added_is_taken_off() {
+        let border = Border {
+            rows: AxisBorder::new(TAPS, 5, 2, 4),
+            columns: AxisBorder::new(WindowTaps { count: 1, ..TAPS }, 6, 1, 4),
+        };
+        // Rows have their last two taps inside, their first two, or the first one only; the columns one tap or none.
+        let corrections = border.corrections(&[1, 20, 300]);
+        assert_eq!(
+            corrections,
+            [-321, -1, -321, -321, -300, -321, -321, -320, -321]
+        );
+        let corrections = Corrections::new(border, &[7, 7, 7, 1, 20, 300]).unwrap();
+        let places = corrections.places(3..5, 10);
+        let mut sums = [[1000i32; 20]];
+        corrections.add(1, &places, 0..20, &mut sums);
+        let row = |class: [i32; 3]| [class[0], class[1], class[1], class[1], class[1], class[2]];
+        assert_eq!(sums[0][..6], row([679, 700, 679]));
+        assert_eq!(sums[0][6..10], [1000; 4]);
+        assert_eq!(sums[0][10..16], row([679, 680, 679]));
+        let mut part = [[1000i32; 4]; 2];
+        corrections.add(0, &places, 9..13, &mut part);
+        assert_eq!(part, [[1000, 979, 986, 986], [1000, 679, 680, 680]]);
     }
 }

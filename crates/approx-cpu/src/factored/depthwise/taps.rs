@@ -13,7 +13,7 @@ use crate::arch::{
     InstructionSet, Instructions, Kernel, LANES, Pick, PickedBlock, PickedTaps,
     compiled_for_every_set,
 };
-use crate::shapes::Conv2dShape;
+use crate::transposed::{Phase, Phases};
 use crate::word::Element;
 
 /// Taps that one word of weights holds.
@@ -61,8 +61,7 @@ fn weight<E: Element>(word: i32, tap: usize) -> i32 {
 pub(super) struct Taps {
     set: InstructionSet,
     output: [usize; 2],
-    /// From one row of a padded plane to the next, and from one term's plane to the next.
-    row: usize,
+    /// From one term's padded plane to the next.
     plane: usize,
     terms: usize,
     /// From one output position to the next, down and along a row.
@@ -79,32 +78,35 @@ impl Taps {
     /// Sums that a kernel may write after those of a plane.
     pub(super) const OVERRUN: usize = 15;
 
-    /// The taps of a valid shape, whose output is not empty, in the planes of some terms.
-    pub(super) fn new<E: Element>(set: InstructionSet, shape: &Conv2dShape, terms: usize) -> Self {
-        let output = shape.output();
-        let [rows, columns] = [0, 1].map(|axis| {
-            let kernel = (shape.kernel[axis] - 1) * shape.dilation[axis];
-            (output[axis] - 1) * shape.stride[axis] + kernel + 1
-        });
+    /// The taps of a phase that is not empty, in the planes of some terms.
+    pub(super) fn new<E: Element>(
+        set: InstructionSet,
+        phases: &Phases,
+        phase: &Phase,
+        terms: usize,
+    ) -> Self {
+        let window = &phases.window;
+        let output = phases.places;
+        let [rows, columns] = phases.covered();
         let plane = rows * columns;
+        let [row_taps, column_taps] = phase.taps;
         let mut offsets = Vec::new();
         for term in 0..terms {
-            for kernel_row in 0..shape.kernel[0] {
-                for tap in (0..shape.kernel[1]).step_by(word_taps::<E>()) {
-                    let row = term * rows + kernel_row * shape.dilation[0];
-                    offsets.push(row * columns + tap * shape.dilation[1]);
+            for row in row_taps.iter() {
+                for column in column_taps.iter().step_by(word_taps::<E>()) {
+                    let row = term * rows + row * window.dilation[0];
+                    offsets.push(row * columns + column * window.dilation[1]);
                 }
             }
         }
-        let stride = [shape.stride[0] * columns, shape.stride[1]];
-        let dilation = shape.dilation[1];
-        let taps = word_taps::<E>().min(shape.kernel[1]);
+        let stride = [window.stride[0] * columns, window.stride[1]];
+        let dilation = column_taps.step * window.dilation[1];
+        let taps = word_taps::<E>().min(column_taps.count);
         let pick = set.facts().pick;
         let picked = pick.and_then(|pick| Picked::new::<E>(pick, output, stride, dilation, taps));
         Taps {
             set,
             output,
-            row: columns,
             plane,
             terms,
             stride,
@@ -117,16 +119,6 @@ impl Taps {
     /// Output positions.
     pub(super) fn positions(&self) -> usize {
         self.output[0] * self.output[1]
-    }
-
-    /// Elements from one row of a padded plane to the next.
-    pub(super) fn row(&self) -> usize {
-        self.row
-    }
-
-    /// Elements of one term's padded plane.
-    pub(super) fn plane(&self) -> usize {
-        self.plane
     }
 
     /// Elements of all planes and of what a kernel may read after them.

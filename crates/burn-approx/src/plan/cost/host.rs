@@ -72,7 +72,10 @@ impl Sizes {
                 planes: shape.batch * shape.groups,
                 is_depthwise: shape.groups > 1 && shape.in_channels == shape.groups,
             },
-            Geometry::ConvTranspose2d(shape) => Self::of(&Geometry::Conv2d(like(shape))),
+            Geometry::ConvTranspose2d(shape) => Self {
+                inputs: geometry.inputs() as f64,
+                ..Self::of(&Geometry::Conv2d(like(shape)))
+            },
         }
     }
 
@@ -106,8 +109,11 @@ fn like(shape: &ConvTranspose2dShape) -> Conv2dShape {
 /// `symmetric` says that every weight's zero point is 0, so that no sums of activations are needed.
 fn lookup(narrow: bool, symmetric: bool, geometry: &Geometry) -> f64 {
     let sizes = Sizes::of(geometry);
-    let cycles = approx_cpu::lookup_cycles(sizes.channels, sizes.positions, narrow);
     let taps = (sizes.groups * sizes.inner) as f64;
+    let cycles = match geometry {
+        Geometry::ConvTranspose2d(shape) => approx_cpu::transposed_lookup_cycles(shape, narrow),
+        _ => taps * approx_cpu::lookup_cycles(sizes.channels, sizes.positions, narrow),
+    };
     let scattered = if sizes.is_depthwise {
         // Taps of one channel are too few to stream over.
         0.20 * sizes.outputs * sizes.inner as f64
@@ -121,7 +127,7 @@ fn lookup(narrow: bool, symmetric: bool, geometry: &Geometry) -> f64 {
     };
     let nanoseconds =
         7650.0 + 16.0 * taps + 1.7 * sizes.inputs + 3.0 * sizes.outputs + scattered + window_sums;
-    nanoseconds * NANOSECONDS + taps * cycles * SECONDS_PER_CYCLE
+    nanoseconds * NANOSECONDS + cycles * SECONDS_PER_CYCLE
 }
 
 /// The expected seconds, on one thread, of a product of factors in integers; `symmetric` as for [`lookup`].
