@@ -274,6 +274,17 @@ fn check_matmul(table: &LookupTable, activations: &[u8], weights: &[u8], shape: 
     }
 }
 
+/// Every instruction set with every way to compute a transposed convolution, and the choice that would be made.
+fn ways() -> impl Iterator<Item = (InstructionSet, Option<Way>)> {
+    paths().flat_map(|(set, plan)| {
+        let ways = match plan {
+            Some(plan) => vec![Some(Way::ByPhases(plan)), Some(Way::ByPositions(plan))],
+            None => vec![None],
+        };
+        ways.into_iter().map(move |way| (set, way))
+    })
+}
+
 fn check_conv_transpose2d(
     table: &LookupTable,
     activations: &[u8],
@@ -291,13 +302,7 @@ fn check_conv_transpose2d(
         ],
         quantizers,
     );
-    for (set, way) in paths().flat_map(|(set, plan)| match plan {
-        Some(plan) => vec![
-            (set, Some(Way::ByPhases(plan))),
-            (set, Some(Way::ByPositions(plan))),
-        ],
-        None => vec![(set, None)],
-    }) {
+    for (set, way) in ways() {
         let found = conv_transpose2d_with(set, way, table, activations, weights, shape).unwrap();
         assert_eq!(found.to_i64(), sums, "{set:?} {way:?} {shape:?}");
         let found = conv_transpose2d_rescaled_with(
@@ -927,4 +932,67 @@ fn wrong_arguments_are_named() {
         ..good
     };
     assert!(matches!(error(wide), KernelError::Overflow { .. }));
+}
+
+#[test]
+fn transposed_convolutions_are_cut_between_images_and_channels() {
+    let pool = |threads| {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        builder.build().unwrap()
+    };
+    let shape = ConvTranspose2dShape {
+        batch: 3,
+        in_channels: 4,
+        out_channels: 44,
+        groups: 1,
+        input: [20, 20],
+        kernel: [4, 4],
+        stride: [2, 2],
+        dilation: [1, 1],
+        padding: [1, 1],
+        output_padding: [0, 1],
+    };
+    let mut random = Random(7);
+    let entries = entries(&mut random, 8, 8, ENTRIES[0]);
+    let table = LookupTable::new(8, 8, &entries).unwrap();
+    let operand = OperandWidth {
+        bits: 8,
+        signed: true,
+    };
+    let quantizers = [(); 2].map(|()| any_quantizer(&mut random, operand, false));
+    let quantizers = ProductQuantizers {
+        activation: quantizers[0],
+        weights: &quantizers[1..],
+    };
+    for groups in [1, 2, 4] {
+        let shape = ConvTranspose2dShape { groups, ..shape };
+        let activations = random.codes(shape.input_length());
+        let weights = random.codes(shape.weight_length());
+        for threads in [1, 3] {
+            pool(threads).install(|| {
+                check_conv_transpose2d(&table, &activations, &weights, quantizers, shape);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_transposed_convolution_without_input_channels_is_zero() {
+    let shape = ConvTranspose2dShape {
+        batch: 1,
+        in_channels: 0,
+        out_channels: 5,
+        groups: 1,
+        input: [2, 2],
+        kernel: [3, 5],
+        stride: [1, 2],
+        dilation: [2, 1],
+        padding: [0, 0],
+        output_padding: [0, 0],
+    };
+    let table = LookupTable::new(8, 8, &[7; 1 << 16]).unwrap();
+    for (set, way) in ways() {
+        let sums = conv_transpose2d_with(set, way, &table, &[], &[], shape).unwrap();
+        assert!(sums.to_i64().iter().all(|&sum| sum == 0), "{set:?} {way:?}");
+    }
 }

@@ -104,14 +104,16 @@ impl<'a> ByPositions<'a> {
         let taps = operands.taps();
         let of_group = inputs * operands.of_input();
         let first_channel = piece.channels.start % operands.outputs();
-        let weights = groups.start * of_group + first_channel * taps..groups.end * of_group;
+        let end_weight = groups.end * of_group;
+        // There are no weights without an input channel.
+        let weight = (groups.start * of_group + first_channel * taps).min(end_weight);
         let offsets: Vec<usize> = (0..inputs).map(|channel| channel * positions).collect();
         let problem = Problem {
             images: piece.images.len(),
             groups: groups.len(),
             planes: piece.channels.len() / groups.len() * taps,
             inner: inputs,
-            plane_codes: &operands.weights[weights],
+            plane_codes: &operands.weights[weight..end_weight],
             plane_stride: 1,
             tap_stride: operands.of_input(),
             position_codes: &operands.activations[first..end],
