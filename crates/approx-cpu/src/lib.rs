@@ -2,8 +2,8 @@
 //!
 //! [`matmul`] and [`conv2d`] compute `acc[o] = sum over k of table[a_k][w_{o,k}]` from bit patterns of operand codes
 //! and the product table of a multiplier ([`LookupTable`]), as exact integers. The activation is always the first
-//! operand. [`conv_transpose2d`] computes a transposed convolution so. [`row_sums`] and [`window_sums`] give the sums of
-//! activation codes that a weight's zero point asks for.
+//! operand. [`conv_transpose2d`] computes a transposed convolution so. [`row_sums`] and [`window_sums`] give the sums
+//! of activation codes that a weight's zero point asks for.
 //!
 //! [`FactoredProduct`] computes the same sums for a multiplier of low rank, whose table is an exact sum of products of
 //! one-operand functions: as one integer matrix product or convolution over encoded operands, much faster than by

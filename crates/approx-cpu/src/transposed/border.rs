@@ -1,8 +1,8 @@
 //! The outputs of a phase some of whose taps lie outside the input, and what is taken off their sums.
 //!
 //! The input is padded with the elements of some code, so that all outputs of a phase have the same taps. What padded
-//! taps have added too much depends on which taps they are: on the output's row and column, each of which belongs to one
-//! of a few classes.
+//! taps have added too much depends on which taps they are: on the output's row and column, each of which belongs to
+//! one of a few classes.
 
 use std::ops::Range;
 

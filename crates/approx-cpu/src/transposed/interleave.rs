@@ -58,7 +58,8 @@ compiled_for_every_set! {
     }
 }
 
-/// Writes the values of phases that share their rows, `[phases, rows, columns]` of all places, to a plane of the output.
+/// Writes the values of phases that share their rows, `[phases, rows, columns]` of all places, to a plane of the
+/// output.
 pub(crate) fn interleave_planes<T: Copy>(
     set: InstructionSet,
     phases: &Phases,

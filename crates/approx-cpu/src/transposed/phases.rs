@@ -1,9 +1,9 @@
 //! Phases: outputs that have the same taps, and where they go.
 //!
-//! Outputs of a transposed convolution whose positions (before cropping) leave the same remainder modulo the stride form
-//! a phase. All phases look at the input through one window, which moves by one position from one output of a phase to
-//! the next; each has weights for some of the window's taps. So the input is laid out once for all of them. The outputs
-//! of an ordinary convolution are one phase, which has all taps of the window.
+//! Outputs of a transposed convolution whose positions (before cropping) leave the same remainder modulo the stride
+//! form a phase. All phases look at the input through one window, which moves by one position from one output of a
+//! phase to the next; each has weights for some of the window's taps. So the input is laid out once for all of them.
+//! The outputs of an ordinary convolution are one phase, which has all taps of the window.
 
 use std::ops::Range;
 

@@ -101,8 +101,8 @@ impl Pivots {
     }
 }
 
-/// Reduces independent vectors in place to a basis of the same lattice with short vectors (Lenstra, Lenstra and Lovász,
-/// in integers throughout). Lengths are measured in the components `measured`, in which the vectors must be
+/// Reduces independent vectors in place to a basis of the same lattice with short vectors (Lenstra, Lenstra and
+/// Lovász, in integers throughout). Lengths are measured in the components `measured`, in which the vectors must be
 /// independent.
 ///
 /// `None` if numbers leave 128 bits, or if the vectors are not independent.

@@ -11,8 +11,8 @@ use crate::lookup::gather::{Side, Strategy, TILE};
 /// How many images and output channels are computed together: as many as have sums that stay in cache, but enough
 /// lanes for all threads, which would cut the stream otherwise, and all of a stream as far as it is not cut anyhow.
 ///
-/// A channel has some `planes` in a problem of some `positions` in every image, and `sums` bytes of sums for them; there
-/// are so many channels in a `group`.
+/// A channel has some `planes` in a problem of some `positions` in every image, and `sums` bytes of sums for them;
+/// there are so many channels in a `group`.
 pub(super) fn sizes(
     strategy: Strategy,
     [planes, positions]: [usize; 2],
