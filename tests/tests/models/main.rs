@@ -5,6 +5,7 @@ mod attention;
 mod bad_input;
 mod conversion;
 mod convolutions;
+mod edges;
 mod handles;
 mod kept_weights;
 mod modes;

@@ -7,6 +7,8 @@ mod bad_input;
 mod conversion;
 #[path = "../models/convolutions.rs"]
 mod convolutions;
+#[path = "../models/edges.rs"]
+mod edges;
 #[path = "../models/kept_weights.rs"]
 mod kept_weights;
 #[path = "../models/modes.rs"]

@@ -53,6 +53,9 @@ pub(super) fn activation_gradient<B: Backend>(
     weight: FloatTensor<B>,
     gradient: FloatTensor<B>,
 ) -> FloatTensor<B> {
+    if is_empty::<B>(&activation) || is_empty::<B>(&gradient) {
+        return zeros_like::<B>(&activation);
+    }
     match geometry {
         Geometry::Matmul(_) => {
             let shape = activation.shape();
@@ -76,6 +79,9 @@ pub(super) fn weight_gradient<B: Backend>(
     weight: FloatTensor<B>,
     gradient: FloatTensor<B>,
 ) -> FloatTensor<B> {
+    if is_empty::<B>(&activation) || is_empty::<B>(&gradient) {
+        return zeros_like::<B>(&weight);
+    }
     match geometry {
         Geometry::Matmul(_) => {
             let shape = weight.shape();
@@ -94,6 +100,15 @@ pub(super) fn weight_gradient<B: Backend>(
             conv_transpose2d::turn::<B>(own, shape.groups)
         }
     }
+}
+
+/// Whether there are no values; backends' own gradients do not all reckon with that.
+fn is_empty<B: Backend>(tensor: &FloatTensor<B>) -> bool {
+    tensor.shape().num_elements() == 0
+}
+
+fn zeros_like<B: Backend>(tensor: &FloatTensor<B>) -> FloatTensor<B> {
+    B::float_zeros(tensor.shape(), &tensor.device(), tensor.dtype().into())
 }
 
 fn transposed<B: Backend>(matrix: FloatTensor<B>) -> FloatTensor<B> {

@@ -171,11 +171,13 @@ impl ApproxLayer {
 
     /// Changes the settings, all at once.
     ///
-    /// What was observed is kept as a second conversion keeps it.
+    /// What was observed is kept as a second conversion keeps it. Other threads' changes come before or after this one;
+    /// `change` may read the layer, but not change it in another way, which would wait for itself.
     ///
     /// # Errors
     /// [`ApproxError::NotConverted`], or settings that do not fit each other; then nothing has changed.
     pub fn update(&self, change: impl FnOnce(&mut LayerSettings)) -> Result<(), ApproxError> {
+        let _changing = self.state.change();
         let Some(mut settings) = self.settings() else {
             return Err(self.not_converted());
         };
@@ -292,6 +294,7 @@ impl ApproxLayer {
                 Operand::Weight => &mut converted.weight,
             }
         }
+        let _changing = self.state.change();
         let mut guard = self.state.lock();
         let Some(converted) = guard.as_mut() else {
             return Err(self.not_converted());

@@ -146,6 +146,30 @@ impl OperandState {
         &self.quantization
     }
 
+    /// Whether a weight with so many output channels can be observed.
+    pub(crate) fn has_channels(&self, channels: usize) -> bool {
+        match self.role {
+            OperandRole::Weight {
+                channel_axis: Some(_),
+                channels: own,
+            } => own == channels,
+            _ => true,
+        }
+    }
+
+    /// A state for another number of output channels, with nothing observed.
+    pub(crate) fn with_channels(&self, channels: usize) -> Self {
+        let role = match self.role {
+            OperandRole::Weight { channel_axis, .. } => OperandRole::Weight {
+                channel_axis,
+                channels,
+            },
+            role => role,
+        };
+        let device = self.parameters.value.device();
+        Self::new(role, self.quantization.clone(), &device)
+    }
+
     /// Takes over other settings, keeping what still holds.
     ///
     /// With the same codes, symmetry and observer the quantiser stays, however it came about. Otherwise it is derived

@@ -113,7 +113,7 @@ impl Quantizers<'_> {
 }
 
 /// Checks that there is one bias for each output.
-fn check_bias(
+pub(crate) fn check_bias(
     operator: &'static str,
     bias: Option<&Tensor<1>>,
     outputs: usize,

@@ -1,6 +1,7 @@
 //! Approximate products of real operands, in real values.
 
 use burn::backend::Dispatch;
+use burn::backend::ops::FloatTensorOps;
 use burn::prelude::*;
 use burn::tensor::DType;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
@@ -111,19 +112,37 @@ pub(crate) fn linear_product<const D: usize>(
     let activation = reshaped(activation, [rows, inputs]);
     let product = product(activation, weight, quantizers, operation);
     let product = match bias {
-        Some(bias) => product + bias.unsqueeze(),
+        Some(bias) => {
+            let bias = typed(bias, &product);
+            product + bias.unsqueeze()
+        }
         None => product,
     };
     dims[D - 1] = outputs;
     reshaped(product, dims)
 }
 
-/// A tensor in another shape. One that has that shape already, as a linear layer's operands often do, is returned as it
-/// is: an operation of a backend's costs more than the arithmetic of a small layer.
-fn reshaped<const D: usize, const R: usize>(tensor: Tensor<D>, dims: [usize; R]) -> Tensor<R> {
-    match tensor.dims()[..] == dims[..] {
-        true => Tensor::from_dispatch(tensor.into_dispatch()),
-        false => tensor.reshape(dims),
+/// A tensor in another shape, sizes of 0 included, which `Tensor::reshape` takes for "as it was".
+///
+/// One that has that shape already, as a linear layer's operands often do, is returned as it is: an operation of a
+/// backend's costs more than the arithmetic of a small layer.
+pub(crate) fn reshaped<const D: usize, const R: usize>(
+    tensor: Tensor<D>,
+    dims: [usize; R],
+) -> Tensor<R> {
+    let has_shape = tensor.dims()[..] == dims[..];
+    let tensor = tensor.into_dispatch();
+    Tensor::from_dispatch(match has_shape {
+        true => tensor,
+        false => Dispatch::float_reshape(tensor, Shape::from(dims.to_vec())),
+    })
+}
+
+/// A bias in the type of what it is added to.
+fn typed<const D: usize>(bias: Tensor<1>, product: &Tensor<D>) -> Tensor<1> {
+    match bias.dtype() == product.dtype() {
+        true => bias,
+        false => bias.cast(product.dtype()),
     }
 }
 
@@ -235,6 +254,7 @@ pub(crate) fn with_channel_bias<const D: usize>(
         Some(bias) => {
             let mut along = [1; D];
             along[1] = bias.dims()[0];
+            let bias = typed(bias, &product);
             product + bias.reshape(along)
         }
         None => product,

@@ -39,7 +39,8 @@ impl CodeQuantizer {
     /// A quantiser with one scale and zero point for the whole tensor.
     ///
     /// # Errors
-    /// [`ApproxError::InvalidQuantizer`] unless the scale is finite and above 0 and the zero point is a code.
+    /// [`ApproxError::InvalidQuantizer`] unless the scale is finite and a normal float32 above 0, and the zero point is a
+    /// code.
     pub fn per_tensor(
         scale: f32,
         zero_point: i32,
@@ -53,7 +54,7 @@ impl CodeQuantizer {
     ///
     /// # Errors
     /// [`ApproxError::InvalidQuantizer`] unless there are as many zero points as scales, at least one, every scale is
-    /// finite and above 0 and every zero point is a code.
+    /// finite and a normal float32 above 0, and every zero point is a code.
     pub fn per_channel(
         scales: &[f32],
         zero_points: &[i32],
@@ -84,9 +85,12 @@ impl CodeQuantizer {
         }
         if let Some(scale) = scales
             .iter()
-            .find(|scale| !(scale.is_finite() && **scale > 0.0))
+            .find(|scale| !(scale.is_finite() && **scale >= f32::MIN_POSITIVE))
         {
-            return Err(invalid(format!("scale {scale} must be finite and above 0")));
+            return Err(invalid(format!(
+                "scale {scale} must be finite and at least {:e}, so that its reciprocal is finite",
+                f32::MIN_POSITIVE
+            )));
         }
         if let Some(zero) = zero_points
             .iter()
@@ -135,8 +139,8 @@ impl CodeQuantizer {
     /// The quantiser whose codes just cover the ranges `[2, channels]` (smallest and largest values).
     ///
     /// The range is first widened to contain 0. `Symmetric`: the scale is the smallest with which neither end clips.
-    /// `Affine`: the range is spread over all codes, and the zero point is rounded to a code. A range without extent
-    /// gets scale 1.
+    /// `Affine`: the range is spread over all codes, and the zero point is rounded to a code. A range without extent,
+    /// or so small that the scale would not be a normal float32, gets scale 1.
     pub(crate) fn covering(
         range: Tensor<2>,
         codes: CodeRange,
@@ -241,9 +245,10 @@ impl CodeQuantizer {
     }
 }
 
-/// A scale of 0 would divide by 0: a tensor of zeros takes scale 1.
+/// A scale of 0 would divide by 0, and the reciprocal of one below the normal numbers need not be finite: a tensor of
+/// nothing but such values takes scale 1, by which they all are 0.
 fn one_where_zero(scale: Tensor<2>) -> Tensor<2> {
-    let zero = scale.clone().equal_elem(0.0);
+    let zero = scale.clone().lower_elem(f32::MIN_POSITIVE);
     scale.mask_fill(zero, 1.0)
 }
 

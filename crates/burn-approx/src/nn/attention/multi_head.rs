@@ -19,6 +19,7 @@ use crate::error::{ApproxError, or_panic};
 use crate::geometry::shape_error;
 use crate::nn::drop_in::drop_in;
 use crate::nn::linear::Linear;
+use crate::ops;
 
 /// What the layer is called in messages.
 const OPERATOR: &str = "multi-head attention";
@@ -266,9 +267,7 @@ impl MultiHeadAttention {
             Some(products) => products.context.try_forward(weights.clone(), value)?,
             None => weights.clone().matmul(value),
         };
-        let context = context
-            .swap_dims(1, 2)
-            .reshape([batch, length, self.d_model]);
+        let context = ops::reshaped(context.swap_dims(1, 2), [batch, length, self.d_model]);
         let context = (steps.output).run(context, |x| self.output.try_forward(x))?;
         Ok(MhaOutput { weights, context })
     }
@@ -303,9 +302,20 @@ impl MultiHeadAttention {
     fn heads(&self, layer: &Linear, tokens: Tensor<3>) -> Result<Tensor<4>, ApproxError> {
         let [batch, length, _] = tokens.dims();
         let outputs = layer.try_forward(tokens)?;
-        Ok(outputs
-            .reshape([batch, length, self.n_heads, self.d_k])
-            .swap_dims(1, 2))
+        let [_, _, width] = outputs.dims();
+        if width != self.n_heads * self.d_k {
+            return Err(shape_error(
+                "attention",
+                format!(
+                    "{} heads of {} take {} values of each token, but a linear layer gives {width}",
+                    self.n_heads,
+                    self.d_k,
+                    self.n_heads * self.d_k
+                ),
+            ));
+        }
+        let heads = ops::reshaped(outputs, [batch, length, self.n_heads, self.d_k]);
+        Ok(heads.swap_dims(1, 2))
     }
 
     /// The scores `[batch, heads, queries, keys]`, without those that masks leave out.

@@ -11,6 +11,7 @@ use crate::error::{ApproxError, or_panic};
 use crate::geometry;
 use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
+use crate::ops;
 
 /// Configuration of a [`Conv1d`] layer, as [`burn::nn::conv::Conv1dConfig`].
 ///
@@ -172,8 +173,10 @@ pub(crate) fn apply(
         (dims[2], options.padding[0]),
         [kernel[2], options.stride[0], options.dilation[0]],
     )?;
-    let images = input.clone().unsqueeze_dim::<4>(2);
-    let kernels = weight.clone().unsqueeze_dim::<4>(2);
+    let [batch, channels, length] = input.dims();
+    let images = ops::reshaped(input.clone(), [batch, channels, 1, length]);
+    let [first, second, taps] = weight.dims();
+    let kernels = ops::reshaped(weight.clone(), [first, second, 1, taps]);
     let over_images = geometry::conv2d::over_lines(&options);
     let geometry = geometry::conv2d::conv2d(images.dims(), kernels.dims(), &over_images)?;
     let operands = Operands {
@@ -185,7 +188,11 @@ pub(crate) fn apply(
     };
     Ok(match approximation.begin(operands, geometry)? {
         None => burn::tensor::module::conv1d(input, weight, bias, options),
-        Some(simulation) => simulation.product(images, kernels, bias).squeeze_dim(2),
+        Some(simulation) => {
+            let product = simulation.product(images, kernels, bias);
+            let [batch, channels, _, length] = product.dims();
+            ops::reshaped(product, [batch, channels, length])
+        }
     })
 }
 

@@ -15,6 +15,7 @@ use crate::error::{ApproxError, or_panic};
 use crate::geometry;
 use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
+use crate::ops;
 
 /// Configuration of a [`Conv3d`] layer, as [`burn::nn::conv::Conv3dConfig`].
 ///
@@ -278,22 +279,20 @@ impl Slices {
         });
         // [batch, channel, kernel slice, output slice, height, width]
         let met = Tensor::stack::<6>(taps.collect(), 2);
-        met.permute([0, 3, 1, 2, 4, 5]).reshape(self.image_dims())
+        ops::reshaped(met.permute([0, 3, 1, 2, 4, 5]), self.image_dims())
     }
 
     /// The weight as kernels of images; its values lie as they lay.
     fn kernels(&self, weight: Tensor<5>) -> Tensor<4> {
         let [outputs, channels, depth, height, width] = weight.dims();
-        weight.reshape([outputs, channels * depth, height, width])
+        ops::reshaped(weight, [outputs, channels * depth, height, width])
     }
 
     /// The output from its slices.
     fn volumes(&self, images: Tensor<4>) -> Tensor<5> {
         let [_, channels, height, width] = images.dims();
         let [batch, ..] = self.input;
-        images
-            .reshape([batch, self.outputs, channels, height, width])
-            .swap_dims(1, 2)
+        ops::reshaped(images, [batch, self.outputs, channels, height, width]).swap_dims(1, 2)
     }
 }
 

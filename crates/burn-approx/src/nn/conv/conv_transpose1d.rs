@@ -169,8 +169,10 @@ pub(crate) fn apply(
     bias: Option<Tensor<1>>,
     options: ConvTransposeOptions<1>,
 ) -> Result<Tensor<3>, ApproxError> {
-    let images = input.clone().unsqueeze_dim::<4>(2);
-    let over_images = weight.clone().unsqueeze_dim::<4>(2);
+    let [batch, channels, length] = input.dims();
+    let images = ops::reshaped(input.clone(), [batch, channels, 1, length]);
+    let [first, second, taps] = weight.dims();
+    let over_images = ops::reshaped(weight.clone(), [first, second, 1, taps]);
     let image_options = conv_transpose2d::over_lines(&options);
     let geometry =
         conv_transpose2d::conv_transpose2d(images.dims(), over_images.dims(), &image_options)?;
@@ -184,7 +186,11 @@ pub(crate) fn apply(
     };
     Ok(match approximation.begin(operands, geometry)? {
         None => burn::tensor::module::conv_transpose1d(input, weight, bias, options),
-        Some(simulation) => simulation.product(images, kernels, bias).squeeze_dim(2),
+        Some(simulation) => {
+            let product = simulation.product(images, kernels, bias);
+            let [batch, channels, _, length] = product.dims();
+            ops::reshaped(product, [batch, channels, length])
+        }
     })
 }
 

@@ -24,6 +24,7 @@ use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::geometry::Geometry;
 use crate::nn::settings::Mode;
+use crate::ops::check_bias;
 use crate::plan::Target;
 
 /// The approximation of one layer: nothing until conversion, then its settings and quantisation state.
@@ -63,13 +64,15 @@ impl Approximation {
     /// Notes a forward pass and says how to compute it: in float (`None`) or simulated.
     ///
     /// # Errors
-    /// A device without the operators, operands on several devices, quantisers that are not calibrated or do not fit
+    /// A bias of another length than there are outputs, a device without the operators, operands on several devices, quantisers that are not calibrated or do not fit
     /// the operands, a product that cannot be planned.
     pub(crate) fn begin<const A: usize, const P: usize, const W: usize>(
         &self,
         operands: Operands<'_, A, P, W>,
         geometry: Geometry,
     ) -> Result<Option<Arc<Simulation>>, ApproxError> {
+        let outputs = operands.weight.dims()[geometry.weight_channel_axis(W)];
+        check_bias(operands.operator, operands.bias, outputs)?;
         let device = operands.activation.device();
         // A vector is a batch of one.
         let batch = if A == 1 {
@@ -147,11 +150,16 @@ impl Approximation {
             if simulates && !converted.has_planned_on(device) {
                 Target::of(device)?;
             }
-            converted.observers(parameter, training)
+            let channels = weight.dims()[pass.geometry.weight_channel_axis(W)];
+            converted.observers(parameter, channels, training)
         };
-        let observed_activation =
-            activation_observer.map(|state| (state.measure(activation.clone()), state));
-        let observed_weight = weight_observer.map(|state| (state.measure(weight.clone()), state));
+        // In nothing there is nothing to be seen.
+        let observed_activation = activation_observer
+            .filter(|_| activation.shape().num_elements() > 0)
+            .map(|state| (state.measure(activation.clone()), state));
+        let observed_weight = weight_observer
+            .filter(|_| weight.shape().num_elements() > 0)
+            .map(|state| (state.measure(weight.clone()), state));
 
         let mut guard = self.layer.lock();
         let Some(converted) = guard.as_mut() else {

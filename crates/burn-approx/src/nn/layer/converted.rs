@@ -90,10 +90,12 @@ impl Converted {
         }
     }
 
-    /// Copies of the operands' states that are to observe the next activation and this weight.
+    /// Copies of the operands' states that are to observe the next activation and this weight, which has so many
+    /// output channels.
     pub(super) fn observers<const D: usize>(
         &mut self,
         weight: &Tensor<D>,
+        channels: usize,
         training: bool,
     ) -> [Option<OperandState>; 2] {
         let observes = |observation: Observation| match observation {
@@ -104,8 +106,12 @@ impl Converted {
             Observation::Frozen => false,
         };
         let activation = observes(self.activation.quantization().observation);
-        // A weight that has been observed as it is has nothing new to tell.
-        let weight = observes(self.weight.quantization().observation)
+        // A weight that has been observed as it is has nothing new to tell, unless it is seen as another one.
+        let observes_weight = observes(self.weight.quantization().observation);
+        if observes_weight && !self.weight.has_channels(channels) {
+            self.weight = self.weight.with_channels(channels);
+        }
+        let weight = observes_weight
             && (self.calibrating
                 || !self.version.is_observed(weight)
                 || !self.weight.is_calibrated());

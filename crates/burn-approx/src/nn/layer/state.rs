@@ -17,6 +17,8 @@ pub(crate) struct LayerState {
     /// What the last forward pass was asked for; `None` before the first.
     last_pass: Mutex<Option<Pass>>,
     converted: Mutex<Option<Converted>>,
+    /// Held while the settings are changed, from reading them to writing them, so that no change is lost.
+    changing: Mutex<()>,
     /// The codes met while a trace is being recorded.
     traced: Mutex<Option<[CodeCounts; 2]>>,
 }
@@ -32,6 +34,7 @@ impl LayerState {
             shape,
             last_pass: Mutex::new(last_pass),
             converted: Mutex::new(converted),
+            changing: Mutex::new(()),
             traced: Mutex::new(None),
         }
     }
@@ -43,6 +46,11 @@ impl LayerState {
             converted.last = LastSimulation::default();
         }
         guard
+    }
+
+    /// Keeps others from changing the settings.
+    pub(crate) fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state of a converted layer for a forward pass, which changes nothing that another pass depends on unless it
