@@ -146,28 +146,17 @@ impl OperandState {
         &self.quantization
     }
 
-    /// Whether a weight with so many output channels can be observed.
-    pub(crate) fn has_channels(&self, channels: usize) -> bool {
-        match self.role {
-            OperandRole::Weight {
-                channel_axis: Some(_),
-                channels: own,
-            } => own == channels,
-            _ => true,
+    /// Makes room for a weight with so many output channels; if that is another number, what was observed is forgotten.
+    pub(crate) fn fit_channels(&mut self, channels: usize) {
+        if let OperandRole::Weight {
+            channel_axis: Some(_),
+            channels: own,
+        } = &mut self.role
+            && *own != channels
+        {
+            *own = channels;
+            self.reset();
         }
-    }
-
-    /// A state for another number of output channels, with nothing observed.
-    pub(crate) fn with_channels(&self, channels: usize) -> Self {
-        let role = match self.role {
-            OperandRole::Weight { channel_axis, .. } => OperandRole::Weight {
-                channel_axis,
-                channels,
-            },
-            role => role,
-        };
-        let device = self.parameters.value.device();
-        Self::new(role, self.quantization.clone(), &device)
     }
 
     /// Takes over other settings, keeping what still holds.

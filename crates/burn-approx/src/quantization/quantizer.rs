@@ -167,12 +167,12 @@ impl CodeQuantizer {
                     min.zeros_like()
                 };
                 let poison = (positive.clone() + negative.clone()) * 0.0;
-                let scale = one_where_zero(positive.max_pair(negative) + poison);
+                let scale = one_where_too_small(positive.max_pair(negative) + poison);
                 let zero_point = scale.zeros_like();
                 (scale, zero_point)
             }
             Symmetry::Affine => {
-                let scale = one_where_zero((max - min.clone()) / (high - low));
+                let scale = one_where_too_small((max - min.clone()) / (high - low));
                 let zero_point = ((min / scale.clone()).neg() + low).round().clamp(low, high);
                 (scale, zero_point)
             }
@@ -247,7 +247,7 @@ impl CodeQuantizer {
 
 /// A scale of 0 would divide by 0, and the reciprocal of one below the normal numbers need not be finite: a tensor of
 /// nothing but such values takes scale 1, by which they all are 0.
-fn one_where_zero(scale: Tensor<2>) -> Tensor<2> {
+fn one_where_too_small(scale: Tensor<2>) -> Tensor<2> {
     let zero = scale.clone().lower_elem(f32::MIN_POSITIVE);
     scale.mask_fill(zero, 1.0)
 }

@@ -6,12 +6,12 @@ use burn::nn::PaddingConfig1d;
 use burn::prelude::*;
 use burn::tensor::ops::ConvOptions;
 
+use super::lines::{as_images, as_lines};
 use super::padding;
 use crate::error::{ApproxError, or_panic};
 use crate::geometry;
 use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
-use crate::ops;
 
 /// Configuration of a [`Conv1d`] layer, as [`burn::nn::conv::Conv1dConfig`].
 ///
@@ -173,10 +173,8 @@ pub(crate) fn apply(
         (dims[2], options.padding[0]),
         [kernel[2], options.stride[0], options.dilation[0]],
     )?;
-    let [batch, channels, length] = input.dims();
-    let images = ops::reshaped(input.clone(), [batch, channels, 1, length]);
-    let [first, second, taps] = weight.dims();
-    let kernels = ops::reshaped(weight.clone(), [first, second, 1, taps]);
+    let images = as_images(input.clone());
+    let kernels = as_images(weight.clone());
     let over_images = geometry::conv2d::over_lines(&options);
     let geometry = geometry::conv2d::conv2d(images.dims(), kernels.dims(), &over_images)?;
     let operands = Operands {
@@ -188,11 +186,7 @@ pub(crate) fn apply(
     };
     Ok(match approximation.begin(operands, geometry)? {
         None => burn::tensor::module::conv1d(input, weight, bias, options),
-        Some(simulation) => {
-            let product = simulation.product(images, kernels, bias);
-            let [batch, channels, _, length] = product.dims();
-            ops::reshaped(product, [batch, channels, length])
-        }
+        Some(simulation) => as_lines(simulation.product(images, kernels, bias)),
     })
 }
 

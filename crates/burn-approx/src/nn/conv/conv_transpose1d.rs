@@ -5,6 +5,7 @@ use burn::module::{Content, DisplaySettings, Initializer, Module, ModuleDisplay,
 use burn::prelude::*;
 use burn::tensor::ops::ConvTransposeOptions;
 
+use super::lines::{as_images, as_lines};
 use crate::error::{ApproxError, or_panic};
 use crate::geometry::{conv_transpose2d, conv2d};
 use crate::nn::drop_in::drop_in;
@@ -169,10 +170,8 @@ pub(crate) fn apply(
     bias: Option<Tensor<1>>,
     options: ConvTransposeOptions<1>,
 ) -> Result<Tensor<3>, ApproxError> {
-    let [batch, channels, length] = input.dims();
-    let images = ops::reshaped(input.clone(), [batch, channels, 1, length]);
-    let [first, second, taps] = weight.dims();
-    let over_images = ops::reshaped(weight.clone(), [first, second, 1, taps]);
+    let images = as_images(input.clone());
+    let over_images = as_images(weight.clone());
     let image_options = conv_transpose2d::over_lines(&options);
     let geometry =
         conv_transpose2d::conv_transpose2d(images.dims(), over_images.dims(), &image_options)?;
@@ -186,11 +185,7 @@ pub(crate) fn apply(
     };
     Ok(match approximation.begin(operands, geometry)? {
         None => burn::tensor::module::conv_transpose1d(input, weight, bias, options),
-        Some(simulation) => {
-            let product = simulation.product(images, kernels, bias);
-            let [batch, channels, _, length] = product.dims();
-            ops::reshaped(product, [batch, channels, length])
-        }
+        Some(simulation) => as_lines(simulation.product(images, kernels, bias)),
     })
 }
 

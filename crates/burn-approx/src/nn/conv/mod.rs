@@ -5,6 +5,7 @@ pub(crate) mod conv2d;
 pub(crate) mod conv3d;
 pub(crate) mod conv_transpose1d;
 pub(crate) mod conv_transpose2d;
+mod lines;
 mod padding;
 
 pub use conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig};

@@ -64,8 +64,8 @@ impl Approximation {
     /// Notes a forward pass and says how to compute it: in float (`None`) or simulated.
     ///
     /// # Errors
-    /// A bias of another length than there are outputs, a device without the operators, operands on several devices, quantisers that are not calibrated or do not fit
-    /// the operands, a product that cannot be planned.
+    /// A bias of another length than there are outputs, a device without the operators, operands on several devices,
+    /// quantisers that are not calibrated or do not fit the operands, a product that cannot be planned.
     pub(crate) fn begin<const A: usize, const P: usize, const W: usize>(
         &self,
         operands: Operands<'_, A, P, W>,
@@ -129,7 +129,6 @@ impl Approximation {
             activation,
             parameter,
             weight,
-            bias,
             ..
         } = operands;
         let device = &pass.device;
@@ -138,11 +137,10 @@ impl Approximation {
         // thread of a pool waits for a part of its own measurement, it may start another forward pass of this very
         // layer.
         let [activation_observer, weight_observer] = {
-            let mut guard = self.layer.lock_for_pass();
+            let mut guard = self.layer.lock();
             let Some(converted) = guard.as_mut() else {
                 return Ok(None);
             };
-            converted.last = LastSimulation::default();
             if !has_weight {
                 converted.follow(device);
             }
@@ -202,7 +200,7 @@ impl Approximation {
         let simulation = Simulation::new(quantizers, operation.keeping(kept), noise);
         let simulation = Arc::new(simulation);
         if !training && !observes {
-            converted.last = LastSimulation::new(pass, bias, simulation.clone());
+            converted.last = LastSimulation::new(pass, simulation.clone());
         }
         Ok(Some(simulation))
     }

@@ -108,8 +108,8 @@ impl Converted {
         let activation = observes(self.activation.quantization().observation);
         // A weight that has been observed as it is has nothing new to tell, unless it is seen as another one.
         let observes_weight = observes(self.weight.quantization().observation);
-        if observes_weight && !self.weight.has_channels(channels) {
-            self.weight = self.weight.with_channels(channels);
+        if observes_weight {
+            self.weight.fit_channels(channels);
         }
         let weight = observes_weight
             && (self.calibrating

@@ -26,27 +26,19 @@ pub(super) struct LastSimulation(Option<Last>);
 
 struct Last {
     pass: Pass,
-    /// The number of values of the bias.
-    bias: Option<usize>,
     simulation: Arc<Simulation>,
 }
 
 impl LastSimulation {
     /// Remembers a pass whose operands were checked.
-    pub(super) fn new(pass: Pass, bias: Option<&Tensor<1>>, simulation: Arc<Simulation>) -> Self {
-        Self(Some(Last {
-            pass,
-            bias: bias.map(|bias| bias.dims()[0]),
-            simulation,
-        }))
+    pub(super) fn new(pass: Pass, simulation: Arc<Simulation>) -> Self {
+        Self(Some(Last { pass, simulation }))
     }
 
     /// How to simulate another pass, if it is like the last one and its weight, on the pass's device, is the same.
     pub(super) fn of(&self, pass: &Pass, bias: Option<&Tensor<1>>) -> Option<Arc<Simulation>> {
         let last = self.0.as_ref()?;
-        let is_alike = last.pass == *pass
-            && last.bias == bias.map(|bias| bias.dims()[0])
-            && bias.is_none_or(|bias| bias.device() == pass.device);
+        let is_alike = last.pass == *pass && bias.is_none_or(|bias| bias.device() == pass.device);
         is_alike.then(|| last.simulation.clone())
     }
 }
