@@ -385,8 +385,27 @@ fn what_does_not_fit_is_an_error_and_leaves_caches_alone() {
         // Other backends have no tensors without elements.
         let input = MhaInput::self_attn(Tensor::zeros([3, 0, 8], &device));
         let failed = attention.try_forward_cache(input, &mut disturbed);
-        refused(failed.map(drop), "a token at least");
+        refused(failed.map(drop), "3 of 0 are given");
     }
+    // The same tokens again, one left out, and another batch.
+    for (batch, count) in [(3, 3), (3, 5), (2, 4), (4, 4)] {
+        let input = MhaInput::self_attn(Tensor::ones([batch, count, 8], &device));
+        let failed = attention.try_forward_cache(input, &mut disturbed);
+        let said = format!("3 sequences of 4 tokens, but {batch} of {count} are given");
+        refused(failed.map(drop), &said);
+    }
+    let expected = step(4, &mut other, None).unwrap();
+    assert_eq!(step(4, &mut disturbed, None).unwrap(), expected);
+    // A memory that does not stay.
+    let mut cache = MhaCache::autoregressive_cross_attention();
+    let mut cross = |count, memory_tokens| {
+        let memory = tokens(memory_tokens, 7, &device);
+        let own = own().narrow(1, 0, count);
+        attention.try_forward_cache(MhaInput::new(own, memory.clone(), memory), &mut cache)
+    };
+    cross(1, 5).unwrap();
+    refused(cross(2, 4).map(drop), "3 sequences of 5 tokens, but 3 of 4");
+    cross(2, 5).unwrap();
 
     let encoder = ours::encoder(false, &device);
     let shallow = TransformerEncoderConfig::new(8, 12, 2, 1).init(&device);
@@ -394,6 +413,21 @@ fn what_does_not_fit_is_an_error_and_leaves_caches_alone() {
     let input = TransformerEncoderInput::new(own());
     let result = encoder.try_forward_autoregressive_inference(input, &mut cache);
     refused(result.map(drop), "the cache is one of 1 layers");
+    let mut cache = encoder.new_autoregressive_cache();
+    let mut encode = |batch, count| {
+        let input = TransformerEncoderInput::new(Tensor::ones([batch, count, 8], &device));
+        encoder.try_forward_autoregressive_inference(input, &mut cache)
+    };
+    encode(3, 1).unwrap();
+    refused(
+        encode(2, 2).map(drop),
+        "3 sequences of 2 tokens, but 2 of 2",
+    );
+    refused(
+        encode(3, 3).map(drop),
+        "3 sequences of 2 tokens, but 3 of 3",
+    );
+    encode(3, 2).unwrap();
 
     let config = ApproxConfig::bundled("mul8s_1L2J")
         .with_rule(LayerRule::kind(LayerKind::Linear).with_exclude(true));

@@ -6,6 +6,7 @@ use burn::nn::{PaddingConfig1d, PaddingConfig2d};
 use burn::prelude::*;
 use burn::tensor::DType;
 use burn_approx::convert::{ApproxConfig, approx_layers, calibrate, convert};
+use burn_approx::nn::attention::{MhaInput, MultiHeadAttentionConfig};
 use burn_approx::nn::conv::{
     Conv1dConfig, Conv2dConfig, Conv3dConfig, ConvTranspose1dConfig, ConvTranspose2dConfig,
 };
@@ -112,6 +113,13 @@ fn edited_groups_of_a_transposed_convolution_are_seen() {
     let fresh = layer.clone().forward(input.clone());
     assert_eq!(fresh.dims(), [1, 4, 6, 6]);
     assert_eq!(values(layer.forward(input.clone())), values(fresh));
+    let listed = &approx_layers(&layer)[0];
+    let shape = listed.shape();
+    assert_eq!(
+        (shape.groups, shape.outputs(), shape.fan_in()),
+        (2, Some(4), Some(8))
+    );
+    assert!(approx_layers(&layer).to_string().contains("4x2x2x2 / 2"));
     layer.groups = 1;
     assert_eq!(values(layer.forward(input)), before);
 }
@@ -133,6 +141,17 @@ fn a_weight_with_other_outputs_is_observed_anew() {
         let wider = Tensor::<2>::ones([8, 6], &device) * 0.5;
         layer.weight = Param::from_tensor(wider);
         assert_eq!(layer.forward(input.clone()).dims(), [3, 6], "{observer:?}");
+        // So the layer is listed, and settings change without making it forget.
+        let listed = &approx_layers(&layer)[0];
+        let shape = listed.shape();
+        assert_eq!(
+            (shape.weight.as_slice(), shape.outputs()),
+            ([8, 6].as_slice(), Some(6))
+        );
+        for mode in [Mode::Quantized, Mode::Approximate] {
+            listed.set_mode(mode).unwrap();
+            assert_eq!(layer.forward(input.clone()).dims(), [3, 6], "{observer:?}");
+        }
     }
 }
 
@@ -256,4 +275,78 @@ fn an_empty_batch_has_gradients_of_0() {
     let weight = layer.weight.val().grad(&gradients).unwrap();
     assert!(values(weight).iter().all(|value| *value == 0.0));
     assert_eq!(none.grad(&gradients).unwrap().dims(), [0, 2, 5, 5]);
+
+    let layer = Conv3dConfig::new([2, 4], [2, 3, 1]).init(&device);
+    let (layer, _) = convert(layer, &config()).unwrap();
+    let some = Tensor::<5>::ones([1, 2, 5, 5, 5], &device);
+    calibrate(&layer, |layer| drop(layer.forward(some.clone()))).unwrap();
+    let none = Tensor::<5>::ones([0, 2, 5, 5, 5], &device).require_grad();
+    let output = layer.forward(none.clone());
+    assert_eq!(output.dims(), [0, 4, 4, 3, 5]);
+    let gradients = output.sum().backward();
+    let weight = layer.weight.val().grad(&gradients).unwrap();
+    assert!(values(weight).iter().all(|value| *value == 0.0));
+    assert_eq!(none.grad(&gradients).unwrap().dims(), [0, 2, 5, 5, 5]);
+}
+
+/// Nobody to attend to: masks have no keys either.
+#[test]
+fn attention_to_nothing_is_0() {
+    let device = crate::device();
+    let attention = MultiHeadAttentionConfig::new(8, 2)
+        .init(&device)
+        .with_products_of_activations(true);
+    let (attention, _) = convert(attention, &config()).unwrap();
+    let own = Tensor::<3>::ones([3, 4, 8], &device);
+    calibrate(&attention, |attention| {
+        drop(attention.forward(MhaInput::self_attn(own.clone())))
+    })
+    .unwrap();
+    let memory = Tensor::<3>::ones([3, 0, 8], &device);
+    let [padding, mask] =
+        [vec![3, 0], vec![3, 4, 0]].map(|dims| TensorData::new(Vec::<bool>::new(), dims));
+    let input = MhaInput::new(own, memory.clone(), memory)
+        .mask_pad(Tensor::from_data(padding, &device))
+        .mask_attn(Tensor::from_data(mask, &device));
+    let output = attention.forward(input);
+    assert_eq!(output.weights.dims(), [3, 2, 4, 0]);
+    let bias = values(attention.output.bias.as_ref().unwrap().val());
+    let context = values(output.context);
+    assert!(
+        context.chunks(8).all(|token| token == bias),
+        "{context:?} {bias:?}"
+    );
+}
+
+/// Sizes beyond all memory are refused, and soon.
+#[test]
+fn sizes_without_end_are_refused() {
+    let device = crate::device();
+    let refused = |result: Result<(), ApproxError>| {
+        let error = result.unwrap_err();
+        let is_typed = matches!(
+            error,
+            ApproxError::Shape { .. } | ApproxError::Kernel { .. }
+        );
+        assert!(is_typed, "{error:?}");
+    };
+    for huge in [usize::MAX, usize::MAX / 2, 1 << 62] {
+        let layer = ConvTranspose2dConfig::new([2, 4], [3, 3]).with_padding_out([huge, 0]);
+        let (layer, _) = convert(layer.init(&device), &config()).unwrap();
+        refused(
+            layer
+                .try_forward(Tensor::ones([1, 2, 4, 4], &device))
+                .map(drop),
+        );
+        let mut layer = Conv2dConfig::new([2, 4], [3, 3])
+            .with_padding(PaddingConfig2d::Same)
+            .init(&device);
+        layer.stride = [huge, 1];
+        layer.kernel_size = [huge, 3];
+        refused(
+            layer
+                .try_forward(Tensor::ones([1, 2, 4, 4], &device))
+                .map(drop),
+        );
+    }
 }

@@ -131,7 +131,7 @@ impl ConvTranspose2dShape {
 
     /// The largest number of products that one output is the sum of, of a valid shape.
     pub fn inner(&self) -> usize {
-        let [rows, columns] = [0, 1].map(|axis| self.contributions(axis).max().unwrap_or(0));
+        let [rows, columns] = [0, 1].map(|axis| self.most_contributions(axis));
         self.in_channels / self.groups * rows * columns
     }
 
@@ -141,20 +141,32 @@ impl ConvTranspose2dShape {
         self.batch * self.out_channels * (self.in_channels / self.groups) * rows * columns
     }
 
-    /// For every position along an axis of the output, how many taps meet a position of the input.
-    fn contributions(&self, axis: usize) -> impl Iterator<Item = usize> {
+    /// The most taps that meet a position of the input at one position along an axis of the output.
+    ///
+    /// It takes as long as the kernel is, however long the sides are: of the positions that the same taps can meet, the
+    /// first one that a tap meets inside of the output decides, since up to there taps are only added.
+    fn most_contributions(&self, axis: usize) -> usize {
         let (input, stride) = (self.input[axis], self.stride[axis]);
         let (kernel, dilation) = (self.kernel[axis], self.dilation[axis]);
-        let padding = self.padding[axis];
-        (padding..padding + self.output()[axis]).map(move |position| {
-            let distances = (0..kernel).map(|tap| tap * dilation);
-            let inside = distances.filter(|&distance| {
-                position >= distance
-                    && (position - distance).is_multiple_of(stride)
-                    && (position - distance) / stride < input
-            });
-            inside.count()
-        })
+        let start = self.padding[axis];
+        let end = start + self.output()[axis];
+        // Taps that lie so many apart meet the same positions.
+        let apart = stride / greatest_common_divisor(stride, dilation);
+        let counts = (0..kernel).map(|tap| {
+            let distance = tap * dilation;
+            // The tap meets `distance + i * stride` with a position `i` of the input.
+            let i = start.saturating_sub(distance).div_ceil(stride);
+            let position = distance + i * stride;
+            if i >= input || position >= end {
+                return 0;
+            }
+            // So do others of the same kind that lie before the position, and not too far for the last input.
+            let reach = (input - 1) * stride;
+            let first = position.saturating_sub(reach).div_ceil(dilation);
+            let last = (position / dilation).min(kernel - 1);
+            (tap - first) / apart + 1 + (last - tap) / apart
+        });
+        counts.max().unwrap_or(0)
     }
 
     /// How often a tap meets a position of the input along an axis, over all positions of the output.
@@ -178,5 +190,52 @@ impl ConvTranspose2dShape {
     /// The number of weights.
     pub(crate) fn weight_length(&self) -> usize {
         self.in_channels * (self.out_channels / self.groups) * self.kernel[0] * self.kernel[1]
+    }
+}
+
+/// The largest number that divides both.
+pub(crate) fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes that no loop over outputs would ever end on.
+    #[test]
+    fn sides_may_be_huge() {
+        let huge = 1 << 60;
+        let shape = ConvTranspose2dShape {
+            batch: 1,
+            in_channels: 2,
+            out_channels: 1,
+            groups: 1,
+            input: [1, 3],
+            kernel: [1, 3],
+            stride: [1, 2],
+            dilation: [1, 1],
+            padding: [0, 0],
+            output_padding: [0, huge],
+        };
+        shape.validate().unwrap();
+        assert_eq!((shape.inner(), shape.products()), (4, 18));
+        let far_apart = ConvTranspose2dShape {
+            stride: [1, huge],
+            output_padding: [0, 0],
+            ..shape
+        };
+        far_apart.validate().unwrap();
+        assert_eq!((far_apart.inner(), far_apart.products()), (2, 18));
+        let apart = ConvTranspose2dShape {
+            dilation: [1, huge],
+            ..shape
+        };
+        apart.validate().unwrap();
+        assert_eq!((apart.inner(), apart.products()), (2, 18));
     }
 }

@@ -5,5 +5,6 @@ mod conv_transpose2d;
 mod matmul;
 
 pub use conv_transpose2d::ConvTranspose2dShape;
+pub(crate) use conv_transpose2d::greatest_common_divisor;
 pub use conv2d::{Conv2dShape, Padding2d};
 pub use matmul::MatmulShape;

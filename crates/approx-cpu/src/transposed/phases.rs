@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::shapes::{Conv2dShape, ConvTranspose2dShape, Padding2d};
+use crate::shapes::{Conv2dShape, ConvTranspose2dShape, Padding2d, greatest_common_divisor};
 
 /// The taps of a kernel that meet one phase of the output along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -318,13 +318,5 @@ impl<'a> Axis<'a> {
             count: taps.count,
         };
         Some((first, taps))
-    }
-}
-
-fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 {
-        a
-    } else {
-        greatest_common_divisor(b, a % b)
     }
 }

@@ -137,7 +137,7 @@ impl<'a> Settings<'a> {
     }
 
     fn parameter(&mut self, key: &str) -> Result<u8, MultiplierError> {
-        self.value(key, "a number")?
+        self.value(key, "a whole number from 0 to 255")?
             .ok_or_else(|| self.invalid(format!("{key}=... is missing")))
     }
 
@@ -305,9 +305,9 @@ mod tests {
     #[case("", "no family")]
     #[case("drums:k=3", "truncated-mitchell")]
     #[case("drum", "k=... is missing")]
-    #[case("drum:k", "must be a number")]
-    #[case("drum:k=-1", "must be a number")]
-    #[case("drum:k=300", "must be a number")]
+    #[case("drum:k", "must be a whole number")]
+    #[case("drum:k=-1", "from 0 to 255")]
+    #[case("drum:k=300", "from 0 to 255")]
     #[case("drum:k=1", "2 to 16")]
     #[case("drum:k=3,k=4", "twice")]
     #[case("drum:k=3,columns=4", "no setting \"columns\"")]

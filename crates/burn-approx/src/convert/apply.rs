@@ -59,7 +59,7 @@ pub fn convert<M: Module>(
     let layers: Vec<_> = walk
         .layers
         .iter()
-        .map(|found| (found.path.as_str(), found.state.shape.kind))
+        .map(|found| (found.path.as_str(), found.state.kind))
         .collect();
     let resolved = config.resolve(&layers)?;
     let next = walk
@@ -69,7 +69,7 @@ pub fn convert<M: Module>(
         .map(|(found, settings)| {
             let before = found.state.lock();
             let converted = |settings| {
-                let shape = &found.state.shape;
+                let shape = &found.state.shape();
                 Converted::new(
                     found.path.clone(),
                     settings,

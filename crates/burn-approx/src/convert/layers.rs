@@ -70,25 +70,34 @@ impl ApproxLayer {
 
     /// The layer's kind.
     pub fn kind(&self) -> LayerKind {
-        self.state.shape.kind
+        self.state.kind
     }
 
-    /// The layer's geometry.
-    pub fn shape(&self) -> &LayerShape {
-        &self.state.shape
+    /// The layer's shape in the last forward pass; before the first, as the layer was made or captured.
+    ///
+    /// ```
+    /// use burn::prelude::*;
+    /// use burn_approx::{approx_layers, nn::LinearConfig};
+    ///
+    /// let layer = LinearConfig::new(8, 4).init(&Device::default());
+    /// let shape = approx_layers(&layer)[0].shape();
+    /// assert_eq!((shape.weight.as_slice(), shape.fan_in()), ([8, 4].as_slice(), Some(8)));
+    /// ```
+    pub fn shape(&self) -> LayerShape {
+        self.state.shape()
     }
 
     /// The most products that one output accumulates; of a product of two activations in the last forward pass, `None`
     /// before one.
     pub fn fan_in(&self) -> Option<usize> {
         let of_last_pass = || self.geometry().map(|geometry| geometry.inner());
-        self.state.shape.fan_in().or_else(of_last_pass)
+        self.shape().fan_in().or_else(of_last_pass)
     }
 
     /// The sizes of the second operand's matrices or kernel, `None` where they are not known before a forward pass.
     fn weight_shape(&self) -> Option<String> {
         let sizes = match (self.kind().has_weight(), self.geometry()) {
-            (true, _) => self.shape().weight.clone(),
+            (true, _) => self.shape().weight,
             (false, Some(Geometry::Matmul(product))) => vec![product.inner, product.columns],
             (false, _) => return None,
         };
@@ -189,7 +198,7 @@ impl ApproxLayer {
         let next = Converted::new(
             self.path.clone(),
             settings,
-            &self.state.shape,
+            &self.state.shape(),
             &self.device,
             Some(converted),
         )?;
@@ -327,7 +336,7 @@ impl ApproxLayer {
         *converted = Converted::new(
             path,
             settings,
-            &self.state.shape,
+            &self.state.shape(),
             &self.device,
             Some(converted),
         )?;

@@ -25,8 +25,8 @@ pub(crate) enum Step<'a, const D: usize> {
     All,
     /// All of it is computed first, from then on the last token, which is joined to those before along an axis.
     Last(&'a mut TensorCache<D>, usize),
-    /// All of it is computed once, and known from then on.
-    Once(&'a mut TensorCache<D>),
+    /// All of it is computed once, and known from then on; its tokens lie along an axis.
+    Once(&'a mut TensorCache<D>, usize),
 }
 
 impl<'a> Step<'a, 3> {
@@ -46,7 +46,7 @@ impl<const D: usize> Step<'_, D> {
     /// What `module` gives for the sequence.
     ///
     /// # Errors
-    /// Those of `module`, or a sequence without tokens; the cache is what it was then.
+    /// Those of `module`, or a sequence that does not go on from what the cache holds; the cache is what it was then.
     pub(crate) fn run(
         &mut self,
         sequence: Tensor<3>,
@@ -54,17 +54,19 @@ impl<const D: usize> Step<'_, D> {
     ) -> Result<Tensor<D>, ApproxError> {
         let (cache, output) = match self {
             Self::All => return module(sequence),
-            Self::Once(cache) => match &cache.0 {
-                Some(known) => return Ok(known.clone()),
+            Self::Once(cache, axis) => match &cache.0 {
+                Some(known) => {
+                    check(&sequence, known, *axis, 0)?;
+                    return Ok(known.clone());
+                }
                 None => (cache, module(sequence)?),
             },
             Self::Last(cache, axis) => match &cache.0 {
                 Some(known) => {
-                    let Some(last) = sequence.dims()[1].checked_sub(1) else {
-                        let problem = "a step needs a token at least".to_string();
-                        return Err(shape_error("autoregressive step", problem));
-                    };
-                    let last = module(sequence.narrow(1, last, 1))?;
+                    check(&sequence, known, *axis, 1)?;
+                    let tokens = known.dims()[*axis];
+                    let last = module(sequence.narrow(1, tokens, 1))?;
+                    check_sizes(&last, known, *axis)?;
                     let output = Tensor::cat(vec![known.clone(), last], *axis);
                     (cache, output)
                 }
@@ -74,4 +76,52 @@ impl<const D: usize> Step<'_, D> {
         cache.0 = Some(output.clone());
         Ok(output)
     }
+}
+
+/// Checks that a sequence has so many tokens more than are known along an axis, in the same batch on the same device.
+fn check<const D: usize>(
+    sequence: &Tensor<3>,
+    known: &Tensor<D>,
+    axis: usize,
+    more: usize,
+) -> Result<(), ApproxError> {
+    let [batch, tokens, _] = sequence.dims();
+    let expected = [known.dims()[0], known.dims()[axis] + more];
+    if [batch, tokens] != expected {
+        return Err(refuse(format!(
+            "the cache goes on with {} sequences of {} tokens, but {batch} of {tokens} are given: give every step all tokens so \
+             far and one more, and a memory that stays, or begin with an empty cache",
+            expected[0], expected[1]
+        )));
+    }
+    if sequence.device() != known.device() {
+        return Err(refuse(format!(
+            "the cache lies on {:?}, the sequence on {:?}: begin with an empty cache",
+            known.device(),
+            sequence.device()
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that what a module gives for the last token has the sizes of what it gave for those before.
+fn check_sizes<const D: usize>(
+    last: &Tensor<D>,
+    known: &Tensor<D>,
+    axis: usize,
+) -> Result<(), ApproxError> {
+    let mut expected = known.dims();
+    expected[axis] = 1;
+    match last.dims() == expected {
+        true => Ok(()),
+        false => Err(refuse(format!(
+            "the last token comes to {:?}, but those before call for {expected:?}: the model is another one than the cache \
+             was filled by; begin with an empty cache",
+            last.dims()
+        ))),
+    }
+}
+
+fn refuse(problem: String) -> ApproxError {
+    shape_error("autoregressive step", problem)
 }

@@ -52,6 +52,12 @@ impl OperandRole {
             Self::Weight { channels, .. } => channels,
         }
     }
+
+    /// Whether scales lie along the same axis, however many they are.
+    fn is_like(self, other: Self) -> bool {
+        (self == Self::Activation) == (other == Self::Activation)
+            && self.channel_axis() == other.channel_axis()
+    }
 }
 
 /// A tensor of the state with the identity that records know it by.
@@ -174,7 +180,8 @@ impl OperandState {
             quantization: quantization.clone(),
             ..self.clone()
         };
-        if self.role != role {
+        // A weight that has been edited has as many channels as were observed, whatever its layer was made with.
+        if !self.role.is_like(role) {
             return Self::new(role, quantization.clone(), device);
         }
         if before.codes == after.codes

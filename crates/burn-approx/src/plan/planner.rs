@@ -102,12 +102,13 @@ impl Routes {
             return Ok(chosen);
         }
         let definition = match multiplier.definition() {
-            Definition::Exact => "is exact",
-            Definition::Htp(_) => "is an HTP model",
-            _ => "is neither exact nor an HTP model",
+            Definition::Exact => "exact",
+            Definition::Htp(_) => "an HTP model",
+            Definition::Factored(_) => "a sum of products of factors",
+            _ => "a table",
         };
         let (activation, weight) = multiplier.formats();
-        let mut problem = format!("it {definition}, with {activation} and {weight} operands");
+        let mut problem = format!("it is {definition}, with {activation} and {weight} operands");
         if !self.note.is_empty() {
             problem += &format!("; {}", self.note);
         }

@@ -56,7 +56,10 @@ impl<'a> Steps<'a> {
         };
         // The heads of a token lie along axis 2.
         let (key, value) = match cache.fixed_memory {
-            true => (Step::Once(&mut cache.key), Step::Once(&mut cache.value)),
+            true => (
+                Step::Once(&mut cache.key, 2),
+                Step::Once(&mut cache.value, 2),
+            ),
             false => (
                 Step::Last(&mut cache.key, 2),
                 Step::Last(&mut cache.value, 2),

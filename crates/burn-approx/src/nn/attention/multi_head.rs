@@ -238,7 +238,8 @@ impl MultiHeadAttention {
     /// Applies the layer to a sequence of which `cache` knows all but the last token.
     ///
     /// # Errors
-    /// As [`try_forward`](Self::try_forward); the cache is what it was then.
+    /// As [`try_forward`](Self::try_forward), or a sequence that does not go on from what the cache holds; the cache is
+    /// what it was then.
     pub fn try_forward_cache(
         &self,
         input: MhaInput,
@@ -336,15 +337,21 @@ impl MultiHeadAttention {
                 )),
             }
         };
-        if let Some(mask) = mask_pad {
+        if let Some(mask) = &mask_pad {
             check("padding mask", &mask.dims(), &[batch, keys])?;
-            let [batch, keys] = mask.dims();
-            scores = scores.mask_fill(mask.reshape([batch, 1, 1, keys]), self.min_float);
+        }
+        if let Some(mask) = &mask_attn {
+            check("attention mask", &mask.dims(), &[batch, queries, keys])?;
+        }
+        // Burn takes a size of 0 for one that stays.
+        if scores.shape().num_elements() == 0 {
+            return Ok(scores);
+        }
+        if let Some(mask) = mask_pad {
+            scores = scores.mask_fill(mask.unsqueeze_dims(&[1, 1]), self.min_float);
         }
         if let Some(mask) = mask_attn {
-            check("attention mask", &mask.dims(), &[batch, queries, keys])?;
-            let [batch, queries, keys] = mask.dims();
-            scores = scores.mask_fill(mask.reshape([batch, 1, queries, keys]), self.min_float);
+            scores = scores.mask_fill(mask.unsqueeze_dim(1), self.min_float);
         }
         Ok(scores)
     }

@@ -266,6 +266,11 @@ impl Slices {
 
     /// The input as images, `[batch x output slice, channel x kernel slice, height, width]`.
     fn images(&self, input: Tensor<5>) -> Tensor<4> {
+        let images = self.image_dims();
+        // Nothing becomes nothing. (Burn's joining of tensors forgets where those without values came from.)
+        if images.contains(&0) && self.input.contains(&0) {
+            return ops::reshaped(input, images);
+        }
         let padded = input.pad(
             [self.padding, (0, 0), (0, 0)],
             burn::tensor::ops::PadMode::Constant(0.0),
@@ -279,7 +284,7 @@ impl Slices {
         });
         // [batch, channel, kernel slice, output slice, height, width]
         let met = Tensor::stack::<6>(taps.collect(), 2);
-        ops::reshaped(met.permute([0, 3, 1, 2, 4, 5]), self.image_dims())
+        ops::reshaped(met.permute([0, 3, 1, 2, 4, 5]), images)
     }
 
     /// The weight as kernels of images; its values lie as they lay.

@@ -6,7 +6,10 @@ pub(super) fn same(size: usize, kernel: usize, stride: usize) -> (usize, usize) 
     let outputs = size.div_ceil(stride);
     let total = match outputs {
         0 => 0,
-        _ => ((outputs - 1) * stride + kernel).saturating_sub(size),
+        // Beyond all sizes it stays there, and is refused as any padding of that size.
+        _ => ((outputs - 1).saturating_mul(stride))
+            .saturating_add(kernel)
+            .saturating_sub(size),
     };
     (total / 2, total - total / 2)
 }

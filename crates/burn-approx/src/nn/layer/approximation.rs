@@ -18,7 +18,7 @@ use super::converted::Converted;
 use super::kind::LayerShape;
 use super::pass::{LastSimulation, Pass};
 use super::simulation::{Operands, Simulation};
-use super::state::LayerState;
+use super::state::{LayerState, Seen};
 use super::weight::WeightVersion;
 use crate::codes::Operand;
 use crate::error::ApproxError;
@@ -37,7 +37,7 @@ pub struct Approximation {
 
 impl Approximation {
     pub(crate) fn new(shape: LayerShape) -> Self {
-        let layer = LayerState::new(shape, None, None);
+        let layer = LayerState::new(Seen { shape, pass: None }, None);
         Self {
             layer: Arc::new(layer),
             training: Param::from_bool(true),
@@ -45,7 +45,7 @@ impl Approximation {
     }
 
     fn with(&self, converted: Option<Converted>, training: Param<Flag>) -> Self {
-        let layer = LayerState::new(self.layer.shape.clone(), self.layer.last_pass(), converted);
+        let layer = LayerState::new(self.layer.seen().clone(), converted);
         Self {
             layer: Arc::new(layer),
             training,
@@ -85,7 +85,10 @@ impl Approximation {
             device,
             batch,
         };
-        self.layer.remember(&pass);
+        self.layer.remember(&pass, || {
+            let (parameter, weight) = (operands.parameter.dims(), operands.weight.dims());
+            LayerShape::of_pass(self.layer.kind, &parameter, &weight, &pass.geometry)
+        });
         let training = self.training.is_enabled() && pass.device.is_autodiff();
         let simulation = match self.like_the_last(&pass, operands, training) {
             Some(simulation) => simulation,
@@ -111,7 +114,7 @@ impl Approximation {
         let guard = self.layer.lock_for_pass();
         let converted = guard.as_ref().filter(|_| !training)?;
         let simulation = converted.last.of(pass, operands.bias)?;
-        let same_weight = match self.layer.shape.kind.has_weight() {
+        let same_weight = match self.layer.kind.has_weight() {
             true => converted.version.is(operands.parameter),
             false => operands.weight.device() == pass.device,
         };
@@ -132,7 +135,7 @@ impl Approximation {
             ..
         } = operands;
         let device = &pass.device;
-        let has_weight = self.layer.shape.kind.has_weight();
+        let has_weight = self.layer.kind.has_weight();
         // What is to be observed is decided under the lock, measured without it and taken under it again: while a
         // thread of a pool waits for a part of its own measurement, it may start another forward pass of this very
         // layer.

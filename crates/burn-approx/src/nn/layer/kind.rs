@@ -1,5 +1,7 @@
 //! The kinds of layer, and what each says of itself: everything else treats layers alike.
 
+use crate::geometry::Geometry;
+
 /// The kinds of layer that have a drop-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,7 +104,7 @@ impl std::fmt::Display for LayerKind {
     }
 }
 
-/// The unchanging geometry of a layer: what its weight says of it.
+/// The geometry of a layer, whatever its input: what its weight says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerShape {
     /// The kind of layer.
@@ -174,6 +176,26 @@ impl LayerShape {
             groups,
             fan_in: Some(weight[0] / groups.max(1) * taps.product::<usize>()),
             outputs: Some(weight[1] * groups),
+        }
+    }
+
+    /// The shape of a layer that took this parameter in a forward pass, as such a weight of a product.
+    pub(super) fn of_pass(
+        kind: LayerKind,
+        parameter: &[usize],
+        weight: &[usize],
+        geometry: &Geometry,
+    ) -> Self {
+        match geometry {
+            _ if !kind.has_weight() => Self::of_activations(),
+            Geometry::Matmul(_) => Self::linear([weight[0], weight[1]]),
+            Geometry::Conv2d(shape) => Self::convolution(kind, parameter, shape.groups),
+            Geometry::ConvTranspose2d(shape) => {
+                // Lines are images of height 1.
+                let axes = parameter.len() - 2;
+                let sizes = [shape.stride, shape.dilation].map(|sizes| sizes[2 - axes..].to_vec());
+                Self::transposed_convolution(kind, parameter, shape.groups, sizes)
+            }
         }
     }
 

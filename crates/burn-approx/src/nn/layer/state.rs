@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::prelude::*;
 
 use super::converted::Converted;
-use super::kind::LayerShape;
+use super::kind::{LayerKind, LayerShape};
 use super::pass::{LastSimulation, Pass};
 use crate::observation::{CodeCounts, PassCounts};
 use crate::ops::Quantizers;
@@ -13,9 +13,8 @@ use crate::ops::Quantizers;
 /// The state that a layer and the handles to it share.
 #[derive(Debug)]
 pub(crate) struct LayerState {
-    pub(crate) shape: LayerShape,
-    /// What the last forward pass was asked for; `None` before the first.
-    last_pass: Mutex<Option<Pass>>,
+    pub(crate) kind: LayerKind,
+    seen: Mutex<Seen>,
     converted: Mutex<Option<Converted>>,
     /// Held while the settings are changed, from reading them to writing them, so that no change is lost.
     changing: Mutex<()>,
@@ -23,16 +22,21 @@ pub(crate) struct LayerState {
     traced: Mutex<Option<[CodeCounts; 2]>>,
 }
 
+/// What was last seen of a layer.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    /// As in the last forward pass, for weights and groups can be edited; before the first, as it was made.
+    pub(super) shape: LayerShape,
+    /// What the last forward pass was asked for; `None` before the first.
+    pub(super) pass: Option<Pass>,
+}
+
 impl LayerState {
-    /// The state of a layer of this shape, as `converted` says after a forward pass like `last_pass`.
-    pub(super) fn new(
-        shape: LayerShape,
-        last_pass: Option<Pass>,
-        converted: Option<Converted>,
-    ) -> Self {
+    /// The state of a layer that was seen so, as `converted` says.
+    pub(super) fn new(seen: Seen, converted: Option<Converted>) -> Self {
         Self {
-            shape,
-            last_pass: Mutex::new(last_pass),
+            kind: seen.shape.kind,
+            seen: Mutex::new(seen),
             converted: Mutex::new(converted),
             changing: Mutex::new(()),
             traced: Mutex::new(None),
@@ -91,17 +95,29 @@ impl LayerState {
         }
     }
 
-    /// What the last forward pass was asked for; `None` before the first.
-    pub(crate) fn last_pass(&self) -> Option<Pass> {
-        let pass = (self.last_pass.lock()).unwrap_or_else(PoisonError::into_inner);
-        pass.clone()
+    /// What was last seen of the layer.
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers a forward pass.
-    pub(super) fn remember(&self, pass: &Pass) {
-        let mut last = (self.last_pass.lock()).unwrap_or_else(PoisonError::into_inner);
-        if last.as_ref() != Some(pass) {
-            *last = Some(pass.clone());
+    /// The layer's shape in the last forward pass; before the first, as it was made.
+    pub(crate) fn shape(&self) -> LayerShape {
+        self.seen().shape.clone()
+    }
+
+    /// What the last forward pass was asked for; `None` before the first.
+    pub(crate) fn last_pass(&self) -> Option<Pass> {
+        self.seen().pass.clone()
+    }
+
+    /// Remembers a forward pass of a layer that has this shape.
+    pub(super) fn remember(&self, pass: &Pass, shape: impl FnOnce() -> LayerShape) {
+        let mut seen = self.seen();
+        if seen.pass.as_ref() != Some(pass) {
+            *seen = Seen {
+                shape: shape(),
+                pass: Some(pass.clone()),
+            };
         }
     }
 

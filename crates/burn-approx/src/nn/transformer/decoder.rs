@@ -228,8 +228,8 @@ impl TransformerDecoder {
     /// the first step.
     ///
     /// # Errors
-    /// As [`try_forward`](Self::try_forward), or a cache of a model with another number of layers; the cache is what it
-    /// was then.
+    /// As [`try_forward`](Self::try_forward), a cache of a model with another number of layers, or a sequence that does
+    /// not go on from what the cache holds; the cache is what it was then.
     pub fn try_forward_autoregressive_inference(
         &self,
         input: TransformerDecoderInput,
@@ -359,7 +359,8 @@ impl TransformerDecoderLayer {
     /// first step.
     ///
     /// # Errors
-    /// As [`try_forward`](Self::try_forward); the cache is what it was then.
+    /// As [`try_forward`](Self::try_forward), or a sequence that does not go on from what the cache holds; the cache is
+    /// what it was then.
     pub fn try_forward_autoregressive_inference(
         &self,
         input: TransformerDecoderInput,

@@ -213,8 +213,8 @@ impl TransformerEncoder {
     /// Applies the encoder to a sequence of which `cache` knows all but the last token.
     ///
     /// # Errors
-    /// As [`try_forward`](Self::try_forward), or a cache of a model with another number of layers; the cache is what it
-    /// was then.
+    /// As [`try_forward`](Self::try_forward), a cache of a model with another number of layers, or a sequence that does
+    /// not go on from what the cache holds; the cache is what it was then.
     pub fn try_forward_autoregressive_inference(
         &self,
         input: TransformerEncoderInput,
@@ -355,7 +355,8 @@ impl TransformerEncoderLayer {
     /// Applies the layer to a sequence of which `cache` knows all but the last token.
     ///
     /// # Errors
-    /// As [`try_forward`](Self::try_forward); the cache is what it was then.
+    /// As [`try_forward`](Self::try_forward), or a sequence that does not go on from what the cache holds; the cache is
+    /// what it was then.
     pub fn try_forward_autoregressive_inference(
         &self,
         input: Tensor<3>,
