@@ -221,6 +221,27 @@ pub enum MultiplierError {
         reason: String,
     },
 
+    /// A text does not name a [`GradientRule`](crate::GradientRule).
+    #[error("`{text}` is no gradient: {reason}")]
+    UnknownGradient {
+        /// The text.
+        text: String,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+
+    /// A gradient's window is wider than an operand has codes.
+    #[error(
+        "a half window of {half_window} is too large for {format} operands: it can be at most {}",
+        (format.cardinality() - 1) / 2
+    )]
+    HalfWindowTooLarge {
+        /// The half window.
+        half_window: u16,
+        /// The operand's format.
+        format: OperandFormat,
+    },
+
     /// The weights of an operand distribution are unusable.
     #[error("the {which} distribution is invalid: {reason}")]
     InvalidDistribution {

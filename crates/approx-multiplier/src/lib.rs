@@ -52,6 +52,7 @@ mod factorization;
 mod families;
 mod file;
 mod fit;
+mod gradient;
 mod htp;
 pub mod import;
 mod metrics;
@@ -67,6 +68,7 @@ pub use factorization::{
 };
 pub use families::{FamilySpecification, MultiplierFamily};
 pub use fit::{HtpFit, HtpFitOptions, MeasuredModel};
+pub use gradient::{Derivative, DerivativeTerm, GradientRule, MultiplierGradient};
 pub use htp::{Feature, HtpModel, HtpTerm};
 pub use metrics::{ErrorMetrics, LayerTrace, OperandDistribution, OperandTrace};
 pub use multiplier::{ContentHash, Definition, HardwareFigures, Multiplier};

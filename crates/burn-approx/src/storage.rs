@@ -53,6 +53,7 @@ pub fn configuration<M: Module>(model: &M) -> Result<ApproxConfig, ApproxError> 
                     mode: Some(settings.mode),
                     noise: Some(settings.noise),
                     plan: Some(settings.plan),
+                    gradient: Some(settings.gradient),
                     quantization: Some(settings.quantization),
                     ..rule
                 }

@@ -15,7 +15,7 @@ const CALIBRATION_IMAGES: usize = 512;
 
 /// The configuration that the settings ask for: every layer, or those that a pattern matches.
 pub fn configuration(settings: &Settings) -> ApproxConfig {
-    let config = ApproxConfig::new(settings.multiplier.clone());
+    let config = ApproxConfig::new(settings.multiplier.clone()).with_gradient(settings.gradient);
     if settings.layers.is_empty() {
         return config;
     }

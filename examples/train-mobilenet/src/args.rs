@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use approx_multiplier::MultiplierSource;
+use approx_multiplier::{GradientRule, MultiplierSource};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,11 @@ pub struct Args {
     /// mul8s_1L2L]
     #[arg(long, value_name = "NAME|FILE")]
     pub multiplier: Option<MultiplierSource>,
+
+    /// The derivative of the multiplier that retraining uses: straight_through, difference,
+    /// difference:half_window=NUMBER, or linear_regression [default: straight_through]
+    #[arg(long, value_name = "RULE")]
+    pub gradient: Option<GradientRule>,
 
     /// The layers that become approximate, by path: "blocks.*.depthwise.conv", "head.**"; may be given several times
     /// [default: all]
@@ -144,6 +149,7 @@ mod tests {
             ["--dataset", "imagenet"],
             ["--epochs", "-1"],
             ["--width", "wide"],
+            ["--gradient", "difference:half_window=wide"],
         ] {
             let args = ["train-mobilenet", wrong[0], wrong[1]];
             assert_eq!(Args::try_parse_from(args).unwrap_err().exit_code(), 2);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use approx_multiplier::{HardwareFigures, Multiplier};
+use approx_multiplier::{GradientRule, HardwareFigures, Multiplier};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
@@ -143,7 +143,11 @@ impl fmt::Display for Report {
         row("quantised, exact products".into(), quantized);
         row(format!("approximate ({name})"), approximate);
         if let Some(retrained) = retrained {
-            row(format!("approximate ({name}), retrained"), retrained);
+            let label = match self.settings.gradient {
+                GradientRule::StraightThrough => "retrained".to_string(),
+                gradient => format!("retrained by {gradient}"),
+            };
+            row(format!("approximate ({name}), {label}"), retrained);
         }
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);

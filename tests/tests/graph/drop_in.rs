@@ -1,6 +1,7 @@
 //! One network, of drop-in layers and captured from Burn's, has the same numbers, settings and files.
 
 use burn::nn::{PaddingConfig1d, PaddingConfig2d, PaddingConfig3d};
+use burn::optim::{GradientsParams, SgdConfig};
 use burn::prelude::*;
 use burn::tensor::activation::relu;
 use burn_approx::convert::{
@@ -152,4 +153,43 @@ fn a_model_saved_by_one_loads_into_the_other() {
     save(&captured, directory.path()).unwrap();
     let ours = load(ours::Network::new(&crate::device()), directory.path()).unwrap();
     assert_eq!(values(ours.forward(images(5))), expected);
+}
+
+/// A layer's gradient is that of its setting in both, in the operands of every kind of layer.
+#[test]
+fn training_by_any_gradient_is_the_same() {
+    let device = crate::device().autodiff();
+    let inputs = |rows| tensor([rows, 3, 12, 12], 8, &device);
+    let plain = plain::Network::new(&device);
+    let ours = ours::Network::new(&device).load_record(plain.clone().into_record());
+    let captured = capture(
+        &plain,
+        images(2).to_device(&device),
+        plain::Network::forward,
+    )
+    .unwrap();
+    // In what a step changes of the outputs, and what reaches the inputs.
+    macro_rules! step {
+        ($model:expr, $config:expr) => {{
+            let (model, _) = convert($model.clone(), $config).unwrap();
+            calibrate(&model, |model| drop(model.forward(inputs(5)))).unwrap();
+            let input: Tensor<4> = inputs(5).require_grad();
+            let gradients = model.forward(input.clone()).square().sum().backward();
+            let by_input = values(input.grad(&gradients).unwrap());
+            let gradients = GradientsParams::from_grads(gradients, &model);
+            let mut optimizer = SgdConfig::new().init();
+            let model = optimizer.step(0.01, model, gradients);
+            (by_input, values(model.forward(inputs(5))))
+        }};
+    }
+    let mut found = Vec::new();
+    for rule in ["straight_through", "difference", "linear_regression"] {
+        let config = ApproxConfig::bundled("mul8s_1L2N").with_gradient(rule.parse().unwrap());
+        let by_drop_in = step!(ours, &config);
+        let by_captured = step!(captured, &config);
+        assert_eq!(by_captured, by_drop_in, "{rule}");
+        assert!(by_drop_in.0.iter().any(|value| *value != 0.0), "{rule}");
+        found.push(by_drop_in);
+    }
+    assert!(found[0] != found[1] && found[1] != found[2]);
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod conversion;
 mod convolutions;
 mod edges;
+mod gradients;
 mod handles;
 mod kept_weights;
 mod modes;

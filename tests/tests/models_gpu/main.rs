@@ -9,6 +9,8 @@ mod conversion;
 mod convolutions;
 #[path = "../models/edges.rs"]
 mod edges;
+#[path = "../models/gradients.rs"]
+mod gradients;
 #[path = "../models/kept_weights.rs"]
 mod kept_weights;
 #[path = "../models/modes.rs"]

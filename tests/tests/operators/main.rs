@@ -7,6 +7,7 @@ mod exact_equals_quantized;
 mod golden;
 mod gradients;
 mod htp;
+mod multiplier_gradients;
 mod plans;
 mod properties;
 mod regressions;

@@ -17,6 +17,8 @@ mod gradients;
 #[path = "../operators/htp.rs"]
 mod htp;
 mod large;
+#[path = "../operators/multiplier_gradients.rs"]
+mod multiplier_gradients;
 #[path = "../operators/plans.rs"]
 mod plans;
 #[path = "../operators/properties.rs"]

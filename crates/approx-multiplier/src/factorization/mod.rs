@@ -23,11 +23,13 @@ mod term;
 mod truncated;
 
 pub use certificate::{Certificate, Coverage};
+pub(crate) use codes::all_codes;
 pub use exact::Factorization;
 pub use exact_in::ExactIn;
 pub use factor_term::FactorTerm;
 pub(crate) use factor_term::Size;
 pub use search::FactorizationOptions;
 pub(crate) use serialized::SerializedFactors;
+pub(crate) use singular_values::largest_terms;
 pub use term::{FactorizationForm, Term};
 pub use truncated::{TruncatedFactorization, TruncatedTerm};

@@ -28,7 +28,7 @@ const NEGLIGIBLE: f64 = 1e-14;
 
 /// The terms of the largest singular values, up to `rank` of those that are not negligible: factors of the rows and of
 /// the columns.
-pub(super) fn largest_terms(matrix: Vec<Vec<f64>>, rank: usize) -> Vec<(Vec<f64>, Vec<f64>)> {
+pub(crate) fn largest_terms(matrix: Vec<Vec<f64>>, rank: usize) -> Vec<(Vec<f64>, Vec<f64>)> {
     if rank == 0 {
         return Vec::new();
     }

@@ -1,6 +1,7 @@
-//! Gradients: straight through the quantisers and the multiplier.
+//! Gradients: straight through the quantisers, and through the multiplier as its gradient says.
 //!
-//! The backward pass is that of the exact product of the fake-quantised operands, times the clip mask of each operand.
+//! Straight through the multiplier, the backward pass is that of the exact product of the fake-quantised operands, times the
+//! clip mask of each operand; by derivatives of the multiplier it is [`ProductGradient`]'s, times the same masks.
 //! Only the float operands are kept for it (through Burn's checkpointer, so gradient checkpointing applies); their
 //! fake-quantised values are computed again when the gradient arrives.
 
@@ -13,6 +14,7 @@ use burn_autodiff::{Autodiff, NodeId};
 
 use super::extension::ApproxOps;
 use super::float;
+use super::gradient::ProductGradient;
 use crate::codes::CodeGrid;
 use crate::plan::ProductOperation;
 
@@ -48,26 +50,51 @@ impl<B: Backend + ApproxOps> Backward<B, 2> for Product {
         } = ops.state;
         let activation: FloatTensor<B> = checkpointer.retrieve_node_output(activation);
         let weight: FloatTensor<B> = checkpointer.retrieve_node_output(weight);
-        let geometry = operation.geometry();
-        let grids = (operation.activation(), operation.weight());
-        let activation_values =
-            B::fake_quantize(activation.clone(), activation_quantizer.clone(), grids.0);
-        let weight_values = B::fake_quantize(weight.clone(), weight_quantizer.clone(), grids.1);
+        let operands = [activation.clone(), weight.clone()];
+        let quantizers = [&activation_quantizer, &weight_quantizer];
+        let wanted = [&ops.parents[0], &ops.parents[1]].map(Option::is_some);
+        let [by_activation, by_weight] = match operation.derivatives() {
+            None => straight_through::<B>(&operation, operands, quantizers, gradient, wanted),
+            Some(derivatives) => {
+                let product =
+                    ProductGradient::<B>::new(&operation, &derivatives, operands, quantizers);
+                [
+                    wanted[0].then(|| product.by_activation(&gradient)),
+                    wanted[1].then(|| product.by_weight(&gradient)),
+                ]
+            }
+        };
         let [activation_node, weight_node] = ops.parents;
-        if let Some(node) = activation_node {
-            let (values, weights) = (activation_values.clone(), weight_values.clone());
-            let product =
-                float::activation_gradient::<B>(geometry, values, weights, gradient.clone());
-            let masked = B::mask_clipped(activation, product, activation_quantizer, grids.0);
+        if let (Some(node), Some(product)) = (activation_node, by_activation) {
+            let grid = operation.activation();
+            let masked = B::mask_clipped(activation, product, activation_quantizer, grid);
             grads.register::<B>(node.id, masked);
         }
-        if let Some(node) = weight_node {
-            let product =
-                float::weight_gradient::<B>(geometry, activation_values, weight_values, gradient);
-            let masked = B::mask_clipped(weight, product, weight_quantizer, grids.1);
+        if let (Some(node), Some(product)) = (weight_node, by_weight) {
+            let masked = B::mask_clipped(weight, product, weight_quantizer, operation.weight());
             grads.register::<B>(node.id, masked);
         }
     }
+}
+
+/// The gradients of the exact product of fake-quantised operands, where they are wanted.
+fn straight_through<B: Backend + ApproxOps>(
+    operation: &ProductOperation,
+    [activation, weight]: [FloatTensor<B>; 2],
+    quantizers: [&FloatTensor<B>; 2],
+    gradient: FloatTensor<B>,
+    wanted: [bool; 2],
+) -> [Option<FloatTensor<B>>; 2] {
+    let geometry = operation.geometry();
+    let activation = B::fake_quantize(activation, quantizers[0].clone(), operation.activation());
+    let weight = B::fake_quantize(weight, quantizers[1].clone(), operation.weight());
+    let by_activation = wanted[0].then(|| {
+        let (activation, weight) = (activation.clone(), weight.clone());
+        float::activation_gradient::<B>(geometry, activation, weight, gradient.clone())
+    });
+    let by_weight =
+        wanted[1].then(|| float::weight_gradient::<B>(geometry, activation, weight, gradient));
+    [by_activation, by_weight]
 }
 
 #[derive(Debug)]

@@ -17,6 +17,9 @@ mod extension;
 #[cfg(feature = "flex")]
 mod flex;
 mod float;
+mod function;
+#[cfg(feature = "autodiff")]
+mod gradient;
 #[cfg_attr(
     feature = "ndarray",
     allow(

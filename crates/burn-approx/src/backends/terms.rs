@@ -13,116 +13,16 @@
 //!
 //! A dense product joins its terms into a single one, as many times as deep; a grouped one is a sum of products.
 
-use approx_multiplier::{Definition, Feature, HtpModel, OperandFormat};
-use burn::backend::tensor::{Device, FloatTensor};
+use approx_multiplier::{Definition, Feature, HtpModel};
+use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{IntDType, Shape, Slice, TensorData};
 
 use super::extension::ApproxOps;
 use super::float;
-use crate::codes::CodeGrid;
+use super::function::{Function, along, row};
 use crate::geometry::Geometry;
 use crate::plan::ProductOperation;
 use crate::quantization::{SCALE, ZERO_POINT};
-
-/// One row of a quantiser, `[1, channels]`.
-pub(super) fn row<B: Backend>(quantizer: &FloatTensor<B>, row: usize) -> FloatTensor<B> {
-    let channels = quantizer.shape()[1];
-    B::float_slice(
-        quantizer.clone(),
-        &[Slice::from(row..row + 1), Slice::from(0..channels)],
-    )
-}
-
-/// A row of a quantiser laid along `axis` of a tensor of rank `rank`.
-pub(super) fn along<B: Backend>(
-    values: FloatTensor<B>,
-    axis: usize,
-    rank: usize,
-) -> FloatTensor<B> {
-    let mut shape = vec![1; rank];
-    shape[axis] = values.shape()[1];
-    B::float_reshape(values, Shape::from(shape))
-}
-
-/// A function of one operand's codes.
-#[derive(Clone, Debug, PartialEq)]
-enum Function {
-    /// A formula.
-    Formula(Feature),
-    /// The values for the codes of the operand's grid, the lowest code first.
-    Table(Vec<f32>),
-}
-
-impl Function {
-    /// The function with the given values by bit pattern, on the codes of a grid.
-    fn by_pattern(values: &[i64], format: OperandFormat, grid: CodeGrid) -> Self {
-        let on_grid = || (grid.low..=grid.high).map(|code| (code, values[format.pattern(code)]));
-        if on_grid().all(|(code, value)| i64::from(code) == value) {
-            return Self::Formula(Feature::Identity);
-        }
-        if on_grid().all(|(_, value)| value == 1) {
-            return Self::Formula(Feature::One);
-        }
-        Self::Table(on_grid().map(|(_, value)| value as f32).collect())
-    }
-
-    fn apply<B: ApproxOps>(&self, codes: FloatTensor<B>, grid: CodeGrid) -> FloatTensor<B> {
-        match self {
-            Self::Formula(feature) => formula::<B>(*feature, codes),
-            Self::Table(values) => {
-                let (shape, device) = (codes.shape(), codes.device());
-                let flat = B::float_reshape(codes, Shape::from(vec![shape.num_elements()]));
-                let index = B::float_sub_scalar(flat.clone(), grid.low.into());
-                let index = B::float_into_int(index, IntDType::I32);
-                let table = tensor::<B>(values.clone(), &device);
-                let values = B::float_select(table, 0, index);
-                // A NaN has no index; 0 times the code keeps it.
-                let values = B::float_add(values, B::float_mul_scalar(flat, 0.0.into()));
-                B::float_reshape(values, shape)
-            }
-        }
-    }
-
-    /// Whether the value at code 0 is known to be 0.
-    fn vanishes_at_zero(&self, grid: CodeGrid) -> bool {
-        match self {
-            Self::Formula(Feature::Identity) => true,
-            Self::Formula(_) => false,
-            Self::Table(values) => values[(-grid.low) as usize] == 0.0,
-        }
-    }
-}
-
-fn tensor<B: Backend>(values: Vec<f32>, device: &Device<B>) -> FloatTensor<B> {
-    let length = values.len();
-    B::float_from_data(TensorData::new(values, [length]), device)
-}
-
-/// A formula of integer-valued codes.
-fn formula<B: Backend>(feature: Feature, codes: FloatTensor<B>) -> FloatTensor<B> {
-    match feature {
-        Feature::Identity => codes,
-        Feature::One => B::float_add_scalar(B::float_mul_scalar(codes, 0.0.into()), 1.0.into()),
-        Feature::Mod { modulus, power } => {
-            let modulus = f64::from(modulus);
-            let residue = if modulus.log2().fract() == 0.0 {
-                // Dividing by a power of two is exact, and cheaper than a remainder.
-                let quotient =
-                    B::float_floor(B::float_mul_scalar(codes.clone(), (1.0 / modulus).into()));
-                B::float_sub(codes, B::float_mul_scalar(quotient, modulus.into()))
-            } else {
-                B::float_remainder_scalar(codes, modulus.into())
-            };
-            match power {
-                0 => formula::<B>(Feature::One, residue),
-                _ => (1..power).fold(residue.clone(), |product, _| {
-                    B::float_mul(product, residue.clone())
-                }),
-            }
-        }
-    }
-}
 
 /// `activation(a)` times the weighted sum of `weight` functions of b.
 #[derive(Debug)]
@@ -167,15 +67,16 @@ fn terms(operation: &ProductOperation) -> Vec<Term> {
             }
         }
         _ => {
+            let function = |values: &[i64], format, grid| {
+                let value = |pattern: usize| values[pattern] as f64;
+                Function::by_pattern(value, format, grid)
+            };
+            let grids = (operation.activation(), operation.weight());
             for term in &operation.factors().terms {
                 add(
                     term.scale as f64,
-                    Function::by_pattern(
-                        &term.activation,
-                        activation_format,
-                        operation.activation(),
-                    ),
-                    Function::by_pattern(&term.weight, weight_format, operation.weight()),
+                    function(&term.activation, activation_format, grids.0),
+                    function(&term.weight, weight_format, grids.1),
                 );
             }
         }

@@ -1,7 +1,7 @@
 //! The configuration of a conversion, made to be written by hand and to be saved beside a model.
 
 use approx_multiplier::import::Imported;
-use approx_multiplier::{Multiplier, MultiplierSource};
+use approx_multiplier::{GradientRule, Multiplier, MultiplierSource};
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,9 @@ pub struct ApproxConfig {
     /// By which plan APPROXIMATE computes.
     #[serde(default)]
     pub plan: PlanChoice,
+    /// Which derivative of the multiplier training uses in mode APPROXIMATE.
+    #[serde(default)]
+    pub gradient: GradientRule,
     /// Leaves the first layer (in the order of the model's fields) as it is.
     #[serde(default)]
     pub exclude_first: bool,
@@ -101,6 +104,9 @@ pub struct LayerRule {
     /// Another plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanChoice>,
+    /// Another gradient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient: Option<GradientRule>,
 }
 
 impl LayerRule {
@@ -169,6 +175,14 @@ impl LayerRule {
         }
     }
 
+    /// Sets the gradient of the selected layers.
+    pub fn with_gradient(self, gradient: GradientRule) -> Self {
+        Self {
+            gradient: Some(gradient),
+            ..self
+        }
+    }
+
     /// Sets the quantisation of the selected layers.
     pub fn with_quantization(self, quantization: LayerQuantization) -> Self {
         Self {
@@ -221,6 +235,7 @@ impl ApproxConfig {
             quantization: None,
             noise: Noise::default(),
             plan: PlanChoice::default(),
+            gradient: GradientRule::default(),
             exclude_first: false,
             exclude_last: false,
             rules: Vec::new(),
@@ -270,6 +285,19 @@ impl ApproxConfig {
     /// Sets the plan.
     pub fn with_plan(self, plan: PlanChoice) -> Self {
         Self { plan, ..self }
+    }
+
+    /// Sets which derivative of the multiplier training uses.
+    ///
+    /// ```
+    /// use burn_approx::ApproxConfig;
+    ///
+    /// let config = ApproxConfig::bundled("mul8s_1KVA").with_gradient("difference:half_window=4".parse()?);
+    /// assert!(serde_json::to_string(&config).unwrap().contains(r#""gradient":"difference:half_window=4""#));
+    /// # Ok::<(), burn_approx::ApproxError>(())
+    /// ```
+    pub fn with_gradient(self, gradient: GradientRule) -> Self {
+        Self { gradient, ..self }
     }
 
     /// Adds a rule.
@@ -352,6 +380,8 @@ impl ApproxConfig {
             settings.mode = *last_of(&rules, |rule| rule.mode.as_ref()).unwrap_or(&self.mode);
             settings.noise = *last_of(&rules, |rule| rule.noise.as_ref()).unwrap_or(&self.noise);
             settings.plan = *last_of(&rules, |rule| rule.plan.as_ref()).unwrap_or(&self.plan);
+            settings.gradient =
+                *last_of(&rules, |rule| rule.gradient.as_ref()).unwrap_or(&self.gradient);
             if let Some(quantization) = quantization {
                 settings.quantization = quantization.clone();
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use approx_multiplier::HtpModel;
+use approx_multiplier::{GradientRule, HtpModel};
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -157,6 +157,27 @@ impl ApproxLayer {
         self.update(|settings| settings.plan = plan)
     }
 
+    /// Sets which derivative of the multiplier training uses in mode APPROXIMATE.
+    ///
+    /// # Errors
+    /// [`ApproxError::NotConverted`], or a window that is wider than an operand of the multiplier has codes.
+    ///
+    /// ```
+    /// use burn::prelude::*;
+    /// use burn_approx::multipliers::GradientRule;
+    /// use burn_approx::{ApproxConfig, approx_layers, convert, nn::LinearConfig};
+    ///
+    /// let layer = LinearConfig::new(8, 4).init(&Device::default());
+    /// let (layer, _) = convert(layer, &ApproxConfig::bundled("mul8s_1KVA"))?;
+    /// let layer = &approx_layers(&layer)[0];
+    /// layer.set_gradient(GradientRule::LinearRegression)?;
+    /// assert!(layer.set_gradient(GradientRule::Difference { half_window: 128 }).is_err());
+    /// # Ok::<(), burn_approx::ApproxError>(())
+    /// ```
+    pub fn set_gradient(&self, gradient: GradientRule) -> Result<(), ApproxError> {
+        self.update(|settings| settings.gradient = gradient)
+    }
+
     /// The layer's settings, `None` if it is not converted.
     pub fn settings(&self) -> Option<LayerSettings> {
         self.state
@@ -220,7 +241,7 @@ impl ApproxLayer {
         self.update(|settings| settings.mode = mode)
     }
 
-    /// Sets the multiplier, and the plan if the multiplier asks for one; the quantisation stays as it is.
+    /// Sets the multiplier, and the plan and the gradient if the multiplier asks for one; the quantisation stays as it is.
     ///
     /// # Errors
     /// [`ApproxError::NotConverted`], codes that the multiplier does not have, or a plan that cannot compute it.
@@ -232,6 +253,9 @@ impl ApproxLayer {
         self.update(|settings| {
             if multiplier.plan() != PlanChoice::Auto {
                 settings.plan = multiplier.plan();
+            }
+            if multiplier.gradient() != GradientRule::default() {
+                settings.gradient = multiplier.gradient();
             }
             settings.multiplier = multiplier;
         })
@@ -471,6 +495,7 @@ impl fmt::Display for LayerTable {
                 "mode",
                 "multiplier",
                 "plan",
+                "gradient",
                 "activation",
                 "weights",
             ]);
@@ -504,7 +529,7 @@ impl fmt::Display for LayerTable {
 
 impl LayerTable {
     /// The columns of a converted layer's settings.
-    fn describe(layer: &ApproxLayer, settings: &LayerSettings) -> [String; 5] {
+    fn describe(layer: &ApproxLayer, settings: &LayerSettings) -> [String; 6] {
         let multiplier = match settings.htp_model() {
             Some(model) => format!("{} (HTP)", model.name()),
             None => settings.multiplier().name().to_string(),
@@ -533,6 +558,7 @@ impl LayerTable {
             settings.mode.to_string(),
             multiplier,
             plan,
+            settings.gradient.to_string(),
             format!("{} {}{state}", activation.codes, text(activation.symmetry)),
             format!("{} {} {scales}", weight.codes, text(weight.symmetry)),
         ]

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use approx_cpu::LookupTable;
-use approx_multiplier::{Definition, HtpModel, Multiplier, OperandFormat};
+use approx_multiplier::{
+    Definition, GradientRule, HtpModel, Multiplier, MultiplierError, MultiplierGradient,
+    OperandFormat,
+};
 
 use super::factors::{Factors, RankLimit};
 #[cfg(feature = "gpu")]
@@ -12,8 +15,8 @@ use super::route::PlanChoice;
 use crate::codes::CodeRange;
 use crate::error::ApproxError;
 
-/// A multiplier ready for the operators, and the plan by which they are to compute it: cheap to clone, its tables and
-/// factors made at most once.
+/// A multiplier ready for the operators, the plan by which they are to compute it, and its gradient in training: cheap to
+/// clone, its tables, factors and derivatives made at most once.
 ///
 /// ```
 /// use approx_multiplier::evoapprox;
@@ -27,6 +30,7 @@ use crate::error::ApproxError;
 pub struct PreparedMultiplier {
     shared: Arc<Shared>,
     plan: PlanChoice,
+    gradient: GradientRule,
 }
 
 /// The factors on given codes of activation and weight.
@@ -48,6 +52,8 @@ struct Shared {
     on_devices: OnDevices,
     /// The factors for each pair of code ranges asked for.
     factors: Mutex<Vec<FactorsOnCodes>>,
+    /// The derivatives by each rule asked for.
+    derivatives: Mutex<Vec<(GradientRule, Arc<MultiplierGradient>)>>,
 }
 
 impl PreparedMultiplier {
@@ -62,8 +68,10 @@ impl PreparedMultiplier {
                 #[cfg(feature = "gpu")]
                 on_devices: OnDevices::default(),
                 factors: Mutex::default(),
+                derivatives: Mutex::default(),
             }),
             plan: PlanChoice::Auto,
+            gradient: GradientRule::default(),
         }
     }
 
@@ -98,6 +106,53 @@ impl PreparedMultiplier {
     /// The plan by which it is to be computed.
     pub fn plan(&self) -> PlanChoice {
         self.plan
+    }
+
+    /// Sets which derivative of the multiplier training uses. Whether its operands have codes enough for that is checked
+    /// where it is used.
+    ///
+    /// ```
+    /// use approx_multiplier::{GradientRule, evoapprox};
+    /// use burn_approx::PreparedMultiplier;
+    ///
+    /// let multiplier = PreparedMultiplier::new(evoapprox::multiplier("mul8s_1KVA")?);
+    /// assert_eq!(multiplier.gradient(), GradientRule::StraightThrough);
+    /// let multiplier = multiplier.with_gradient(GradientRule::LinearRegression);
+    /// assert_eq!(multiplier.gradient(), GradientRule::LinearRegression);
+    /// # Ok::<(), approx_multiplier::MultiplierError>(())
+    /// ```
+    #[must_use]
+    pub fn with_gradient(self, gradient: GradientRule) -> Self {
+        Self { gradient, ..self }
+    }
+
+    /// Which derivative of the multiplier training uses.
+    pub fn gradient(&self) -> GradientRule {
+        self.gradient
+    }
+
+    /// Checks that the gradient's rule can be applied to the operands.
+    pub(crate) fn check_gradient(&self) -> Result<(), MultiplierError> {
+        let (activation, weight) = self.formats();
+        self.gradient.check([activation, weight])
+    }
+
+    /// The derivatives that training uses, of a rule that was checked; `None` where they are those of the exact product.
+    #[cfg(feature = "autodiff")]
+    pub(crate) fn derivatives(&self) -> Option<Arc<MultiplierGradient>> {
+        let is_exact = matches!(self.definition(), Definition::Exact);
+        if is_exact || self.gradient == GradientRule::StraightThrough {
+            return None;
+        }
+        let shared = &self.shared.derivatives;
+        let mut known = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, derivatives)) = known.iter().find(|(rule, _)| *rule == self.gradient) {
+            return Some(derivatives.clone());
+        }
+        let derivatives = MultiplierGradient::of(self.multiplier(), self.gradient);
+        let derivatives = Arc::new(derivatives.expect("the rule was checked"));
+        known.push((self.gradient, derivatives.clone()));
+        Some(derivatives)
     }
 
     /// The multiplier to compute with on given codes of activation and weight: an exact one, however wide, gives the
@@ -241,6 +296,7 @@ impl std::fmt::Debug for PreparedMultiplier {
         f.debug_struct("PreparedMultiplier")
             .field("multiplier", &self.shared.multiplier.name())
             .field("plan", &self.plan)
+            .field("gradient", &self.gradient)
             .finish()
     }
 }

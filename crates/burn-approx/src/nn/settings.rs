@@ -1,6 +1,6 @@
-//! What a converted layer does: its mode, multiplier, quantisation and noise.
+//! What a converted layer does: its mode, multiplier, gradient, quantisation and noise.
 
-use approx_multiplier::{HtpModel, Multiplier};
+use approx_multiplier::{GradientRule, HtpModel, Multiplier};
 use serde::{Deserialize, Serialize};
 
 use crate::codes::LayerQuantization;
@@ -79,6 +79,8 @@ pub struct LayerSettings {
     pub noise: Noise,
     /// By which plan APPROXIMATE computes.
     pub plan: PlanChoice,
+    /// Which derivative of the multiplier training uses in mode APPROXIMATE.
+    pub gradient: GradientRule,
     pub(crate) multiplier: PreparedMultiplier,
     pub(crate) htp_model: Option<PreparedMultiplier>,
 }
@@ -92,6 +94,7 @@ impl LayerSettings {
             quantization: LayerQuantization::for_multiplier(multiplier.multiplier()),
             noise: Noise::default(),
             plan: multiplier.plan(),
+            gradient: multiplier.gradient(),
             multiplier,
             htp_model: None,
         }
@@ -112,10 +115,11 @@ impl LayerSettings {
             })
     }
 
-    /// The product that APPROXIMATE computes with, and by which plan.
+    /// The product that APPROXIMATE computes with, by which plan, and with which gradient.
     pub(crate) fn product(&self) -> PreparedMultiplier {
         let product = self.htp_model.as_ref().unwrap_or(&self.multiplier);
-        product.clone().with_plan(self.plan)
+        let product = product.clone().with_plan(self.plan);
+        product.with_gradient(self.gradient)
     }
 
     pub(crate) fn check(&self) -> Result<(), ApproxError> {
@@ -129,6 +133,8 @@ impl LayerSettings {
             }
             self.quantization.check(model.multiplier())?;
         }
-        plan::check(&self.product(), self.quantization.codes())
+        let product = self.product();
+        product.check_gradient()?;
+        plan::check(&product, self.quantization.codes())
     }
 }

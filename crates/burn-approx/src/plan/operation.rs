@@ -3,6 +3,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
+#[cfg(feature = "autodiff")]
+use approx_multiplier::MultiplierGradient;
+
 use super::bounds::{TWO_TO_31, corrected_sum};
 use super::execution::ExecutionPlan;
 use super::float32;
@@ -41,7 +44,8 @@ impl ProductOperation {
     /// # Errors
     /// [`ApproxError::CodesOutsideMultiplier`] if the multiplier lacks a code of a grid,
     /// [`ApproxError::ImpossiblePlan`] if no plan, or not the forced one, can compute it, [`ApproxError::SumsTooLarge`]
-    /// if a sum might not fit in 64 bits.
+    /// if a sum might not fit in 64 bits, [`ApproxError::Multiplier`] if a gradient's window is wider than an operand
+    /// has codes.
     ///
     /// ```
     /// use approx_cpu::MatmulShape;
@@ -96,6 +100,7 @@ impl ProductOperation {
         ] {
             target.check_elements(tensor, elements)?;
         }
+        multiplier.check_gradient()?;
         let (activation_format, weight_format) = multiplier.formats();
         for (operand, grid, format) in [
             (Operand::Activation, grids[0], activation_format),
@@ -164,6 +169,12 @@ impl ProductOperation {
 
     pub(crate) fn multiplier(&self) -> &PreparedMultiplier {
         &self.planned.multiplier
+    }
+
+    /// The multiplier's derivatives for the backward pass; `None` where they are those of the exact product.
+    #[cfg(feature = "autodiff")]
+    pub(crate) fn derivatives(&self) -> Option<Arc<MultiplierGradient>> {
+        self.planned.multiplier.derivatives()
     }
 
     /// The activation's codes.

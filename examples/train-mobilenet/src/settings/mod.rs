@@ -6,7 +6,7 @@ mod error;
 
 use std::path::{Path, PathBuf};
 
-use approx_multiplier::{ContentHash, MultiplierSource};
+use approx_multiplier::{ContentHash, GradientRule, MultiplierSource};
 use serde::{Deserialize, Serialize};
 
 use self::choose::Chooser;
@@ -49,6 +49,9 @@ pub struct Settings {
     pub multiplier: MultiplierSource,
     /// What the multiplier computes, so that a table that changed on the way is noticed.
     pub multiplier_hash: ContentHash,
+    /// The derivative of the multiplier that retraining uses.
+    #[serde(default)]
+    pub gradient: GradientRule,
     /// The layers that become approximate; all if there is no pattern.
     pub layers: Vec<String>,
     /// MobileNetV2's width multiplier.
@@ -131,6 +134,12 @@ impl Settings {
             )?,
             multiplier,
             multiplier_hash,
+            gradient: chooser.choose(
+                "--gradient",
+                args.gradient,
+                |s| &s.gradient,
+                GradientRule::default(),
+            )?,
             layers: chooser.choose("--layers", layers, |s| &s.layers, Vec::new())?,
             width: chooser.choose("--width", args.width, |s| &s.width, WIDTH)?,
             epochs: chooser.choose("--epochs", args.epochs, |s| &s.epochs, epochs)?,

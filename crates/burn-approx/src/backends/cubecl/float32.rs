@@ -41,7 +41,7 @@ use kernels_cubecl::{
 use super::buffers::{contiguous, float_tensor, length, quantization, quantizer_buffer};
 use super::tables::FloatFactors;
 use crate::backends::checked;
-use crate::backends::terms::{along, row};
+use crate::backends::function::{along, row};
 use crate::codes::CodeGrid;
 use crate::geometry::{Geometry, conv2d as convolution};
 use crate::plan::{ProductOperation, Target};
