@@ -602,6 +602,15 @@ impl Run<'_> {
         let (layer, _) = convert(layer, &config).expect("the codes are the formats'");
         let layers = approx_layers(&layer);
         let [a, w] = self.quantizers();
+        // A layer's scales lie along the axis of its own weight.
+        let w = match (&self.layer.geometry, weight.channel_axis) {
+            (LayerGeometry::ConvTranspose1d(_) | LayerGeometry::ConvTranspose2d(_), Some(_)) => {
+                let (scales, zeros) = (&weight.scales, &weight.zero_points);
+                CodeQuantizer::per_channel(scales, zeros, weight.range, 1, self.device)
+                    .expect("as the other axis")
+            }
+            _ => w,
+        };
         let set = layers[0].set_activation_quantizer(&a);
         set.and_then(|()| layers[0].set_weight_quantizer(&w))
             .and_then(|()| layers[0].set_multiplier(self.multiplier.clone()))

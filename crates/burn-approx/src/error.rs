@@ -380,7 +380,7 @@ pub(crate) fn or_panic<T>(result: Result<T, ApproxError>) -> T {
 }
 
 /// A layer that is the model itself has no path.
-fn layer_name(path: &str) -> String {
+pub(crate) fn layer_name(path: &str) -> String {
     match path {
         "" => "the layer".to_string(),
         path => format!("layer `{path}`"),
@@ -389,10 +389,14 @@ fn layer_name(path: &str) -> String {
 
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
+    let name = |name: &String| match name.as_str() {
+        "" => "the model itself, whose path is empty".to_string(),
+        name => name.to_string(),
+    };
     let mut text = names
         .iter()
         .take(SHOWN)
-        .cloned()
+        .map(name)
         .collect::<Vec<_>>()
         .join(", ");
     if names.len() > SHOWN {

@@ -50,6 +50,65 @@ fn a_forward_pass_that_reads_values_is_refused() {
     assert!(error.to_string().contains("reads no values"), "{error}");
 }
 
+/// Inputs and parameters can be read, unlike what is computed; a forward pass that follows what it read is noticed by
+/// giving it other values.
+#[test]
+fn a_forward_pass_that_follows_values_of_inputs_or_parameters_is_refused() {
+    let first = |x: &Tensor<2>| x.clone().into_data().iter::<f32>().next().unwrap();
+    let refused = |error: ApproxError, what: &str| {
+        assert!(matches!(error, ApproxError::Capture { .. }), "{error}");
+        assert!(error.to_string().contains(what), "{error}");
+    };
+    refused(
+        error(|model, x| model.layer.forward(x.clone()) * first(&x)),
+        "an input",
+    );
+    for sign in [1.0, -1.0] {
+        let by_sign = error(|model, x| match sign * first(&x) > 0.0 {
+            true => model.layer.forward(x),
+            false => x,
+        });
+        refused(by_sign, "an input");
+    }
+    let not_a_number = error(
+        |model, x| match x.to_data().iter::<f32>().any(f32::is_nan) {
+            true => x,
+            false => model.layer.forward(x),
+        },
+    );
+    refused(not_a_number, "an input");
+    let by_norm = error(|model, x| {
+        let weights = model.layer.weight.val().into_data();
+        let norm: f32 = weights.iter::<f32>().map(|value| value * value).sum();
+        model.layer.forward(x) / norm.sqrt()
+    });
+    refused(by_norm, "a parameter");
+    let tokens = Tensor::<2, Int>::from_ints([[1, 2], [3, 4]], &crate::device());
+    let by_token = capture(&model(), tokens, |model: &Layer, tokens: Tensor<2, Int>| {
+        let token = tokens.to_data().iter::<i32>().next().unwrap();
+        model.layer.forward(tokens.float().repeat_dim(1, 3)) * token
+    });
+    refused(by_token.unwrap_err(), "an input");
+}
+
+/// A captured model stays on its autodiff device, without gradient checkpointing: inputs with it are no panic.
+#[test]
+fn inputs_with_other_gradient_checkpointing_are_refused() {
+    let device = crate::device().autodiff().gradient_checkpointing();
+    let model = Layer {
+        layer: LinearConfig::new(6, 6).init(&device),
+    };
+    let input = || tensor::<2>([4, 6], 1, &device);
+    let captured = capture(&model, input(), |model: &Layer, x| model.layer.forward(x)).unwrap();
+    let error = captured.try_forward(input()).unwrap_err();
+    assert!(
+        error.to_string().contains("gradient checkpointing"),
+        "{error}"
+    );
+    let plain = crate::device().autodiff();
+    captured.try_forward(tensor([4, 6], 1, &plain)).unwrap();
+}
+
 #[test]
 fn a_forward_pass_that_panics_is_refused() {
     let error = error(|model, x| {

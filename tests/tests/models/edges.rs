@@ -350,3 +350,51 @@ fn sizes_without_end_are_refused() {
         );
     }
 }
+
+/// What Burn's layers take for granted is an error of ours, converted or not.
+#[test]
+fn operands_of_other_devices_and_types_are_refused_in_float() {
+    let [device, elsewhere] = crate::two_devices();
+    let layer = LinearConfig::new(8, 4).init(&device);
+    let far = Tensor::<2>::ones([3, 8], &elsewhere);
+    let error = layer.try_forward(far).unwrap_err();
+    assert!(
+        matches!(error, ApproxError::DifferentDevices { .. }),
+        "{error}"
+    );
+    let half = Tensor::<2>::ones([3, 8], &device).cast(DType::F16);
+    let error = layer.try_forward(half).unwrap_err();
+    assert!(error.to_string().contains("F16"), "{error}");
+    let mut layer = Conv1dConfig::new(2, 4, 3).init(&device);
+    layer.bias = Some(Param::from_tensor(Tensor::<1>::zeros([4], &elsewhere)));
+    let error = layer
+        .try_forward(Tensor::ones([1, 2, 5], &device))
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ApproxError::DifferentDevices {
+                operand: "bias",
+                ..
+            }
+        ),
+        "{error}"
+    );
+
+    let attention = MultiHeadAttentionConfig::new(8, 2).init(&device);
+    let mask = TensorData::new(vec![false; 12], [3, 4]);
+    let input = MhaInput::self_attn(Tensor::ones([3, 4, 8], &device))
+        .mask_pad(Tensor::from_data(mask, &elsewhere));
+    let error = attention.try_forward(input).unwrap_err();
+    assert!(error.to_string().contains("padding mask on"), "{error}");
+
+    let checkpointing = crate::device().autodiff().gradient_checkpointing();
+    let layer = LinearConfig::new(8, 4).init(&crate::device().autodiff());
+    let error = layer
+        .try_forward(Tensor::<2>::ones([3, 8], &checkpointing))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("gradient checkpointing"),
+        "{error}"
+    );
+}

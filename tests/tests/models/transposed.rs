@@ -1,6 +1,7 @@
 //! Transposed convolutions in models: converted by kind, listed, recorded, as the operator computes them, and bad input
 //! refused.
 
+use burn::module::Param;
 use burn::nn::conv as burns;
 use burn::prelude::*;
 use burn::tensor::activation::relu;
@@ -202,10 +203,8 @@ fn the_operator_is_the_layer() {
     let layer = &model.images[0];
     let handle = &approx_layers(&model)[0];
     let activation = handle.activation_quantizer().unwrap();
-    let own = handle.weight_quantizer().unwrap();
+    let weight = handle.weight_quantizer().unwrap();
     let codes = CodeRange::new(-127, 127).unwrap();
-    let weight =
-        CodeQuantizer::per_channel(&own.scales(), &own.zero_points(), codes, 1, &device).unwrap();
     let multiplier = PreparedMultiplier::from(handle.settings().unwrap().multiplier().clone());
     let options = ConvTransposeOptions::new(
         layer.stride,
@@ -230,9 +229,33 @@ fn the_operator_is_the_layer() {
     };
     let expected = values(layer.forward(images(&device)));
     assert_eq!(values(product(&weight).unwrap()), expected);
-    let elsewhere =
-        CodeQuantizer::per_channel(&own.scales(), &own.zero_points(), codes, 0, &device).unwrap();
+    let (scales, zero_points) = (weight.scales(), weight.zero_points());
+    let elsewhere = CodeQuantizer::per_channel(&scales, &zero_points, codes, 0, &device).unwrap();
     assert!(product(&elsewhere).is_err());
+    assert!(handle.set_weight_quantizer(&elsewhere).is_err());
+    handle.set_weight_quantizer(&weight).unwrap();
+    assert_eq!(values(layer.forward(images(&device))), expected);
+}
+
+/// Output channels of other magnitudes have other scales, by which the layer's own weight has the codes that are
+/// multiplied.
+#[test]
+fn a_weights_quantiser_is_that_of_the_layers_own_weight() {
+    let device = crate::device();
+    let mut layer = ConvTranspose2dConfig::new([3, 3], [1, 1])
+        .with_bias(false)
+        .init(&device);
+    let weight = [1.0, 0.1, 0.01, 0.5, -0.1, 0.02, -0.5, 0.05, 0.03];
+    let weight = TensorData::new(weight.to_vec(), [3, 3, 1, 1]);
+    layer.weight = Param::from_data(weight, &device);
+    let (layer, _) = convert(layer, &config()).unwrap();
+    let input = Tensor::<4>::ones([1, 3, 1, 1], &device);
+    calibrate(&layer, |layer| drop(layer.forward(input.clone()))).unwrap();
+    let handle = &approx_layers(&layer)[0];
+    let quantizer = handle.weight_quantizer().unwrap();
+    let codes = quantizer.codes(layer.weight.val()).into_data();
+    let expected = [127, 127, 42, 64, -127, 85, -64, 64, 127];
+    assert_eq!(codes.iter::<i32>().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 
 use super::walk::{Found, Walk};
 use crate::codes::{CodeGrid, Granularity, LayerQuantization, Observation, Operand};
-use crate::error::ApproxError;
+use crate::error::{ApproxError, layer_name};
 use crate::multiplier::PreparedMultiplier;
 use crate::nn::{Converted, LayerKind, LayerSettings, LayerShape, LayerState, Mode, Noise};
 use crate::observation::OperandState;
@@ -285,7 +285,8 @@ impl ApproxLayer {
         self.update(|settings| settings.quantization = quantization)
     }
 
-    /// Sets when the activation's and the weight's ranges follow the data.
+    /// Sets when the activation's and the weight's ranges follow the data; the second operand of a product of two
+    /// activations stands in the weight's place.
     ///
     /// # Errors
     /// [`ApproxError::NotConverted`].
@@ -308,12 +309,16 @@ impl ApproxLayer {
         self.set_quantizer(quantizer, Operand::Activation)
     }
 
-    /// Sets the weight's quantiser by hand and freezes it.
+    /// Sets the weight's quantiser by hand and freezes it. Its scales lie along the output channels of the layer's own
+    /// weight: axis 1 of linear layers and transposed convolutions, axis 0 of convolutions. A transposed convolution in
+    /// groups has one for each output channel nevertheless, group by group.
     ///
     /// # Errors
     /// As [`set_activation_quantizer`](Self::set_activation_quantizer).
     pub fn set_weight_quantizer(&self, quantizer: &CodeQuantizer) -> Result<(), ApproxError> {
-        self.set_quantizer(quantizer, Operand::Weight)
+        let (own, of_product) = (self.kind().own_channel_axis(), self.kind().channel_axis());
+        let quantizer = quantizer.along_axis(own, of_product)?;
+        self.set_quantizer(&quantizer, Operand::Weight)
     }
 
     fn set_quantizer(
@@ -341,13 +346,11 @@ impl ApproxLayer {
             || own.parameters().dims() != quantizer.parameters().dims()
         {
             return Err(ApproxError::InvalidQuantizer {
-                what: format!("{operand} of layer `{}`", self.path),
+                what: format!("{operand} of {}", layer_name(&self.path)),
                 problem: format!(
-                    "it has {:?} with {} scales, the layer's settings call for {:?} with {}",
-                    quantizer.grid(),
-                    quantizer.parameters().dims()[1],
-                    own.grid(),
-                    own.parameters().dims()[1]
+                    "it has {}, the layer's settings call for {}",
+                    quantizer.description(),
+                    own.description()
                 ),
             });
         }
@@ -389,11 +392,14 @@ impl ApproxLayer {
         state.is_calibrated().then(|| state.quantizer())
     }
 
-    /// The weight's quantiser, `None` before calibration.
+    /// The weight's quantiser, `None` before calibration. Its scales lie along the output channels of the layer's own
+    /// weight, as [`set_weight_quantizer`](Self::set_weight_quantizer) takes them.
     pub fn weight_quantizer(&self) -> Option<CodeQuantizer> {
         let mut guard = self.state.lock();
         let state = &mut guard.as_mut()?.weight;
-        state.is_calibrated().then(|| state.quantizer())
+        let quantizer = state.is_calibrated().then(|| state.quantizer())?;
+        let (own, of_product) = (self.kind().own_channel_axis(), self.kind().channel_axis());
+        quantizer.along_axis(of_product, own).ok()
     }
 }
 

@@ -21,6 +21,7 @@ use super::{name, parameters};
 use crate::error::ApproxError;
 
 /// One forward pass as Burn recorded it.
+#[derive(Clone)]
 pub(super) struct Capture {
     /// The size of the batch that it was recorded with.
     pub(super) batch: usize,
@@ -142,7 +143,7 @@ fn identifiers(tensors: Vec<DispatchTensor>) -> Vec<Option<TensorId>> {
 }
 
 /// The tensors that bound the graph.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Boundary {
     parameters: Vec<Option<TensorId>>,
     inputs: Vec<Option<TensorId>>,
@@ -208,6 +209,18 @@ impl Capture {
 }
 
 impl Recording {
+    /// Whether the forward pass is the same as in another recording, constants included.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let constants = |recording: &Self| {
+            let constants = recording.constants.iter();
+            let bytes = constants.map(|(slot, data)| (*slot, data.as_bytes().to_vec()));
+            bytes.collect::<Vec<_>>()
+        };
+        (&self.operations, &self.outputs, self.slots)
+            == (&other.operations, &other.outputs, other.slots)
+            && constants(self) == constants(other)
+    }
+
     /// Checks that every tensor is known when it is used.
     fn check(&self) -> Result<(), ApproxError> {
         let mut known = vec![false; self.slots];
@@ -226,7 +239,7 @@ impl Recording {
                     problem: format!(
                         "`{}` takes a tensor of shape {:?} that nothing gives a value to",
                         name::of(operation),
-                        unknown.shape
+                        unknown.shape.to_vec()
                     ),
                 });
             }

@@ -40,6 +40,7 @@ pub use tensors::GraphTensors;
 
 use crate::convert::approx_layers;
 use crate::error::ApproxError;
+use tensors::Filling;
 
 /// Captures the forward pass of any Burn model as a model whose layers can be converted.
 ///
@@ -202,6 +203,7 @@ impl CaptureOptions {
         let rows = rows.max(2);
         let another = if rows > 2 { 2 } else { rows + 3 };
         let mut captures = vec![record(rows)?, record(rows + 1)?, record(another)?];
+        check_values_are_not_read(model, &inputs, &device, &forward, &captures[0])?;
         if let Some(decisive) = restore::decisive_batch(&captures) {
             let elements: usize = (tensors.iter())
                 .map(|tensor| tensor.shape().num_elements() / tensor.shape()[0])
@@ -221,6 +223,40 @@ impl CaptureOptions {
         let lowered = lower::lower(&recordings, &paths, &device, self.products_of_activations)?;
         Ok(GraphModel::new(separate(model), lowered))
     }
+}
+
+/// Checks that a forward pass is the same whatever the values of its inputs and parameters, which Burn's capture device
+/// lets it read on the host.
+fn check_values_are_not_read<M: Module, I: GraphTensors, O: GraphTensors>(
+    model: &M,
+    inputs: &I,
+    device: &Device,
+    forward: &impl Fn(&M, I) -> O,
+    captured: &capture::Capture,
+) -> Result<(), ApproxError> {
+    let recording = captured.clone().number()?;
+    for (float, int, bool) in [(1e30, 1, true), (-1e30, -1, false), (f32::NAN, 0, true)] {
+        let with = Filling { float, int, bool };
+        let is_same = |model: &M| -> Result<bool, ApproxError> {
+            let inputs = inputs.clone().filled(with);
+            let other = capture::record(model, inputs, captured.batch, device, forward)?;
+            Ok(recording.is_same(&other.number()?))
+        };
+        // Burn's clones share running statistics, which must stay as they are.
+        if !is_same(&parameters::filled(model.valid(), with))? {
+            let what = match is_same(model)? {
+                true => "a parameter",
+                false => "an input",
+            };
+            return Err(ApproxError::Capture {
+                problem: format!(
+                    "its forward pass reads values of {what} and depends on them; captured, they would be those of now for \
+                     good. Compute with tensors instead, as `mask_where` does"
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The most elements of an example that is made to see how Burn writes a layer at a large batch size. Beyond, products

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
-use burn::backend::{Dispatch, DispatchTensor, TensorMetadata};
+use burn::backend::{Dispatch, DispatchAutodiffContext, DispatchTensor, TensorMetadata};
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
 };
@@ -119,9 +119,11 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
             let (shape, expected) = (input.shape(), extents.at(frame.batch));
             if shape != expected {
                 return refuse(format!(
-                    "{number} has the shape {shape:?}, but the captured one, with {} rows, has {expected:?}; only the batch, \
-                     the first size of every input, may differ",
-                    frame.batch
+                    "{number} has the shape {:?}, but the captured one, with {} rows, has {:?}; only the batch, the first size \
+                     of every input, may differ",
+                    shape.to_vec(),
+                    frame.batch,
+                    expected.to_vec()
                 ));
             }
             let expected = frame.dtype(*dtype);
@@ -133,7 +135,19 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
             }
             let others = inputs.iter().chain(parameters).take(inputs.len() + 1);
             for other in others {
+                let strategies = [input.autodiff, other.autodiff];
                 let other = Device::new(other.device());
+                if strategies
+                    .iter()
+                    .all(|own| *own != DispatchAutodiffContext::Disabled)
+                    && strategies[0] != strategies[1]
+                {
+                    return refuse(
+                        "its device has another gradient checkpointing than that of another input or the parameters; a captured \
+                         model stays on its autodiff device without gradient checkpointing"
+                            .to_string(),
+                    );
+                }
                 if other != *device {
                     return refuse(format!(
                         "it lies on {device:?}, but another input or the parameters on {other:?}: move both to one device"

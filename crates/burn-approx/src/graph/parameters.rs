@@ -9,6 +9,7 @@ use burn::backend::DispatchTensor;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, Int, Tensor};
 
+use super::tensors::{Filling, sealed::Boundary};
 use crate::nn::Approximation;
 
 /// A product with a weight that a captured model computes.
@@ -44,6 +45,33 @@ impl GraphLayer {
             .collect();
         parts.join(".")
     }
+}
+
+/// The model with other values in its parameters.
+pub(super) fn filled<M: Module>(model: M, with: Filling) -> M {
+    struct Fill(Filling);
+
+    impl ModuleMapper for Fill {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| tensor.without_autodiff().filled(self.0))
+        }
+
+        fn map_int<const D: usize>(
+            &mut self,
+            param: Param<Tensor<D, Int>>,
+        ) -> Param<Tensor<D, Int>> {
+            param.map(|tensor| tensor.filled(self.0))
+        }
+
+        fn map_bool<const D: usize>(
+            &mut self,
+            param: Param<Tensor<D, Bool>>,
+        ) -> Param<Tensor<D, Bool>> {
+            param.map(|tensor| tensor.filled(self.0))
+        }
+    }
+
+    model.map(&mut Fill(with))
 }
 
 /// The tensors of the parameters, in order.

@@ -8,6 +8,14 @@ use burn::tensor::{Bool, Device, Float, Int, Tensor};
 /// Every input has the batch along its first axis.
 pub trait GraphTensors: sealed::Boundary {}
 
+/// What tensors are filled with, by their kind, to see whether a forward pass reads values.
+#[derive(Clone, Copy, Debug)]
+pub struct Filling {
+    pub(super) float: f32,
+    pub(super) int: i32,
+    pub(super) bool: bool,
+}
+
 pub(super) mod sealed {
     use super::*;
 
@@ -15,6 +23,9 @@ pub(super) mod sealed {
     pub trait Boundary: Clone + Send + Sync + 'static {
         /// These tensors with another number of rows along the first axis, taken in turn from those there are.
         fn with_batch(self, batch: usize) -> Self;
+
+        /// Tensors of the same sizes that are filled with other values.
+        fn filled(self, with: Filling) -> Self;
 
         fn without_autodiff(self) -> Self;
 
@@ -31,12 +42,16 @@ pub(super) mod sealed {
 use sealed::Boundary;
 
 macro_rules! tensor {
-    ($kind:ty) => {
+    ($kind:ty, $fill:ident) => {
         impl<const D: usize> Boundary for Tensor<D, $kind> {
             fn with_batch(self, batch: usize) -> Self {
                 let rows = self.dims()[0];
                 let copies = batch.div_ceil(rows);
                 Tensor::cat(vec![self; copies], 0).slice_dim(0, 0..batch)
+            }
+
+            fn filled(self, with: Filling) -> Self {
+                self.full_like(with.$fill)
             }
 
             fn without_autodiff(self) -> Self {
@@ -61,15 +76,19 @@ macro_rules! tensor {
     };
 }
 
-tensor!(Float);
-tensor!(Int);
-tensor!(Bool);
+tensor!(Float, float);
+tensor!(Int, int);
+tensor!(Bool, bool);
 
 macro_rules! tuple {
     ($($tensors:ident $index:tt),+) => {
         impl<$($tensors: Boundary),+> Boundary for ($($tensors,)+) {
             fn with_batch(self, batch: usize) -> Self {
                 ($(self.$index.with_batch(batch),)+)
+            }
+
+            fn filled(self, with: Filling) -> Self {
+                ($(self.$index.filled(with),)+)
             }
 
             fn without_autodiff(self) -> Self {

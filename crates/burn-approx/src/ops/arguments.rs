@@ -23,7 +23,7 @@ pub fn check_device(device: &Device) -> Result<(), ApproxError> {
 }
 
 /// Checks that all operands of a product lie on one device.
-pub(super) fn check_devices(
+pub(crate) fn check_devices(
     operator: &'static str,
     activation: &Device,
     others: impl IntoIterator<Item = (&'static str, Device)>,
@@ -110,6 +110,46 @@ impl Quantizers<'_> {
             )),
         }
     }
+}
+
+/// Checks what Burn's own layers take for granted: operands on one device, recording gradients in one way, and of one
+/// float type.
+///
+/// # Errors
+/// [`ApproxError::DifferentDevices`] or [`ApproxError::Shape`].
+pub(crate) fn check_float<const A: usize, const W: usize>(
+    operator: &'static str,
+    activation: &Tensor<A>,
+    weight: &Tensor<W>,
+    bias: Option<&Tensor<1>>,
+) -> Result<(), ApproxError> {
+    let device = activation.device();
+    let others = [(Operand::Weight.name(), weight.device(), weight.dtype())].into_iter();
+    let others = others.chain(bias.map(|bias| ("bias", bias.device(), bias.dtype())));
+    for (name, other, dtype) in others {
+        check_devices(operator, &device, [(name, other.clone())])?;
+        if device.is_autodiff()
+            && other.is_autodiff()
+            && device.gradient_checkpointing_strategy() != other.gradient_checkpointing_strategy()
+        {
+            return Err(shape_error(
+                operator,
+                format!(
+                    "the activation's device and that of the {name} differ in gradient checkpointing: move both to one device"
+                ),
+            ));
+        }
+        let own = activation.dtype();
+        if own.is_float() && dtype.is_float() && own != dtype {
+            return Err(shape_error(
+                operator,
+                format!(
+                    "the activation holds {own:?}, but the {name} {dtype:?}: cast one of them; only simulated products take both"
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that there is one bias for each output.

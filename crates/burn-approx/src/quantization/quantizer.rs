@@ -213,6 +213,26 @@ impl CodeQuantizer {
         })
     }
 
+    /// What codes and scales it has, for messages.
+    pub(crate) fn description(&self) -> String {
+        let CodeGrid {
+            low,
+            high,
+            symmetric,
+            channel_axis,
+        } = self.grid;
+        let zero_points = match symmetric {
+            true => "no zero points",
+            false => "zero points",
+        };
+        let [_, count] = self.parameters.dims();
+        let scales = match channel_axis {
+            None => "one scale".to_string(),
+            Some(_) => format!("{count} scales, one per output channel"),
+        };
+        format!("the codes {low} to {high}, {zero_points} and {scales}")
+    }
+
     /// The parameters, `[3, channels]`: scales, reciprocals, zero points.
     pub fn parameters(&self) -> Tensor<2> {
         self.parameters.clone()

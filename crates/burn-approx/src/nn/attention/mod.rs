@@ -30,7 +30,8 @@ pub(crate) fn check_config(
         return Err(shape_error(
             operator,
             format!(
-                "{n_heads} heads must be above 0 and divide the {d_model} features of a token, which must be above 0"
+                "{n_heads} heads do not share the {d_model} features of a token evenly: choose a number of heads that divides \
+                 them, both above 0"
             ),
         ));
     }

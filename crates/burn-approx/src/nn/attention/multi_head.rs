@@ -337,11 +337,14 @@ impl MultiHeadAttention {
                 )),
             }
         };
+        let device = scores.device();
         if let Some(mask) = &mask_pad {
             check("padding mask", &mask.dims(), &[batch, keys])?;
+            ops::check_devices(OPERATOR, &device, [("padding mask", mask.device())])?;
         }
         if let Some(mask) = &mask_attn {
             check("attention mask", &mask.dims(), &[batch, queries, keys])?;
+            ops::check_devices(OPERATOR, &device, [("attention mask", mask.device())])?;
         }
         // Burn takes a size of 0 for one that stays.
         if scores.shape().num_elements() == 0 {

@@ -91,6 +91,9 @@ impl Conv1dConfig {
 }
 
 /// Convolves lines, with the multiplier of its approximation once converted; drop-in for [`burn::nn::conv::Conv1d`].
+///
+/// In float it computes by Burn's operator, whose weight gradient in Burn 0.22.1 is another with groups and a stride that
+/// leaves values at the end unread; simulated, that gradient is right.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct Conv1d {

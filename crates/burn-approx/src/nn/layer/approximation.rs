@@ -24,7 +24,7 @@ use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::geometry::Geometry;
 use crate::nn::settings::Mode;
-use crate::ops::check_bias;
+use crate::ops::{check_bias, check_float};
 use crate::plan::Target;
 
 /// The approximation of one layer: nothing until conversion, then its settings and quantisation state.
@@ -94,7 +94,17 @@ impl Approximation {
             Some(simulation) => simulation,
             None => match self.simulation(pass, operands, training)? {
                 Some(simulation) => simulation,
-                None => return Ok(None),
+                None => {
+                    let Operands {
+                        operator,
+                        activation,
+                        weight,
+                        bias,
+                        ..
+                    } = operands;
+                    check_float(operator, activation, weight, bias)?;
+                    return Ok(None);
+                }
             },
         };
         let Operands {

@@ -6,7 +6,7 @@ use super::kind::LayerShape;
 use super::pass::LastSimulation;
 use super::weight::WeightVersion;
 use crate::codes::{Granularity, Observation, Operand};
-use crate::error::ApproxError;
+use crate::error::{ApproxError, layer_name};
 use crate::geometry::Geometry;
 use crate::multiplier::PreparedMultiplier;
 use crate::nn::settings::{LayerSettings, Mode};
@@ -58,7 +58,7 @@ impl Converted {
         let scheme = &settings.quantization;
         let granularity: Granularity = scheme.granularity;
         let role = match shape.outputs() {
-            Some(outputs) => OperandRole::weight(granularity, shape.channel_axis(), outputs),
+            Some(outputs) => OperandRole::weight(granularity, shape.kind.channel_axis(), outputs),
             None => OperandRole::Activation,
         };
         let operand = |before: Option<&OperandState>, role, quantization: &_| match before {
@@ -135,7 +135,7 @@ impl Converted {
         ] {
             if let Some(problem) = state.loaded_problem() {
                 return Err(ApproxError::InvalidQuantizer {
-                    what: format!("{operand} of layer `{}`", self.path),
+                    what: format!("{operand} of {}", layer_name(&self.path)),
                     problem,
                 });
             }

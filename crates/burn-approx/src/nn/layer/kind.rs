@@ -32,6 +32,8 @@ struct Facts {
     container: Option<&'static str>,
     /// The axis of the output channels in the weight, as products take it.
     channel_axis: usize,
+    /// That axis in the layer's own weight.
+    own_channel_axis: usize,
 }
 
 impl LayerKind {
@@ -52,36 +54,43 @@ impl LayerKind {
                 name: "Linear",
                 container: Some("Struct:Linear"),
                 channel_axis: 1,
+                own_channel_axis: 1,
             },
             Self::Conv2d => Facts {
                 name: "Conv2d",
                 container: Some("Struct:Conv2d"),
                 channel_axis: 0,
+                own_channel_axis: 0,
             },
             Self::Conv1d => Facts {
                 name: "Conv1d",
                 container: Some("Struct:Conv1d"),
                 channel_axis: 0,
+                own_channel_axis: 0,
             },
             Self::Conv3d => Facts {
                 name: "Conv3d",
                 container: Some("Struct:Conv3d"),
                 channel_axis: 0,
+                own_channel_axis: 0,
             },
             Self::ConvTranspose1d => Facts {
                 name: "ConvTranspose1d",
                 container: Some("Struct:ConvTranspose1d"),
                 channel_axis: 0,
+                own_channel_axis: 1,
             },
             Self::ConvTranspose2d => Facts {
                 name: "ConvTranspose2d",
                 container: Some("Struct:ConvTranspose2d"),
                 channel_axis: 0,
+                own_channel_axis: 1,
             },
             Self::Matmul => Facts {
                 name: "Matmul",
                 container: None,
                 channel_axis: 1,
+                own_channel_axis: 1,
             },
         }
     }
@@ -89,6 +98,17 @@ impl LayerKind {
     /// Whether the second operand is a weight, which stays while inputs pass, and not another activation.
     pub(crate) fn has_weight(self) -> bool {
         self != Self::Matmul
+    }
+
+    /// The axis of the output channels in the weight, as products take it.
+    pub(crate) fn channel_axis(self) -> usize {
+        self.facts().channel_axis
+    }
+
+    /// The axis of the output channels in the layer's own weight; of transposed convolutions in groups, of those of one
+    /// group.
+    pub(crate) fn own_channel_axis(self) -> usize {
+        self.facts().own_channel_axis
     }
 
     /// Whether a container of this name, with a weight in it, is a layer of Burn's own that a drop-in could replace.
@@ -209,10 +229,5 @@ impl LayerShape {
     /// pass.
     pub fn outputs(&self) -> Option<usize> {
         self.outputs
-    }
-
-    /// The axis of the output channels in the weight, as products take it.
-    pub(crate) fn channel_axis(&self) -> usize {
-        self.kind.facts().channel_axis
     }
 }
