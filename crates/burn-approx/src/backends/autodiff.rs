@@ -13,7 +13,6 @@ use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_autodiff::{Autodiff, NodeId};
 
 use super::extension::ApproxOps;
-use super::float;
 use super::gradient::ProductGradient;
 use crate::codes::CodeGrid;
 use crate::plan::ProductOperation;
@@ -85,15 +84,15 @@ fn straight_through<B: Backend + ApproxOps>(
     gradient: FloatTensor<B>,
     wanted: [bool; 2],
 ) -> [Option<FloatTensor<B>>; 2] {
-    let geometry = operation.geometry();
+    let geometry = *operation.geometry();
     let activation = B::fake_quantize(activation, quantizers[0].clone(), operation.activation());
     let weight = B::fake_quantize(weight, quantizers[1].clone(), operation.weight());
     let by_activation = wanted[0].then(|| {
         let (activation, weight) = (activation.clone(), weight.clone());
-        float::activation_gradient::<B>(geometry, activation, weight, gradient.clone())
+        B::activation_gradient(activation, weight, gradient.clone(), geometry)
     });
     let by_weight =
-        wanted[1].then(|| float::weight_gradient::<B>(geometry, activation, weight, gradient));
+        wanted[1].then(|| B::weight_gradient(activation, weight, gradient, geometry));
     [by_activation, by_weight]
 }
 

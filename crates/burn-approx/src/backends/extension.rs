@@ -11,9 +11,11 @@ use burn::backend::{Backend, backend_extension};
 #[cfg(feature = "gpu")]
 use burn::tensor::{DType, Shape};
 
+use super::float;
 use crate::codes::CodeGrid;
 #[cfg(feature = "gpu")]
 use crate::codes::channels_along;
+use crate::geometry::Geometry;
 use crate::plan::ProductOperation;
 
 /// The approximate operators of a backend.
@@ -73,6 +75,28 @@ pub trait ApproxOps: Backend {
         weight_quantizer: FloatTensor<Self>,
         operation: ProductOperation,
     ) -> FloatTensor<Self>;
+
+    /// The gradient of the activation of a float product, of the activation's shape.
+    #[fusion(default)]
+    fn activation_gradient(
+        activation: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
+        float::activation_gradient::<Self>(&geometry, activation, weight, gradient)
+    }
+
+    /// The gradient of the weight of a float product, of the weight's shape. Padded taps count as 0.
+    #[fusion(default)]
+    fn weight_gradient(
+        activation: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
+        float::weight_gradient::<Self>(&geometry, activation, weight, gradient)
+    }
 
     /// `sum over k of m(a, w)` of integer codes: the accumulators as hardware has them, before any correction. Padded
     /// taps hold the code `padding_code`.

@@ -19,7 +19,6 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
 
 use super::extension::ApproxOps;
-use super::float;
 use super::function::{Function, along, row};
 use crate::codes::{CodeGrid, Operand};
 use crate::geometry::Geometry;
@@ -123,8 +122,8 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
     pub(super) fn by_activation(&self, gradient: &FloatTensor<B>) -> FloatTensor<B> {
         let (own, other) = (&self.activation, &self.weight);
         let product = |factor| {
-            let (geometry, codes) = (self.operation.geometry(), own.codes.clone());
-            float::activation_gradient::<B>(geometry, codes, factor, gradient.clone())
+            let (geometry, codes) = (*self.operation.geometry(), own.codes.clone());
+            B::activation_gradient(codes, factor, gradient.clone(), geometry)
         };
         let terms = self.terms(self.derivatives.by_activation(), Operand::Activation);
         let products = (other.factors(&terms, &other.codes).into_iter())
@@ -138,7 +137,7 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
         let (own, other) = (&self.weight, &self.activation);
         let geometry = self.operation.geometry();
         let product = |factor| {
-            float::weight_gradient::<B>(geometry, factor, own.codes.clone(), gradient.clone())
+            B::weight_gradient(factor, own.codes.clone(), gradient.clone(), *geometry)
         };
         let terms = self.terms(self.derivatives.by_weight(), Operand::Weight);
         let factors = other.factors(&terms, &other.codes).into_iter();

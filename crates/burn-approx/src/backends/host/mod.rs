@@ -3,6 +3,7 @@
 //! One file per engine that a route may take; this one dispatches, and holds what is the same for all.
 
 mod accumulate;
+mod gradients;
 mod integer;
 mod lookup;
 mod patterns;
@@ -18,6 +19,7 @@ use burn::tensor::{Shape, TensorData};
 use super::extension::ApproxOps;
 use super::{checked, terms};
 use crate::codes::{CodeGrid, channels_along};
+use crate::geometry::Geometry;
 use crate::multiplier::Route;
 use crate::plan::ProductOperation;
 use crate::quantization::channel_quantizers;
@@ -154,6 +156,24 @@ impl<B: HostBackend> ApproxOps for B {
                 terms::product::<B>(activation, weight, quantizers, &operation)
             }
         }
+    }
+
+    fn activation_gradient(
+        activation: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+        geometry: Geometry,
+    ) -> FloatTensor<B> {
+        gradients::by_activation::<B>(activation, weight, gradient, &geometry)
+    }
+
+    fn weight_gradient(
+        activation: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+        geometry: Geometry,
+    ) -> FloatTensor<B> {
+        gradients::by_weight::<B>(activation, weight, gradient, &geometry)
     }
 
     fn accumulate(
