@@ -11,11 +11,14 @@ use crate::word::CODES;
 /// Products per sum that a packed block holds at most. It is the length of the lines that instruction sets transpose.
 pub(super) const DEPTH: usize = CODES;
 
+/// Rows from one block of columns to the next: one more than it has, lest rows of all of them share a set of the cache.
+pub(super) const BLOCK: usize = DEPTH + 1;
+
 /// Multiplies packed blocks, and adds the products to a matrix with the left block's rows.
 pub(super) struct MultiplyBlocks<'a> {
     /// Rows of the left matrix.
     pub(super) left: &'a [[f32; DEPTH]],
-    /// `[blocks of columns, DEPTH]`, columns of the right matrix.
+    /// `[blocks of columns, BLOCK]`, columns of the right matrix.
     pub(super) right: &'a [Row],
     /// Products per sum.
     pub(super) depth: usize,
@@ -75,7 +78,7 @@ impl MultiplyBlocks<'_> {
             .first_chunk::<ROWS>()
             .expect("the panel's rows");
         let sums = &mut sums[first * self.pitch..];
-        let (blocks, _) = self.right.as_chunks::<DEPTH>();
+        let (blocks, _) = self.right.as_chunks::<BLOCK>();
         let mut done = 0;
         if I::FLOAT_TILE[1] == 2 {
             for pair in blocks.as_chunks::<2>().0 {
@@ -95,7 +98,7 @@ impl MultiplyBlocks<'_> {
         &self,
         instructions: I,
         left: &[[f32; DEPTH]; ROWS],
-        right: [&[Row; DEPTH]; BLOCKS],
+        right: [&[Row; BLOCK]; BLOCKS],
         sums: &mut [f32],
     ) {
         let zero = instructions.splat(0);

@@ -43,6 +43,20 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// The parts of the run that go to blocks of 16, which lie apart from each other.
+    fn cut(self, block: usize) -> impl Iterator<Item = Run> {
+        let end = self.to + self.length;
+        let blocks = self.to / LANES..end.div_ceil(LANES);
+        blocks.map(move |index| {
+            let start = self.to.max(index * LANES);
+            Run {
+                to: index * block + start % LANES,
+                from: self.from + start - self.to,
+                length: end.min((index + 1) * LANES) - start,
+            }
+        })
+    }
+
     /// Adds a run to others, or to the last of them if it goes on with it.
     #[inline(always)]
     pub(super) fn join(self, runs: &mut Vec<Run>) {
@@ -56,6 +70,15 @@ impl Run {
     }
 }
 
+/// Where copies of lines go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    /// From one line to the next.
+    pub(super) pitch: usize,
+    /// If every 16 elements lie apart from the next, how far that is.
+    pub(super) block: Option<usize>,
+}
+
 /// Lines made ready for copying blocks.
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
@@ -67,12 +90,15 @@ pub(super) struct Prepared {
     /// Where each line begins; none if all its elements are 0.
     pub(super) offsets: Vec<Option<usize>>,
     runs: Vec<Run>,
+    /// The runs, cut where blocks of columns end.
+    cut: Vec<Run>,
 }
 
 impl Lines<'_> {
     /// Makes some elements of some lines ready. What was prepared by other `Lines` is to be forgotten before.
     pub(super) fn prepare(
         &self,
+        set: InstructionSet,
         lines: Range<usize>,
         elements: Range<usize>,
         prepared: &mut Prepared,
@@ -87,21 +113,22 @@ impl Lines<'_> {
                 let offsets = channels.map(|channel| Some(channel * planes.plane));
                 prepared.offsets.extend(offsets);
             }
-            Lines::Windows(windows) => windows.prepare(lines.clone(), elements.clone(), prepared),
+            Lines::Windows(windows) => {
+                windows.prepare(set, lines.clone(), elements.clone(), prepared);
+            }
         }
         prepared.lines = lines;
         prepared.elements = elements;
     }
 
-    /// Copies some elements of some lines that are prepared, each to the beginning of so many places. What remains of
-    /// these gets any value.
+    /// Copies some elements of some lines that are prepared to the places that `to` has for them.
     pub(super) fn copy(
         &self,
         set: InstructionSet,
         lines: Range<usize>,
         elements: Range<usize>,
         prepared: &mut Prepared,
-        pitch: usize,
+        places: Places,
         to: &mut [f32],
     ) {
         prepared.runs.clear();
@@ -116,12 +143,20 @@ impl Lines<'_> {
                 &prepared.bordered
             }
         };
+        if let Some(block) = places.block {
+            prepared.cut.clear();
+            let cut = prepared.runs.iter().flat_map(|run| run.cut(block));
+            prepared.cut.extend(cut);
+        }
         let first = prepared.lines.start;
         let copy = CopyLines {
             values,
             offsets: &prepared.offsets[lines.start - first..lines.end - first],
-            runs: &prepared.runs,
-            pitch,
+            runs: match places.block {
+                Some(_) => &prepared.cut,
+                None => &prepared.runs,
+            },
+            pitch: places.pitch,
         };
         set.run(copy, to);
     }
@@ -170,16 +205,22 @@ impl Kernel for CopyLines<'_> {
         for (line, offset) in self.offsets.iter().enumerate() {
             let to = &mut to[line * self.pitch..];
             let Some(offset) = *offset else {
-                let end = self.pitch.min(to.len());
-                to[..end].fill(0.0);
+                for run in self.runs {
+                    to[run.to..][..run.length].fill(0.0);
+                }
                 continue;
             };
             for run in self.runs {
-                copy_run(
-                    &self.values[offset + run.from..],
-                    run.length,
-                    &mut to[run.to..],
-                );
+                let (from, to) = (&self.values[offset + run.from..], &mut to[run.to..]);
+                // Most runs are one vector long.
+                if run.length <= LANES
+                    && let Some(from) = from.first_chunk::<LANES>()
+                    && let Some(to) = to.first_chunk_mut::<LANES>()
+                {
+                    *to = *from;
+                } else {
+                    copy_run(from, run.length, to);
+                }
             }
         }
     }
@@ -188,7 +229,7 @@ impl Kernel for CopyLines<'_> {
 /// Copies elements by whole vectors where there is room: what lies after them is overwritten by the runs and lines that
 /// follow.
 #[inline(always)]
-fn copy_run(from: &[f32], length: usize, to: &mut [f32]) {
+pub(super) fn copy_run(from: &[f32], length: usize, to: &mut [f32]) {
     for done in (0..length).step_by(LANES) {
         let (from, to) = (&from[done..], &mut to[done..]);
         if let (Some(from), Some(to)) = (from.first_chunk::<LANES>(), to.first_chunk_mut::<LANES>())

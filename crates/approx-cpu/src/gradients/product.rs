@@ -10,13 +10,26 @@ use bytemuck::cast_slice_mut;
 
 use crate::arch::{InstructionSet, LANES, Row};
 
-use super::kernel::{DEPTH, MultiplyBlocks, TransposeLines};
-use super::lines::{Lines, Prepared};
+use super::kernel::{BLOCK, DEPTH, MultiplyBlocks, TransposeLines};
+use super::lines::{Lines, Places, Prepared};
 
 /// Columns of a packed block.
 pub(super) const COLUMNS: usize = 512;
 /// Rows of a packed block, at most [`DEPTH`].
 const ROWS: usize = 252;
+
+/// Rows that are few, and columns of a packed block beside them.
+const FEW_ROWS: usize = 48;
+const FEW_COLUMNS: usize = 64;
+/// Blocks of products per sum that windows are copied for at once, and the most rows for which they are.
+const AHEAD: usize = 4;
+const ROWS_AHEAD: usize = 1024;
+
+/// How lines are packed for the left matrix, or to be transposed.
+const ROW_BY_ROW: Places = Places {
+    pitch: DEPTH,
+    block: None,
+};
 
 /// The left matrix of a product: `[rows, depth]`.
 #[derive(Debug, Clone, Copy)]
@@ -87,13 +100,21 @@ pub(super) fn multiply(
     if part.depth.is_empty() {
         sums.fill(0.0);
     }
+    // Beside few rows, so few columns that all of them stay in the first-level cache.
+    let (few_rows, one_block) = (part.rows.len() <= FEW_ROWS, part.rows.len() <= ROWS);
+    let column_block = if few_rows { FEW_COLUMNS } else { COLUMNS };
     for depth in blocks(part.depth.clone(), DEPTH) {
-        for columns in blocks(part.columns.clone(), COLUMNS) {
+        if one_block {
+            pack_left(set, left, part, part.rows.clone(), depth.clone(), scratch);
+        }
+        for columns in blocks(part.columns.clone(), column_block) {
             let first_column = columns.start - part.columns.start;
             pack_right(set, right, &lines, part, depth.clone(), columns, scratch);
             for rows in even_blocks(part.rows.clone(), ROWS) {
                 let first_row = rows.start - part.rows.start;
-                pack_left(set, left, part, rows, depth.clone(), scratch);
+                if !one_block {
+                    pack_left(set, left, part, rows, depth.clone(), scratch);
+                }
                 let multiply = MultiplyBlocks {
                     left: &scratch.left,
                     right: &scratch.right,
@@ -140,11 +161,24 @@ fn pack_left(
     packed.resize(rows.len(), [0.0; DEPTH]);
     match left {
         Left::Rows(lines) => {
-            lines.prepare(part.rows.clone(), depth.clone(), prepared);
-            lines.copy(set, rows, depth, prepared, DEPTH, packed.as_flattened_mut());
+            let ahead = match part.rows.len() <= ROWS_AHEAD {
+                true => AHEAD * DEPTH,
+                false => DEPTH,
+            };
+            let start = depth.start - (depth.start - part.depth.start) % ahead;
+            let elements = start..part.depth.end.min(start + ahead);
+            lines.prepare(set, part.rows.clone(), elements, prepared);
+            lines.copy(
+                set,
+                rows,
+                depth,
+                prepared,
+                ROW_BY_ROW,
+                packed.as_flattened_mut(),
+            );
         }
         Left::Columns(lines) => {
-            lines.prepare(part.depth.clone(), part.rows.clone(), prepared);
+            lines.prepare(set, part.depth.clone(), part.rows.clone(), prepared);
             for depth_lines in blocks(depth.clone(), LANES) {
                 let first = depth_lines.start - depth.start;
                 let transposed = transpose(
@@ -179,23 +213,25 @@ fn pack_right(
         right_lines: prepared,
         ..
     } = scratch;
-    packed.resize(columns.len().div_ceil(LANES) * DEPTH, Row::ZERO);
-    let columns = blocks(columns, LANES).zip(packed.chunks_exact_mut(DEPTH));
+    packed.resize(columns.len().div_ceil(LANES) * BLOCK, Row::ZERO);
     match right {
         Right::Rows(lines) => {
-            lines.prepare(all_lines.clone(), part.columns.clone(), prepared);
-            for (columns, packed) in columns {
-                let packed = cast_slice_mut(packed);
-                lines.copy(set, depth.clone(), columns, prepared, LANES, packed);
-            }
+            lines.prepare(set, all_lines.clone(), part.columns.clone(), prepared);
+            let places = Places {
+                pitch: LANES,
+                block: Some(BLOCK * LANES),
+            };
+            let to = cast_slice_mut(packed);
+            lines.copy(set, depth, columns, prepared, places, to);
         }
         Right::Columns(lines) => {
-            lines.prepare(part.columns.clone(), depth.clone(), prepared);
+            lines.prepare(set, part.columns.clone(), depth.clone(), prepared);
+            let columns = blocks(columns, LANES).zip(packed.chunks_exact_mut(BLOCK));
             for (columns, packed) in columns {
                 let copied = &mut scratch.lines;
                 copied.resize(LANES, [0.0; DEPTH]);
                 let to = copied.as_flattened_mut();
-                lines.copy(set, columns, depth.clone(), prepared, DEPTH, to);
+                lines.copy(set, columns, depth.clone(), prepared, ROW_BY_ROW, to);
                 let lines = copied.first_chunk().expect("room for the lines");
                 set.run(
                     TransposeLines(lines),
@@ -224,7 +260,7 @@ fn transpose<'t>(
         which,
         elements,
         prepared,
-        DEPTH,
+        ROW_BY_ROW,
         copied.as_flattened_mut(),
     );
     let lines = copied.first_chunk().expect("room for the lines");

@@ -6,7 +6,9 @@
 
 use std::ops::Range;
 
-use super::lines::{Lines, Planes, Prepared, Run};
+use crate::arch::{InstructionSet, Instructions, Kernel, LANES};
+
+use super::lines::{Lines, Planes, Prepared, Run, copy_run};
 
 /// The taps of windows along one axis.
 #[derive(Debug, Clone)]
@@ -72,12 +74,14 @@ impl WindowAxis {
     }
 
     /// The position of the input that has a remainder and is seen by the tap without offset at some place.
+    #[inline(always)]
     fn position(&self, remainder: usize, place: isize) -> Option<usize> {
         let position = usize::try_from(place).ok()? * self.stride + remainder;
         (position < self.input).then_some(position)
     }
 
     /// How many positions of the input have a remainder.
+    #[inline(always)]
     fn positions(&self, remainder: usize) -> usize {
         self.input.saturating_sub(remainder).div_ceil(self.stride)
     }
@@ -177,6 +181,7 @@ impl<'a> Windows<'a> {
     /// Copies what taps see at some places, and says where the lines begin in that.
     pub(super) fn prepare(
         &self,
+        set: InstructionSet,
         lines: Range<usize>,
         elements: Range<usize>,
         prepared: &mut Prepared,
@@ -217,38 +222,12 @@ impl<'a> Windows<'a> {
         }
         let bordered = &mut prepared.bordered;
         bordered.resize(channels.len() * layout.channel, 0.0);
-        for (channel, to) in channels.zip(bordered.chunks_exact_mut(layout.channel.max(1))) {
-            self.copy_channel(&layout, self.group.start + channel, to);
-        }
-    }
-
-    /// Copies a channel's planes of all images that have places among some rows.
-    fn copy_channel(&self, layout: &Layout, channel: usize, to: &mut [f32]) {
-        let [height, width] = &self.axes;
-        let plane = height.input * width.input;
-        let mut lines = to.chunks_exact_mut(layout.pitch);
-        for &row_remainder in &height.remainders {
-            for &remainder in &width.remainders {
-                let mut row = layout.rows.start;
-                while row < layout.rows.end {
-                    let (image, place) = (row / height.places, row % height.places);
-                    let rows = (height.places - place).min(layout.rows.end - row);
-                    let values = &self.values[(image * self.channels + channel) * plane..][..plane];
-                    let first = place as isize + height.first;
-                    let seen = lines.by_ref().take(rows + height.reach);
-                    for (place, line) in (first..).zip(seen) {
-                        match height.position(row_remainder, place) {
-                            Some(row) => {
-                                let values = &values[row * width.input..][..width.input];
-                                copy_line(width, remainder, values, line);
-                            }
-                            None => line.fill(0.0),
-                        }
-                    }
-                    row += rows;
-                }
-            }
-        }
+        let copy = CopyPlanes {
+            windows: self,
+            layout,
+            channels: self.group.start + channels.start..self.group.start + channels.end,
+        };
+        set.run(copy, bordered);
     }
 
     /// The runs of some elements, among others that were prepared.
@@ -272,33 +251,92 @@ impl<'a> Windows<'a> {
     }
 }
 
-/// Copies those positions of a row that have a remainder, with a border of 0.
-fn copy_line(width: &WindowAxis, remainder: usize, values: &[f32], line: &mut [f32]) {
-    let start = width.first.min(0).unsigned_abs().min(line.len());
+/// Copies the planes of some channels of all images that have places among some rows.
+struct CopyPlanes<'a> {
+    windows: &'a Windows<'a>,
+    layout: Layout,
+    channels: Range<usize>,
+}
+
+impl Kernel for CopyPlanes<'_> {
+    type Target = [f32];
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, _: I, mut to: &mut [f32]) {
+        let [height, width] = &self.windows.axes;
+        let plane = height.input * width.input;
+        let rows = &self.layout.rows;
+        for channel in self.channels {
+            for &row_remainder in &height.remainders {
+                for &remainder in &width.remainders {
+                    let mut row = rows.start;
+                    while row < rows.end {
+                        let (image, place) = (row / height.places, row % height.places);
+                        let count = (height.places - place).min(rows.end - row);
+                        let start = (image * self.windows.channels + channel) * plane;
+                        let values = &self.windows.values[start..start + plane];
+                        let first = place as isize + height.first;
+                        for place in first..first + (count + height.reach) as isize {
+                            match height.position(row_remainder, place) {
+                                Some(row) => {
+                                    let values = &values[row * width.input..][..width.input];
+                                    copy_line(width, remainder, values, self.layout.pitch, to);
+                                }
+                                None => fill_run(self.layout.pitch, to),
+                            }
+                            to = &mut to[self.layout.pitch..];
+                        }
+                        row += count;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies those positions of a row that have a remainder, with a border of 0, to a line of some length. What lies after
+/// that gets any value.
+#[inline(always)]
+fn copy_line(width: &WindowAxis, remainder: usize, values: &[f32], length: usize, to: &mut [f32]) {
+    let start = width.first.min(0).unsigned_abs().min(length);
     let first = width.first.max(0) as usize;
     let count = width.positions(remainder).saturating_sub(first);
-    let end = start + count.min(line.len() - start);
-    line[..start].fill(0.0);
-    line[end..].fill(0.0);
-    if start == end {
-        return;
-    }
-    let values = &values[first * width.stride + remainder..];
-    let line = &mut line[start..end];
-    match width.stride {
-        1 => line.copy_from_slice(&values[..line.len()]),
-        2 => {
-            // The last position may have no neighbour.
-            let (last, line) = line.split_last_mut().expect("a position");
-            for (to, [value, _]) in line.iter_mut().zip(values.as_chunks::<2>().0) {
-                *to = *value;
+    let count = count.min(length - start);
+    fill_run(start, to);
+    if count > 0 {
+        let values = &values[first * width.stride + remainder..];
+        let to = &mut to[start..];
+        match width.stride {
+            1 => copy_run(values, count, to),
+            2 => {
+                // The last position may have no neighbour.
+                let pairs = values.as_chunks::<2>().0;
+                for (to, [value, _]) in to[..count - 1].iter_mut().zip(pairs) {
+                    *to = *value;
+                }
+                to[count - 1] = values[2 * (count - 1)];
             }
-            *last = values[2 * line.len()];
+            stride => {
+                for (to, value) in to[..count].iter_mut().zip(values.iter().step_by(stride)) {
+                    *to = *value;
+                }
+            }
         }
-        stride => {
-            for (to, value) in line.iter_mut().zip(values.iter().step_by(stride)) {
-                *to = *value;
-            }
+    }
+    fill_run(length - start - count, &mut to[start + count..]);
+}
+
+/// Fills elements with 0 by whole vectors where there is room, as [`copy_run`] copies.
+#[inline(always)]
+fn fill_run(length: usize, to: &mut [f32]) {
+    for done in (0..length).step_by(LANES) {
+        let to = &mut to[done..];
+        if let Some(to) = to.first_chunk_mut::<LANES>() {
+            *to = [0.0; LANES];
+        } else {
+            let rest = (length - done).min(LANES);
+            to[..rest].fill(0.0);
         }
     }
 }
