@@ -9,8 +9,11 @@
 //! one-operand functions: as one integer matrix product or convolution over encoded operands, much faster than by
 //! looking every product up, and for operands of up to 16 bits.
 //!
-//! `shapes` says what the products' shapes are, `lookup` and `factored` hold the two families of kernels, `transposed`
-//! takes transposed convolutions apart for both, and `arch` has the instruction sets that all of them are compiled for,
+//! [`conv2d_activation_gradient`], [`conv2d_weight_gradient`] and their like are the backward passes of training, in
+//! float32.
+//!
+//! `shapes` says what the products' shapes are, `lookup` and `factored` hold the two families of kernels, `gradients` the
+//! backward passes, `transposed` takes transposed convolutions apart for both families, and `arch` has the instruction sets that all of them are compiled for,
 //! one file each.
 //!
 //! All of them run on the current rayon thread pool; results do not depend on its size.
@@ -20,6 +23,7 @@ mod arch;
 mod axis;
 mod error;
 mod factored;
+mod gradients;
 mod lookup;
 pub mod observe;
 mod operand;
@@ -41,6 +45,11 @@ pub use error::KernelError;
 pub use factored::{
     Activations, Conv2dWeights, ConvTranspose2dWeights, ElementType, FactorTerm, FactoredProduct,
     MatmulWeights, ProductCost, Weights,
+};
+pub use gradients::{
+    conv_transpose2d_activation_gradient, conv_transpose2d_weight_gradient,
+    conv2d_activation_gradient, conv2d_weight_gradient, matmul_activation_gradient,
+    matmul_weight_gradient,
 };
 pub use lookup::{LookupTable, conv_transpose2d, conv_transpose2d_rescaled, conv2d, matmul};
 pub use operand::{OperandWidth, ProductQuantizers};

@@ -1,4 +1,4 @@
-//! AVX2, with and without AVX-VNNI: 256-bit vectors.
+//! AVX2 and FMA, with and without AVX-VNNI: 256-bit vectors.
 
 use std::arch::x86_64::*;
 
@@ -41,21 +41,23 @@ unsafe impl<const VNNI: bool> Instructions for Avx2<VNNI> {
         }),
     };
     const TILE: [usize; 2] = [4, 1];
+    const FLOAT_TILE: [usize; 2] = [6, 1];
 
     fn detect() -> Option<Self> {
-        let present =
-            is_x86_feature_detected!("avx2") && (!VNNI || is_x86_feature_detected!("avxvnni"));
+        let present = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && (!VNNI || is_x86_feature_detected!("avxvnni"));
         present.then_some(Avx2(()))
     }
 
     #[inline(always)]
     fn compiled<K: Kernel>(self, kernel: K, to: &mut K::Target) -> K::Output {
-        #[target_feature(enable = "avx2")]
+        #[target_feature(enable = "avx2,fma")]
         fn avx2<K: Kernel>(set: impl Instructions, kernel: K, to: &mut K::Target) -> K::Output {
             kernel.run(set, to)
         }
 
-        #[target_feature(enable = "avx2,avxvnni")]
+        #[target_feature(enable = "avx2,fma,avxvnni")]
         fn avx_vnni<K: Kernel>(set: impl Instructions, kernel: K, to: &mut K::Target) -> K::Output {
             kernel.run(set, to)
         }
@@ -150,6 +152,17 @@ unsafe impl<const VNNI: bool> Instructions for Avx2<VNNI> {
     }
 
     #[inline(always)]
+    fn add_float_products(self, sums: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        // SAFETY: as above.
+        unsafe {
+            [
+                float_products(sums[0], a[0], b[0]),
+                float_products(sums[1], a[1], b[1]),
+            ]
+        }
+    }
+
+    #[inline(always)]
     fn transpose_narrow(
         self,
         lines: &[&[u16; CODES]; NARROW_LANES],
@@ -206,6 +219,16 @@ byte_products_by_pairs!(
 #[inline]
 fn pair_products(sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi32(sums, _mm256_madd_epi16(a, b))
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn float_products(sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
+    _mm256_castps_si256(_mm256_fmadd_ps(
+        _mm256_castsi256_ps(a),
+        _mm256_castsi256_ps(b),
+        _mm256_castsi256_ps(sums),
+    ))
 }
 
 #[target_feature(enable = "avx2")]

@@ -37,6 +37,9 @@ unsafe impl<const VNNI: bool> Instructions for Avx512<VNNI> {
     /// More blocks of sums leave too few registers for what pairs are multiplied by.
     const TILE: [usize; 2] = [8, if VNNI { 3 } else { 2 }];
 
+    /// Of 32 registers, 28 for sums, 2 for blocks and one for a row's element.
+    const FLOAT_TILE: [usize; 2] = [14, 2];
+
     fn detect() -> Option<Self> {
         // AVX2, because its kernels are used where there are none of 512 bits.
         let present = is_x86_feature_detected!("avx2")
@@ -125,6 +128,18 @@ unsafe impl<const VNNI: bool> Instructions for Avx512<VNNI> {
         } else {
             // SAFETY: as above.
             unsafe { _mm512_add_epi32(sums, _mm512_madd_epi16(a, b)) }
+        }
+    }
+
+    #[inline(always)]
+    fn add_float_products(self, sums: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        // SAFETY: as above.
+        unsafe {
+            _mm512_castps_si512(_mm512_fmadd_ps(
+                _mm512_castsi512_ps(a),
+                _mm512_castsi512_ps(b),
+                _mm512_castsi512_ps(sums),
+            ))
         }
     }
 

@@ -36,6 +36,7 @@ unsafe impl Instructions for Avx512Vbmi {
         ..Avx512::<true>::FACTS
     };
     const TILE: [usize; 2] = Avx512::<true>::TILE;
+    const FLOAT_TILE: [usize; 2] = Avx512::<true>::FLOAT_TILE;
 
     fn detect() -> Option<Self> {
         let narrower = Avx512::detect().filter(|_| is_x86_feature_detected!("avx512vbmi"));
@@ -91,6 +92,11 @@ unsafe impl Instructions for Avx512Vbmi {
     #[inline(always)]
     fn add_pair_products(self, sums: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
         self.0.add_pair_products(sums, a, b)
+    }
+
+    #[inline(always)]
+    fn add_float_products(self, sums: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        self.0.add_float_products(sums, a, b)
     }
 
     #[inline(always)]

@@ -36,6 +36,9 @@ pub(crate) unsafe trait Instructions: Copy + Debug {
     /// Of [`add_byte_products`](Self::add_byte_products): the rows and the blocks of lanes whose sums fit in registers,
     /// beside the operands. Rows are a power of two up to 8, blocks at most 3.
     const TILE: [usize; 2];
+    /// Of [`add_float_products`](Self::add_float_products): the rows and the blocks of lanes whose sums fit in
+    /// registers, beside the operands. Rows are at most 14, blocks 1 or 2.
+    const FLOAT_TILE: [usize; 2];
 
     /// The set, if this machine has it.
     fn detect() -> Option<Self>;
@@ -66,6 +69,10 @@ pub(crate) unsafe trait Instructions: Copy + Debug {
 
     /// Adds to every lane the products of its two signed 16-bit words, modulo 2^32.
     fn add_pair_products(self, sums: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
+
+    /// Adds to every lane, a float32, the product of two others: rounded once where the set has instructions for that,
+    /// else twice.
+    fn add_float_products(self, sums: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
 
     /// Transposes the entries of eight neighbouring codes, the `group`-th eight of every line: a row has those of one
     /// code, in the order of the lines.

@@ -1,5 +1,7 @@
 //! What kernels and instruction sets hand each other.
 
+use bytemuck::{Pod, Zeroable};
+
 use crate::word::CODES;
 
 /// 32-bit lanes that lie side by side: a cache line of them.
@@ -13,6 +15,11 @@ pub(crate) const LOOKUPS: usize = 64;
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Row(pub(crate) [u32; LANES]);
+
+// SAFETY: nothing but words, of which any bits are valid, and as many of them as the alignment asks for.
+unsafe impl Zeroable for Row {}
+// SAFETY: as above.
+unsafe impl Pod for Row {}
 
 impl Row {
     pub(crate) const ZERO: Row = Row([0; LANES]);

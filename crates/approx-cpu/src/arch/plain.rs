@@ -21,6 +21,13 @@ pub(super) fn pair_products(a: i32, b: i32) -> i32 {
     ((a >> 16) * (b >> 16)).wrapping_add(i32::from(a as i16) * i32::from(b as i16))
 }
 
+/// A sum of float32 plus a product, each rounded.
+#[inline(always)]
+pub(super) fn add_float_product(sum: i32, a: i32, b: i32) -> i32 {
+    let [sum, a, b] = [sum, a, b].map(|word| f32::from_bits(word as u32));
+    (a * b + sum).to_bits() as i32
+}
+
 /// Transposes the 2 x 2 blocks of `BITS`-wide elements in two words; `low` selects the lower element of each pair.
 #[inline(always)]
 pub(crate) fn exchange<const BITS: u32>(a: u64, b: u64, low: u64) -> (u64, u64) {

@@ -31,6 +31,7 @@ unsafe impl Instructions for Portable {
         pick: None,
     };
     const TILE: [usize; 2] = [2, 1];
+    const FLOAT_TILE: [usize; 2] = [2, 1];
 
     fn detect() -> Option<Self> {
         Some(Portable(()))
@@ -92,5 +93,15 @@ unsafe impl Instructions for Portable {
         b: [i32; LANES],
     ) -> [i32; LANES] {
         array::from_fn(|lane| sums[lane].wrapping_add(plain::pair_products(a[lane], b[lane])))
+    }
+
+    #[inline(always)]
+    fn add_float_products(
+        self,
+        sums: [i32; LANES],
+        a: [i32; LANES],
+        b: [i32; LANES],
+    ) -> [i32; LANES] {
+        array::from_fn(|lane| plain::add_float_product(sums[lane], a[lane], b[lane]))
     }
 }

@@ -21,6 +21,7 @@ unsafe impl Instructions for Sse2 {
 
     const FACTS: Facts = Portable::FACTS;
     const TILE: [usize; 2] = [2, 1];
+    const FLOAT_TILE: [usize; 2] = [2, 1];
 
     fn detect() -> Option<Self> {
         Some(Sse2(()))
@@ -83,6 +84,15 @@ unsafe impl Instructions for Sse2 {
         // SAFETY: as above.
         array::from_fn(|part| unsafe {
             _mm_add_epi32(sums[part], _mm_madd_epi16(a[part], b[part]))
+        })
+    }
+
+    #[inline(always)]
+    fn add_float_products(self, sums: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        // SAFETY: as above.
+        array::from_fn(|part| unsafe {
+            let [sum, a, b] = [sums[part], a[part], b[part]].map(|part| _mm_castsi128_ps(part));
+            _mm_castps_si128(_mm_add_ps(_mm_mul_ps(a, b), sum))
         })
     }
 

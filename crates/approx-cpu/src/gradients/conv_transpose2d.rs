@@ -1,0 +1,228 @@
+//! The gradients of a two-dimensional transposed convolution.
+//!
+//! The gradient of the activations is an ordinary convolution of the outputs' gradient. That of the weight is what an
+//! ordinary convolution's is, with activations and outputs exchanged.
+
+use crate::arch::InstructionSet;
+use crate::error::{KernelError, check_length};
+use crate::shapes::ConvTranspose2dShape;
+
+use super::conv2d::offsets;
+use super::images::{Images, Phase};
+use super::lines::{Lines, Planes};
+use super::product::{Left, Right};
+use super::turned::turned;
+use super::weights::Weight;
+use super::windows::Windows;
+
+/// The gradient of a transposed convolution's activations.
+///
+/// `weight` is `[out_channels, in_channels / groups, height, width]`, as the products of transposed convolutions take
+/// it; `gradient`, that of the outputs, is `[batch, out_channels, height, width]`. The result, of the activations' shape
+/// `[batch, in_channels, height, width]`, is written to `to`. All are row-major.
+///
+/// # Errors
+///
+/// [`KernelError::Length`] where a slice does not fit the shape, and what [`ConvTranspose2dShape::validate`] finds.
+///
+/// ```
+/// use approx_cpu::{ConvTranspose2dShape, conv_transpose2d_activation_gradient};
+///
+/// let shape = ConvTranspose2dShape {
+///     batch: 1,
+///     in_channels: 1,
+///     out_channels: 1,
+///     groups: 1,
+///     input: [1, 2],
+///     kernel: [1, 2],
+///     stride: [1, 2],
+///     dilation: [1, 1],
+///     padding: [0, 0],
+///     output_padding: [0, 0],
+/// };
+/// let mut to = [0.0; 2];
+/// conv_transpose2d_activation_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0], &mut to)?;
+/// assert_eq!(to, [12.0, 34.0]);
+/// # Ok::<(), approx_cpu::KernelError>(())
+/// ```
+pub fn conv_transpose2d_activation_gradient(
+    shape: &ConvTranspose2dShape,
+    weight: &[f32],
+    gradient: &[f32],
+    to: &mut [f32],
+) -> Result<(), KernelError> {
+    let set = InstructionSet::best();
+    conv_transpose2d_activation_gradient_with(set, shape, weight, gradient, to)
+}
+
+/// [`conv_transpose2d_activation_gradient`] with a given instruction set.
+pub(crate) fn conv_transpose2d_activation_gradient_with(
+    set: InstructionSet,
+    shape: &ConvTranspose2dShape,
+    weight: &[f32],
+    gradient: &[f32],
+    to: &mut [f32],
+) -> Result<(), KernelError> {
+    shape.validate()?;
+    check_length("weights", shape.weight_length(), weight.len())?;
+    check_length("gradients", output_length(shape), gradient.len())?;
+    check_length("results", shape.input_length(), to.len())?;
+    if to.is_empty() || gradient.is_empty() {
+        to.fill(0.0);
+        return Ok(());
+    }
+    let [inputs, outputs] = group_channels(shape);
+    let windows = windows(shape, gradient);
+    let taps = shape.kernel[0] * shape.kernel[1];
+    let depth = outputs * taps;
+    let turned = match taps {
+        1 => Vec::new(),
+        _ => turned(
+            weight,
+            [shape.groups, outputs, inputs],
+            taps,
+            &[(0..taps).collect()],
+        ),
+    };
+    let operands = |group: usize| {
+        let left = match taps {
+            1 => Left::Columns(Lines::Planes(Planes {
+                values: weight,
+                channels: shape.out_channels,
+                plane: inputs,
+                first_channel: group * outputs,
+            })),
+            _ => Left::Rows(Lines::Planes(Planes {
+                values: &turned,
+                channels: shape.in_channels,
+                plane: depth,
+                first_channel: group * inputs,
+            })),
+        };
+        (left, Right::Rows(windows[group].lines()))
+    };
+    let images = Images {
+        images: shape.batch,
+        groups: shape.groups,
+        channels: inputs,
+        sides: shape.input,
+        stride: [1, 1],
+        phases: vec![Phase {
+            first: [0, 0],
+            depth: 0..depth,
+        }],
+    };
+    images.compute(set, operands, to);
+    Ok(())
+}
+
+/// The gradient of a transposed convolution's weight.
+///
+/// `activation` is `[batch, in_channels, height, width]`, `gradient`, that of the outputs,
+/// `[batch, out_channels, height, width]`. The result, of the weight's shape
+/// `[out_channels, in_channels / groups, height, width]`, as the products of transposed convolutions take it, is written
+/// to `to`. All are row-major.
+///
+/// # Errors
+///
+/// [`KernelError::Length`] where a slice does not fit the shape, and what [`ConvTranspose2dShape::validate`] finds.
+///
+/// ```
+/// use approx_cpu::{ConvTranspose2dShape, conv_transpose2d_weight_gradient};
+///
+/// let shape = ConvTranspose2dShape {
+///     batch: 1,
+///     in_channels: 1,
+///     out_channels: 1,
+///     groups: 1,
+///     input: [1, 2],
+///     kernel: [1, 2],
+///     stride: [1, 2],
+///     dilation: [1, 1],
+///     padding: [0, 0],
+///     output_padding: [0, 0],
+/// };
+/// let mut to = [0.0; 2];
+/// conv_transpose2d_weight_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0], &mut to)?;
+/// assert_eq!(to, [13.0, 24.0]);
+/// # Ok::<(), approx_cpu::KernelError>(())
+/// ```
+pub fn conv_transpose2d_weight_gradient(
+    shape: &ConvTranspose2dShape,
+    activation: &[f32],
+    gradient: &[f32],
+    to: &mut [f32],
+) -> Result<(), KernelError> {
+    let set = InstructionSet::best();
+    conv_transpose2d_weight_gradient_with(set, shape, activation, gradient, to)
+}
+
+/// [`conv_transpose2d_weight_gradient`] with a given instruction set.
+pub(crate) fn conv_transpose2d_weight_gradient_with(
+    set: InstructionSet,
+    shape: &ConvTranspose2dShape,
+    activation: &[f32],
+    gradient: &[f32],
+    to: &mut [f32],
+) -> Result<(), KernelError> {
+    shape.validate()?;
+    check_length("activations", shape.input_length(), activation.len())?;
+    check_length("gradients", output_length(shape), gradient.len())?;
+    check_length("results", shape.weight_length(), to.len())?;
+    if to.is_empty() || activation.is_empty() || gradient.is_empty() {
+        to.fill(0.0);
+        return Ok(());
+    }
+    let [inputs, outputs] = group_channels(shape);
+    let windows = windows(shape, gradient);
+    let plane = shape.input[0] * shape.input[1];
+    let taps = shape.kernel[0] * shape.kernel[1];
+    let product = Weight {
+        groups: shape.groups,
+        rows: outputs * taps,
+        columns: inputs,
+        depth: shape.batch * plane,
+        run: taps,
+    };
+    let operands = |group: usize| {
+        let right = Right::Columns(Lines::Planes(Planes {
+            values: activation,
+            channels: shape.in_channels,
+            plane,
+            first_channel: group * inputs,
+        }));
+        (Left::Rows(windows[group].lines()), right)
+    };
+    product.compute(set, operands, to);
+    Ok(())
+}
+
+/// What the taps see of the outputs' gradient at every position of the input, by group.
+fn windows<'a>(shape: &ConvTranspose2dShape, gradient: &'a [f32]) -> Vec<Windows<'a>> {
+    let offsets = [0, 1].map(|axis| {
+        offsets(
+            shape.kernel[axis],
+            shape.dilation[axis],
+            shape.padding[axis],
+        )
+    });
+    let [_, outputs] = group_channels(shape);
+    Windows::with_all_taps(
+        gradient,
+        [shape.groups, outputs],
+        shape.output(),
+        shape.input,
+        shape.stride,
+        offsets,
+    )
+}
+
+/// Input and output channels of a group.
+fn group_channels(shape: &ConvTranspose2dShape) -> [usize; 2] {
+    [shape.in_channels, shape.out_channels].map(|channels| channels / shape.groups)
+}
+
+fn output_length(shape: &ConvTranspose2dShape) -> usize {
+    let [height, width] = shape.output();
+    shape.batch * shape.out_channels * height * width
+}

@@ -1,0 +1,182 @@
+//! Products whose sums are the elements of images: the rows are channels, the columns positions of all images.
+//!
+//! Tasks take some rows of places of some channels. Every position of a row of places is one of as many of the image as
+//! there are phases: places lie a stride apart, and a phase has the positions that are equally far from their place. Each
+//! phase has its own part of the products.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::arch::InstructionSet;
+
+use super::product::{COLUMNS, Left, Part, Right, Scratch, even_blocks, multiply};
+
+/// The most rows of a task.
+const ROWS: usize = 512;
+/// The fewest rows that are worth packing the right matrix for once more.
+const FEW_ROWS: usize = 56;
+/// Tasks that keep a thread busy to the end.
+const TASKS_PER_THREAD: usize = 4;
+
+/// Images that are computed by products.
+#[derive(Debug, Clone)]
+pub(super) struct Images {
+    pub(super) images: usize,
+    pub(super) groups: usize,
+    /// Of a group.
+    pub(super) channels: usize,
+    /// `[height, width]`
+    pub(super) sides: [usize; 2],
+    /// Distance between places along both axes.
+    pub(super) stride: [usize; 2],
+    pub(super) phases: Vec<Phase>,
+}
+
+/// Positions that are equally far from their place.
+#[derive(Debug, Clone)]
+pub(super) struct Phase {
+    /// The first of them, `[row, column]`.
+    pub(super) first: [usize; 2],
+    /// Its part of the products.
+    pub(super) depth: Range<usize>,
+}
+
+/// What one task computes.
+struct Task<'a> {
+    group: usize,
+    /// Channels of the group.
+    channels: Range<usize>,
+    /// Rows of places, counted over all images.
+    rows: Range<usize>,
+    pieces: Vec<Piece<'a>>,
+}
+
+/// Neighbouring rows of a channel of an image.
+struct Piece<'a> {
+    channel: usize,
+    /// Rows of places.
+    rows: Range<usize>,
+    /// The column of the product that is the first place.
+    column: usize,
+    values: &'a mut [f32],
+}
+
+impl Images {
+    /// Places along both axes.
+    pub(super) fn places(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.sides[axis].div_ceil(self.stride[axis]))
+    }
+
+    /// Computes `[images, groups, channels, height, width]`, of which no side is 0, from the operands of every group.
+    pub(super) fn compute<'o>(
+        &self,
+        set: InstructionSet,
+        operands: impl Fn(usize) -> (Left<'o>, Right<'o>) + Sync,
+        to: &mut [f32],
+    ) {
+        let [_, width] = self.places();
+        if self.phases.len() < self.stride[0].min(self.sides[0]) * self.stride[1].min(self.sides[1])
+        {
+            to.fill(0.0);
+        }
+        let depth = self.phases.iter().map(|phase| phase.depth.end).max();
+        let depth = depth.unwrap_or(0);
+        self.tasks(to).into_par_iter().for_each_init(
+            || (Scratch::default(), Vec::new()),
+            |(scratch, sums), mut task| {
+                let (left, right) = operands(task.group);
+                scratch.forget();
+                for phase in &self.phases {
+                    let part = Part {
+                        rows: task.channels.clone(),
+                        columns: task.rows.start * width..task.rows.end * width,
+                        depth: phase.depth.clone(),
+                    };
+                    multiply(set, left, right, 0..depth, &part, scratch, sums);
+                    for piece in &mut task.pieces {
+                        let row = piece.channel - task.channels.start;
+                        let sums = &sums[row * part.pitch() + piece.column..];
+                        self.write(phase, sums, piece);
+                    }
+                }
+            },
+        );
+    }
+
+    /// Cuts the images into tasks.
+    fn tasks<'a>(&self, to: &'a mut [f32]) -> Vec<Task<'a>> {
+        let [height, width] = self.places();
+        let all_rows = self.images * height;
+        let rows = (COLUMNS / width).max(1);
+        let row_parts = all_rows.div_ceil(rows);
+        let threads = rayon::current_num_threads();
+        let wanted = match threads {
+            1 => 1,
+            _ => (TASKS_PER_THREAD * threads).div_ceil(row_parts * self.groups),
+        };
+        let wanted = wanted.min(self.channels.div_ceil(FEW_ROWS));
+        let channel_parts = wanted.max(self.channels.div_ceil(ROWS));
+        let channels = even_blocks(0..self.channels, self.channels.div_ceil(channel_parts));
+        let mut tasks = Vec::new();
+        for group in 0..self.groups {
+            for channels in channels.clone() {
+                for part in 0..row_parts {
+                    tasks.push(Task {
+                        group,
+                        channels: channels.clone(),
+                        rows: part * rows..all_rows.min((part + 1) * rows),
+                        pieces: Vec::new(),
+                    });
+                }
+            }
+        }
+        let plane = self.sides[0] * self.sides[1];
+        let mut planes = to.chunks_exact_mut(plane);
+        for image in 0..self.images {
+            let mut first_task = 0;
+            for _ in 0..self.groups {
+                for channels in channels.clone() {
+                    for (channel, mut values) in channels.zip(planes.by_ref()) {
+                        let mut row = 0;
+                        while row < height {
+                            let part = (image * height + row) / rows;
+                            let end = height.min((part + 1) * rows - image * height);
+                            let lines =
+                                (end * self.stride[0]).min(self.sides[0]) - row * self.stride[0];
+                            let (piece, rest) = values.split_at_mut(lines * self.sides[1]);
+                            values = rest;
+                            tasks[first_task + part].pieces.push(Piece {
+                                channel,
+                                rows: row..end,
+                                column: (image * height + row - part * rows) * width,
+                                values: piece,
+                            });
+                            row = end;
+                        }
+                    }
+                    first_task += row_parts;
+                }
+            }
+        }
+        tasks
+    }
+
+    /// Writes the sums of a phase, `[rows of places, places]`, to where they belong.
+    fn write(&self, phase: &Phase, sums: &[f32], piece: &mut Piece<'_>) {
+        if self.stride == [1, 1] {
+            let length = piece.values.len();
+            piece.values.copy_from_slice(&sums[..length]);
+            return;
+        }
+        let [_, places] = self.places();
+        let lines = piece.values.chunks_exact_mut(self.sides[1]);
+        let lines = lines.skip(phase.first[0]).step_by(self.stride[0]);
+        for (sums, line) in sums.chunks(places).zip(lines) {
+            let line = line[phase.first[1]..].iter_mut().step_by(self.stride[1]);
+            for (to, sum) in line.zip(sums) {
+                *to = *sum;
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Operands of products as lines of elements: planes of images as they lie, or what windows see of them.
+//!
+//! A convolution is a matrix product whose one operand has an element for every place of a window and every tap. It
+//! never exists as a whole: blocks of it are copied out of planes with the border around them that windows reach into.
+
+use std::ops::Range;
+
+use crate::arch::{InstructionSet, Instructions, Kernel, LANES};
+
+use super::windows::Windows;
+
+/// Lines that blocks of an operand are copied from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lines<'a> {
+    /// As they lie.
+    Planes(Planes<'a>),
+    /// What the taps of windows see.
+    Windows(&'a Windows<'a>),
+}
+
+/// A line for each of some channels: its planes of all images, one after the other. A matrix is one image, whose
+/// channels are the rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Planes<'a> {
+    /// `[images, channels, plane]`
+    pub(super) values: &'a [f32],
+    /// Of an image, those that have no line included.
+    pub(super) channels: usize,
+    /// Elements of a plane, at least 1.
+    pub(super) plane: usize,
+    /// The channel that the first line is of.
+    pub(super) first_channel: usize,
+}
+
+/// Elements of every line that lie side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Where the first of them goes, counted from the first element that is copied.
+    pub(super) to: usize,
+    /// Where it is, counted from where the line begins.
+    pub(super) from: usize,
+    pub(super) length: usize,
+}
+
+impl Run {
+    /// The parts of the run that go to blocks of 16, which lie apart from each other.
+    fn cut(self, block: usize) -> impl Iterator<Item = Run> {
+        let end = self.to + self.length;
+        let blocks = self.to / LANES..end.div_ceil(LANES);
+        blocks.map(move |index| {
+            let start = self.to.max(index * LANES);
+            Run {
+                to: index * block + start % LANES,
+                from: self.from + start - self.to,
+                length: end.min((index + 1) * LANES) - start,
+            }
+        })
+    }
+
+    /// Adds a run to others, or to the last of them if it goes on with it.
+    #[inline(always)]
+    pub(super) fn join(self, runs: &mut Vec<Run>) {
+        if let Some(last) = runs.last_mut()
+            && last.from + last.length == self.from
+        {
+            last.length += self.length;
+        } else {
+            runs.push(self);
+        }
+    }
+}
+
+/// Where copies of lines go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    /// From one line to the next.
+    pub(super) pitch: usize,
+    /// If every 16 elements lie apart from the next, how far that is.
+    pub(super) block: Option<usize>,
+}
+
+/// Lines made ready for copying blocks.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    /// Of which lines and elements that is.
+    lines: Range<usize>,
+    elements: Range<usize>,
+    /// The part of the planes that windows see, with a border.
+    pub(super) bordered: Vec<f32>,
+    /// Where each line begins; none if all its elements are 0.
+    pub(super) offsets: Vec<Option<usize>>,
+    runs: Vec<Run>,
+    /// The runs, cut where blocks of columns end.
+    cut: Vec<Run>,
+}
+
+impl Lines<'_> {
+    /// Makes some elements of some lines ready. What was prepared by other `Lines` is to be forgotten before.
+    pub(super) fn prepare(
+        &self,
+        set: InstructionSet,
+        lines: Range<usize>,
+        elements: Range<usize>,
+        prepared: &mut Prepared,
+    ) {
+        if prepared.lines == lines && prepared.elements == elements {
+            return;
+        }
+        prepared.offsets.clear();
+        match self {
+            Lines::Planes(planes) => {
+                let channels = lines.clone().map(|line| planes.first_channel + line);
+                let offsets = channels.map(|channel| Some(channel * planes.plane));
+                prepared.offsets.extend(offsets);
+            }
+            Lines::Windows(windows) => {
+                windows.prepare(set, lines.clone(), elements.clone(), prepared);
+            }
+        }
+        prepared.lines = lines;
+        prepared.elements = elements;
+    }
+
+    /// Copies some elements of some lines that are prepared to the places that `to` has for them.
+    pub(super) fn copy(
+        &self,
+        set: InstructionSet,
+        lines: Range<usize>,
+        elements: Range<usize>,
+        prepared: &mut Prepared,
+        places: Places,
+        to: &mut [f32],
+    ) {
+        prepared.runs.clear();
+        let values = match self {
+            Lines::Planes(planes) => {
+                planes.runs(elements, &mut prepared.runs);
+                planes.values
+            }
+            Lines::Windows(windows) => {
+                let of = prepared.elements.clone();
+                windows.runs(of, elements, &mut prepared.runs);
+                &prepared.bordered
+            }
+        };
+        if let Some(block) = places.block {
+            prepared.cut.clear();
+            let cut = prepared.runs.iter().flat_map(|run| run.cut(block));
+            prepared.cut.extend(cut);
+        }
+        let first = prepared.lines.start;
+        let copy = CopyLines {
+            values,
+            offsets: &prepared.offsets[lines.start - first..lines.end - first],
+            runs: match places.block {
+                Some(_) => &prepared.cut,
+                None => &prepared.runs,
+            },
+            pitch: places.pitch,
+        };
+        set.run(copy, to);
+    }
+}
+
+impl Prepared {
+    /// Forgets what has been prepared, but keeps its room.
+    pub(super) fn forget(&mut self) {
+        self.lines = 0..0;
+        self.elements = 0..0;
+    }
+}
+
+impl Planes<'_> {
+    fn runs(&self, elements: Range<usize>, runs: &mut Vec<Run>) {
+        let mut next = elements.start;
+        while next < elements.end {
+            let (image, place) = (next / self.plane, next % self.plane);
+            let length = (self.plane - place).min(elements.end - next);
+            let run = Run {
+                to: next - elements.start,
+                from: image * self.channels * self.plane + place,
+                length,
+            };
+            run.join(runs);
+            next += length;
+        }
+    }
+}
+
+/// Copies runs of lines, each to its own part of the target.
+struct CopyLines<'a> {
+    values: &'a [f32],
+    offsets: &'a [Option<usize>],
+    runs: &'a [Run],
+    /// From one line in the target to the next.
+    pitch: usize,
+}
+
+impl Kernel for CopyLines<'_> {
+    type Target = [f32];
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, _: I, to: &mut [f32]) {
+        for (line, offset) in self.offsets.iter().enumerate() {
+            let to = &mut to[line * self.pitch..];
+            let Some(offset) = *offset else {
+                for run in self.runs {
+                    to[run.to..][..run.length].fill(0.0);
+                }
+                continue;
+            };
+            for run in self.runs {
+                let (from, to) = (&self.values[offset + run.from..], &mut to[run.to..]);
+                // Most runs are one vector long.
+                if run.length <= LANES
+                    && let Some(from) = from.first_chunk::<LANES>()
+                    && let Some(to) = to.first_chunk_mut::<LANES>()
+                {
+                    *to = *from;
+                } else {
+                    copy_run(from, run.length, to);
+                }
+            }
+        }
+    }
+}
+
+/// Copies elements by whole vectors where there is room: what lies after them is overwritten by the runs and lines that
+/// follow.
+#[inline(always)]
+pub(super) fn copy_run(from: &[f32], length: usize, to: &mut [f32]) {
+    for done in (0..length).step_by(LANES) {
+        let (from, to) = (&from[done..], &mut to[done..]);
+        if let (Some(from), Some(to)) = (from.first_chunk::<LANES>(), to.first_chunk_mut::<LANES>())
+        {
+            *to = *from;
+        } else {
+            let rest = (length - done).min(LANES);
+            to[..rest].copy_from_slice(&from[..rest]);
+        }
+    }
+}

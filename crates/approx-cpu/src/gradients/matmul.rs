@@ -1,0 +1,173 @@
+//! The gradients of a matrix product.
+
+use crate::arch::InstructionSet;
+use crate::error::{KernelError, check_length, checked_product};
+use crate::shapes::MatmulShape;
+
+use super::images::{Images, Phase};
+use super::lines::{Lines, Planes};
+use super::product::{Left, Right};
+use super::weights::Weight;
+
+/// The gradient of a matrix product's activations: `to = gradient * transposed weight`.
+///
+/// `weight` is `[inner, columns]`, `gradient`, that of the result, `[rows, columns]`, and `to` is `[rows, inner]`. All
+/// are row-major, and any side may be 0.
+///
+/// # Errors
+///
+/// [`KernelError::Length`] where a slice does not fit the shape, [`KernelError::Overflow`] where a number of
+/// elements does not fit in `usize`.
+///
+/// ```
+/// use approx_cpu::{MatmulShape, matmul_activation_gradient};
+///
+/// let shape = MatmulShape { rows: 1, inner: 2, columns: 3 };
+/// let mut to = [0.0; 2];
+/// let weight = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+/// matmul_activation_gradient(&shape, &weight, &[100.0, 10.0, 1.0], &mut to)?;
+/// assert_eq!(to, [123.0, 456.0]);
+/// # Ok::<(), approx_cpu::KernelError>(())
+/// ```
+pub fn matmul_activation_gradient(
+    shape: &MatmulShape,
+    weight: &[f32],
+    gradient: &[f32],
+    to: &mut [f32],
+) -> Result<(), KernelError> {
+    matmul_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, to)
+}
+
+/// [`matmul_activation_gradient`] with a given instruction set.
+pub(crate) fn matmul_activation_gradient_with(
+    set: InstructionSet,
+    shape: &MatmulShape,
+    weight: &[f32],
+    gradient: &[f32],
+    to: &mut [f32],
+) -> Result<(), KernelError> {
+    let [activations, weights, gradients] = lengths(shape)?;
+    check_length("weights", weights, weight.len())?;
+    check_length("gradients", gradients, gradient.len())?;
+    check_length("results", activations, to.len())?;
+    let MatmulShape {
+        rows,
+        inner,
+        columns,
+    } = *shape;
+    if to.is_empty() || columns == 0 {
+        to.fill(0.0);
+        return Ok(());
+    }
+    let matrix = |values, rows| {
+        Lines::Planes(Planes {
+            values,
+            channels: rows,
+            plane: columns,
+            first_channel: 0,
+        })
+    };
+    let operands = |_| {
+        (
+            Left::Rows(matrix(gradient, rows)),
+            Right::Columns(matrix(weight, inner)),
+        )
+    };
+    let image = Images {
+        images: 1,
+        groups: 1,
+        channels: rows,
+        sides: [inner, 1],
+        stride: [1, 1],
+        phases: vec![Phase {
+            first: [0, 0],
+            depth: 0..columns,
+        }],
+    };
+    image.compute(set, operands, to);
+    Ok(())
+}
+
+/// The gradient of a matrix product's weights: `to = transposed activation * gradient`.
+///
+/// `activation` is `[rows, inner]`, `gradient`, that of the result, `[rows, columns]`, and `to` is `[inner, columns]`.
+/// All are row-major, and any side may be 0.
+///
+/// # Errors
+///
+/// [`KernelError::Length`] where a slice does not fit the shape, [`KernelError::Overflow`] where a number of
+/// elements does not fit in `usize`.
+///
+/// ```
+/// use approx_cpu::{MatmulShape, matmul_weight_gradient};
+///
+/// let shape = MatmulShape { rows: 2, inner: 1, columns: 2 };
+/// let mut to = [0.0; 2];
+/// matmul_weight_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0], &mut to)?;
+/// assert_eq!(to, [13.0, 24.0]);
+/// # Ok::<(), approx_cpu::KernelError>(())
+/// ```
+pub fn matmul_weight_gradient(
+    shape: &MatmulShape,
+    activation: &[f32],
+    gradient: &[f32],
+    to: &mut [f32],
+) -> Result<(), KernelError> {
+    matmul_weight_gradient_with(InstructionSet::best(), shape, activation, gradient, to)
+}
+
+/// [`matmul_weight_gradient`] with a given instruction set.
+pub(crate) fn matmul_weight_gradient_with(
+    set: InstructionSet,
+    shape: &MatmulShape,
+    activation: &[f32],
+    gradient: &[f32],
+    to: &mut [f32],
+) -> Result<(), KernelError> {
+    let [activations, weights, gradients] = lengths(shape)?;
+    check_length("activations", activations, activation.len())?;
+    check_length("gradients", gradients, gradient.len())?;
+    check_length("results", weights, to.len())?;
+    let MatmulShape {
+        rows,
+        inner,
+        columns,
+    } = *shape;
+    if to.is_empty() || rows == 0 {
+        to.fill(0.0);
+        return Ok(());
+    }
+    let matrix = |values, columns| {
+        Lines::Planes(Planes {
+            values,
+            channels: rows,
+            plane: columns,
+            first_channel: 0,
+        })
+    };
+    // A weight is written column by column of the product: so its columns are the product's rows.
+    let operands = |_| {
+        (
+            Left::Columns(matrix(gradient, columns)),
+            Right::Rows(matrix(activation, inner)),
+        )
+    };
+    let product = Weight {
+        groups: 1,
+        rows: columns,
+        columns: inner,
+        depth: rows,
+        run: columns,
+    };
+    product.compute(set, operands, to);
+    Ok(())
+}
+
+/// The elements of activations, weights and results.
+fn lengths(shape: &MatmulShape) -> Result<[usize; 3], KernelError> {
+    Ok([
+        checked_product("the activations", &[shape.rows, shape.inner])?,
+        checked_product("the weights", &[shape.inner, shape.columns])?,
+        checked_product("the result", &[shape.rows, shape.columns])?,
+    ])
+}
