@@ -11,6 +11,7 @@ use crate::arch::InstructionSet;
 use crate::error::{KernelError, check_length};
 use crate::shapes::Conv2dShape;
 
+use super::depthwise;
 use super::images::{Images, Phase};
 use super::lines::{Lines, Planes};
 use super::product::{Left, Right};
@@ -72,7 +73,10 @@ pub(crate) fn conv2d_activation_gradient_with(
         to.fill(0.0);
         return Ok(());
     }
-    // Products of one channel with one, of which there would be many, are computed as any others are.
+    if is_depthwise(shape) {
+        depthwise::activation_gradient(set, shape, weight, gradient, to);
+        return Ok(());
+    }
     let Conv2dShape { groups, kernel, .. } = *shape;
     let [inputs, outputs] = group_channels(shape);
     let axes = [0, 1].map(|axis| Axis::new(shape, axis));
@@ -201,6 +205,10 @@ pub(crate) fn conv2d_weight_gradient_with(
         to.fill(0.0);
         return Ok(());
     }
+    if is_depthwise(shape) {
+        depthwise::weight_gradient(set, shape, activation, gradient, to);
+        return Ok(());
+    }
     let [inputs, outputs] = group_channels(shape);
     let output = shape.output();
     let padding = [shape.padding.top, shape.padding.left];
@@ -233,6 +241,11 @@ pub(crate) fn conv2d_weight_gradient_with(
     };
     product.compute(set, operands, to);
     Ok(())
+}
+
+/// Whether every output channel sees one input channel of several.
+fn is_depthwise(shape: &Conv2dShape) -> bool {
+    shape.groups > 1 && shape.groups == shape.in_channels
 }
 
 /// Input and output channels of a group.

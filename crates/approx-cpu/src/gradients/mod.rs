@@ -1,11 +1,13 @@
 //! Backward passes of products in float32: the gradients of activations and of weights.
 //!
 //! All of them are matrix products. `kernel` multiplies packed blocks, `product` cuts matrices into these, and `lines`
-//! and `windows` are where blocks are packed from. A product's sums are images (`images`) or a weight (`weights`). The
-//! public functions, which say which product a gradient is, have a file for each geometry.
+//! and `windows` are where blocks are packed from. Only depthwise convolutions, with little to multiply, go another way
+//! (`depthwise`). A product's sums are images (`images`) or a weight (`weights`). The public functions, which say which
+//! product a gradient is, have a file for each geometry.
 
 mod conv2d;
 mod conv_transpose2d;
+mod depthwise;
 mod images;
 mod kernel;
 mod lines;

@@ -91,8 +91,7 @@ fn straight_through<B: Backend + ApproxOps>(
         let (activation, weight) = (activation.clone(), weight.clone());
         B::activation_gradient(activation, weight, gradient.clone(), geometry)
     });
-    let by_weight =
-        wanted[1].then(|| B::weight_gradient(activation, weight, gradient, geometry));
+    let by_weight = wanted[1].then(|| B::weight_gradient(activation, weight, gradient, geometry));
     [by_activation, by_weight]
 }
 

@@ -136,9 +136,8 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
     pub(super) fn by_weight(&self, gradient: &FloatTensor<B>) -> FloatTensor<B> {
         let (own, other) = (&self.weight, &self.activation);
         let geometry = self.operation.geometry();
-        let product = |factor| {
-            B::weight_gradient(factor, own.codes.clone(), gradient.clone(), *geometry)
-        };
+        let product =
+            |factor| B::weight_gradient(factor, own.codes.clone(), gradient.clone(), *geometry);
         let terms = self.terms(self.derivatives.by_weight(), Operand::Weight);
         let factors = other.factors(&terms, &other.codes).into_iter();
         let products = match is_padded(geometry) && !own.is_empty() && !other.is_empty() {

@@ -31,7 +31,10 @@ pub(super) fn by_activation<B: HostBackend>(
                 }
                 Geometry::ConvTranspose2d(shape) => {
                     approx_cpu::conv_transpose2d_activation_gradient(
-                        shape, weight, gradient, &mut values,
+                        shape,
+                        weight,
+                        gradient,
+                        &mut values,
                     )
                 }
             });
