@@ -72,7 +72,7 @@ pub(crate) fn conv2d_activation_gradient_with(
         to.fill(0.0);
         return Ok(());
     }
-    // Products of one channel with one, of which there would be many, are computed as any others are.
+    // Groups of a single channel take this way, too, with most lanes idle: a kernel of their own would begin here.
     let Conv2dShape { groups, kernel, .. } = *shape;
     let [inputs, outputs] = group_channels(shape);
     let axes = [0, 1].map(|axis| Axis::new(shape, axis));
