@@ -263,3 +263,41 @@ fn added_products_of_picked_elements() {
         check_added_picked::<true>(taps);
     }
 }
+
+struct AddFloatProducts([[i32; LANES]; 3]);
+
+impl Kernel for AddFloatProducts {
+    type Target = [i32; LANES];
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Instructions>(self, instructions: I, to: &mut [i32; LANES]) {
+        let [sums, a, b] = &self.0;
+        let (a, b) = (instructions.load(a), instructions.load(b));
+        let sums = instructions.add_float_products(instructions.load(sums), a, b);
+        instructions.store(sums, to);
+    }
+}
+
+/// Rounded once or twice, but by nothing else.
+#[test]
+fn added_float_products() {
+    let mut random = Random(6);
+    for _ in 0..100 {
+        let lanes = [(); 3].map(|()| {
+            std::array::from_fn::<f32, LANES, _>(|_| random.next() as i16 as f32 / 777.0)
+        });
+        let words = lanes.map(|lanes| lanes.map(|lane| lane.to_bits() as i32));
+        let [sums, a, b] = lanes;
+        for &set in InstructionSet::available() {
+            let mut found = [0; LANES];
+            set.run(AddFloatProducts(words), &mut found);
+            for lane in 0..LANES {
+                let found = f32::from_bits(found[lane] as u32);
+                let fused = a[lane].mul_add(b[lane], sums[lane]);
+                let rounded_twice = a[lane] * b[lane] + sums[lane];
+                assert!(found == fused || found == rounded_twice, "{set:?}");
+            }
+        }
+    }
+}

@@ -52,11 +52,9 @@ struct Task<'a> {
     pieces: Vec<Piece<'a>>,
 }
 
-/// Neighbouring rows of a channel of an image.
+/// Neighbouring rows of a channel of an image, from the first of a row of places on.
 struct Piece<'a> {
     channel: usize,
-    /// Rows of places.
-    rows: Range<usize>,
     /// The column of the product that is the first place.
     column: usize,
     values: &'a mut [f32],
@@ -148,7 +146,6 @@ impl Images {
                             values = rest;
                             tasks[first_task + part].pieces.push(Piece {
                                 channel,
-                                rows: row..end,
                                 column: (image * height + row - part * rows) * width,
                                 values: piece,
                             });

@@ -18,9 +18,6 @@ pub(super) const COLUMNS: usize = 512;
 /// Rows of a packed block, at most [`DEPTH`].
 const ROWS: usize = 252;
 
-/// Rows that are few, and columns of a packed block beside them.
-const FEW_ROWS: usize = 48;
-const FEW_COLUMNS: usize = 64;
 /// Blocks of products per sum that windows are copied for at once, and the most rows for which they are.
 const AHEAD: usize = 4;
 const ROWS_AHEAD: usize = 1024;
@@ -100,14 +97,12 @@ pub(super) fn multiply(
     if part.depth.is_empty() {
         sums.fill(0.0);
     }
-    // Beside few rows, so few columns that all of them stay in the first-level cache.
-    let (few_rows, one_block) = (part.rows.len() <= FEW_ROWS, part.rows.len() <= ROWS);
-    let column_block = if few_rows { FEW_COLUMNS } else { COLUMNS };
+    let one_block = part.rows.len() <= ROWS;
     for depth in blocks(part.depth.clone(), DEPTH) {
         if one_block {
             pack_left(set, left, part, part.rows.clone(), depth.clone(), scratch);
         }
-        for columns in blocks(part.columns.clone(), column_block) {
+        for columns in blocks(part.columns.clone(), COLUMNS) {
             let first_column = columns.start - part.columns.start;
             pack_right(set, right, &lines, part, depth.clone(), columns, scratch);
             for rows in even_blocks(part.rows.clone(), ROWS) {

@@ -80,35 +80,28 @@ impl Weight {
             let first = (group * rows.len() + row_part) * depths.len();
             &tiles[first..first + depths.len()]
         };
-        // Runs of a group are tasks of their own; where there is one run only, columns are.
-        let (size, columns) = match self.run == self.rows {
-            true => {
-                let columns = LANES.min(self.columns);
-                (columns * self.rows, columns)
-            }
-            false => (self.columns * self.run, self.columns),
+        // A task writes some columns of a run. Where runs are short, these are all of them.
+        let columns = match self.run == self.rows {
+            true => LANES.min(self.columns),
+            false => self.columns,
         };
         to.par_chunks_exact_mut(group_length)
             .enumerate()
             .for_each(|(group, to)| {
-                to.par_chunks_mut(size).enumerate().for_each(|(chunk, to)| {
-                    let first_row = match self.run == self.rows {
-                        true => 0,
-                        false => chunk * self.run,
-                    };
-                    let first_column = match self.run == self.rows {
-                        true => chunk * columns,
-                        false => 0,
-                    };
-                    for (row_part, rows) in rows.iter().enumerate() {
-                        let part = self.part(rows.clone(), 0..0);
-                        let tiles = tiles(group, row_part);
-                        let start = rows.start.max(first_row);
-                        let end = rows.end.min(first_row + self.run);
-                        for block in even_blocks(start..end.max(start), LANES) {
-                            self.add_up(tiles, &part, block, first_column, first_row, to);
+                let runs = to.par_chunks_exact_mut(self.columns * self.run).enumerate();
+                runs.for_each(|(run, to)| {
+                    let parts = to.par_chunks_mut(columns * self.run).enumerate();
+                    parts.for_each(|(part, to)| {
+                        let first = [run * self.run, part * columns];
+                        for (row_part, rows) in rows.iter().enumerate() {
+                            let part = self.part(rows.clone(), 0..0);
+                            let start = rows.start.max(first[0]);
+                            let end = rows.end.min(first[0] + self.run);
+                            for block in even_blocks(start..end.max(start), LANES) {
+                                self.add_up(tiles(group, row_part), &part, block, first, to);
+                            }
                         }
-                    }
+                    });
                 });
             });
     }
@@ -129,14 +122,13 @@ impl Weight {
         worthwhile.min(PARTS).min(SUMS / sums).max(1)
     }
 
-    /// Adds the parts of some rows' sums, and writes them column by column.
+    /// Adds the parts of some rows' sums, and writes them column by column from the first row and column of `to` on.
     fn add_up(
         &self,
         tiles: &[Vec<f32>],
         part: &Part,
         rows: Range<usize>,
-        first_column: usize,
-        first_row: usize,
+        [first_row, first_column]: [usize; 2],
         to: &mut [f32],
     ) {
         let pitch = part.pitch();

@@ -188,7 +188,7 @@ impl<'a> Windows<'a> {
     ) {
         let layout = self.layout(&elements);
         let columns = self.axes[1].remainders.len();
-        let mut channels = usize::MAX..0;
+        let (mut first_channel, mut end_channel) = (usize::MAX, 0);
         let mut set_start = 0;
         for taps in &self.sets {
             let end = set_start + self.group.len() * taps.len();
@@ -196,10 +196,12 @@ impl<'a> Windows<'a> {
             if !part.is_empty() {
                 let first = (part.start - set_start) / taps.len();
                 let last = (part.end - 1 - set_start) / taps.len();
-                channels = channels.start.min(first)..channels.end.max(last + 1);
+                first_channel = first_channel.min(first);
+                end_channel = end_channel.max(last + 1);
             }
             set_start = end;
         }
+        let channels = first_channel.min(end_channel)..end_channel;
         let mut set_start = 0;
         for taps in &self.sets {
             let places = taps.iter().map(|&[row, column]| {
