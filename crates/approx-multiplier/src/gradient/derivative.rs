@@ -389,8 +389,9 @@ mod tests {
             // The ends and their neighbours, and some between.
             let some = |format: OperandFormat| {
                 let last = format.cardinality() - 1;
-                let kept =
-                    move |index: &usize| index % step == 0 || *index < 2 || *index + 1 >= last;
+                let kept = move |index: &usize| {
+                    index.is_multiple_of(step) || *index < 2 || *index + 1 >= last
+                };
                 (0..=last)
                     .filter(kept)
                     .map(move |index| format.min_code() + index as i32)
