@@ -6,7 +6,9 @@ use std::sync::Arc;
 #[cfg(feature = "autodiff")]
 use approx_multiplier::MultiplierGradient;
 
-use super::bounds::{TWO_TO_31, corrected_sum};
+use super::bounds::TWO_TO_31;
+#[cfg(feature = "gpu")]
+use super::bounds::corrected_sum;
 use super::execution::ExecutionPlan;
 use super::float32;
 use super::planner::{Planned, Results, plan};
@@ -32,6 +34,7 @@ struct PlannedProduct {
     multiplier: PreparedMultiplier,
     grids: [CodeGrid; 2],
     geometry: Geometry,
+    #[cfg(feature = "gpu")]
     target: Target,
     plan: ExecutionPlan,
     factors: Option<Arc<Factors>>,
@@ -132,6 +135,7 @@ impl ProductOperation {
             multiplier,
             grids,
             geometry,
+            #[cfg(feature = "gpu")]
             target,
             plan,
             factors,
