@@ -69,6 +69,7 @@ pub(crate) struct Inside {
 }
 
 /// Copies every `stride`-th element, from the first one on.
+#[inline(always)]
 pub(crate) fn copy_strided<T: Copy>(to: &mut [T], from: &[T], stride: usize) {
     match stride {
         1 => to.copy_from_slice(&from[..to.len()]),

@@ -145,7 +145,7 @@ pub(crate) fn conv2d_activation_gradient_with(
                 first_channel: group * inputs,
             })),
         };
-        (left, Right::Rows(windows[group].lines()))
+        (left, Right::Rows(Lines::of(&windows[group])))
     };
     images.compute(set, operands, to);
     Ok(())
@@ -237,7 +237,7 @@ pub(crate) fn conv2d_weight_gradient_with(
             plane: output[0] * output[1],
             first_channel: group * outputs,
         }));
-        (Left::Rows(windows[group].lines()), right)
+        (Left::Rows(Lines::of(&windows[group])), right)
     };
     product.compute(set, operands, to);
     Ok(())

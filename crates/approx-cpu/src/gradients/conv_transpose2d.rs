@@ -99,7 +99,7 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
                 first_channel: group * inputs,
             })),
         };
-        (left, Right::Rows(windows[group].lines()))
+        (left, Right::Rows(Lines::of(&windows[group])))
     };
     let images = Images {
         images: shape.batch,
@@ -191,7 +191,7 @@ pub(crate) fn conv_transpose2d_weight_gradient_with(
             plane,
             first_channel: group * inputs,
         }));
-        (Left::Rows(windows[group].lines()), right)
+        (Left::Rows(Lines::of(&windows[group])), right)
     };
     product.compute(set, operands, to);
     Ok(())

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::arch::{InstructionSet, Instructions, Kernel, LANES};
 
+use super::runs::{Prepared, Run, copy_run};
 use super::windows::Windows;
 
 /// Lines that blocks of an operand are copied from.
@@ -32,44 +33,6 @@ pub(super) struct Planes<'a> {
     pub(super) first_channel: usize,
 }
 
-/// Elements of every line that lie side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
-    /// Where the first of them goes, counted from the first element that is copied.
-    pub(super) to: usize,
-    /// Where it is, counted from where the line begins.
-    pub(super) from: usize,
-    pub(super) length: usize,
-}
-
-impl Run {
-    /// The parts of the run that go to blocks of 16, which lie apart from each other.
-    fn cut(self, block: usize) -> impl Iterator<Item = Run> {
-        let end = self.to + self.length;
-        let blocks = self.to / LANES..end.div_ceil(LANES);
-        blocks.map(move |index| {
-            let start = self.to.max(index * LANES);
-            Run {
-                to: index * block + start % LANES,
-                from: self.from + start - self.to,
-                length: end.min((index + 1) * LANES) - start,
-            }
-        })
-    }
-
-    /// Adds a run to others, or to the last of them if it goes on with it.
-    #[inline(always)]
-    pub(super) fn join(self, runs: &mut Vec<Run>) {
-        if let Some(last) = runs.last_mut()
-            && last.from + last.length == self.from
-        {
-            last.length += self.length;
-        } else {
-            runs.push(self);
-        }
-    }
-}
-
 /// Where copies of lines go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Places {
@@ -79,22 +42,20 @@ pub(super) struct Places {
     pub(super) block: Option<usize>,
 }
 
-/// Lines made ready for copying blocks.
-#[derive(Debug, Default)]
-pub(super) struct Prepared {
-    /// Of which lines and elements that is.
-    lines: Range<usize>,
-    elements: Range<usize>,
-    /// The part of the planes that windows see, with a border.
-    pub(super) bordered: Vec<f32>,
-    /// Where each line begins; none if all its elements are 0.
-    pub(super) offsets: Vec<Option<usize>>,
-    runs: Vec<Run>,
-    /// The runs, cut where blocks of columns end.
-    cut: Vec<Run>,
-}
+impl<'a> Lines<'a> {
+    /// What windows see, without a copy where that is the planes as they are.
+    pub(super) fn of(windows: &'a Windows<'a>) -> Self {
+        match windows.is_plain() {
+            false => Lines::Windows(windows),
+            true => Lines::Planes(Planes {
+                values: windows.values,
+                channels: windows.channels,
+                plane: windows.plane(),
+                first_channel: windows.group.start,
+            }),
+        }
+    }
 
-impl Lines<'_> {
     /// Makes some elements of some lines ready. What was prepared by other `Lines` is to be forgotten before.
     pub(super) fn prepare(
         &self,
@@ -162,14 +123,6 @@ impl Lines<'_> {
     }
 }
 
-impl Prepared {
-    /// Forgets what has been prepared, but keeps its room.
-    pub(super) fn forget(&mut self) {
-        self.lines = 0..0;
-        self.elements = 0..0;
-    }
-}
-
 impl Planes<'_> {
     fn runs(&self, elements: Range<usize>, runs: &mut Vec<Run>) {
         let mut next = elements.start;
@@ -222,22 +175,6 @@ impl Kernel for CopyLines<'_> {
                     copy_run(from, run.length, to);
                 }
             }
-        }
-    }
-}
-
-/// Copies elements by whole vectors where there is room: what lies after them is overwritten by the runs and lines that
-/// follow.
-#[inline(always)]
-pub(super) fn copy_run(from: &[f32], length: usize, to: &mut [f32]) {
-    for done in (0..length).step_by(LANES) {
-        let (from, to) = (&from[done..], &mut to[done..]);
-        if let (Some(from), Some(to)) = (from.first_chunk::<LANES>(), to.first_chunk_mut::<LANES>())
-        {
-            *to = *from;
-        } else {
-            let rest = (length - done).min(LANES);
-            to[..rest].copy_from_slice(&from[..rest]);
         }
     }
 }

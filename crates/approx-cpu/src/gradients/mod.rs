@@ -1,7 +1,7 @@
 //! Backward passes of products in float32: the gradients of activations and of weights.
 //!
 //! All of them are matrix products. `kernel` multiplies packed blocks, `product` cuts matrices into these, and `lines`
-//! and `windows` are where blocks are packed from. Only depthwise convolutions, with little to multiply, go another way
+//! and `windows` are where blocks are packed from, by `runs`. Only depthwise convolutions, with little to multiply, go another way
 //! (`depthwise`). A product's sums are images (`images`) or a weight (`weights`). The public functions, which say which
 //! product a gradient is, have a file for each geometry.
 
@@ -13,6 +13,7 @@ mod kernel;
 mod lines;
 mod matmul;
 mod product;
+mod runs;
 mod turned;
 mod weights;
 mod windows;

@@ -11,7 +11,8 @@ use bytemuck::cast_slice_mut;
 use crate::arch::{InstructionSet, LANES, Row};
 
 use super::kernel::{BLOCK, DEPTH, MultiplyBlocks, TransposeLines};
-use super::lines::{Lines, Places, Prepared};
+use super::lines::{Lines, Places};
+use super::runs::Prepared;
 
 /// Columns of a packed block.
 pub(super) const COLUMNS: usize = 512;

@@ -7,8 +7,9 @@
 use std::ops::Range;
 
 use crate::arch::{InstructionSet, Instructions, Kernel, LANES};
+use crate::axis::copy_strided;
 
-use super::lines::{Lines, Planes, Prepared, Run, copy_run};
+use super::runs::{Prepared, Run, copy_run};
 
 /// The taps of windows along one axis.
 #[derive(Debug, Clone)]
@@ -147,18 +148,15 @@ impl<'a> Windows<'a> {
         (0..groups).map(of_group).collect()
     }
 
-    /// The lines, without a copy where there is one tap only and it sees the planes as they are.
-    pub(super) fn lines(&self) -> Lines<'_> {
+    /// Whether there is one tap only, and it sees the planes as they are.
+    pub(super) fn is_plain(&self) -> bool {
         let taps: usize = self.sets.iter().map(Vec::len).sum();
-        if taps != 1 || !self.axes.iter().all(WindowAxis::is_plain) {
-            return Lines::Windows(self);
-        }
-        Lines::Planes(Planes {
-            values: self.values,
-            channels: self.channels,
-            plane: self.axes[0].input * self.axes[1].input,
-            first_channel: self.group.start,
-        })
+        taps == 1 && self.axes.iter().all(WindowAxis::is_plain)
+    }
+
+    /// The elements of a plane.
+    pub(super) fn plane(&self) -> usize {
+        self.axes[0].input * self.axes[1].input
     }
 
     fn layout(&self, elements: &Range<usize>) -> Layout {
@@ -311,19 +309,7 @@ fn copy_line(width: &WindowAxis, remainder: usize, values: &[f32], length: usize
         let to = &mut to[start..];
         match width.stride {
             1 => copy_run(values, count, to),
-            2 => {
-                // The last position may have no neighbour.
-                let pairs = values.as_chunks::<2>().0;
-                for (to, [value, _]) in to[..count - 1].iter_mut().zip(pairs) {
-                    *to = *value;
-                }
-                to[count - 1] = values[2 * (count - 1)];
-            }
-            stride => {
-                for (to, value) in to[..count].iter_mut().zip(values.iter().step_by(stride)) {
-                    *to = *value;
-                }
-            }
+            stride => copy_strided(&mut to[..count], values, stride),
         }
     }
     fill_run(length - start - count, &mut to[start + count..]);

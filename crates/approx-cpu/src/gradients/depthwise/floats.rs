@@ -3,6 +3,7 @@
 use bytemuck::{must_cast_mut, must_cast_ref};
 
 use crate::arch::{Instructions, LANES};
+use crate::axis;
 
 /// Elements of a vector's lanes.
 pub(super) type Floats = [f32; LANES];
@@ -82,21 +83,7 @@ pub(super) fn copy_row(to: &mut [f32], from: &[f32]) {
 pub(super) fn copy_strided(to: &mut [f32], from: &[f32], stride: usize) {
     match stride {
         1 => copy_row(to, &from[..to.len()]),
-        // The common case again, in a form that compilers vectorise.
-        2 => {
-            let (pairs, last) = from.as_chunks::<2>();
-            for (to, pair) in to.iter_mut().zip(pairs) {
-                *to = pair[0];
-            }
-            if let (Some(to), Some(&last)) = (to.get_mut(pairs.len()), last.first()) {
-                *to = last;
-            }
-        }
-        stride => {
-            for (to, &from) in to.iter_mut().zip(from.iter().step_by(stride)) {
-                *to = from;
-            }
-        }
+        stride => axis::copy_strided(to, from, stride),
     }
 }
 
