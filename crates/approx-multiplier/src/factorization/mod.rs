@@ -23,7 +23,7 @@ mod term;
 mod truncated;
 
 pub use certificate::{Certificate, Coverage};
-pub(crate) use codes::all_codes;
+pub(crate) use codes::{all_codes, by_pattern};
 pub use exact::Factorization;
 pub use exact_in::ExactIn;
 pub use factor_term::FactorTerm;

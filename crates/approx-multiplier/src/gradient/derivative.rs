@@ -4,7 +4,7 @@
 
 use super::line::LineRule;
 use super::rule::GradientRule;
-use crate::factorization::{all_codes, largest_terms};
+use crate::factorization::{all_codes, by_pattern, largest_terms};
 use crate::{Definition, Multiplier, MultiplierError, OperandFormat};
 
 /// So many terms are kept of what a table's derivative is beside the exact product's. Smoothed products vary slowly: of
@@ -313,13 +313,8 @@ fn by_patterns(
     activations: &[f64],
     weights: &[f64],
 ) -> DerivativeTerm {
-    let by_pattern = |format: OperandFormat, factors: &[f64]| {
-        let mut patterns = vec![0.0; format.cardinality()];
-        for (code, factor) in all_codes(format).zip(factors) {
-            patterns[format.pattern(code)] = *factor;
-        }
-        patterns
-    };
+    let by_pattern =
+        |format, factors: &[f64]| by_pattern(format, &all_codes(format), factors.iter().copied());
     DerivativeTerm {
         activation: by_pattern(activation, activations),
         weight: by_pattern(weight, weights),
