@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+/// What the project's programs allocate with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long a closure took, over several runs.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Timing {

@@ -1,6 +1,6 @@
 //! Networks to measure: what a case changes of a network, and the network ready to run it.
 
-use approx_multiplier::evoapprox;
+use approx_multiplier::{GradientRule, evoapprox};
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
@@ -17,6 +17,7 @@ pub struct Case {
     multiplier: &'static str,
     plan: PlanChoice,
     observer: Option<Observer>,
+    gradient: GradientRule,
 }
 
 impl Case {
@@ -39,6 +40,7 @@ impl Case {
             multiplier: "mul8s_1L2J",
             plan,
             observer: None,
+            gradient: GradientRule::StraightThrough,
         }
     }
 
@@ -60,6 +62,15 @@ impl Case {
         }
     }
 
+    /// This case with another gradient of the multiplier.
+    pub const fn with_gradient(self, name: &'static str, gradient: GradientRule) -> Self {
+        Self {
+            name,
+            gradient,
+            ..self
+        }
+    }
+
     /// The name.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -76,7 +87,8 @@ impl Case {
         let mut config = ApproxConfig::bundled(self.multiplier)
             .with_quantization(scheme)
             .with_mode(self.mode)
-            .with_plan(self.plan);
+            .with_plan(self.plan)
+            .with_gradient(self.gradient);
         if self.plan == PlanChoice::Htp {
             let model = format!("htp:{}", self.multiplier);
             config.htp_model = Some(model.parse().expect("a bundled model"));

@@ -58,6 +58,12 @@ impl ChannelQuantizer {
         self.rounding_sum(value, low, high) - ROUNDING
     }
 
+    /// The real value of the code. A NaN stays a NaN.
+    #[inline(always)]
+    pub(crate) fn fake_quantized(self, value: f32) -> f32 {
+        self.scale * self.shifted_code(value)
+    }
+
     /// The code as an integer-valued float. A NaN stays a NaN.
     #[inline(always)]
     pub fn code(self, value: f32) -> f32 {
@@ -229,9 +235,7 @@ impl ChannelLayout {
 
     /// The real values of the codes, `scale * (code - zero_point)`.
     pub fn fake_quantize(&self, values: &[f32]) -> Vec<f32> {
-        self.collect(values, |channel, value| {
-            channel.scale * channel.shifted_code(value)
-        })
+        self.collect(values, ChannelQuantizer::fake_quantized)
     }
 
     /// Sets to 0 the gradients of values whose code was clamped, in place.

@@ -1,35 +1,14 @@
 //! The layers that every network here is built from, and the block "convolution, batch normalisation, activation".
 //!
-//! `Conv2d` and `Linear` come in through this file alone, so that one line decides which ones the networks use.
+//! `Conv2d`, `Linear` and `BatchNorm` come in through this file alone, so that a line decides which ones the networks use.
 
+pub use burn_approx::nn::FusedActivation as Activation;
+pub(crate) use burn_approx::nn::{BatchNorm, BatchNormConfig};
 pub(crate) use burn_approx::nn::{Conv2d, Conv2dConfig, Linear, LinearConfig};
 
 use burn::module::Module;
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
-use burn::tensor::{Device, Tensor, activation};
-
-/// What a [`ConvNorm`] applies after its batch normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing: the output stays linear.
-    None,
-    /// `max(x, 0)`.
-    Relu,
-    /// `min(max(x, 0), 6)`.
-    Relu6,
-}
-
-impl Activation {
-    /// Applies the activation to every element; the shape stays.
-    pub fn forward<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::None => input,
-            Self::Relu => activation::relu(input),
-            // As `activation::relu6`, which clamps at both ends; a training step on the CPU takes a sixth less time so.
-            Self::Relu6 => activation::relu(input).clamp_max(6.0),
-        }
-    }
-}
+use burn::nn::{Initializer, PaddingConfig2d};
+use burn::tensor::{Device, Tensor};
 
 /// A convolution without bias, a batch normalisation and an activation, in this order.
 #[derive(Module, Debug)]
@@ -45,8 +24,19 @@ pub struct ConvNorm {
 impl ConvNorm {
     /// Input `[batch, channels_in, height, width]`, output `[batch, channels_out, height_out, width_out]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.activation
-            .forward(self.norm.forward(self.conv.forward(input)))
+        self.norm
+            .forward_fused(self.conv.forward(input), None, self.activation)
+    }
+
+    /// The output with a shortcut of its shape added before the activation.
+    pub(crate) fn forward_with_shortcut(
+        &self,
+        input: Tensor<4>,
+        shortcut: Tensor<4>,
+        activation: Activation,
+    ) -> Tensor<4> {
+        self.norm
+            .forward_fused(self.conv.forward(input), Some(shortcut), activation)
     }
 
     /// How many channels the convolution reads.

@@ -271,11 +271,12 @@ impl InvertedResidual {
             Some(expand) => expand.forward(input.clone()),
             None => input.clone(),
         };
-        let output = self.project.forward(self.depthwise.forward(expanded));
+        let depthwise = self.depthwise.forward(expanded);
         if self.shortcut {
-            input + output
+            self.project
+                .forward_with_shortcut(depthwise, input, Activation::None)
         } else {
-            output
+            self.project.forward(depthwise)
         }
     }
 }

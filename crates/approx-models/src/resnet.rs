@@ -6,7 +6,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use crate::error::{ModelError, at_least_one, check_images};
 use crate::layers::{
@@ -273,15 +273,19 @@ impl ResidualBlock {
 
     /// Input `[batch, channels_in, height, width]`, output `[batch, channels_out, height / stride, width / stride]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let mut output = self.second.forward(self.first.forward(input.clone()));
-        if let Some(third) = &self.third {
-            output = third.forward(output);
-        }
+        let mut output = self.first.forward(input.clone());
+        let last = match &self.third {
+            Some(third) => {
+                output = self.second.forward(output);
+                third
+            }
+            None => &self.second,
+        };
         let shortcut = match &self.shortcut {
             Some(shortcut) => shortcut.forward(input),
             None => input,
         };
-        activation::relu(output + shortcut)
+        last.forward_with_shortcut(output, shortcut, Activation::Relu)
     }
 }
 

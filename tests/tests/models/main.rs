@@ -3,6 +3,7 @@
 
 mod attention;
 mod bad_input;
+mod batch_norm;
 mod conversion;
 mod convolutions;
 mod edges;

@@ -14,6 +14,7 @@ use crate::shapes::Conv2dShape;
 use super::depthwise;
 use super::images::{Images, Phase};
 use super::lines::{Lines, Planes};
+use super::operand::{FakeQuantized, FloatOperand};
 use super::product::{Left, Right};
 use super::turned::turned;
 use super::weights::Weight;
@@ -23,7 +24,8 @@ use super::windows::{WindowAxis, Windows};
 ///
 /// `weight` is `[out_channels, in_channels / groups, height, width]`, `gradient`, that of the outputs,
 /// `[batch, out_channels, height, width]`; the result, of the activations' shape
-/// `[batch, in_channels, height, width]`, is written to `to`. All are row-major. Activations that no window reaches get 0.
+/// `[batch, in_channels, height, width]`, is written to `to`. All are row-major. Activations that no window reaches get 0,
+/// and if `clipped` has the activations and their quantiser, so do those that were clipped.
 ///
 /// # Errors
 ///
@@ -44,7 +46,7 @@ use super::windows::{WindowAxis, Windows};
 ///     padding: Padding2d::default(),
 /// };
 /// let mut to = [0.0; 4];
-/// conv2d_activation_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0], &mut to)?;
+/// conv2d_activation_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0], None, &mut to)?;
 /// assert_eq!(to, [10.0, 1.0, 20.0, 2.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
@@ -52,9 +54,10 @@ pub fn conv2d_activation_gradient(
     shape: &Conv2dShape,
     weight: &[f32],
     gradient: &[f32],
+    clipped: Option<FakeQuantized<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
-    conv2d_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, to)
+    conv2d_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, clipped, to)
 }
 
 /// [`conv2d_activation_gradient`] with a given instruction set.
@@ -63,18 +66,23 @@ pub(crate) fn conv2d_activation_gradient_with(
     shape: &Conv2dShape,
     weight: &[f32],
     gradient: &[f32],
+    clipped: Option<FakeQuantized<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     shape.validate()?;
     check_length("weights", weight_length(shape), weight.len())?;
     check_length("gradients", output_length(shape), gradient.len())?;
     check_length("results", shape.input_length(), to.len())?;
+    clipped.map_or(Ok(()), |clipped| clipped.check(to.len()))?;
     if to.is_empty() || gradient.is_empty() {
         to.fill(0.0);
         return Ok(());
     }
     if is_depthwise(shape) {
         depthwise::activation_gradient(set, shape, weight, gradient, to);
+        if let Some(clipped) = clipped {
+            clipped.mask_all(set, to);
+        }
         return Ok(());
     }
     let Conv2dShape { groups, kernel, .. } = *shape;
@@ -113,7 +121,7 @@ pub(crate) fn conv2d_activation_gradient_with(
         }
     }
     let windows = |group: usize| Windows {
-        values: gradient,
+        values: gradient.into(),
         channels: shape.out_channels,
         group: group * outputs..(group + 1) * outputs,
         axes: axes.each_ref().map(|axis| axis.window.clone()),
@@ -133,13 +141,13 @@ pub(crate) fn conv2d_activation_gradient_with(
     let operands = |group: usize| {
         let left = match is_single {
             true => Left::Columns(Lines::Planes(Planes {
-                values: weight,
+                values: weight.into(),
                 channels: shape.out_channels,
                 plane: inputs,
                 first_channel: group * outputs,
             })),
             false => Left::Rows(Lines::Planes(Planes {
-                values: &turned,
+                values: turned[..].into(),
                 channels: shape.in_channels,
                 plane: depth.max(1),
                 first_channel: group * inputs,
@@ -147,7 +155,7 @@ pub(crate) fn conv2d_activation_gradient_with(
         };
         (left, Right::Rows(Lines::of(&windows[group])))
     };
-    images.compute(set, operands, to);
+    images.compute(set, operands, clipped, to);
     Ok(())
 }
 
@@ -180,33 +188,40 @@ pub(crate) fn conv2d_activation_gradient_with(
 /// assert_eq!(to, [13.0, 24.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
-pub fn conv2d_weight_gradient(
+pub fn conv2d_weight_gradient<'a>(
     shape: &Conv2dShape,
-    activation: &[f32],
+    activation: impl Into<FloatOperand<'a>>,
     gradient: &[f32],
     to: &mut [f32],
 ) -> Result<(), KernelError> {
-    conv2d_weight_gradient_with(InstructionSet::best(), shape, activation, gradient, to)
+    let (set, activation) = (InstructionSet::best(), activation.into());
+    conv2d_weight_gradient_with(set, shape, activation, gradient, to)
 }
 
 /// [`conv2d_weight_gradient`] with a given instruction set.
 pub(crate) fn conv2d_weight_gradient_with(
     set: InstructionSet,
     shape: &Conv2dShape,
-    activation: &[f32],
+    activation: FloatOperand<'_>,
     gradient: &[f32],
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     shape.validate()?;
-    check_length("activations", shape.input_length(), activation.len())?;
+    check_length(
+        "activations",
+        shape.input_length(),
+        activation.values().len(),
+    )?;
     check_length("gradients", output_length(shape), gradient.len())?;
     check_length("results", weight_length(shape), to.len())?;
-    if to.is_empty() || activation.is_empty() || gradient.is_empty() {
+    if to.is_empty() || activation.values().is_empty() || gradient.is_empty() {
         to.fill(0.0);
         return Ok(());
     }
     if is_depthwise(shape) {
-        depthwise::weight_gradient(set, shape, activation, gradient, to);
+        activation.read(|activation| {
+            depthwise::weight_gradient(set, shape, activation, gradient, to);
+        });
         return Ok(());
     }
     let [inputs, outputs] = group_channels(shape);
@@ -232,7 +247,7 @@ pub(crate) fn conv2d_weight_gradient_with(
     };
     let operands = |group: usize| {
         let right = Right::Columns(Lines::Planes(Planes {
-            values: gradient,
+            values: gradient.into(),
             channels: shape.out_channels,
             plane: output[0] * output[1],
             first_channel: group * outputs,

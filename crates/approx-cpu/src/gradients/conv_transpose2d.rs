@@ -10,6 +10,7 @@ use crate::shapes::ConvTranspose2dShape;
 use super::conv2d::offsets;
 use super::images::{Images, Phase};
 use super::lines::{Lines, Planes};
+use super::operand::{FakeQuantized, FloatOperand};
 use super::product::{Left, Right};
 use super::turned::turned;
 use super::weights::Weight;
@@ -41,7 +42,7 @@ use super::windows::Windows;
 ///     output_padding: [0, 0],
 /// };
 /// let mut to = [0.0; 2];
-/// conv_transpose2d_activation_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0], &mut to)?;
+/// conv_transpose2d_activation_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0], None, &mut to)?;
 /// assert_eq!(to, [12.0, 34.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
@@ -49,10 +50,11 @@ pub fn conv_transpose2d_activation_gradient(
     shape: &ConvTranspose2dShape,
     weight: &[f32],
     gradient: &[f32],
+    clipped: Option<FakeQuantized<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     let set = InstructionSet::best();
-    conv_transpose2d_activation_gradient_with(set, shape, weight, gradient, to)
+    conv_transpose2d_activation_gradient_with(set, shape, weight, gradient, clipped, to)
 }
 
 /// [`conv_transpose2d_activation_gradient`] with a given instruction set.
@@ -61,12 +63,14 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
     shape: &ConvTranspose2dShape,
     weight: &[f32],
     gradient: &[f32],
+    clipped: Option<FakeQuantized<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     shape.validate()?;
     check_length("weights", shape.weight_length(), weight.len())?;
     check_length("gradients", output_length(shape), gradient.len())?;
     check_length("results", shape.input_length(), to.len())?;
+    clipped.map_or(Ok(()), |clipped| clipped.check(to.len()))?;
     if to.is_empty() || gradient.is_empty() {
         to.fill(0.0);
         return Ok(());
@@ -87,13 +91,13 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
     let operands = |group: usize| {
         let left = match taps {
             1 => Left::Columns(Lines::Planes(Planes {
-                values: weight,
+                values: weight.into(),
                 channels: shape.out_channels,
                 plane: inputs,
                 first_channel: group * outputs,
             })),
             _ => Left::Rows(Lines::Planes(Planes {
-                values: &turned,
+                values: turned[..].into(),
                 channels: shape.in_channels,
                 plane: depth,
                 first_channel: group * inputs,
@@ -112,7 +116,7 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
             depth: 0..depth,
         }],
     };
-    images.compute(set, operands, to);
+    images.compute(set, operands, clipped, to);
     Ok(())
 }
 
@@ -147,13 +151,13 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
 /// assert_eq!(to, [13.0, 24.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
-pub fn conv_transpose2d_weight_gradient(
+pub fn conv_transpose2d_weight_gradient<'a>(
     shape: &ConvTranspose2dShape,
-    activation: &[f32],
+    activation: impl Into<FloatOperand<'a>>,
     gradient: &[f32],
     to: &mut [f32],
 ) -> Result<(), KernelError> {
-    let set = InstructionSet::best();
+    let (set, activation) = (InstructionSet::best(), activation.into());
     conv_transpose2d_weight_gradient_with(set, shape, activation, gradient, to)
 }
 
@@ -161,15 +165,19 @@ pub fn conv_transpose2d_weight_gradient(
 pub(crate) fn conv_transpose2d_weight_gradient_with(
     set: InstructionSet,
     shape: &ConvTranspose2dShape,
-    activation: &[f32],
+    activation: FloatOperand<'_>,
     gradient: &[f32],
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     shape.validate()?;
-    check_length("activations", shape.input_length(), activation.len())?;
+    check_length(
+        "activations",
+        shape.input_length(),
+        activation.values().len(),
+    )?;
     check_length("gradients", output_length(shape), gradient.len())?;
     check_length("results", shape.weight_length(), to.len())?;
-    if to.is_empty() || activation.is_empty() || gradient.is_empty() {
+    if to.is_empty() || activation.values().is_empty() || gradient.is_empty() {
         to.fill(0.0);
         return Ok(());
     }
@@ -208,7 +216,7 @@ fn windows<'a>(shape: &ConvTranspose2dShape, gradient: &'a [f32]) -> Vec<Windows
     });
     let [_, outputs] = group_channels(shape);
     Windows::with_all_taps(
-        gradient,
+        gradient.into(),
         [shape.groups, outputs],
         shape.output(),
         shape.input,

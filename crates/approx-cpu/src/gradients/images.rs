@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::arch::InstructionSet;
 
+use super::operand::FakeQuantized;
 use super::product::{COLUMNS, Left, Part, Right, Scratch, even_blocks, multiply};
 
 /// The most rows of a task.
@@ -57,6 +58,8 @@ struct Piece<'a> {
     channel: usize,
     /// The column of the product that is the first place.
     column: usize,
+    /// Where the first of the values lies in all images.
+    place: usize,
     values: &'a mut [f32],
 }
 
@@ -66,11 +69,13 @@ impl Images {
         [0, 1].map(|axis| self.sides[axis].div_ceil(self.stride[axis]))
     }
 
-    /// Computes `[images, groups, channels, height, width]`, of which no side is 0, from the operands of every group.
+    /// Computes `[images, groups, channels, height, width]`, of which no side is 0, from the operands of every group. If
+    /// activations are given that were clipped, what is of those that were is set to 0.
     pub(super) fn compute<'o>(
         &self,
         set: InstructionSet,
         operands: impl Fn(usize) -> (Left<'o>, Right<'o>) + Sync,
+        clipped: Option<FakeQuantized<'_>>,
         to: &mut [f32],
     ) {
         let [_, width] = self.places();
@@ -96,6 +101,11 @@ impl Images {
                         let row = piece.channel - task.channels.start;
                         let sums = &sums[row * part.pitch() + piece.column..];
                         self.write(phase, sums, piece);
+                    }
+                }
+                if let Some(clipped) = clipped {
+                    for piece in &mut task.pieces {
+                        clipped.mask(set, piece.place, piece.values);
                     }
                 }
             },
@@ -131,6 +141,7 @@ impl Images {
         }
         let plane = self.sides[0] * self.sides[1];
         let mut planes = to.chunks_exact_mut(plane);
+        let mut place = 0;
         for image in 0..self.images {
             let mut first_task = 0;
             for _ in 0..self.groups {
@@ -147,8 +158,10 @@ impl Images {
                             tasks[first_task + part].pieces.push(Piece {
                                 channel,
                                 column: (image * height + row - part * rows) * width,
+                                place,
                                 values: piece,
                             });
+                            place += lines * self.sides[1];
                             row = end;
                         }
                     }

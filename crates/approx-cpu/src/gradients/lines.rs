@@ -7,8 +7,10 @@ use std::ops::Range;
 
 use crate::arch::{InstructionSet, Instructions, Kernel, LANES};
 
+use super::operand::FloatOperand;
 use super::runs::{Prepared, Run, copy_run};
 use super::windows::Windows;
+use crate::quantize::ChannelQuantizer;
 
 /// Lines that blocks of an operand are copied from.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +26,7 @@ pub(super) enum Lines<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Planes<'a> {
     /// `[images, channels, plane]`
-    pub(super) values: &'a [f32],
+    pub(super) values: FloatOperand<'a>,
     /// Of an image, those that have no line included.
     pub(super) channels: usize,
     /// Elements of a plane, at least 1.
@@ -93,15 +95,16 @@ impl<'a> Lines<'a> {
         to: &mut [f32],
     ) {
         prepared.runs.clear();
-        let values = match self {
+        let (values, quantizer) = match self {
             Lines::Planes(planes) => {
                 planes.runs(elements, &mut prepared.runs);
-                planes.values
+                (planes.values.values(), planes.values.quantizer())
             }
             Lines::Windows(windows) => {
                 let of = prepared.elements.clone();
                 windows.runs(of, elements, &mut prepared.runs);
-                &prepared.bordered
+                // They were quantised when they were prepared.
+                (&prepared.bordered[..], None)
             }
         };
         if let Some(block) = places.block {
@@ -118,6 +121,7 @@ impl<'a> Lines<'a> {
                 None => &prepared.runs,
             },
             pitch: places.pitch,
+            quantizer,
         };
         set.run(copy, to);
     }
@@ -147,6 +151,8 @@ struct CopyLines<'a> {
     runs: &'a [Run],
     /// From one line in the target to the next.
     pitch: usize,
+    /// What fake-quantises the values.
+    quantizer: Option<ChannelQuantizer>,
 }
 
 impl Kernel for CopyLines<'_> {
@@ -155,6 +161,16 @@ impl Kernel for CopyLines<'_> {
 
     #[inline(always)]
     fn run<I: Instructions>(self, _: I, to: &mut [f32]) {
+        match self.quantizer {
+            None => self.copy(to, |value| value),
+            Some(quantizer) => self.copy(to, |value| quantizer.fake_quantized(value)),
+        }
+    }
+}
+
+impl CopyLines<'_> {
+    #[inline(always)]
+    fn copy(&self, to: &mut [f32], map: impl Fn(f32) -> f32 + Copy) {
         for (line, offset) in self.offsets.iter().enumerate() {
             let to = &mut to[line * self.pitch..];
             let Some(offset) = *offset else {
@@ -170,9 +186,9 @@ impl Kernel for CopyLines<'_> {
                     && let Some(from) = from.first_chunk::<LANES>()
                     && let Some(to) = to.first_chunk_mut::<LANES>()
                 {
-                    *to = *from;
+                    *to = std::array::from_fn(|lane| map(from[lane]));
                 } else {
-                    copy_run(from, run.length, to);
+                    copy_run(from, run.length, to, map);
                 }
             }
         }

@@ -6,13 +6,15 @@ use crate::shapes::MatmulShape;
 
 use super::images::{Images, Phase};
 use super::lines::{Lines, Planes};
+use super::operand::{FakeQuantized, FloatOperand};
 use super::product::{Left, Right};
 use super::weights::Weight;
 
 /// The gradient of a matrix product's activations: `to = gradient * transposed weight`.
 ///
 /// `weight` is `[inner, columns]`, `gradient`, that of the result, `[rows, columns]`, and `to` is `[rows, inner]`. All
-/// are row-major, and any side may be 0.
+/// are row-major, and any side may be 0. If `clipped` has the activations and their quantiser, those that were clipped
+/// get 0.
 ///
 /// # Errors
 ///
@@ -25,7 +27,7 @@ use super::weights::Weight;
 /// let shape = MatmulShape { rows: 1, inner: 2, columns: 3 };
 /// let mut to = [0.0; 2];
 /// let weight = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-/// matmul_activation_gradient(&shape, &weight, &[100.0, 10.0, 1.0], &mut to)?;
+/// matmul_activation_gradient(&shape, &weight, &[100.0, 10.0, 1.0], None, &mut to)?;
 /// assert_eq!(to, [123.0, 456.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
@@ -33,9 +35,10 @@ pub fn matmul_activation_gradient(
     shape: &MatmulShape,
     weight: &[f32],
     gradient: &[f32],
+    clipped: Option<FakeQuantized<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
-    matmul_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, to)
+    matmul_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, clipped, to)
 }
 
 /// [`matmul_activation_gradient`] with a given instruction set.
@@ -44,12 +47,14 @@ pub(crate) fn matmul_activation_gradient_with(
     shape: &MatmulShape,
     weight: &[f32],
     gradient: &[f32],
+    clipped: Option<FakeQuantized<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     let [activations, weights, gradients] = lengths(shape)?;
     check_length("weights", weights, weight.len())?;
     check_length("gradients", gradients, gradient.len())?;
     check_length("results", activations, to.len())?;
+    clipped.map_or(Ok(()), |clipped| clipped.check(activations))?;
     let MatmulShape {
         rows,
         inner,
@@ -69,8 +74,8 @@ pub(crate) fn matmul_activation_gradient_with(
     };
     let operands = |_| {
         (
-            Left::Rows(matrix(gradient, rows)),
-            Right::Columns(matrix(weight, inner)),
+            Left::Rows(matrix(gradient.into(), rows)),
+            Right::Columns(matrix(weight.into(), inner)),
         )
     };
     let image = Images {
@@ -84,7 +89,7 @@ pub(crate) fn matmul_activation_gradient_with(
             depth: 0..columns,
         }],
     };
-    image.compute(set, operands, to);
+    image.compute(set, operands, clipped, to);
     Ok(())
 }
 
@@ -107,25 +112,26 @@ pub(crate) fn matmul_activation_gradient_with(
 /// assert_eq!(to, [13.0, 24.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
-pub fn matmul_weight_gradient(
+pub fn matmul_weight_gradient<'a>(
     shape: &MatmulShape,
-    activation: &[f32],
+    activation: impl Into<FloatOperand<'a>>,
     gradient: &[f32],
     to: &mut [f32],
 ) -> Result<(), KernelError> {
-    matmul_weight_gradient_with(InstructionSet::best(), shape, activation, gradient, to)
+    let (set, activation) = (InstructionSet::best(), activation.into());
+    matmul_weight_gradient_with(set, shape, activation, gradient, to)
 }
 
 /// [`matmul_weight_gradient`] with a given instruction set.
 pub(crate) fn matmul_weight_gradient_with(
     set: InstructionSet,
     shape: &MatmulShape,
-    activation: &[f32],
+    activation: FloatOperand<'_>,
     gradient: &[f32],
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     let [activations, weights, gradients] = lengths(shape)?;
-    check_length("activations", activations, activation.len())?;
+    check_length("activations", activations, activation.values().len())?;
     check_length("gradients", gradients, gradient.len())?;
     check_length("results", weights, to.len())?;
     let MatmulShape {
@@ -148,7 +154,7 @@ pub(crate) fn matmul_weight_gradient_with(
     // A weight is written column by column of the product: so its columns are the product's rows.
     let operands = |_| {
         (
-            Left::Columns(matrix(gradient, columns)),
+            Left::Columns(matrix(gradient.into(), columns)),
             Right::Rows(matrix(activation, inner)),
         )
     };

@@ -65,18 +65,24 @@ impl Prepared {
     }
 }
 
-/// Copies elements by whole vectors where there is room: what lies after them is overwritten by the runs and lines that
+/// Copies elements, mapped, by whole vectors where there is room: what lies after them is overwritten by the runs and lines that
 /// follow.
 #[inline(always)]
-pub(super) fn copy_run(from: &[f32], length: usize, to: &mut [f32]) {
+pub(super) fn copy_run(
+    from: &[f32],
+    length: usize,
+    to: &mut [f32],
+    map: impl Fn(f32) -> f32 + Copy,
+) {
     for done in (0..length).step_by(LANES) {
         let (from, to) = (&from[done..], &mut to[done..]);
         if let (Some(from), Some(to)) = (from.first_chunk::<LANES>(), to.first_chunk_mut::<LANES>())
         {
-            *to = *from;
+            *to = std::array::from_fn(|lane| map(from[lane]));
         } else {
             let rest = (length - done).min(LANES);
-            to[..rest].copy_from_slice(&from[..rest]);
+            let pairs = to.iter_mut().zip(&from[..rest]);
+            pairs.for_each(|(to, &from)| *to = map(from));
         }
     }
 }

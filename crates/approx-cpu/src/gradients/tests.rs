@@ -9,6 +9,7 @@ use super::conv2d::{conv2d_activation_gradient_with, conv2d_weight_gradient_with
 use super::matmul::{matmul_activation_gradient_with, matmul_weight_gradient_with};
 use super::*;
 use crate::arch::InstructionSet;
+use crate::quantize::{ChannelLayout, ChannelQuantizer};
 use crate::tests::Random;
 use crate::{Conv2dShape, ConvTranspose2dShape, KernelError, MatmulShape, Padding2d};
 
@@ -45,6 +46,60 @@ fn check(expected: &[f64], compute: impl Fn(InstructionSet, &mut [f32]) + Sync) 
             };
             assert_eq!(bits(&again), bits(&found), "{set:?}, {threads} threads");
         }
+    }
+}
+
+/// A quantiser that clips many of the values here.
+const QUANTIZER: ChannelQuantizer = ChannelQuantizer {
+    scale: 0.25,
+    reciprocal: 4.0,
+    zero_point: 3.0,
+    low: -8.0,
+    high: 7.0,
+};
+
+/// [`check`] of activations' gradients, with and without those that were clipped.
+fn check_activations(
+    expected: &[f64],
+    activation: &[f32],
+    compute: impl Fn(InstructionSet, Option<FakeQuantized<'_>>, &mut [f32]) + Sync,
+) {
+    check(expected, |set, to| compute(set, None, to));
+    let quantized = FakeQuantized {
+        values: activation,
+        quantizer: QUANTIZER,
+    };
+    let expected = expected.iter().zip(activation);
+    let expected: Vec<f64> = expected
+        .map(|(&expected, &value)| match QUANTIZER.in_range(value) {
+            true => expected,
+            false => 0.0,
+        })
+        .collect();
+    check(&expected, |set, to| compute(set, Some(quantized), to));
+}
+
+/// [`check`] of weights' gradients, and that fake quantisation on the way is fake quantisation before.
+fn check_weights(
+    expected: &[f64],
+    activation: &[f32],
+    compute: impl Fn(InstructionSet, FloatOperand<'_>, &mut [f32]) + Sync,
+) {
+    check(expected, |set, to| compute(set, activation.into(), to));
+    let layout = ChannelLayout {
+        channels: vec![QUANTIZER],
+        inner: 1,
+    };
+    let before = layout.fake_quantize(activation);
+    let on_the_way = FakeQuantized {
+        values: activation,
+        quantizer: QUANTIZER,
+    };
+    for &set in InstructionSet::available() {
+        let [mut expected, mut found] = [(); 2].map(|()| vec![f32::NAN; expected.len()]);
+        compute(set, before[..].into(), &mut expected);
+        compute(set, on_the_way.into(), &mut found);
+        assert_eq!(found, expected, "{set:?}");
     }
 }
 
@@ -143,11 +198,11 @@ fn check_conv2d(shape: Conv2dShape, seed: u64) {
         of_activation[seen] += f64::from(gradient[place]) * f64::from(weight[index]);
         of_weight[index] += f64::from(gradient[place]) * f64::from(activation[seen]);
     });
-    check(&of_activation, |set, to| {
-        conv2d_activation_gradient_with(set, &shape, &weight, &gradient, to).unwrap();
+    check_activations(&of_activation, &activation, |set, clipped, to| {
+        conv2d_activation_gradient_with(set, &shape, &weight, &gradient, clipped, to).unwrap();
     });
-    check(&of_weight, |set, to| {
-        conv2d_weight_gradient_with(set, &shape, &activation, &gradient, to).unwrap();
+    check_weights(&of_weight, &activation, |set, activation, to| {
+        conv2d_weight_gradient_with(set, &shape, activation, &gradient, to).unwrap();
     });
 }
 
@@ -180,11 +235,12 @@ fn check_conv_transpose2d(shape: ConvTranspose2dShape, seed: u64) {
         of_activation[place] += f64::from(gradient[seen]) * f64::from(weight[index]);
         of_weight[index] += f64::from(gradient[seen]) * f64::from(activation[place]);
     });
-    check(&of_activation, |set, to| {
-        conv_transpose2d_activation_gradient_with(set, &shape, &weight, &gradient, to).unwrap();
+    check_activations(&of_activation, &activation, |set, clipped, to| {
+        conv_transpose2d_activation_gradient_with(set, &shape, &weight, &gradient, clipped, to)
+            .unwrap();
     });
-    check(&of_weight, |set, to| {
-        conv_transpose2d_weight_gradient_with(set, &shape, &activation, &gradient, to).unwrap();
+    check_weights(&of_weight, &activation, |set, activation, to| {
+        conv_transpose2d_weight_gradient_with(set, &shape, activation, &gradient, to).unwrap();
     });
 }
 
@@ -211,11 +267,11 @@ fn check_matmul(shape: MatmulShape, seed: u64) {
             }
         }
     }
-    check(&of_activation, |set, to| {
-        matmul_activation_gradient_with(set, &shape, &weight, &gradient, to).unwrap();
+    check_activations(&of_activation, &activation, |set, clipped, to| {
+        matmul_activation_gradient_with(set, &shape, &weight, &gradient, clipped, to).unwrap();
     });
-    check(&of_weight, |set, to| {
-        matmul_weight_gradient_with(set, &shape, &activation, &gradient, to).unwrap();
+    check_weights(&of_weight, &activation, |set, activation, to| {
+        matmul_weight_gradient_with(set, &shape, activation, &gradient, to).unwrap();
     });
 }
 
@@ -477,7 +533,7 @@ fn wrong_lengths_are_refused() {
     let matmul_lengths = [6, 12, 8];
     let gradients: [(Gradient<'_>, [usize; 3]); 6] = [
         (
-            Box::new(|a, b, to| conv2d_activation_gradient(&conv, a, b, to)),
+            Box::new(|a, b, to| conv2d_activation_gradient(&conv, a, b, None, to)),
             of_activation(conv_lengths),
         ),
         (
@@ -485,7 +541,7 @@ fn wrong_lengths_are_refused() {
             of_weight(conv_lengths),
         ),
         (
-            Box::new(|a, b, to| conv_transpose2d_activation_gradient(&transposed, a, b, to)),
+            Box::new(|a, b, to| conv_transpose2d_activation_gradient(&transposed, a, b, None, to)),
             of_activation(transposed_lengths),
         ),
         (
@@ -493,7 +549,7 @@ fn wrong_lengths_are_refused() {
             of_weight(transposed_lengths),
         ),
         (
-            Box::new(|a, b, to| matmul_activation_gradient(&matmul, a, b, to)),
+            Box::new(|a, b, to| matmul_activation_gradient(&matmul, a, b, None, to)),
             of_activation(matmul_lengths),
         ),
         (
@@ -524,9 +580,16 @@ fn wrong_lengths_are_refused() {
             }
         }
     }
+    let [weight, gradient, mut to] = of_activation(conv_lengths).map(|length| vec![1.0; length]);
+    let short = FakeQuantized {
+        values: &weight[..1],
+        quantizer: QUANTIZER,
+    };
+    let result = conv2d_activation_gradient(&conv, &weight, &gradient, Some(short), &mut to);
+    assert!(matches!(result, Err(KernelError::Length { actual: 1, .. })));
     let no_groups = Conv2dShape { groups: 0, ..conv };
     assert!(matches!(
-        conv2d_weight_gradient(&no_groups, &[], &[], &mut []),
+        conv2d_weight_gradient(&no_groups, &[0.0; 0], &[], &mut []),
         Err(KernelError::Groups { .. })
     ));
 }

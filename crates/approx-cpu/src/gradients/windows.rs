@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::arch::{InstructionSet, Instructions, Kernel, LANES};
 use crate::axis::copy_strided;
 
+use super::operand::FloatOperand;
 use super::runs::{Prepared, Run, copy_run};
 
 /// The taps of windows along one axis.
@@ -99,7 +100,7 @@ impl WindowAxis {
 #[derive(Debug, Clone)]
 pub(super) struct Windows<'a> {
     /// `[images, channels, height, width]`
-    pub(super) values: &'a [f32],
+    pub(super) values: FloatOperand<'a>,
     /// Channels of an image, those of other groups included.
     pub(super) channels: usize,
     /// Those of the group.
@@ -124,7 +125,7 @@ struct Layout {
 impl<'a> Windows<'a> {
     /// The windows of every group that have a tap at all combinations of offsets along both axes, in one set.
     pub(super) fn with_all_taps(
-        values: &'a [f32],
+        values: FloatOperand<'a>,
         [groups, channels]: [usize; 2],
         input: [usize; 2],
         places: [usize; 2],
@@ -263,7 +264,17 @@ impl Kernel for CopyPlanes<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<I: Instructions>(self, _: I, mut to: &mut [f32]) {
+    fn run<I: Instructions>(self, _: I, to: &mut [f32]) {
+        match self.windows.values.quantizer() {
+            None => self.copy(to, |value| value),
+            Some(quantizer) => self.copy(to, |value| quantizer.fake_quantized(value)),
+        }
+    }
+}
+
+impl CopyPlanes<'_> {
+    #[inline(always)]
+    fn copy(self, mut to: &mut [f32], map: impl Fn(f32) -> f32 + Copy) {
         let [height, width] = &self.windows.axes;
         let plane = height.input * width.input;
         let rows = &self.layout.rows;
@@ -275,13 +286,13 @@ impl Kernel for CopyPlanes<'_> {
                         let (image, place) = (row / height.places, row % height.places);
                         let count = (height.places - place).min(rows.end - row);
                         let start = (image * self.windows.channels + channel) * plane;
-                        let values = &self.windows.values[start..start + plane];
+                        let values = &self.windows.values.values()[start..start + plane];
                         let first = place as isize + height.first;
                         for place in first..first + (count + height.reach) as isize {
                             match height.position(row_remainder, place) {
                                 Some(row) => {
                                     let values = &values[row * width.input..][..width.input];
-                                    copy_line(width, remainder, values, self.layout.pitch, to);
+                                    copy_line(width, remainder, values, self.layout.pitch, to, map);
                                 }
                                 None => fill_run(self.layout.pitch, to),
                             }
@@ -295,10 +306,17 @@ impl Kernel for CopyPlanes<'_> {
     }
 }
 
-/// Copies those positions of a row that have a remainder, with a border of 0, to a line of some length. What lies after
+/// Copies those positions of a row that have a remainder, mapped, with a border of 0, to a line of some length. What lies after
 /// that gets any value.
 #[inline(always)]
-fn copy_line(width: &WindowAxis, remainder: usize, values: &[f32], length: usize, to: &mut [f32]) {
+fn copy_line(
+    width: &WindowAxis,
+    remainder: usize,
+    values: &[f32],
+    length: usize,
+    to: &mut [f32],
+    map: impl Fn(f32) -> f32 + Copy,
+) {
     let start = width.first.min(0).unsigned_abs().min(length);
     let first = width.first.max(0) as usize;
     let count = width.positions(remainder).saturating_sub(first);
@@ -308,8 +326,12 @@ fn copy_line(width: &WindowAxis, remainder: usize, values: &[f32], length: usize
         let values = &values[first * width.stride + remainder..];
         let to = &mut to[start..];
         match width.stride {
-            1 => copy_run(values, count, to),
-            stride => copy_strided(&mut to[..count], values, stride),
+            1 => copy_run(values, count, to, map),
+            stride => {
+                let to = &mut to[..count];
+                copy_strided(to, values, stride);
+                to.iter_mut().for_each(|value| *value = map(*value));
+            }
         }
     }
     fill_run(length - start - count, &mut to[start + count..]);

@@ -11,6 +11,7 @@ use burn::backend::{Backend, backend_extension};
 #[cfg(feature = "gpu")]
 use burn::tensor::{DType, Shape};
 
+use super::batch_norm::{self, BatchNormSettings, Shortcut};
 use super::float;
 use crate::codes::CodeGrid;
 #[cfg(feature = "gpu")]
@@ -98,6 +99,95 @@ pub trait ApproxOps: Backend {
         float::weight_gradient::<Self>(&geometry, activation, weight, gradient)
     }
 
+    /// The gradient of an activation whose fake-quantised values were multiplied with a weight; 0 where its code was
+    /// clamped.
+    #[fusion(default)]
+    fn straight_through_activation_gradient(
+        activation: FloatTensor<Self>,
+        activation_quantizer: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        operation: ProductOperation,
+    ) -> FloatTensor<Self> {
+        by_quantized_activation::<Self>(
+            activation,
+            activation_quantizer,
+            weight,
+            gradient,
+            &operation,
+        )
+    }
+
+    /// The gradient of a weight that was multiplied with the fake-quantised values of an activation.
+    #[fusion(default)]
+    fn straight_through_weight_gradient(
+        activation: FloatTensor<Self>,
+        activation_quantizer: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        operation: ProductOperation,
+    ) -> FloatTensor<Self> {
+        by_weight_of_quantized::<Self>(
+            activation,
+            activation_quantizer,
+            weight,
+            gradient,
+            &operation,
+        )
+    }
+
+    /// A batch normalisation by the statistics of the batch, of values `[batch, channels, ..]`, with what follows it: the
+    /// outputs, and the mean and biased variance of every channel, through which no gradient flows.
+    #[fusion(default)]
+    fn fused_batch_norm(
+        values: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        #[extension_type] shortcut: Shortcut<Self>,
+        settings: BatchNormSettings,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        batch_norm::by_batch::<Self>(values, gamma, beta, shortcut, settings)
+    }
+
+    /// The gradients of the values, gamma, beta and the shortcut of a batch normalisation by the statistics of the batch,
+    /// which come first; the last has no meaning where there is no shortcut.
+    #[fusion(default)]
+    #[allow(clippy::too_many_arguments)]
+    fn fused_batch_norm_gradient(
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        #[extension_type] shortcut: Shortcut<Self>,
+        gradient: FloatTensor<Self>,
+        settings: BatchNormSettings,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        let (of, by) = ([gamma, beta], [mean, variance]);
+        batch_norm::gradients::<Self>(values, of, by, shortcut, gradient, settings)
+    }
+
+    /// A batch normalisation by given statistics, with what follows it.
+    #[fusion(default)]
+    #[allow(clippy::too_many_arguments)]
+    fn fused_normalize(
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        #[extension_type] shortcut: Shortcut<Self>,
+        settings: BatchNormSettings,
+    ) -> FloatTensor<Self> {
+        let (of, by) = ([gamma, beta], [mean, variance]);
+        batch_norm::by_statistics::<Self>(values, of, by, shortcut, settings)
+    }
+
     /// `sum over k of m(a, w)` of integer codes: the accumulators as hardware has them, before any correction. Padded
     /// taps hold the code `padding_code`.
     #[fusion(dtype = DType::I32, shape = operation.geometry().output_shape(activation, weight))]
@@ -107,4 +197,34 @@ pub trait ApproxOps: Backend {
         padding_code: i32,
         operation: ProductOperation,
     ) -> IntTensor<Self>;
+}
+
+/// [`ApproxOps::straight_through_activation_gradient`], put together from other operators.
+pub(super) fn by_quantized_activation<B: ApproxOps>(
+    activation: FloatTensor<B>,
+    activation_quantizer: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    operation: &ProductOperation,
+) -> FloatTensor<B> {
+    let geometry = *operation.geometry();
+    let gradient = B::activation_gradient(activation.clone(), weight, gradient, geometry);
+    B::mask_clipped(
+        activation,
+        gradient,
+        activation_quantizer,
+        operation.activation(),
+    )
+}
+
+/// [`ApproxOps::straight_through_weight_gradient`], put together from other operators.
+pub(super) fn by_weight_of_quantized<B: ApproxOps>(
+    activation: FloatTensor<B>,
+    activation_quantizer: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    operation: &ProductOperation,
+) -> FloatTensor<B> {
+    let activation = B::fake_quantize(activation, activation_quantizer, operation.activation());
+    B::weight_gradient(activation, weight, gradient, *operation.geometry())
 }

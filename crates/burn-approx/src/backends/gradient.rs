@@ -108,7 +108,7 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
         operation: &'a ProductOperation,
         derivatives: &'a MultiplierGradient,
         [activation, weight]: [FloatTensor<B>; 2],
-        [activation_quantizer, weight_quantizer]: [&FloatTensor<B>; 2],
+        [activation_quantizer, weight_quantizer]: &[FloatTensor<B>; 2],
     ) -> Self {
         Self {
             operation,

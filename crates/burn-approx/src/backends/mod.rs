@@ -1,9 +1,10 @@
 //! The operators on each of Burn's backends: the trait that they implement (`extension`), one file or folder per
-//! backend, what they have in common (`float`: float products and their gradients; `terms`: sums of products of
-//! one-operand functions), and what the library has to know of the backend that a tensor lies on.
+//! backend, what they have in common (`float`: float products and their gradients; `batch_norm`; `terms`:
+//! sums of products of one-operand functions), and what the library has to know of the backend that a tensor lies on.
 
 #[cfg(feature = "autodiff")]
 mod autodiff;
+mod batch_norm;
 #[cfg(feature = "gpu")]
 mod cubecl;
 #[cfg_attr(
@@ -35,6 +36,7 @@ mod ndarray;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
 mod terms;
 
+pub use batch_norm::{BatchNormSettings, Shortcut};
 pub use extension::ApproxOps;
 pub(crate) use held::HeldTensor;
 

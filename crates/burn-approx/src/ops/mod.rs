@@ -2,6 +2,7 @@
 
 mod accumulators;
 mod arguments;
+mod batch_norm;
 mod element_wise;
 mod observe;
 mod precision;
@@ -10,10 +11,11 @@ mod products;
 pub use accumulators::{conv_transpose2d_accumulators, conv2d_accumulators, matmul_accumulators};
 pub use arguments::check_device;
 pub(crate) use arguments::{Quantizers, check_bias, check_devices, check_float};
+pub(crate) use batch_norm::BatchNormParameters;
 pub(crate) use observe::{observe_histogram, observe_ranges};
 pub use products::{conv_transpose2d, conv2d, linear, matmul};
 pub(crate) use products::{linear_product, product, reshaped, turned_weight, with_channel_bias};
 
-pub use crate::backends::ApproxOps;
+pub use crate::backends::{ApproxOps, BatchNormSettings, Shortcut};
 pub use crate::codes::CodeGrid;
 pub use crate::plan::ProductOperation;

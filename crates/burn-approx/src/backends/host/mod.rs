@@ -3,6 +3,7 @@
 //! One file per engine that a route may take; this one dispatches, and holds what is the same for all.
 
 mod accumulate;
+mod batch_norm;
 mod gradients;
 mod integer;
 mod lookup;
@@ -17,6 +18,7 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 
 use super::extension::ApproxOps;
+use super::{BatchNormSettings, Shortcut};
 use super::{checked, terms};
 use crate::codes::{CodeGrid, channels_along};
 use crate::geometry::Geometry;
@@ -174,6 +176,80 @@ impl<B: HostBackend> ApproxOps for B {
         geometry: Geometry,
     ) -> FloatTensor<B> {
         gradients::by_weight::<B>(activation, weight, gradient, &geometry)
+    }
+
+    fn straight_through_activation_gradient(
+        activation: FloatTensor<B>,
+        activation_quantizer: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+        operation: ProductOperation,
+    ) -> FloatTensor<B> {
+        gradients::by_quantized_activation::<B>(
+            activation,
+            activation_quantizer,
+            weight,
+            gradient,
+            &operation,
+        )
+    }
+
+    fn straight_through_weight_gradient(
+        activation: FloatTensor<B>,
+        activation_quantizer: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+        operation: ProductOperation,
+    ) -> FloatTensor<B> {
+        gradients::by_weight_of_quantized::<B>(
+            activation,
+            activation_quantizer,
+            weight,
+            gradient,
+            &operation,
+        )
+    }
+
+    fn fused_batch_norm(
+        values: FloatTensor<B>,
+        gamma: FloatTensor<B>,
+        beta: FloatTensor<B>,
+        shortcut: Shortcut<B>,
+        settings: BatchNormSettings,
+    ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+        batch_norm::by_batch::<B>(values, [gamma, beta], shortcut, settings)
+    }
+
+    fn fused_batch_norm_gradient(
+        mean: FloatTensor<B>,
+        variance: FloatTensor<B>,
+        values: FloatTensor<B>,
+        gamma: FloatTensor<B>,
+        beta: FloatTensor<B>,
+        shortcut: Shortcut<B>,
+        gradient: FloatTensor<B>,
+        settings: BatchNormSettings,
+    ) -> (
+        FloatTensor<B>,
+        FloatTensor<B>,
+        FloatTensor<B>,
+        FloatTensor<B>,
+    ) {
+        let (of, by) = ([gamma, beta], [mean, variance]);
+        batch_norm::gradients::<B>(values, of, by, shortcut, gradient, settings)
+    }
+
+    fn fused_normalize(
+        mean: FloatTensor<B>,
+        variance: FloatTensor<B>,
+        values: FloatTensor<B>,
+        gamma: FloatTensor<B>,
+        beta: FloatTensor<B>,
+        shortcut: Shortcut<B>,
+        settings: BatchNormSettings,
+    ) -> FloatTensor<B> {
+        let (of, by) = ([gamma, beta], [mean, variance]);
+        batch_norm::by_statistics::<B>(values, of, by, shortcut, settings)
     }
 
     fn accumulate(

@@ -5,6 +5,9 @@
 //! Only the float operands are kept for it (through Burn's checkpointer, so gradient checkpointing applies); their
 //! fake-quantised values are computed again when the gradient arrives.
 
+mod batch_norm;
+
+use approx_multiplier::MultiplierGradient;
 use burn::backend::Backend;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn_autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -12,6 +15,7 @@ use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_autodiff::{Autodiff, NodeId};
 
+use super::batch_norm::{BatchNormSettings, Shortcut};
 use super::extension::ApproxOps;
 use super::gradient::ProductGradient;
 use crate::codes::CodeGrid;
@@ -49,50 +53,79 @@ impl<B: Backend + ApproxOps> Backward<B, 2> for Product {
         } = ops.state;
         let activation: FloatTensor<B> = checkpointer.retrieve_node_output(activation);
         let weight: FloatTensor<B> = checkpointer.retrieve_node_output(weight);
-        let operands = [activation.clone(), weight.clone()];
-        let quantizers = [&activation_quantizer, &weight_quantizer];
+        let quantizers = [activation_quantizer, weight_quantizer];
+        let operands = [activation, weight.clone()];
         let wanted = [&ops.parents[0], &ops.parents[1]].map(Option::is_some);
         let [by_activation, by_weight] = match operation.derivatives() {
-            None => straight_through::<B>(&operation, operands, quantizers, gradient, wanted),
+            None => straight_through::<B>(&operation, operands, &quantizers, gradient, wanted),
             Some(derivatives) => {
-                let product =
-                    ProductGradient::<B>::new(&operation, &derivatives, operands, quantizers);
-                [
-                    wanted[0].then(|| product.by_activation(&gradient)),
-                    wanted[1].then(|| product.by_weight(&gradient)),
-                ]
+                let derivatives = (&operation, &*derivatives);
+                by_derivatives::<B>(derivatives, operands, &quantizers, gradient, wanted)
             }
         };
         let [activation_node, weight_node] = ops.parents;
-        if let (Some(node), Some(product)) = (activation_node, by_activation) {
-            let grid = operation.activation();
-            let masked = B::mask_clipped(activation, product, activation_quantizer, grid);
-            grads.register::<B>(node.id, masked);
+        if let (Some(node), Some(gradient)) = (activation_node, by_activation) {
+            grads.register::<B>(node.id, gradient);
         }
         if let (Some(node), Some(product)) = (weight_node, by_weight) {
+            let [_, weight_quantizer] = quantizers;
             let masked = B::mask_clipped(weight, product, weight_quantizer, operation.weight());
             grads.register::<B>(node.id, masked);
         }
     }
 }
 
-/// The gradients of the exact product of fake-quantised operands, where they are wanted.
+/// The gradients of the exact product of fake-quantised operands, where they are wanted: that of the activation where it is
+/// not clipped, and of the weight everywhere.
 fn straight_through<B: Backend + ApproxOps>(
     operation: &ProductOperation,
     [activation, weight]: [FloatTensor<B>; 2],
-    quantizers: [&FloatTensor<B>; 2],
+    quantizers: &[FloatTensor<B>; 2],
     gradient: FloatTensor<B>,
     wanted: [bool; 2],
 ) -> [Option<FloatTensor<B>>; 2] {
-    let geometry = *operation.geometry();
-    let activation = B::fake_quantize(activation, quantizers[0].clone(), operation.activation());
-    let weight = B::fake_quantize(weight, quantizers[1].clone(), operation.weight());
+    let [activation_quantizer, weight_quantizer] = quantizers.clone();
+    let weight = B::fake_quantize(weight, weight_quantizer, operation.weight());
     let by_activation = wanted[0].then(|| {
-        let (activation, weight) = (activation.clone(), weight.clone());
-        B::activation_gradient(activation, weight, gradient.clone(), geometry)
+        B::straight_through_activation_gradient(
+            activation.clone(),
+            activation_quantizer.clone(),
+            weight.clone(),
+            gradient.clone(),
+            operation.clone(),
+        )
     });
-    let by_weight = wanted[1].then(|| B::weight_gradient(activation, weight, gradient, geometry));
+    let by_weight = wanted[1].then(|| {
+        B::straight_through_weight_gradient(
+            activation,
+            activation_quantizer,
+            weight,
+            gradient,
+            operation.clone(),
+        )
+    });
     [by_activation, by_weight]
+}
+
+/// The gradients by derivatives of the multiplier, likewise.
+fn by_derivatives<B: Backend + ApproxOps>(
+    (operation, derivatives): (&ProductOperation, &MultiplierGradient),
+    [activation, weight]: [FloatTensor<B>; 2],
+    quantizers: &[FloatTensor<B>; 2],
+    gradient: FloatTensor<B>,
+    wanted: [bool; 2],
+) -> [Option<FloatTensor<B>>; 2] {
+    let operands = [activation.clone(), weight];
+    let product = ProductGradient::<B>::new(operation, derivatives, operands, quantizers);
+    let by_activation = wanted[0].then(|| {
+        let gradient = product.by_activation(&gradient);
+        let [quantizer, _] = quantizers.clone();
+        B::mask_clipped(activation, gradient, quantizer, operation.activation())
+    });
+    [
+        by_activation,
+        wanted[1].then(|| product.by_weight(&gradient)),
+    ]
 }
 
 #[derive(Debug)]
@@ -206,6 +239,16 @@ impl<B: Backend + ApproxOps, C: CheckpointStrategy> ApproxOps for Autodiff<B, C>
                 operation,
             )),
         }
+    }
+
+    fn fused_batch_norm(
+        values: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        shortcut: Shortcut<Self>,
+        settings: BatchNormSettings,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        batch_norm::forward::<B, C>(values, gamma, beta, shortcut, settings)
     }
 
     fn accumulate(
