@@ -54,6 +54,7 @@ pub use gradients::{
 };
 pub use lookup::{LookupTable, conv_transpose2d, conv_transpose2d_rescaled, conv2d, matmul};
 pub use operand::{OperandWidth, ProductQuantizers};
+pub use parallel::in_pool;
 pub use shapes::{Conv2dShape, ConvTranspose2dShape, MatmulShape, Padding2d};
 pub use speed::{RelativeTimes, lookup_cycles, relative_times, transposed_lookup_cycles};
 pub use window_sums::{row_sums, window_sums};

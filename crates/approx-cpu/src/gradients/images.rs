@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::arch::InstructionSet;
 
 use super::operand::FakeQuantized;
-use super::product::{COLUMNS, Left, Part, Right, Scratch, even_blocks, multiply};
+use super::product::{COLUMNS, Left, Part, Right, Scratch, Sums, even_blocks, multiply};
 
 /// The most rows of a task.
 const ROWS: usize = 512;
@@ -56,8 +56,8 @@ struct Task<'a> {
 /// Neighbouring rows of a channel of an image, from the first of a row of places on.
 struct Piece<'a> {
     channel: usize,
-    /// The column of the product that is the first place.
-    column: usize,
+    /// The row of places that the first row lies in, counted from the task's first.
+    row: usize,
     /// Where the first of the values lies in all images.
     place: usize,
     values: &'a mut [f32],
@@ -86,7 +86,7 @@ impl Images {
         let depth = self.phases.iter().map(|phase| phase.depth.end).max();
         let depth = depth.unwrap_or(0);
         self.tasks(to).into_par_iter().for_each_init(
-            || (Scratch::default(), Vec::new()),
+            || (Scratch::default(), Sums::default()),
             |(scratch, sums), mut task| {
                 let (left, right) = operands(task.group);
                 scratch.forget();
@@ -99,8 +99,8 @@ impl Images {
                     multiply(set, left, right, 0..depth, &part, scratch, sums);
                     for piece in &mut task.pieces {
                         let row = piece.channel - task.channels.start;
-                        let sums = &sums[row * part.pitch() + piece.column..];
-                        self.write(phase, sums, piece);
+                        let values = &sums.values[row * sums.pitch..];
+                        self.write(phase, values, sums.places.as_deref(), piece);
                     }
                 }
                 if let Some(clipped) = clipped {
@@ -157,7 +157,7 @@ impl Images {
                             values = rest;
                             tasks[first_task + part].pieces.push(Piece {
                                 channel,
-                                column: (image * height + row - part * rows) * width,
+                                row: image * height + row - part * rows,
                                 place,
                                 values: piece,
                             });
@@ -172,19 +172,35 @@ impl Images {
         tasks
     }
 
-    /// Writes the sums of a phase, `[rows of places, places]`, to where they belong.
-    fn write(&self, phase: &Phase, sums: &[f32], piece: &mut Piece<'_>) {
+    /// Writes a row of a phase's sums to where they belong. `starts` says where in it the sums of every row of places
+    /// begin; without it they lie side by side.
+    fn write(&self, phase: &Phase, sums: &[f32], starts: Option<&[usize]>, piece: &mut Piece<'_>) {
+        let [_, places] = self.places();
+        let of_row = |row: usize| match starts {
+            Some(starts) => starts[row],
+            None => row * places,
+        };
         if self.stride == [1, 1] {
-            let length = piece.values.len();
-            piece.values.copy_from_slice(&sums[..length]);
+            match starts {
+                None => {
+                    let length = piece.values.len();
+                    let sums = &sums[of_row(piece.row)..];
+                    piece.values.copy_from_slice(&sums[..length]);
+                }
+                Some(_) => {
+                    let lines = piece.values.chunks_exact_mut(places);
+                    for (row, line) in (piece.row..).zip(lines) {
+                        line.copy_from_slice(&sums[of_row(row)..][..places]);
+                    }
+                }
+            }
             return;
         }
-        let [_, places] = self.places();
         let lines = piece.values.chunks_exact_mut(self.sides[1]);
         let lines = lines.skip(phase.first[0]).step_by(self.stride[0]);
-        for (sums, line) in sums.chunks(places).zip(lines) {
+        for (row, line) in (piece.row..).zip(lines) {
             let line = line[phase.first[1]..].iter_mut().step_by(self.stride[1]);
-            for (to, sum) in line.zip(sums) {
+            for (to, sum) in line.zip(&sums[of_row(row)..][..places]) {
                 *to = *sum;
             }
         }

@@ -1,9 +1,9 @@
-//! The innermost part of products of float32 matrices: a packed block of one times a packed block of the other.
+//! The innermost part of products of float32 matrices: a packed block of one times blocks of the other.
 //!
 //! A block of the left matrix lies row after row, so that packing it is copying. Its elements are taken one by one, as
-//! factors of whole vectors of the right matrix, whose columns lie 16 by 16.
+//! factors of whole vectors of the right matrix, whose columns lie 16 by 16, wherever that is.
 
-use bytemuck::{must_cast, must_cast_mut};
+use bytemuck::{must_cast_mut, must_cast_ref};
 
 use crate::arch::{Instructions, Kernel, LANES, Row};
 use crate::word::CODES;
@@ -14,14 +14,16 @@ pub(super) const DEPTH: usize = CODES;
 /// Rows from one block of columns to the next: one more than it has, lest rows of all of them share a set of the cache.
 pub(super) const BLOCK: usize = DEPTH + 1;
 
-/// Multiplies packed blocks, and adds the products to a matrix with the left block's rows.
+/// Multiplies packed rows with blocks, and adds the products to a matrix with these rows.
 pub(super) struct MultiplyBlocks<'a> {
     /// Rows of the left matrix.
     pub(super) left: &'a [[f32; DEPTH]],
-    /// `[blocks of columns, BLOCK]`, columns of the right matrix.
-    pub(super) right: &'a [Row],
-    /// Products per sum.
-    pub(super) depth: usize,
+    /// Where the right matrix lies.
+    pub(super) right: &'a [f32],
+    /// Where its rows begin, as many as there are products per sum.
+    pub(super) rows: &'a [usize],
+    /// Where its blocks of columns begin in every row.
+    pub(super) blocks: &'a [usize],
     /// From one row of the sums to the next, a multiple of [`LANES`].
     pub(super) pitch: usize,
     /// Whether the products are the first ones: what the sums are before them has no meaning.
@@ -78,17 +80,15 @@ impl MultiplyBlocks<'_> {
             .first_chunk::<ROWS>()
             .expect("the panel's rows");
         let sums = &mut sums[first * self.pitch..];
-        let (blocks, _) = self.right.as_chunks::<BLOCK>();
         let mut done = 0;
         if I::FLOAT_TILE[1] == 2 {
-            for pair in blocks.as_chunks::<2>().0 {
-                let pair = [&pair[0], &pair[1]];
-                self.tile(instructions, left, pair, &mut sums[done * LANES..]);
+            for pair in self.blocks.as_chunks::<2>().0 {
+                self.tile(instructions, left, *pair, &mut sums[done * LANES..]);
                 done += 2;
             }
         }
-        for block in &blocks[done..] {
-            self.tile(instructions, left, [block], &mut sums[done * LANES..]);
+        for block in &self.blocks[done..] {
+            self.tile(instructions, left, [*block], &mut sums[done * LANES..]);
             done += 1;
         }
     }
@@ -98,15 +98,16 @@ impl MultiplyBlocks<'_> {
         &self,
         instructions: I,
         left: &[[f32; DEPTH]; ROWS],
-        right: [&[Row; BLOCK]; BLOCKS],
+        blocks: [usize; BLOCKS],
         sums: &mut [f32],
     ) {
         let zero = instructions.splat(0);
         let mut totals = [[zero; BLOCKS]; ROWS];
-        for k in 0..self.depth.min(DEPTH) {
+        for (k, &start) in self.rows.iter().enumerate().take(DEPTH) {
             let mut columns = [zero; BLOCKS];
-            for (columns, right) in columns.iter_mut().zip(right) {
-                *columns = instructions.load(&must_cast(right[k].0));
+            for (columns, block) in columns.iter_mut().zip(blocks) {
+                let elements = self.right[start + block..].first_chunk::<LANES>();
+                *columns = instructions.load(must_cast_ref(elements.expect("whole blocks")));
             }
             for (totals, row) in totals.iter_mut().zip(left) {
                 let element = instructions.splat(row[k].to_bits() as i32);
@@ -140,7 +141,7 @@ impl Kernel for TransposeLines<'_> {
     fn run<I: Instructions>(self, instructions: I, rows: &mut [Row]) {
         let mut lines: [&[u32; DEPTH]; LANES] = [&[0; DEPTH]; LANES];
         for (line, from) in lines.iter_mut().zip(self.0) {
-            *line = bytemuck::must_cast_ref(from);
+            *line = must_cast_ref(from);
         }
         for (group, rows) in rows.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             instructions.transpose_wide(&lines, group, rows);

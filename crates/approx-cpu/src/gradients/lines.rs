@@ -107,19 +107,22 @@ impl<'a> Lines<'a> {
                 (&prepared.bordered[..], None)
             }
         };
-        if let Some(block) = places.block {
-            prepared.cut.clear();
-            let cut = prepared.runs.iter().flat_map(|run| run.cut(block));
-            prepared.cut.extend(cut);
+        prepared.cut.clear();
+        match places.block {
+            Some(block) => {
+                let cut = prepared.runs.iter().flat_map(|run| run.cut(block));
+                prepared.cut.extend(cut);
+            }
+            None => {
+                let cut = prepared.runs.iter().flat_map(|run| run.vectors());
+                prepared.cut.extend(cut);
+            }
         }
         let first = prepared.lines.start;
         let copy = CopyLines {
             values,
             offsets: &prepared.offsets[lines.start - first..lines.end - first],
-            runs: match places.block {
-                Some(_) => &prepared.cut,
-                None => &prepared.runs,
-            },
+            runs: &prepared.cut,
             pitch: places.pitch,
             quantizer,
         };
@@ -144,7 +147,7 @@ impl Planes<'_> {
     }
 }
 
-/// Copies runs of lines, each to its own part of the target.
+/// Copies runs of lines, of 16 elements at most, each to its own part of the target.
 struct CopyLines<'a> {
     values: &'a [f32],
     offsets: &'a [Option<usize>],
@@ -179,16 +182,18 @@ impl CopyLines<'_> {
                 }
                 continue;
             };
+            let from = &self.values[offset..];
             for run in self.runs {
-                let (from, to) = (&self.values[offset + run.from..], &mut to[run.to..]);
-                // Most runs are one vector long.
-                if run.length <= LANES
-                    && let Some(from) = from.first_chunk::<LANES>()
-                    && let Some(to) = to.first_chunk_mut::<LANES>()
-                {
-                    *to = std::array::from_fn(|lane| map(from[lane]));
-                } else {
-                    copy_run(from, run.length, to, map);
+                // All but the last of the last line have room for a vector: what lies after them is overwritten.
+                let whole = from
+                    .get(run.from..run.from + LANES)
+                    .and_then(<[f32]>::first_chunk::<LANES>);
+                let place = to
+                    .get_mut(run.to..run.to + LANES)
+                    .and_then(<[f32]>::first_chunk_mut::<LANES>);
+                match (whole, place) {
+                    (Some(from), Some(to)) => *to = std::array::from_fn(|lane| map(from[lane])),
+                    _ => copy_run(&from[run.from..], run.length, &mut to[run.to..], map),
                 }
             }
         }

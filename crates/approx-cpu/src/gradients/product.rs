@@ -1,23 +1,28 @@
 //! A product of float32 matrices, block by block.
 //!
 //! Blocks of both are packed for the innermost loops: of the right matrix, those products that all rows share; of the
-//! left one, as many rows as stay in the second-level cache beside them. Every sum runs over its products in order, from
-//! one block to the next, however the matrix of sums is cut.
+//! left one, as many rows as stay in the second-level cache beside them. A right matrix of what windows see is not
+//! packed if too few rows would gain from it: its blocks are taken from the planes with their border. Every sum runs
+//! over its products in order, from one block to the next, however the matrix of sums is cut.
 
 use std::ops::Range;
 
-use bytemuck::cast_slice_mut;
+use bytemuck::{cast_slice, cast_slice_mut};
 
 use crate::arch::{InstructionSet, LANES, Row};
 
 use super::kernel::{BLOCK, DEPTH, MultiplyBlocks, TransposeLines};
 use super::lines::{Lines, Places};
 use super::runs::Prepared;
+use super::windows::Blocks;
 
 /// Columns of a packed block.
 pub(super) const COLUMNS: usize = 512;
 /// Rows of a packed block, at most [`DEPTH`].
 const ROWS: usize = 252;
+
+/// How many rows' products of 16 columns take as long as packing these columns.
+const PACKING: usize = 12;
 
 /// Blocks of products per sum that windows are copied for at once, and the most rows for which they are.
 const AHEAD: usize = 4;
@@ -57,6 +62,20 @@ pub(super) struct Scratch {
     /// Lines to be transposed, and what they become.
     lines: Vec<[f32; DEPTH]>,
     transposed: Vec<Row>,
+    /// Where rows and blocks of the right matrix begin.
+    right_rows: Vec<usize>,
+    right_blocks: Vec<usize>,
+}
+
+/// The sums of a part.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    /// `[rows, pitch]`
+    pub(super) values: Vec<f32>,
+    /// From one row to the next.
+    pub(super) pitch: usize,
+    /// If columns do not lie side by side, where the columns of each row of places begin.
+    pub(super) places: Option<Vec<usize>>,
 }
 
 impl Scratch {
@@ -75,15 +94,7 @@ pub(super) struct Part {
     pub(super) depth: Range<usize>,
 }
 
-impl Part {
-    /// From one row of the part's sums to the next.
-    pub(super) fn pitch(&self) -> usize {
-        self.columns.len().next_multiple_of(LANES)
-    }
-}
-
-/// Computes a part of a product, `[rows, pitch]`: as many sums of every row as there are columns have a meaning.
-/// `lines` are all that the right matrix has, if its lines are rows.
+/// Computes a part of a product. `lines` are all that the right matrix has, if its lines are rows.
 pub(super) fn multiply(
     set: InstructionSet,
     left: Left<'_>,
@@ -91,21 +102,47 @@ pub(super) fn multiply(
     lines: Range<usize>,
     part: &Part,
     scratch: &mut Scratch,
-    sums: &mut Vec<f32>,
+    sums: &mut Sums,
 ) {
-    let pitch = part.pitch();
-    sums.resize(part.rows.len() * pitch, 0.0);
+    let in_place = in_place(set, right, &lines, part, scratch);
+    let columns = match &in_place {
+        Some(blocks) => blocks.starts.len() * LANES,
+        None => part.columns.len(),
+    };
+    let pitch = columns.next_multiple_of(LANES);
+    sums.pitch = pitch;
+    sums.values.resize(part.rows.len() * pitch, 0.0);
     if part.depth.is_empty() {
-        sums.fill(0.0);
+        sums.values.fill(0.0);
     }
     let one_block = part.rows.len() <= ROWS;
     for depth in blocks(part.depth.clone(), DEPTH) {
         if one_block {
             pack_left(set, left, part, part.rows.clone(), depth.clone(), scratch);
         }
-        for columns in blocks(part.columns.clone(), COLUMNS) {
-            let first_column = columns.start - part.columns.start;
-            pack_right(set, right, &lines, part, depth.clone(), columns, scratch);
+        for columns in blocks(0..columns, COLUMNS) {
+            let first_column = columns.start;
+            scratch.right_rows.clear();
+            scratch.right_blocks.clear();
+            match &in_place {
+                Some(blocks) => {
+                    let rows = depth.start - lines.start..depth.end - lines.start;
+                    let rows = scratch.right_lines.offsets[rows].iter();
+                    scratch.right_rows.extend(rows.flatten());
+                    let part = columns.start / LANES..columns.end / LANES;
+                    scratch.right_blocks.extend(&blocks.starts[part]);
+                }
+                None => {
+                    let columns =
+                        part.columns.start + columns.start..part.columns.start + columns.end;
+                    let blocks = columns.len().div_ceil(LANES);
+                    pack_right(set, right, &lines, part, depth.clone(), columns, scratch);
+                    let rows = (0..depth.len()).map(|row| row * LANES);
+                    scratch.right_rows.extend(rows);
+                    let blocks = (0..blocks).map(|block| block * BLOCK * LANES);
+                    scratch.right_blocks.extend(blocks);
+                }
+            }
             for rows in even_blocks(part.rows.clone(), ROWS) {
                 let first_row = rows.start - part.rows.start;
                 if !one_block {
@@ -113,15 +150,49 @@ pub(super) fn multiply(
                 }
                 let multiply = MultiplyBlocks {
                     left: &scratch.left,
-                    right: &scratch.right,
-                    depth: depth.len(),
+                    right: match in_place {
+                        Some(_) => &scratch.right_lines.bordered,
+                        None => cast_slice(&scratch.right),
+                    },
+                    rows: &scratch.right_rows,
+                    blocks: &scratch.right_blocks,
                     pitch,
                     first: depth.start == part.depth.start,
                 };
-                set.run(multiply, &mut sums[first_row * pitch + first_column..]);
+                set.run(
+                    multiply,
+                    &mut sums.values[first_row * pitch + first_column..],
+                );
             }
         }
     }
+    sums.places = in_place.map(|blocks| blocks.rows);
+}
+
+/// The blocks of a right matrix that is not worth packing: of what windows see in whole rows of places.
+fn in_place(
+    set: InstructionSet,
+    right: Right<'_>,
+    lines: &Range<usize>,
+    part: &Part,
+    scratch: &mut Scratch,
+) -> Option<Blocks> {
+    let Right::Rows(all @ Lines::Windows(windows)) = right else {
+        return None;
+    };
+    let blocks = windows.blocks(&part.columns);
+    let more = blocks.starts.len() * LANES - part.columns.len();
+    if more * part.rows.len() > PACKING * part.columns.len() {
+        return None;
+    }
+    all.prepare(
+        set,
+        lines.clone(),
+        part.columns.clone(),
+        &mut scratch.right_lines,
+    );
+    let see = scratch.right_lines.offsets.iter().all(Option::is_some);
+    see.then_some(blocks)
 }
 
 /// Cuts a range into blocks of a length and what remains.

@@ -29,6 +29,15 @@ impl Run {
         })
     }
 
+    /// The parts of the run that are vectors, of which the last may be shorter.
+    pub(super) fn vectors(self) -> impl Iterator<Item = Run> {
+        (0..self.length).step_by(LANES).map(move |done| Run {
+            to: self.to + done,
+            from: self.from + done,
+            length: (self.length - done).min(LANES),
+        })
+    }
+
     /// Adds a run to others, or to the last of them if it goes on with it.
     #[inline(always)]
     pub(super) fn join(self, runs: &mut Vec<Run>) {
@@ -50,10 +59,10 @@ pub(super) struct Prepared {
     pub(super) elements: Range<usize>,
     /// The part of the planes that windows see, with a border.
     pub(super) bordered: Vec<f32>,
-    /// Where each line begins; none if all its elements are 0.
+    /// Where each line begins; none if all its elements are 0, which only windows have.
     pub(super) offsets: Vec<Option<usize>>,
     pub(super) runs: Vec<Run>,
-    /// The runs, cut where blocks of columns end.
+    /// The runs, cut into vectors.
     pub(super) cut: Vec<Run>,
 }
 

@@ -11,7 +11,7 @@ use crate::arch::{InstructionSet, LANES};
 use crate::parallel::PRODUCTS_PER_TASK;
 
 use super::kernel::DEPTH;
-use super::product::{Left, Part, Right, Scratch, even_blocks, multiply};
+use super::product::{Left, Part, Right, Scratch, Sums, even_blocks, multiply};
 
 /// The most parts of a sum.
 const PARTS: usize = 16;
@@ -54,14 +54,14 @@ impl Weight {
         let wanted = wanted.min(self.rows.div_ceil(FEW_ROWS));
         let rows: Vec<_> = even_blocks(0..self.rows, self.rows.div_ceil(wanted)).collect();
         let tasks = self.groups * rows.len() * depths.len();
-        let tiles: Vec<Vec<f32>> = (0..tasks)
+        let tiles: Vec<Sums> = (0..tasks)
             .into_par_iter()
             .map_init(Scratch::default, |scratch, task| {
                 let (task, depth) = (task / depths.len(), task % depths.len());
                 let (group, rows) = (task / rows.len(), rows[task % rows.len()].clone());
                 let part = self.part(rows, depths[depth].clone());
                 let (left, right) = operands(group);
-                let mut sums = Vec::new();
+                let mut sums = Sums::default();
                 scratch.forget();
                 multiply(
                     set,
@@ -125,18 +125,19 @@ impl Weight {
     /// Adds the parts of some rows' sums, and writes them column by column from the first row and column of `to` on.
     fn add_up(
         &self,
-        tiles: &[Vec<f32>],
+        tiles: &[Sums],
         part: &Part,
         rows: Range<usize>,
         [first_row, first_column]: [usize; 2],
         to: &mut [f32],
     ) {
-        let pitch = part.pitch();
         for (column, to) in (first_column..).zip(to.chunks_exact_mut(self.run)) {
             let to = &mut to[rows.start - first_row..rows.end - first_row];
             let row = rows.start - part.rows.start;
             for (row, to) in (row..).zip(to) {
-                let mut parts = tiles.iter().map(|tile| tile[row * pitch + column]);
+                let mut parts = tiles
+                    .iter()
+                    .map(|tile| tile.values[row * tile.pitch + column]);
                 let first = parts.next().unwrap_or(0.0);
                 *to = parts.fold(first, |sum, part| sum + part);
             }

@@ -110,6 +110,15 @@ pub(super) struct Windows<'a> {
     pub(super) sets: Vec<Vec<[i128; 2]>>,
 }
 
+/// Blocks of 16 elements of every line.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    /// Where each block begins, counted from where the line begins.
+    pub(super) starts: Vec<usize>,
+    /// Where each row of places begins, counted in elements of the blocks one after the other.
+    pub(super) rows: Vec<usize>,
+}
+
 /// How the part of planes is copied that taps see at the places of some rows.
 struct Layout {
     /// Rows of places, counted over all images.
@@ -222,13 +231,54 @@ impl<'a> Windows<'a> {
             set_start += self.group.len() * taps.len();
         }
         let bordered = &mut prepared.bordered;
-        bordered.resize(channels.len() * layout.channel, 0.0);
+        let length = channels.len() * layout.channel;
+        // Blocks may reach beyond the last row.
+        bordered.resize(length + LANES, 0.0);
+        let bordered = &mut bordered[..length];
         let copy = CopyPlanes {
             windows: self,
             layout,
             channels: self.group.start + channels.start..self.group.start + channels.end,
         };
         set.run(copy, bordered);
+    }
+
+    /// How whole rows of places are cut into blocks of 16 places, in what was prepared of them.
+    ///
+    /// Where rows are not a multiple of 16 places, they are taken together with the border between them, whose results
+    /// have no meaning.
+    pub(super) fn blocks(&self, elements: &Range<usize>) -> Blocks {
+        let layout = self.layout(elements);
+        let [height, width] = &self.axes;
+        let is_even = width.places.is_multiple_of(LANES);
+        let mut blocks = Blocks::default();
+        let mut row = layout.rows.start;
+        let first_image = row / height.places;
+        while row < layout.rows.end {
+            let image = row / height.places;
+            let count = (height.places - row % height.places).min(layout.rows.end - row);
+            let borders = (image - first_image) * height.reach;
+            let from = (row - layout.rows.start + borders) * layout.pitch;
+            let start = blocks.starts.len() * LANES;
+            if is_even {
+                for row in 0..count {
+                    blocks.rows.push(start + row * width.places);
+                    let places = (0..width.places).step_by(LANES);
+                    blocks
+                        .starts
+                        .extend(places.map(|place| from + row * layout.pitch + place));
+                }
+            } else {
+                let rows = (0..count).map(|row| start + row * layout.pitch);
+                blocks.rows.extend(rows);
+                let length = (count - 1) * layout.pitch + width.places;
+                blocks
+                    .starts
+                    .extend((0..length).step_by(LANES).map(|place| from + place));
+            }
+            row += count;
+        }
+        blocks
     }
 
     /// The runs of some elements, among others that were prepared.

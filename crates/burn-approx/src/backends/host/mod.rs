@@ -10,9 +10,9 @@ mod lookup;
 mod patterns;
 mod weight;
 
-use approx_cpu::LookupTable;
 use approx_cpu::observe::{self, histogram};
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
+use approx_cpu::{LookupTable, in_pool};
 use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
@@ -149,7 +149,8 @@ impl<B: HostBackend> ApproxOps for B {
         operation: ProductOperation,
     ) -> FloatTensor<B> {
         let quantizers = [activation_quantizer, weight_quantizer];
-        match operation.route() {
+        let elements = activation.shape().num_elements();
+        in_pool(elements, || match operation.route() {
             Route::Exact | Route::Factored => {
                 integer::product::<B>(activation, weight, quantizers, &operation)
             }
@@ -157,7 +158,7 @@ impl<B: HostBackend> ApproxOps for B {
             Route::ExactFloat32 | Route::FactoredFloat32 | Route::Htp => {
                 terms::product::<B>(activation, weight, quantizers, &operation)
             }
-        }
+        })
     }
 
     fn activation_gradient(
@@ -166,7 +167,9 @@ impl<B: HostBackend> ApproxOps for B {
         gradient: FloatTensor<B>,
         geometry: Geometry,
     ) -> FloatTensor<B> {
-        gradients::by_activation::<B>(activation, weight, gradient, &geometry)
+        in_pool(activation.shape().num_elements(), || {
+            gradients::by_activation::<B>(activation, weight, gradient, &geometry)
+        })
     }
 
     fn weight_gradient(
@@ -175,7 +178,9 @@ impl<B: HostBackend> ApproxOps for B {
         gradient: FloatTensor<B>,
         geometry: Geometry,
     ) -> FloatTensor<B> {
-        gradients::by_weight::<B>(activation, weight, gradient, &geometry)
+        in_pool(activation.shape().num_elements(), || {
+            gradients::by_weight::<B>(activation, weight, gradient, &geometry)
+        })
     }
 
     fn straight_through_activation_gradient(
@@ -185,13 +190,15 @@ impl<B: HostBackend> ApproxOps for B {
         gradient: FloatTensor<B>,
         operation: ProductOperation,
     ) -> FloatTensor<B> {
-        gradients::by_quantized_activation::<B>(
-            activation,
-            activation_quantizer,
-            weight,
-            gradient,
-            &operation,
-        )
+        in_pool(activation.shape().num_elements(), || {
+            gradients::by_quantized_activation::<B>(
+                activation,
+                activation_quantizer,
+                weight,
+                gradient,
+                &operation,
+            )
+        })
     }
 
     fn straight_through_weight_gradient(
@@ -201,13 +208,15 @@ impl<B: HostBackend> ApproxOps for B {
         gradient: FloatTensor<B>,
         operation: ProductOperation,
     ) -> FloatTensor<B> {
-        gradients::by_weight_of_quantized::<B>(
-            activation,
-            activation_quantizer,
-            weight,
-            gradient,
-            &operation,
-        )
+        in_pool(activation.shape().num_elements(), || {
+            gradients::by_weight_of_quantized::<B>(
+                activation,
+                activation_quantizer,
+                weight,
+                gradient,
+                &operation,
+            )
+        })
     }
 
     fn fused_batch_norm(
@@ -217,7 +226,9 @@ impl<B: HostBackend> ApproxOps for B {
         shortcut: Shortcut<B>,
         settings: BatchNormSettings,
     ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-        batch_norm::by_batch::<B>(values, [gamma, beta], shortcut, settings)
+        in_pool(values.shape().num_elements(), || {
+            batch_norm::by_batch::<B>(values, [gamma, beta], shortcut, settings)
+        })
     }
 
     fn fused_batch_norm_gradient(
@@ -236,7 +247,9 @@ impl<B: HostBackend> ApproxOps for B {
         FloatTensor<B>,
     ) {
         let (of, by) = ([gamma, beta], [mean, variance]);
-        batch_norm::gradients::<B>(values, of, by, shortcut, gradient, settings)
+        in_pool(values.shape().num_elements(), || {
+            batch_norm::gradients::<B>(values, of, by, shortcut, gradient, settings)
+        })
     }
 
     fn fused_normalize(
@@ -249,7 +262,9 @@ impl<B: HostBackend> ApproxOps for B {
         settings: BatchNormSettings,
     ) -> FloatTensor<B> {
         let (of, by) = ([gamma, beta], [mean, variance]);
-        batch_norm::by_statistics::<B>(values, of, by, shortcut, settings)
+        in_pool(values.shape().num_elements(), || {
+            batch_norm::by_statistics::<B>(values, of, by, shortcut, settings)
+        })
     }
 
     fn accumulate(
