@@ -48,9 +48,9 @@ pub use factored::{
     MatmulWeights, ProductCost, Weights,
 };
 pub use gradients::{
-    FakeQuantized, FloatOperand, conv_transpose2d_activation_gradient,
-    conv_transpose2d_weight_gradient, conv2d_activation_gradient, conv2d_weight_gradient,
-    matmul_activation_gradient, matmul_weight_gradient,
+    Coded, FloatOperand, conv_transpose2d_activation_gradient, conv_transpose2d_weight_gradient,
+    conv2d_activation_gradient, conv2d_weight_gradient, matmul_activation_gradient,
+    matmul_weight_gradient,
 };
 pub use lookup::{LookupTable, conv_transpose2d, conv_transpose2d_rescaled, conv2d, matmul};
 pub use operand::{OperandWidth, ProductQuantizers};

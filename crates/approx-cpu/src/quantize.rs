@@ -64,6 +64,21 @@ impl ChannelQuantizer {
         self.scale * self.shifted_code(value)
     }
 
+    /// How many codes there are.
+    pub(crate) fn count(self) -> usize {
+        (self.high - self.low) as usize + 1
+    }
+
+    /// A function of the code, given the function's values from the lowest code on. A NaN stays a NaN.
+    #[inline(always)]
+    pub(crate) fn function(self, value: f32, function: &[f32]) -> f32 {
+        let (low, high) = (self.low - self.zero_point, self.high - self.zero_point);
+        let sum = self.rounding_sum(value, low, high);
+        // Where the lowest code is, counted in the units of the mantissa; a NaN's place is none of the function's.
+        let place = sum.to_bits().wrapping_sub((low + ROUNDING).to_bits());
+        function.get(place as usize).copied().unwrap_or(f32::NAN)
+    }
+
     /// The code as an integer-valued float. A NaN stays a NaN.
     #[inline(always)]
     pub fn code(self, value: f32) -> f32 {

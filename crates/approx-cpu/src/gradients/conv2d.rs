@@ -14,7 +14,7 @@ use crate::shapes::Conv2dShape;
 use super::depthwise;
 use super::images::{Images, Phase};
 use super::lines::{Lines, Planes};
-use super::operand::{FakeQuantized, FloatOperand};
+use super::operand::{Coded, FloatOperand};
 use super::product::{Left, Right};
 use super::turned::turned;
 use super::weights::Weight;
@@ -25,7 +25,8 @@ use super::windows::{WindowAxis, Windows};
 /// `weight` is `[out_channels, in_channels / groups, height, width]`, `gradient`, that of the outputs,
 /// `[batch, out_channels, height, width]`; the result, of the activations' shape
 /// `[batch, in_channels, height, width]`, is written to `to`. All are row-major. Activations that no window reaches get 0,
-/// and if `clipped` has the activations and their quantiser, so do those that were clipped.
+/// and if `coded` has the activations and their quantiser, so do those that were clipped; others get a factor
+/// where a function of their codes is given.
 ///
 /// # Errors
 ///
@@ -54,10 +55,10 @@ pub fn conv2d_activation_gradient(
     shape: &Conv2dShape,
     weight: &[f32],
     gradient: &[f32],
-    clipped: Option<FakeQuantized<'_>>,
+    coded: Option<Coded<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
-    conv2d_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, clipped, to)
+    conv2d_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, coded, to)
 }
 
 /// [`conv2d_activation_gradient`] with a given instruction set.
@@ -66,22 +67,22 @@ pub(crate) fn conv2d_activation_gradient_with(
     shape: &Conv2dShape,
     weight: &[f32],
     gradient: &[f32],
-    clipped: Option<FakeQuantized<'_>>,
+    coded: Option<Coded<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     shape.validate()?;
     check_length("weights", weight_length(shape), weight.len())?;
     check_length("gradients", output_length(shape), gradient.len())?;
     check_length("results", shape.input_length(), to.len())?;
-    clipped.map_or(Ok(()), |clipped| clipped.check(to.len()))?;
+    coded.map_or(Ok(()), |coded| coded.check(to.len()))?;
     if to.is_empty() || gradient.is_empty() {
         to.fill(0.0);
         return Ok(());
     }
     if is_depthwise(shape) {
         depthwise::activation_gradient(set, shape, weight, gradient, to);
-        if let Some(clipped) = clipped {
-            clipped.mask_all(set, to);
+        if let Some(coded) = coded {
+            coded.apply_to_all(set, to);
         }
         return Ok(());
     }
@@ -155,7 +156,7 @@ pub(crate) fn conv2d_activation_gradient_with(
         };
         (left, Right::Rows(Lines::of(&windows[group])))
     };
-    images.compute(set, operands, clipped, to);
+    images.compute(set, operands, coded, to);
     Ok(())
 }
 
@@ -212,6 +213,7 @@ pub(crate) fn conv2d_weight_gradient_with(
         shape.input_length(),
         activation.values().len(),
     )?;
+    activation.check()?;
     check_length("gradients", output_length(shape), gradient.len())?;
     check_length("results", weight_length(shape), to.len())?;
     if to.is_empty() || activation.values().is_empty() || gradient.is_empty() {

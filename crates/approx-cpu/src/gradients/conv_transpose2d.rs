@@ -10,7 +10,7 @@ use crate::shapes::ConvTranspose2dShape;
 use super::conv2d::offsets;
 use super::images::{Images, Phase};
 use super::lines::{Lines, Planes};
-use super::operand::{FakeQuantized, FloatOperand};
+use super::operand::{Coded, FloatOperand};
 use super::product::{Left, Right};
 use super::turned::turned;
 use super::weights::Weight;
@@ -20,7 +20,8 @@ use super::windows::Windows;
 ///
 /// `weight` is `[out_channels, in_channels / groups, height, width]`, as the products of transposed convolutions take
 /// it; `gradient`, that of the outputs, is `[batch, out_channels, height, width]`. The result, of the activations' shape
-/// `[batch, in_channels, height, width]`, is written to `to`. All are row-major.
+/// `[batch, in_channels, height, width]`, is written to `to`. All are row-major. If `coded` has the activations and their
+/// quantiser, those that were clipped get 0, others a factor where a function of their codes is given.
 ///
 /// # Errors
 ///
@@ -50,11 +51,11 @@ pub fn conv_transpose2d_activation_gradient(
     shape: &ConvTranspose2dShape,
     weight: &[f32],
     gradient: &[f32],
-    clipped: Option<FakeQuantized<'_>>,
+    coded: Option<Coded<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     let set = InstructionSet::best();
-    conv_transpose2d_activation_gradient_with(set, shape, weight, gradient, clipped, to)
+    conv_transpose2d_activation_gradient_with(set, shape, weight, gradient, coded, to)
 }
 
 /// [`conv_transpose2d_activation_gradient`] with a given instruction set.
@@ -63,14 +64,14 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
     shape: &ConvTranspose2dShape,
     weight: &[f32],
     gradient: &[f32],
-    clipped: Option<FakeQuantized<'_>>,
+    coded: Option<Coded<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     shape.validate()?;
     check_length("weights", shape.weight_length(), weight.len())?;
     check_length("gradients", output_length(shape), gradient.len())?;
     check_length("results", shape.input_length(), to.len())?;
-    clipped.map_or(Ok(()), |clipped| clipped.check(to.len()))?;
+    coded.map_or(Ok(()), |coded| coded.check(to.len()))?;
     if to.is_empty() || gradient.is_empty() {
         to.fill(0.0);
         return Ok(());
@@ -116,7 +117,7 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
             depth: 0..depth,
         }],
     };
-    images.compute(set, operands, clipped, to);
+    images.compute(set, operands, coded, to);
     Ok(())
 }
 
@@ -175,6 +176,7 @@ pub(crate) fn conv_transpose2d_weight_gradient_with(
         shape.input_length(),
         activation.values().len(),
     )?;
+    activation.check()?;
     check_length("gradients", output_length(shape), gradient.len())?;
     check_length("results", shape.weight_length(), to.len())?;
     if to.is_empty() || activation.values().is_empty() || gradient.is_empty() {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::arch::InstructionSet;
 
-use super::operand::FakeQuantized;
+use super::operand::Coded;
 use super::product::{COLUMNS, Left, Part, Right, Scratch, Sums, even_blocks, multiply};
 
 /// The most rows of a task.
@@ -70,12 +70,12 @@ impl Images {
     }
 
     /// Computes `[images, groups, channels, height, width]`, of which no side is 0, from the operands of every group. If
-    /// activations are given that were clipped, what is of those that were is set to 0.
+    /// coded activations are given, results are what becomes of them.
     pub(super) fn compute<'o>(
         &self,
         set: InstructionSet,
         operands: impl Fn(usize) -> (Left<'o>, Right<'o>) + Sync,
-        clipped: Option<FakeQuantized<'_>>,
+        coded: Option<Coded<'_>>,
         to: &mut [f32],
     ) {
         let [_, width] = self.places();
@@ -103,9 +103,9 @@ impl Images {
                         self.write(phase, values, sums.places.as_deref(), piece);
                     }
                 }
-                if let Some(clipped) = clipped {
+                if let Some(coded) = coded {
                     for piece in &mut task.pieces {
-                        clipped.mask(set, piece.place, piece.values);
+                        coded.apply(set, piece.place, piece.values);
                     }
                 }
             },

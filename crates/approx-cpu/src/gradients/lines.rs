@@ -7,10 +7,9 @@ use std::ops::Range;
 
 use crate::arch::{InstructionSet, Instructions, Kernel, LANES};
 
-use super::operand::FloatOperand;
+use super::operand::{FloatOperand, Map};
 use super::runs::{Prepared, Run, copy_run};
 use super::windows::Windows;
-use crate::quantize::ChannelQuantizer;
 
 /// Lines that blocks of an operand are copied from.
 #[derive(Debug, Clone, Copy)]
@@ -95,16 +94,16 @@ impl<'a> Lines<'a> {
         to: &mut [f32],
     ) {
         prepared.runs.clear();
-        let (values, quantizer) = match self {
+        let (values, map) = match self {
             Lines::Planes(planes) => {
                 planes.runs(elements, &mut prepared.runs);
-                (planes.values.values(), planes.values.quantizer())
+                (planes.values.values(), planes.values.map())
             }
             Lines::Windows(windows) => {
                 let of = prepared.elements.clone();
                 windows.runs(of, elements, &mut prepared.runs);
-                // They were quantised when they were prepared.
-                (&prepared.bordered[..], None)
+                // They were mapped when they were prepared.
+                (&prepared.bordered[..], Map::None)
             }
         };
         prepared.cut.clear();
@@ -124,7 +123,7 @@ impl<'a> Lines<'a> {
             offsets: &prepared.offsets[lines.start - first..lines.end - first],
             runs: &prepared.cut,
             pitch: places.pitch,
-            quantizer,
+            map,
         };
         set.run(copy, to);
     }
@@ -154,8 +153,7 @@ struct CopyLines<'a> {
     runs: &'a [Run],
     /// From one line in the target to the next.
     pitch: usize,
-    /// What fake-quantises the values.
-    quantizer: Option<ChannelQuantizer>,
+    map: Map<'a>,
 }
 
 impl Kernel for CopyLines<'_> {
@@ -164,9 +162,12 @@ impl Kernel for CopyLines<'_> {
 
     #[inline(always)]
     fn run<I: Instructions>(self, _: I, to: &mut [f32]) {
-        match self.quantizer {
-            None => self.copy(to, |value| value),
-            Some(quantizer) => self.copy(to, |value| quantizer.fake_quantized(value)),
+        match self.map {
+            Map::None => self.copy(to, |value| value),
+            Map::Real(quantizer) => self.copy(to, |value| quantizer.fake_quantized(value)),
+            Map::Function(quantizer, function) => {
+                self.copy(to, |value| quantizer.function(value, function));
+            }
         }
     }
 }

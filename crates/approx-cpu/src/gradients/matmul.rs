@@ -6,15 +6,15 @@ use crate::shapes::MatmulShape;
 
 use super::images::{Images, Phase};
 use super::lines::{Lines, Planes};
-use super::operand::{FakeQuantized, FloatOperand};
+use super::operand::{Coded, FloatOperand};
 use super::product::{Left, Right};
 use super::weights::Weight;
 
 /// The gradient of a matrix product's activations: `to = gradient * transposed weight`.
 ///
 /// `weight` is `[inner, columns]`, `gradient`, that of the result, `[rows, columns]`, and `to` is `[rows, inner]`. All
-/// are row-major, and any side may be 0. If `clipped` has the activations and their quantiser, those that were clipped
-/// get 0.
+/// are row-major, and any side may be 0. If `coded` has the activations and their quantiser, those that were clipped
+/// get 0, others a factor where a function of their codes is given.
 ///
 /// # Errors
 ///
@@ -35,10 +35,10 @@ pub fn matmul_activation_gradient(
     shape: &MatmulShape,
     weight: &[f32],
     gradient: &[f32],
-    clipped: Option<FakeQuantized<'_>>,
+    coded: Option<Coded<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
-    matmul_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, clipped, to)
+    matmul_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, coded, to)
 }
 
 /// [`matmul_activation_gradient`] with a given instruction set.
@@ -47,14 +47,14 @@ pub(crate) fn matmul_activation_gradient_with(
     shape: &MatmulShape,
     weight: &[f32],
     gradient: &[f32],
-    clipped: Option<FakeQuantized<'_>>,
+    coded: Option<Coded<'_>>,
     to: &mut [f32],
 ) -> Result<(), KernelError> {
     let [activations, weights, gradients] = lengths(shape)?;
     check_length("weights", weights, weight.len())?;
     check_length("gradients", gradients, gradient.len())?;
     check_length("results", activations, to.len())?;
-    clipped.map_or(Ok(()), |clipped| clipped.check(activations))?;
+    coded.map_or(Ok(()), |coded| coded.check(activations))?;
     let MatmulShape {
         rows,
         inner,
@@ -89,7 +89,7 @@ pub(crate) fn matmul_activation_gradient_with(
             depth: 0..columns,
         }],
     };
-    image.compute(set, operands, clipped, to);
+    image.compute(set, operands, coded, to);
     Ok(())
 }
 
@@ -132,6 +132,7 @@ pub(crate) fn matmul_weight_gradient_with(
 ) -> Result<(), KernelError> {
     let [activations, weights, gradients] = lengths(shape)?;
     check_length("activations", activations, activation.values().len())?;
+    activation.check()?;
     check_length("gradients", gradients, gradient.len())?;
     check_length("results", weights, to.len())?;
     let MatmulShape {

@@ -9,7 +9,7 @@ use super::conv2d::{conv2d_activation_gradient_with, conv2d_weight_gradient_with
 use super::matmul::{matmul_activation_gradient_with, matmul_weight_gradient_with};
 use super::*;
 use crate::arch::InstructionSet;
-use crate::quantize::{ChannelLayout, ChannelQuantizer};
+use crate::quantize::ChannelQuantizer;
 use crate::tests::Random;
 use crate::{Conv2dShape, ConvTranspose2dShape, KernelError, MatmulShape, Padding2d};
 
@@ -58,48 +58,61 @@ const QUANTIZER: ChannelQuantizer = ChannelQuantizer {
     high: 7.0,
 };
 
-/// [`check`] of activations' gradients, with and without those that were clipped.
+/// A function of the quantiser's codes.
+const FUNCTION: [f32; 16] = [
+    3.0, -1.5, 0.0, 2.25, 7.0, -8.0, 0.5, 1.0, -2.0, 4.0, 6.5, -0.25, 9.0, 5.0, -3.0, 1.75,
+];
+
+/// With and without a function of the codes of some values: these, and what the function says of each code.
+fn coded(values: &[f32]) -> [(Coded<'_>, Vec<f32>); 2] {
+    [None, Some(&FUNCTION[..])].map(|function| {
+        let coded = Coded {
+            values,
+            quantizer: QUANTIZER,
+            function,
+        };
+        let of = |value: f32| match function {
+            None => QUANTIZER.scale * QUANTIZER.shifted_code(value),
+            Some(function) => function[(QUANTIZER.code(value) - QUANTIZER.low) as usize],
+        };
+        (coded, values.iter().map(|&value| of(value)).collect())
+    })
+}
+
+/// [`check`] of activations' gradients, with and without those that were clipped, and factors.
 fn check_activations(
     expected: &[f64],
     activation: &[f32],
-    compute: impl Fn(InstructionSet, Option<FakeQuantized<'_>>, &mut [f32]) + Sync,
+    compute: impl Fn(InstructionSet, Option<Coded<'_>>, &mut [f32]) + Sync,
 ) {
     check(expected, |set, to| compute(set, None, to));
-    let quantized = FakeQuantized {
-        values: activation,
-        quantizer: QUANTIZER,
-    };
-    let expected = expected.iter().zip(activation);
-    let expected: Vec<f64> = expected
-        .map(|(&expected, &value)| match QUANTIZER.in_range(value) {
-            true => expected,
-            false => 0.0,
-        })
-        .collect();
-    check(&expected, |set, to| compute(set, Some(quantized), to));
+    for (coded, factors) in coded(activation) {
+        let of = |index: usize| {
+            let factor = coded.function.map_or(1.0, |_| f64::from(factors[index]));
+            match QUANTIZER.in_range(activation[index]) {
+                true => factor * expected[index],
+                false => 0.0,
+            }
+        };
+        let expected: Vec<f64> = (0..expected.len()).map(of).collect();
+        check(&expected, |set, to| compute(set, Some(coded), to));
+    }
 }
 
-/// [`check`] of weights' gradients, and that fake quantisation on the way is fake quantisation before.
+/// [`check`] of weights' gradients, and that mapping by codes on the way is mapping before.
 fn check_weights(
     expected: &[f64],
     activation: &[f32],
     compute: impl Fn(InstructionSet, FloatOperand<'_>, &mut [f32]) + Sync,
 ) {
     check(expected, |set, to| compute(set, activation.into(), to));
-    let layout = ChannelLayout {
-        channels: vec![QUANTIZER],
-        inner: 1,
-    };
-    let before = layout.fake_quantize(activation);
-    let on_the_way = FakeQuantized {
-        values: activation,
-        quantizer: QUANTIZER,
-    };
-    for &set in InstructionSet::available() {
-        let [mut expected, mut found] = [(); 2].map(|()| vec![f32::NAN; expected.len()]);
-        compute(set, before[..].into(), &mut expected);
-        compute(set, on_the_way.into(), &mut found);
-        assert_eq!(found, expected, "{set:?}");
+    for (on_the_way, before) in coded(activation) {
+        for &set in InstructionSet::available() {
+            let [mut expected, mut found] = [(); 2].map(|()| vec![f32::NAN; expected.len()]);
+            compute(set, before[..].into(), &mut expected);
+            compute(set, on_the_way.into(), &mut found);
+            assert_eq!(found, expected, "{set:?}");
+        }
     }
 }
 
@@ -581,12 +594,33 @@ fn wrong_lengths_are_refused() {
         }
     }
     let [weight, gradient, mut to] = of_activation(conv_lengths).map(|length| vec![1.0; length]);
-    let short = FakeQuantized {
+    let short = Coded {
         values: &weight[..1],
         quantizer: QUANTIZER,
+        function: None,
     };
     let result = conv2d_activation_gradient(&conv, &weight, &gradient, Some(short), &mut to);
     assert!(matches!(result, Err(KernelError::Length { actual: 1, .. })));
+    let activation = vec![1.0; conv_lengths[0]];
+    let function = Coded {
+        values: &activation,
+        quantizer: QUANTIZER,
+        function: Some(&FUNCTION[1..]),
+    };
+    let of_activation =
+        conv2d_activation_gradient(&conv, &weight, &gradient, Some(function), &mut to);
+    let of_weight =
+        conv2d_weight_gradient(&conv, function, &gradient, &mut vec![0.0; weight.len()]);
+    for result in [of_activation, of_weight] {
+        assert!(matches!(
+            result,
+            Err(KernelError::Length {
+                operand: "function",
+                expected: 16,
+                actual: 15
+            })
+        ));
+    }
     let no_groups = Conv2dShape { groups: 0, ..conv };
     assert!(matches!(
         conv2d_weight_gradient(&no_groups, &[0.0; 0], &[], &mut []),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::arch::{InstructionSet, Instructions, Kernel, LANES};
 use crate::axis::copy_strided;
 
-use super::operand::FloatOperand;
+use super::operand::{FloatOperand, Map};
 use super::runs::{Prepared, Run, copy_run};
 
 /// The taps of windows along one axis.
@@ -315,9 +315,12 @@ impl Kernel for CopyPlanes<'_> {
 
     #[inline(always)]
     fn run<I: Instructions>(self, _: I, to: &mut [f32]) {
-        match self.windows.values.quantizer() {
-            None => self.copy(to, |value| value),
-            Some(quantizer) => self.copy(to, |value| quantizer.fake_quantized(value)),
+        match self.windows.values.map() {
+            Map::None => self.copy(to, |value| value),
+            Map::Real(quantizer) => self.copy(to, |value| quantizer.fake_quantized(value)),
+            Map::Function(quantizer, function) => {
+                self.copy(to, |value| quantizer.function(value, function));
+            }
         }
     }
 }

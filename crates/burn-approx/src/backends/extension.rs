@@ -4,6 +4,8 @@
 //! those of its inputs, and reads nothing back from the device, so that lazy and fused backends can join. Operands are
 //! always in the order activation, weight.
 
+use std::sync::Arc;
+
 #[cfg(feature = "gpu")]
 use approx_cpu::observe::histogram;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -12,7 +14,7 @@ use burn::backend::{Backend, backend_extension};
 use burn::tensor::{DType, Shape};
 
 use super::batch_norm::{self, BatchNormSettings, Shortcut};
-use super::float;
+use super::{float, gradient};
 use crate::codes::CodeGrid;
 #[cfg(feature = "gpu")]
 use crate::codes::channels_along;
@@ -133,6 +135,43 @@ pub trait ApproxOps: Backend {
             weight,
             gradient,
             &operation,
+        )
+    }
+
+    /// The gradient of an activation whose codes' contribution is a product of a function of the code and something else,
+    /// with which the weight was made: the function (of all codes, the lowest first) times the gradient of the activation
+    /// of a float product; 0 where the code was clamped.
+    #[fusion(default)]
+    fn scaled_activation_gradient(
+        activation: FloatTensor<Self>,
+        activation_quantizer: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        operation: ProductOperation,
+        function: Arc<[f32]>,
+    ) -> FloatTensor<Self> {
+        let quantizer = activation_quantizer;
+        gradient::scaled_by_codes::<Self>(
+            activation, quantizer, weight, gradient, &operation, &function,
+        )
+    }
+
+    /// The gradient of a weight that was multiplied with a function of an activation's codes (of all codes, the lowest
+    /// first), less their zero point if that is to be, times their scale. A padded tap has the code of 0.
+    #[fusion(default)]
+    fn mapped_weight_gradient(
+        activation: FloatTensor<Self>,
+        activation_quantizer: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        operation: ProductOperation,
+        function: Arc<[f32]>,
+        less_zero_point: bool,
+    ) -> FloatTensor<Self> {
+        let quantizer = activation_quantizer;
+        let function = (&function[..], less_zero_point);
+        gradient::of_mapped::<Self>(
+            activation, quantizer, weight, gradient, &operation, function,
         )
     }
 

@@ -44,14 +44,32 @@ impl Function {
         format: OperandFormat,
         grid: CodeGrid,
     ) -> Self {
-        let on_grid = || (grid.low..=grid.high).map(|code| (code, value(format.pattern(code))));
-        if on_grid().all(|(code, value)| f64::from(code) == value) {
+        let codes = grid.low..=grid.high;
+        Self::of_codes(
+            codes
+                .map(|code| value(format.pattern(code)) as f32)
+                .collect(),
+            grid,
+        )
+    }
+
+    /// The function with the given values for the codes of a grid, the lowest code first.
+    pub(super) fn of_codes(values: Vec<f32>, grid: CodeGrid) -> Self {
+        if (grid.low..=grid.high)
+            .zip(&values)
+            .all(|(code, &value)| code as f32 == value)
+        {
             return Self::Formula(Feature::Identity);
         }
-        if on_grid().all(|(_, value)| value == 1.0) {
+        if values.iter().all(|&value| value == 1.0) {
             return Self::Formula(Feature::One);
         }
-        Self::Table(on_grid().map(|(_, value)| value as f32).collect())
+        Self::Table(values)
+    }
+
+    /// Whether the value is 1 for every code.
+    pub(super) fn is_one(&self) -> bool {
+        *self == Self::Formula(Feature::One)
     }
 
     pub(super) fn apply<B: ApproxOps>(

@@ -13,25 +13,20 @@
 //! product, whose padded taps are 0.
 
 use approx_cpu::Padding2d;
-use approx_multiplier::{Derivative, Feature, MultiplierGradient};
+#[cfg(feature = "autodiff")]
+use approx_multiplier::{Derivative, MultiplierGradient};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
 
 use super::extension::ApproxOps;
 use super::function::{Function, along, row};
-use crate::codes::{CodeGrid, Operand};
+use crate::codes::CodeGrid;
+#[cfg(feature = "autodiff")]
+use crate::codes::Operand;
 use crate::geometry::Geometry;
 use crate::plan::ProductOperation;
 use crate::quantization::{SCALE, ZERO_POINT};
-
-/// The operands of a product whose gradients are wanted, and the derivatives of its multiplier.
-pub(super) struct ProductGradient<'a, B: Backend> {
-    operation: &'a ProductOperation,
-    derivatives: &'a MultiplierGradient,
-    activation: Codes<B>,
-    weight: Codes<B>,
-}
 
 /// An operand's codes.
 struct Codes<B: Backend> {
@@ -40,12 +35,6 @@ struct Codes<B: Backend> {
     zero_point: FloatTensor<B>,
     scale: FloatTensor<B>,
     grid: CodeGrid,
-}
-
-/// A term of a derivative by one operand, as functions of that operand's code and of the other's.
-struct Term {
-    own: Function,
-    other: Function,
 }
 
 impl<B: ApproxOps> Codes<B> {
@@ -63,46 +52,114 @@ impl<B: ApproxOps> Codes<B> {
         }
     }
 
-    /// Of terms whose other operand this is, what each own function is multiplied with on some codes, scaled; the terms
-    /// that do not depend on their own code are one, less the zero point.
-    fn factors<'t>(
+    /// A function of some codes, less the zero point if that is to be, scaled.
+    fn scaled(
         &self,
-        terms: &'t [Term],
-        codes: &FloatTensor<B>,
-    ) -> Vec<(&'t Function, FloatTensor<B>)> {
-        const CONSTANT: &Function = &Function::Formula(Feature::One);
-        let map = |term: &Term| term.other.apply::<B>(codes.clone(), self.grid);
-        let (constant, varying): (Vec<_>, Vec<_>) =
-            terms.iter().partition(|term| term.own == *CONSTANT);
-        let constant = constant.into_iter().map(map).reduce(B::float_add);
-        let constant = match (constant, self.grid.symmetric) {
-            (constant, true) => constant,
-            (Some(constant), false) => Some(B::float_sub(constant, self.zero_point.clone())),
-            (None, false) => {
-                let nothing = B::float_mul_scalar(codes.clone(), 0.0.into());
-                Some(B::float_sub(nothing, self.zero_point.clone()))
-            }
+        function: &Function,
+        codes: FloatTensor<B>,
+        less_zero_point: bool,
+    ) -> FloatTensor<B> {
+        let values = function.apply::<B>(codes, self.grid);
+        let values = match less_zero_point {
+            true => B::float_sub(values, self.zero_point.clone()),
+            false => values,
         };
-        let constant = constant.map(|constant| (CONSTANT, constant));
-        let varying = varying.into_iter().map(|term| (&term.own, map(term)));
-        (constant.into_iter().chain(varying))
-            .map(|(own, factor)| (own, B::float_mul(factor, self.scale.clone())))
-            .collect()
+        B::float_mul(values, self.scale.clone())
     }
 
     /// The product with a function of the codes.
     fn times(&self, function: &Function, values: FloatTensor<B>) -> FloatTensor<B> {
-        match function {
-            Function::Formula(Feature::One) => values,
-            _ => B::float_mul(function.apply::<B>(self.codes.clone(), self.grid), values),
+        match function.is_one() {
+            true => values,
+            false => B::float_mul(function.apply::<B>(self.codes.clone(), self.grid), values),
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.codes.shape().num_elements() == 0
     }
 }
 
+/// [`ApproxOps::scaled_activation_gradient`], put together from other operators.
+pub(super) fn scaled_by_codes<B: ApproxOps>(
+    activation: FloatTensor<B>,
+    activation_quantizer: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    operation: &ProductOperation,
+    function: &[f32],
+) -> FloatTensor<B> {
+    let grid = operation.activation();
+    let codes = Codes::<B>::new(activation.clone(), &activation_quantizer, grid);
+    let geometry = *operation.geometry();
+    let product = B::activation_gradient(activation.clone(), weight, gradient, geometry);
+    let scaled = match activation.shape().num_elements() {
+        0 => product,
+        _ => codes.times(&Function::of_codes(function.to_vec(), grid), product),
+    };
+    B::mask_clipped(activation, scaled, activation_quantizer, grid)
+}
+
+/// [`ApproxOps::mapped_weight_gradient`], put together from other operators.
+pub(super) fn of_mapped<B: ApproxOps>(
+    activation: FloatTensor<B>,
+    activation_quantizer: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    operation: &ProductOperation,
+    (function, less_zero_point): (&[f32], bool),
+) -> FloatTensor<B> {
+    let (grid, geometry) = (operation.activation(), *operation.geometry());
+    let is_empty = |tensor: &FloatTensor<B>| tensor.shape().num_elements() == 0;
+    if is_empty(&activation) || is_empty(&weight) {
+        return B::weight_gradient(activation, weight, gradient, geometry);
+    }
+    let codes = Codes::<B>::new(activation, &activation_quantizer, grid);
+    let function = Function::of_codes(function.to_vec(), grid);
+    let factor = codes.scaled(&function, codes.codes.clone(), less_zero_point);
+    if !is_padded(&geometry) {
+        return B::weight_gradient(factor, weight, gradient, geometry);
+    }
+    let padded = codes.scaled(&function, codes.zero_point.clone(), less_zero_point);
+    let sums = sums_by_channel::<B>(gradient.clone());
+    let factor = B::float_sub(factor, padded.clone());
+    let inside = B::weight_gradient(factor, weight, gradient, geometry);
+    B::float_add(inside, B::float_mul(sums, padded))
+}
+
+/// Whether some taps lie outside of the activation and are multiplied nevertheless.
+pub(super) fn is_padded(geometry: &Geometry) -> bool {
+    match geometry {
+        Geometry::Conv2d(shape) => shape.padding != Padding2d::default(),
+        Geometry::Matmul(_) | Geometry::ConvTranspose2d(_) => false,
+    }
+}
+
+/// The sums of a convolution's outputs `[batch, channels, height, width]` as `[channels, 1, 1, 1]`.
+pub(super) fn sums_by_channel<B: Backend>(outputs: FloatTensor<B>) -> FloatTensor<B> {
+    let channels = outputs.shape()[1];
+    // From the last axis on: the first sum leaves little.
+    let sums = [3, 2, 0].into_iter().fold(outputs, B::float_sum_dim);
+    B::float_reshape(sums, Shape::from(vec![channels, 1, 1, 1]))
+}
+
+/// The operands of a product whose gradients are wanted, and the derivatives of its multiplier.
+#[cfg(feature = "autodiff")]
+pub(super) struct ProductGradient<'a, B: Backend> {
+    operation: &'a ProductOperation,
+    derivatives: &'a MultiplierGradient,
+    activation: FloatTensor<B>,
+    activation_quantizer: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    weight_codes: Codes<B>,
+}
+
+/// The terms of a derivative by one operand that have one function of that operand's code: what that is multiplied with, a
+/// function of the other's code, less the other's zero point or not.
+#[cfg(feature = "autodiff")]
+struct Term {
+    own: Vec<f32>,
+    other: Vec<f32>,
+    less_zero_point: bool,
+}
+
+#[cfg(feature = "autodiff")]
 impl<'a, B: ApproxOps> ProductGradient<'a, B> {
     pub(super) fn new(
         operation: &'a ProductOperation,
@@ -113,100 +170,124 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
         Self {
             operation,
             derivatives,
-            activation: Codes::new(activation, activation_quantizer, operation.activation()),
-            weight: Codes::new(weight, weight_quantizer, operation.weight()),
+            activation,
+            activation_quantizer: activation_quantizer.clone(),
+            weight_codes: Codes::new(weight.clone(), weight_quantizer, operation.weight()),
+            weight,
         }
     }
 
-    /// The activation's gradient, where nothing is clipped.
+    /// The activation's gradient, 0 where it was clipped.
     pub(super) fn by_activation(&self, gradient: &FloatTensor<B>) -> FloatTensor<B> {
-        let (own, other) = (&self.activation, &self.weight);
-        let product = |factor| {
-            let (geometry, codes) = (*self.operation.geometry(), own.codes.clone());
-            B::activation_gradient(codes, factor, gradient.clone(), geometry)
-        };
         let terms = self.terms(self.derivatives.by_activation(), Operand::Activation);
-        let products = (other.factors(&terms, &other.codes).into_iter())
-            .map(|(function, factor)| (function, product(factor)))
-            .collect();
-        Self::sum(own, products)
+        let products = terms.into_iter().map(|term| {
+            let codes = &self.weight_codes;
+            let other = Function::of_codes(term.other, codes.grid);
+            let weight = codes.scaled(&other, codes.codes.clone(), term.less_zero_point);
+            let (activation, quantizer) =
+                (self.activation.clone(), self.activation_quantizer.clone());
+            let (gradient, operation) = (gradient.clone(), self.operation.clone());
+            match term.own.iter().all(|&factor| factor == 1.0) {
+                true => B::straight_through_activation_gradient(
+                    activation, quantizer, weight, gradient, operation,
+                ),
+                false => B::scaled_activation_gradient(
+                    activation,
+                    quantizer,
+                    weight,
+                    gradient,
+                    operation,
+                    term.own.into(),
+                ),
+            }
+        });
+        let sum = products.reduce(B::float_add);
+        sum.unwrap_or_else(|| zeros_like::<B>(&self.activation))
     }
 
     /// The weight's gradient, where nothing is clipped.
     pub(super) fn by_weight(&self, gradient: &FloatTensor<B>) -> FloatTensor<B> {
-        let (own, other) = (&self.weight, &self.activation);
-        let geometry = self.operation.geometry();
-        let product =
-            |factor| B::weight_gradient(factor, own.codes.clone(), gradient.clone(), *geometry);
+        let codes = &self.weight_codes;
         let terms = self.terms(self.derivatives.by_weight(), Operand::Weight);
-        let factors = other.factors(&terms, &other.codes).into_iter();
-        let products = match is_padded(geometry) && !own.is_empty() && !other.is_empty() {
-            false => factors
-                .map(|(function, factor)| (function, product(factor)))
-                .collect(),
-            true => {
-                let sums = sums_by_channel::<B>(gradient.clone());
-                let padded = other.factors(&terms, &other.zero_point).into_iter();
-                factors
-                    .zip(padded)
-                    .map(|((function, factor), (_, padded))| {
-                        let inside = product(B::float_sub(factor, padded.clone()));
-                        let everywhere = B::float_mul(sums.clone(), padded);
-                        (function, B::float_add(inside, everywhere))
-                    })
-                    .collect()
+        let products = terms.into_iter().map(|term| {
+            let product = B::mapped_weight_gradient(
+                self.activation.clone(),
+                self.activation_quantizer.clone(),
+                self.weight.clone(),
+                gradient.clone(),
+                self.operation.clone(),
+                term.other.into(),
+                term.less_zero_point,
+            );
+            match self.weight.shape().num_elements() {
+                0 => product,
+                _ => codes.times(&Function::of_codes(term.own, codes.grid), product),
             }
-        };
-        Self::sum(own, products)
+        });
+        let sum = products.reduce(B::float_add);
+        sum.unwrap_or_else(|| zeros_like::<B>(&self.weight))
     }
 
-    /// The terms of a derivative by an operand, on the codes that there are.
+    /// The terms of a derivative by an operand, on the codes that there are. Those that do not depend on their own code are
+    /// one, less the other operand's zero point.
     fn terms(&self, derivative: &Derivative, by: Operand) -> Vec<Term> {
         let (activation_format, weight_format) = self.operation.multiplier().formats();
-        let terms = derivative.terms().iter().map(|term| {
-            let activation = Function::by_pattern(
-                |pattern| term.activation()[pattern],
-                activation_format,
-                self.activation.grid,
-            );
-            let weight = Function::by_pattern(
-                |pattern| term.weight()[pattern],
-                weight_format,
-                self.weight.grid,
-            );
+        let [activation_grid, weight_grid] = [self.operation.activation(), self.operation.weight()];
+        let on_grid = |format: approx_multiplier::OperandFormat, grid: CodeGrid, values: &[f64]| {
+            let codes = grid.low..=grid.high;
+            codes
+                .map(|code| values[format.pattern(code)])
+                .collect::<Vec<f64>>()
+        };
+        let other_grid = match by {
+            Operand::Activation => weight_grid,
+            Operand::Weight => activation_grid,
+        };
+        let own_grid = match by {
+            Operand::Activation => activation_grid,
+            Operand::Weight => weight_grid,
+        };
+        let count = |grid: CodeGrid| (grid.high - grid.low) as usize + 1;
+        let mut constant = vec![0.0; count(other_grid)];
+        let mut is_constant = !other_grid.symmetric;
+        let mut terms = Vec::new();
+        let single = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        for term in derivative.terms() {
+            let activation = on_grid(activation_format, activation_grid, term.activation());
+            let weight = on_grid(weight_format, weight_grid, term.weight());
             let [own, other] = match by {
                 Operand::Activation => [activation, weight],
                 Operand::Weight => [weight, activation],
             };
-            Term { own, other }
-        });
-        terms.collect()
-    }
-
-    /// The sum of products, each times a function of an operand's codes.
-    fn sum(own: &Codes<B>, products: Vec<(&Function, FloatTensor<B>)>) -> FloatTensor<B> {
-        if own.is_empty() {
-            return own.codes.clone();
+            if own.iter().all(|&value| value == 1.0) {
+                is_constant = true;
+                constant
+                    .iter_mut()
+                    .zip(other)
+                    .for_each(|(sum, value)| *sum += value);
+            } else {
+                terms.push(Term {
+                    own: single(own),
+                    other: single(other),
+                    less_zero_point: false,
+                });
+            }
         }
-        let products = products.into_iter();
-        products
-            .map(|(function, product)| own.times(function, product))
-            .reduce(B::float_add)
-            .unwrap_or_else(|| B::float_mul_scalar(own.codes.clone(), 0.0.into()))
+        if is_constant {
+            terms.insert(
+                0,
+                Term {
+                    own: vec![1.0; count(own_grid)],
+                    other: single(constant),
+                    less_zero_point: !other_grid.symmetric,
+                },
+            );
+        }
+        terms
     }
 }
 
-/// Whether some taps lie outside of the activation and are multiplied nevertheless.
-fn is_padded(geometry: &Geometry) -> bool {
-    match geometry {
-        Geometry::Conv2d(shape) => shape.padding != Padding2d::default(),
-        Geometry::Matmul(_) | Geometry::ConvTranspose2d(_) => false,
-    }
-}
-
-/// The sums of a convolution's outputs `[batch, channels, height, width]` as `[channels, 1, 1, 1]`.
-fn sums_by_channel<B: Backend>(outputs: FloatTensor<B>) -> FloatTensor<B> {
-    let channels = outputs.shape()[1];
-    let sums = [0, 2, 3].into_iter().fold(outputs, B::float_sum_dim);
-    B::float_reshape(sums, Shape::from(vec![channels, 1, 1, 1]))
+#[cfg(feature = "autodiff")]
+fn zeros_like<B: Backend>(tensor: &FloatTensor<B>) -> FloatTensor<B> {
+    B::float_zeros(tensor.shape(), &tensor.device(), tensor.dtype().into())
 }

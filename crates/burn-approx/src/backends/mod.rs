@@ -19,7 +19,6 @@ mod extension;
 mod flex;
 mod float;
 mod function;
-#[cfg(feature = "autodiff")]
 mod gradient;
 #[cfg_attr(
     feature = "ndarray",

@@ -110,20 +110,14 @@ fn straight_through<B: Backend + ApproxOps>(
 /// The gradients by derivatives of the multiplier, likewise.
 fn by_derivatives<B: Backend + ApproxOps>(
     (operation, derivatives): (&ProductOperation, &MultiplierGradient),
-    [activation, weight]: [FloatTensor<B>; 2],
+    operands: [FloatTensor<B>; 2],
     quantizers: &[FloatTensor<B>; 2],
     gradient: FloatTensor<B>,
     wanted: [bool; 2],
 ) -> [Option<FloatTensor<B>>; 2] {
-    let operands = [activation.clone(), weight];
     let product = ProductGradient::<B>::new(operation, derivatives, operands, quantizers);
-    let by_activation = wanted[0].then(|| {
-        let gradient = product.by_activation(&gradient);
-        let [quantizer, _] = quantizers.clone();
-        B::mask_clipped(activation, gradient, quantizer, operation.activation())
-    });
     [
-        by_activation,
+        wanted[0].then(|| product.by_activation(&gradient)),
         wanted[1].then(|| product.by_weight(&gradient)),
     ]
 }

@@ -12,6 +12,8 @@ mod weight;
 
 use approx_cpu::observe::{self, histogram};
 use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
+use std::sync::Arc;
+
 use approx_cpu::{LookupTable, in_pool};
 use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
@@ -215,6 +217,47 @@ impl<B: HostBackend> ApproxOps for B {
                 weight,
                 gradient,
                 &operation,
+            )
+        })
+    }
+
+    fn scaled_activation_gradient(
+        activation: FloatTensor<B>,
+        activation_quantizer: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+        operation: ProductOperation,
+        function: Arc<[f32]>,
+    ) -> FloatTensor<B> {
+        in_pool(activation.shape().num_elements(), || {
+            gradients::by_scaled_activation::<B>(
+                activation,
+                activation_quantizer,
+                weight,
+                gradient,
+                &operation,
+                &function,
+            )
+        })
+    }
+
+    fn mapped_weight_gradient(
+        activation: FloatTensor<B>,
+        activation_quantizer: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        gradient: FloatTensor<B>,
+        operation: ProductOperation,
+        function: Arc<[f32]>,
+        less_zero_point: bool,
+    ) -> FloatTensor<B> {
+        in_pool(activation.shape().num_elements(), || {
+            gradients::by_weight_of_mapped::<B>(
+                activation,
+                activation_quantizer,
+                weight,
+                gradient,
+                &operation,
+                (&function, less_zero_point),
             )
         })
     }
