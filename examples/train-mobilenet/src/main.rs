@@ -6,6 +6,10 @@ use clap::Parser;
 use train_mobilenet::args::Args;
 use train_mobilenet::run::run;
 
+/// It keeps the memory of tensors for the next ones, which is a good part of a training step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args) {
