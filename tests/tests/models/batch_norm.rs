@@ -13,10 +13,17 @@ fn layer(channels: usize, device: &Device) -> BatchNorm {
         .with_momentum(0.3)
         .init(device);
     let random = |mean| Tensor::random([channels], Distribution::Normal(mean, 0.5), device);
-    layer.gamma = layer.gamma.map(|_| random(1.0));
-    layer.beta = layer.beta.map(|_| random(0.5));
+    let learned = |values: Tensor<1>| match device.is_autodiff() {
+        true => values.require_grad(),
+        false => values,
+    };
+    layer.gamma = layer.gamma.map(|_| learned(random(1.0)));
+    layer.beta = layer.beta.map(|_| learned(random(0.5)));
     layer.running_mean.update(random(0.0));
     layer.running_var.update(random(0.0).square() + 0.1);
+    // Records have what was synchronised.
+    layer.running_mean.value_sync();
+    layer.running_var.value_sync();
     layer
 }
 
@@ -66,7 +73,12 @@ fn check(shape: [usize; 4], activation: FusedActivation, with_shortcut: bool, de
     // Gradients of outputs as good as on a limit do not count.
     let weights = weights.mask_fill(near_limit, 0.0);
 
-    let operands = || [&input, &shortcut].map(|tensor| tensor.clone().detach().require_grad());
+    let operands = || {
+        [&input, &shortcut].map(|tensor| match device.is_autodiff() {
+            true => tensor.clone().detach().require_grad(),
+            false => tensor.clone(),
+        })
+    };
     let [of_ours, of_burns] = [operands(), operands()];
     let added = |operands: &[Tensor<4>; 2]| with_shortcut.then(|| operands[1].clone());
     let output = ours.forward_fused(of_ours[0].clone(), added(&of_ours), activation);

@@ -1,7 +1,8 @@
 //! Gradients by derivatives of the multiplier: those of a plain loop over all products, times the clip mask.
 
 use approx_multiplier::{
-    GradientRule, Multiplier, MultiplierError, MultiplierFamily, MultiplierGradient, evoapprox,
+    Derivative, GradientRule, Multiplier, MultiplierError, MultiplierFamily, MultiplierGradient,
+    evoapprox,
 };
 use burn::tensor::ops::ConvOptions;
 use burn_approx::quantization::{CodeQuantizer, CodeRange};
@@ -15,9 +16,25 @@ use proptest::test_runner::TestCaseError;
 use crate::properties::over_layers;
 
 /// `dL/dx = sum of G s_w (dm/da - z_w)` and `dL/dw = sum of G s_x (dm/db - z_x)` over all products, a padded tap among
-/// the weight's; 0 where a code is clipped.
-fn by_products(layer: &Layer, derivatives: &MultiplierGradient, gradient: &[f32]) -> [Vec<f32>; 2] {
+/// the weight's; 0 where a code is clipped. With each the largest sum of magnitudes that one of its elements is made of: the
+/// terms of a derivative may cancel.
+fn by_products(
+    layer: &Layer,
+    derivatives: &MultiplierGradient,
+    gradient: &[f32],
+) -> [(Vec<f32>, f64); 2] {
     let codes = layer.codes();
+    let mut magnitudes = [
+        vec![0.0; layer.activation.values.len()],
+        vec![0.0; layer.weight.values.len()],
+    ];
+    let formats = [layer.activation.format, layer.weight.format];
+    let magnitude = |derivative: &Derivative, a_code: i32, w_code: i32, zero: f64| {
+        let (a, w) = (formats[0].pattern(a_code), formats[1].pattern(w_code));
+        let terms = derivative.terms().iter();
+        let terms = terms.map(|term| (term.activation()[a] * term.weight()[w]).abs());
+        terms.sum::<f64>() + zero.abs()
+    };
     let mut activation = vec![0.0; layer.activation.values.len()];
     let mut weight = vec![0.0; layer.weight.values.len()];
     for (output, gradient) in gradient.iter().enumerate() {
@@ -29,10 +46,16 @@ fn by_products(layer: &Layer, derivatives: &MultiplierGradient, gradient: &[f32]
             let zeros = [codes.activation_zero, codes.weight_zeros[channel]].map(f64::from);
             if let Some(a) = a {
                 let slope = derivatives.by_activation().at(a_code, w_code) - zeros[1];
-                activation[a] += gradient * f64::from(codes.weight_scales[channel]) * slope;
+                let scale = gradient * f64::from(codes.weight_scales[channel]);
+                activation[a] += scale * slope;
+                let derivative = derivatives.by_activation();
+                magnitudes[0][a] += scale.abs() * magnitude(derivative, a_code, w_code, zeros[1]);
             }
             let slope = derivatives.by_weight().at(a_code, w_code) - zeros[0];
-            weight[w] += gradient * f64::from(codes.activation_scale) * slope;
+            let scale = gradient * f64::from(codes.activation_scale);
+            weight[w] += scale * slope;
+            let derivative = derivatives.by_weight();
+            magnitudes[1][w] += scale.abs() * magnitude(derivative, a_code, w_code, zeros[0]);
         });
     }
     let masked = |gradient: Vec<f64>, operand: &Operand| {
@@ -40,10 +63,36 @@ fn by_products(layer: &Layer, derivatives: &MultiplierGradient, gradient: &[f32]
         kept.map(|(value, kept)| if kept { value as f32 } else { 0.0 })
             .collect()
     };
+    let largest = magnitudes.map(|magnitudes| magnitudes.into_iter().fold(0.0, f64::max));
     [
-        masked(activation, &layer.activation),
-        masked(weight, &layer.weight),
+        (masked(activation, &layer.activation), largest[0]),
+        (masked(weight, &layer.weight), largest[1]),
     ]
+}
+
+/// To 1e-5 of the tensor's largest magnitude, or to float32's rounding of what its elements are made of.
+fn close_to(
+    what: &str,
+    found: &[f32],
+    (expected, made_of): &(Vec<f32>, f64),
+) -> Result<(), TestCaseError> {
+    let largest = expected.iter().fold(0.0f64, |largest, &value| {
+        largest.max(f64::from(value).abs())
+    });
+    let allowed = (1e-5 * largest).max(1e-6 * made_of);
+    prop_assert_eq!(found.len(), expected.len());
+    for (index, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let error = (f64::from(found) - f64::from(expected)).abs();
+        prop_assert!(
+            error <= allowed,
+            "{}, element {}: {} instead of {}",
+            what,
+            index,
+            found,
+            expected
+        );
+    }
+    Ok(())
 }
 
 fn close(what: &str, found: &[f32], expected: &[f32]) -> Result<(), TestCaseError> {
@@ -60,12 +109,12 @@ fn check(layer: &Layer, multiplier: Multiplier, rule: GradientRule) -> Result<()
     let [activation, weight] = by_products(layer, &derivatives, &gradient);
     let prepared = PreparedMultiplier::new(multiplier).with_gradient(rule);
     let found = layer.gradients(&prepared, &gradient, &crate::device().autodiff());
-    close(
+    close_to(
         &format!("activation, {rule}"),
         &found.activation,
         &activation,
     )?;
-    close(&format!("weight, {rule}"), &found.weight, &weight)
+    close_to(&format!("weight, {rule}"), &found.weight, &weight)
 }
 
 /// The rules that formats of few bits have codes enough for.

@@ -9,12 +9,14 @@ use std::sync::Arc;
 #[cfg(feature = "gpu")]
 use approx_cpu::observe::histogram;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, backend_extension};
+use burn::backend::{Backend, TensorMetadata, backend_extension};
 #[cfg(feature = "gpu")]
 use burn::tensor::{DType, Shape};
 
 use super::batch_norm::{self, BatchNormSettings, Shortcut};
-use super::{float, gradient};
+use super::coded::{self, Codes};
+use super::float;
+use super::function::Function;
 use crate::codes::CodeGrid;
 #[cfg(feature = "gpu")]
 use crate::codes::channels_along;
@@ -151,7 +153,7 @@ pub trait ApproxOps: Backend {
         function: Arc<[f32]>,
     ) -> FloatTensor<Self> {
         let quantizer = activation_quantizer;
-        gradient::scaled_by_codes::<Self>(
+        scaled_by_codes::<Self>(
             activation, quantizer, weight, gradient, &operation, &function,
         )
     }
@@ -170,7 +172,7 @@ pub trait ApproxOps: Backend {
     ) -> FloatTensor<Self> {
         let quantizer = activation_quantizer;
         let function = (&function[..], less_zero_point);
-        gradient::of_mapped::<Self>(
+        of_mapped::<Self>(
             activation, quantizer, weight, gradient, &operation, function,
         )
     }
@@ -266,4 +268,53 @@ pub(super) fn by_weight_of_quantized<B: ApproxOps>(
 ) -> FloatTensor<B> {
     let activation = B::fake_quantize(activation, activation_quantizer, operation.activation());
     B::weight_gradient(activation, weight, gradient, *operation.geometry())
+}
+
+/// [`ApproxOps::scaled_activation_gradient`], put together from other operators.
+pub(super) fn scaled_by_codes<B: ApproxOps>(
+    activation: FloatTensor<B>,
+    activation_quantizer: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    operation: &ProductOperation,
+    function: &[f32],
+) -> FloatTensor<B> {
+    let grid = operation.activation();
+    let shifted = B::shifted_codes(activation.clone(), activation_quantizer.clone(), grid);
+    let codes = Codes::<B>::new(shifted, &activation_quantizer, grid);
+    let geometry = *operation.geometry();
+    let product = B::activation_gradient(activation.clone(), weight, gradient, geometry);
+    let scaled = match activation.shape().num_elements() {
+        0 => product,
+        _ => codes.times(&Function::of_codes(function.to_vec(), grid), product),
+    };
+    B::mask_clipped(activation, scaled, activation_quantizer, grid)
+}
+
+/// [`ApproxOps::mapped_weight_gradient`], put together from other operators.
+pub(super) fn of_mapped<B: ApproxOps>(
+    activation: FloatTensor<B>,
+    activation_quantizer: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    operation: &ProductOperation,
+    (function, less_zero_point): (&[f32], bool),
+) -> FloatTensor<B> {
+    let (grid, geometry) = (operation.activation(), *operation.geometry());
+    let is_empty = |tensor: &FloatTensor<B>| tensor.shape().num_elements() == 0;
+    if is_empty(&activation) || is_empty(&weight) {
+        return B::weight_gradient(activation, weight, gradient, geometry);
+    }
+    let shifted = B::shifted_codes(activation, activation_quantizer.clone(), grid);
+    let codes = Codes::<B>::new(shifted, &activation_quantizer, grid);
+    let function = Function::of_codes(function.to_vec(), grid);
+    let factor = codes.scaled(&function, codes.codes.clone(), less_zero_point);
+    if !coded::is_padded(&geometry) {
+        return B::weight_gradient(factor, weight, gradient, geometry);
+    }
+    let padded = codes.scaled(&function, codes.zero_point.clone(), less_zero_point);
+    let sums = coded::sums_by_channel::<B>(gradient.clone());
+    let factor = B::float_sub(factor, padded.clone());
+    let inside = B::weight_gradient(factor, weight, gradient, geometry);
+    B::float_add(inside, B::float_mul(sums, padded))
 }

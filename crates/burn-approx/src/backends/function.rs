@@ -5,7 +5,6 @@ use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{IntDType, Shape, Slice, TensorData};
 
-use super::extension::ApproxOps;
 use crate::codes::CodeGrid;
 
 /// One row of a quantiser, `[1, channels]`.
@@ -72,7 +71,7 @@ impl Function {
         *self == Self::Formula(Feature::One)
     }
 
-    pub(super) fn apply<B: ApproxOps>(
+    pub(super) fn apply<B: Backend>(
         &self,
         codes: FloatTensor<B>,
         grid: CodeGrid,

@@ -12,135 +12,17 @@
 //! in the weight's: what its term is worth there goes into every tap, and what the term differs from that into the
 //! product, whose padded taps are 0.
 
-use approx_cpu::Padding2d;
-#[cfg(feature = "autodiff")]
-use approx_multiplier::{Derivative, MultiplierGradient};
+use approx_multiplier::{Derivative, MultiplierGradient, OperandFormat};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::Shape;
 
+use super::coded::Codes;
 use super::extension::ApproxOps;
-use super::function::{Function, along, row};
-use crate::codes::CodeGrid;
-#[cfg(feature = "autodiff")]
-use crate::codes::Operand;
-use crate::geometry::Geometry;
+use super::function::Function;
+use crate::codes::{CodeGrid, Operand};
 use crate::plan::ProductOperation;
-use crate::quantization::{SCALE, ZERO_POINT};
-
-/// An operand's codes.
-struct Codes<B: Backend> {
-    codes: FloatTensor<B>,
-    /// Shaped to broadcast over the codes, as the scale is.
-    zero_point: FloatTensor<B>,
-    scale: FloatTensor<B>,
-    grid: CodeGrid,
-}
-
-impl<B: ApproxOps> Codes<B> {
-    fn new(values: FloatTensor<B>, quantizer: &FloatTensor<B>, grid: CodeGrid) -> Self {
-        let rank = values.shape().num_dims();
-        let axis = grid.channel_axis.unwrap_or(0);
-        let [zero_point, scale] =
-            [ZERO_POINT, SCALE].map(|index| along::<B>(row::<B>(quantizer, index), axis, rank));
-        let shifted = B::shifted_codes(values, quantizer.clone(), grid);
-        Self {
-            codes: B::float_add(shifted, zero_point.clone()),
-            zero_point,
-            scale,
-            grid,
-        }
-    }
-
-    /// A function of some codes, less the zero point if that is to be, scaled.
-    fn scaled(
-        &self,
-        function: &Function,
-        codes: FloatTensor<B>,
-        less_zero_point: bool,
-    ) -> FloatTensor<B> {
-        let values = function.apply::<B>(codes, self.grid);
-        let values = match less_zero_point {
-            true => B::float_sub(values, self.zero_point.clone()),
-            false => values,
-        };
-        B::float_mul(values, self.scale.clone())
-    }
-
-    /// The product with a function of the codes.
-    fn times(&self, function: &Function, values: FloatTensor<B>) -> FloatTensor<B> {
-        match function.is_one() {
-            true => values,
-            false => B::float_mul(function.apply::<B>(self.codes.clone(), self.grid), values),
-        }
-    }
-}
-
-/// [`ApproxOps::scaled_activation_gradient`], put together from other operators.
-pub(super) fn scaled_by_codes<B: ApproxOps>(
-    activation: FloatTensor<B>,
-    activation_quantizer: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    operation: &ProductOperation,
-    function: &[f32],
-) -> FloatTensor<B> {
-    let grid = operation.activation();
-    let codes = Codes::<B>::new(activation.clone(), &activation_quantizer, grid);
-    let geometry = *operation.geometry();
-    let product = B::activation_gradient(activation.clone(), weight, gradient, geometry);
-    let scaled = match activation.shape().num_elements() {
-        0 => product,
-        _ => codes.times(&Function::of_codes(function.to_vec(), grid), product),
-    };
-    B::mask_clipped(activation, scaled, activation_quantizer, grid)
-}
-
-/// [`ApproxOps::mapped_weight_gradient`], put together from other operators.
-pub(super) fn of_mapped<B: ApproxOps>(
-    activation: FloatTensor<B>,
-    activation_quantizer: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    operation: &ProductOperation,
-    (function, less_zero_point): (&[f32], bool),
-) -> FloatTensor<B> {
-    let (grid, geometry) = (operation.activation(), *operation.geometry());
-    let is_empty = |tensor: &FloatTensor<B>| tensor.shape().num_elements() == 0;
-    if is_empty(&activation) || is_empty(&weight) {
-        return B::weight_gradient(activation, weight, gradient, geometry);
-    }
-    let codes = Codes::<B>::new(activation, &activation_quantizer, grid);
-    let function = Function::of_codes(function.to_vec(), grid);
-    let factor = codes.scaled(&function, codes.codes.clone(), less_zero_point);
-    if !is_padded(&geometry) {
-        return B::weight_gradient(factor, weight, gradient, geometry);
-    }
-    let padded = codes.scaled(&function, codes.zero_point.clone(), less_zero_point);
-    let sums = sums_by_channel::<B>(gradient.clone());
-    let factor = B::float_sub(factor, padded.clone());
-    let inside = B::weight_gradient(factor, weight, gradient, geometry);
-    B::float_add(inside, B::float_mul(sums, padded))
-}
-
-/// Whether some taps lie outside of the activation and are multiplied nevertheless.
-pub(super) fn is_padded(geometry: &Geometry) -> bool {
-    match geometry {
-        Geometry::Conv2d(shape) => shape.padding != Padding2d::default(),
-        Geometry::Matmul(_) | Geometry::ConvTranspose2d(_) => false,
-    }
-}
-
-/// The sums of a convolution's outputs `[batch, channels, height, width]` as `[channels, 1, 1, 1]`.
-pub(super) fn sums_by_channel<B: Backend>(outputs: FloatTensor<B>) -> FloatTensor<B> {
-    let channels = outputs.shape()[1];
-    // From the last axis on: the first sum leaves little.
-    let sums = [3, 2, 0].into_iter().fold(outputs, B::float_sum_dim);
-    B::float_reshape(sums, Shape::from(vec![channels, 1, 1, 1]))
-}
 
 /// The operands of a product whose gradients are wanted, and the derivatives of its multiplier.
-#[cfg(feature = "autodiff")]
 pub(super) struct ProductGradient<'a, B: Backend> {
     operation: &'a ProductOperation,
     derivatives: &'a MultiplierGradient,
@@ -152,14 +34,12 @@ pub(super) struct ProductGradient<'a, B: Backend> {
 
 /// The terms of a derivative by one operand that have one function of that operand's code: what that is multiplied with, a
 /// function of the other's code, less the other's zero point or not.
-#[cfg(feature = "autodiff")]
 struct Term {
     own: Vec<f32>,
     other: Vec<f32>,
     less_zero_point: bool,
 }
 
-#[cfg(feature = "autodiff")]
 impl<'a, B: ApproxOps> ProductGradient<'a, B> {
     pub(super) fn new(
         operation: &'a ProductOperation,
@@ -172,7 +52,11 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
             derivatives,
             activation,
             activation_quantizer: activation_quantizer.clone(),
-            weight_codes: Codes::new(weight.clone(), weight_quantizer, operation.weight()),
+            weight_codes: Codes::new(
+                B::shifted_codes(weight.clone(), weight_quantizer.clone(), operation.weight()),
+                weight_quantizer,
+                operation.weight(),
+            ),
             weight,
         }
     }
@@ -233,7 +117,7 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
     fn terms(&self, derivative: &Derivative, by: Operand) -> Vec<Term> {
         let (activation_format, weight_format) = self.operation.multiplier().formats();
         let [activation_grid, weight_grid] = [self.operation.activation(), self.operation.weight()];
-        let on_grid = |format: approx_multiplier::OperandFormat, grid: CodeGrid, values: &[f64]| {
+        let on_grid = |format: OperandFormat, grid: CodeGrid, values: &[f64]| {
             let codes = grid.low..=grid.high;
             codes
                 .map(|code| values[format.pattern(code)])
@@ -287,7 +171,6 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
     }
 }
 
-#[cfg(feature = "autodiff")]
 fn zeros_like<B: Backend>(tensor: &FloatTensor<B>) -> FloatTensor<B> {
     B::float_zeros(tensor.shape(), &tensor.device(), tensor.dtype().into())
 }

@@ -5,6 +5,7 @@
 #[cfg(feature = "autodiff")]
 mod autodiff;
 mod batch_norm;
+mod coded;
 #[cfg(feature = "gpu")]
 mod cubecl;
 #[cfg_attr(
@@ -19,6 +20,7 @@ mod extension;
 mod flex;
 mod float;
 mod function;
+#[cfg(feature = "autodiff")]
 mod gradient;
 #[cfg_attr(
     feature = "ndarray",

@@ -8,7 +8,7 @@ use burn::tensor::Shape;
 
 use super::{HostBackend, float_tensor, quantizer_of};
 use crate::backends::extension;
-use crate::backends::{checked, float, gradient};
+use crate::backends::{checked, coded, float};
 use crate::geometry::Geometry;
 use crate::plan::ProductOperation;
 
@@ -112,7 +112,7 @@ pub(super) fn by_scaled_activation<B: HostBackend>(
             let (quantizer, function) = (Some(quantizer), Some(function));
             activations::<B>(activation, quantizer, function, weight, gradient, geometry)
         }
-        _ => gradient::scaled_by_codes::<B>(
+        _ => extension::scaled_by_codes::<B>(
             activation,
             activation_quantizer,
             weight,
@@ -140,7 +140,7 @@ pub(super) fn by_weight_of_mapped<B: HostBackend>(
             quantizer
         }
         _ => {
-            return gradient::of_mapped::<B>(
+            return extension::of_mapped::<B>(
                 activation,
                 activation_quantizer,
                 weight,
@@ -159,7 +159,7 @@ pub(super) fn by_weight_of_mapped<B: HostBackend>(
         .map(|value| (value - less) * quantizer.scale);
     let mut values: Vec<f32> = values.collect();
     let quantized = Some(quantizer);
-    if !gradient::is_padded(geometry) {
+    if !coded::is_padded(geometry) {
         return weights::<B>(
             activation,
             quantized,
@@ -171,7 +171,7 @@ pub(super) fn by_weight_of_mapped<B: HostBackend>(
     }
     let padded = values[(quantizer.zero_point - quantizer.low) as usize];
     values.iter_mut().for_each(|value| *value -= padded);
-    let sums = gradient::sums_by_channel::<B>(gradient.clone());
+    let sums = coded::sums_by_channel::<B>(gradient.clone());
     let inside = weights::<B>(
         activation,
         quantized,
