@@ -51,7 +51,7 @@ struct Arguments {
     #[arg(long)]
     beside: Option<PathBuf>,
     /// As long as the cases of a network are measured together, in seconds; at least three rounds.
-    #[arg(long, default_value_t = 60.0)]
+    #[arg(long, default_value_t = 45.0)]
     budget: f64,
     /// Only cases whose name contains this.
     #[arg(long, default_value = "")]

@@ -253,6 +253,33 @@ impl ChannelLayout {
         self.collect(values, ChannelQuantizer::fake_quantized)
     }
 
+    /// A function of the codes, given its values from the lowest code on; `finish` gets each with the value's quantiser. A NaN
+    /// stays one.
+    ///
+    /// # Panics
+    /// If the function has not one value per code.
+    ///
+    /// ```
+    /// use approx_cpu::quantize::{ChannelLayout, ChannelQuantizer};
+    ///
+    /// let quantizer = ChannelQuantizer { scale: 0.5, reciprocal: 2.0, zero_point: 0.0, low: -1.0, high: 1.0 };
+    /// let layout = ChannelLayout { channels: vec![quantizer], inner: 1 };
+    /// let halves = layout.map_codes(&[-9.0, 0.5], &[7.0, 0.0, 3.0], |channel, value| channel.scale * value);
+    /// assert_eq!(halves, [3.5, 1.5]);
+    /// ```
+    pub fn map_codes(
+        &self,
+        values: &[f32],
+        function: &[f32],
+        finish: impl Fn(ChannelQuantizer, f32) -> f32 + Sync,
+    ) -> Vec<f32> {
+        let is_whole = |channel: &ChannelQuantizer| channel.count() == function.len();
+        assert!(self.channels.iter().all(is_whole), "a value for every code");
+        self.collect(values, |channel, value| {
+            finish(channel, channel.function(value, function))
+        })
+    }
+
     /// Sets to 0 the gradients of values whose code was clamped, in place.
     ///
     /// # Panics

@@ -100,6 +100,10 @@ impl ChannelGradient {
 
 /// Sums over the elements of several slices of one length, in lanes.
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "a lane of several slices at once"
+)]
 fn sums_in_lanes<const SLICES: usize, const SUMS: usize>(
     slices: [&[f32]; SLICES],
     terms: impl Fn([f32; SLICES]) -> [f32; SUMS],

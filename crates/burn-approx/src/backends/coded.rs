@@ -34,19 +34,23 @@ impl<B: Backend> Codes<B> {
         }
     }
 
-    /// A function of some codes, less the zero point if that is to be, scaled.
-    pub(super) fn scaled(
+    /// A function of some codes, less the zero point and scaled, if that is to be.
+    pub(super) fn function(
         &self,
         function: &Function,
         codes: FloatTensor<B>,
         less_zero_point: bool,
+        scaled: bool,
     ) -> FloatTensor<B> {
         let values = function.apply::<B>(codes, self.grid);
         let values = match less_zero_point {
             true => B::float_sub(values, self.zero_point.clone()),
             false => values,
         };
-        B::float_mul(values, self.scale.clone())
+        match scaled {
+            true => B::float_mul(values, self.scale.clone()),
+            false => values,
+        }
     }
 
     /// The product with a function of the codes.

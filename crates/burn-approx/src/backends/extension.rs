@@ -140,6 +140,23 @@ pub trait ApproxOps: Backend {
         )
     }
 
+    /// A function of the codes of `values` (of all codes, the lowest first), less their zero point and times their scale, if
+    /// that is to be.
+    #[fusion(default)]
+    fn function_of_codes(
+        values: FloatTensor<Self>,
+        quantizer: FloatTensor<Self>,
+        grid: CodeGrid,
+        function: Arc<[f32]>,
+        less_zero_point: bool,
+        scaled: bool,
+    ) -> FloatTensor<Self> {
+        let shifted = Self::shifted_codes(values, quantizer.clone(), grid);
+        let codes = Codes::<Self>::new(shifted, &quantizer, grid);
+        let function = Function::of_codes(function.to_vec(), grid);
+        codes.function(&function, codes.codes.clone(), less_zero_point, scaled)
+    }
+
     /// The gradient of an activation whose codes' contribution is a product of a function of the code and something else,
     /// with which the weight was made: the function (of all codes, the lowest first) times the gradient of the activation
     /// of a float product; 0 where the code was clamped.
@@ -308,11 +325,11 @@ pub(super) fn of_mapped<B: ApproxOps>(
     let shifted = B::shifted_codes(activation, activation_quantizer.clone(), grid);
     let codes = Codes::<B>::new(shifted, &activation_quantizer, grid);
     let function = Function::of_codes(function.to_vec(), grid);
-    let factor = codes.scaled(&function, codes.codes.clone(), less_zero_point);
+    let factor = codes.function(&function, codes.codes.clone(), less_zero_point, true);
     if !coded::is_padded(&geometry) {
         return B::weight_gradient(factor, weight, gradient, geometry);
     }
-    let padded = codes.scaled(&function, codes.zero_point.clone(), less_zero_point);
+    let padded = codes.function(&function, codes.zero_point.clone(), less_zero_point, true);
     let sums = coded::sums_by_channel::<B>(gradient.clone());
     let factor = B::float_sub(factor, padded.clone());
     let inside = B::weight_gradient(factor, weight, gradient, geometry);

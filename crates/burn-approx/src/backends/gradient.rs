@@ -16,9 +16,7 @@ use approx_multiplier::{Derivative, MultiplierGradient, OperandFormat};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 
-use super::coded::Codes;
 use super::extension::ApproxOps;
-use super::function::Function;
 use crate::codes::{CodeGrid, Operand};
 use crate::plan::ProductOperation;
 
@@ -29,7 +27,7 @@ pub(super) struct ProductGradient<'a, B: Backend> {
     activation: FloatTensor<B>,
     activation_quantizer: FloatTensor<B>,
     weight: FloatTensor<B>,
-    weight_codes: Codes<B>,
+    weight_quantizer: FloatTensor<B>,
 }
 
 /// The terms of a derivative by one operand that have one function of that operand's code: what that is multiplied with, a
@@ -52,11 +50,7 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
             derivatives,
             activation,
             activation_quantizer: activation_quantizer.clone(),
-            weight_codes: Codes::new(
-                B::shifted_codes(weight.clone(), weight_quantizer.clone(), operation.weight()),
-                weight_quantizer,
-                operation.weight(),
-            ),
+            weight_quantizer: weight_quantizer.clone(),
             weight,
         }
     }
@@ -65,13 +59,11 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
     pub(super) fn by_activation(&self, gradient: &FloatTensor<B>) -> FloatTensor<B> {
         let terms = self.terms(self.derivatives.by_activation(), Operand::Activation);
         let products = terms.into_iter().map(|term| {
-            let codes = &self.weight_codes;
-            let other = Function::of_codes(term.other, codes.grid);
-            let weight = codes.scaled(&other, codes.codes.clone(), term.less_zero_point);
+            let weight = self.function_of_weight(term.other, term.less_zero_point, true);
             let (activation, quantizer) =
                 (self.activation.clone(), self.activation_quantizer.clone());
             let (gradient, operation) = (gradient.clone(), self.operation.clone());
-            match term.own.iter().all(|&factor| factor == 1.0) {
+            match is_one(&term.own) {
                 true => B::straight_through_activation_gradient(
                     activation, quantizer, weight, gradient, operation,
                 ),
@@ -91,7 +83,6 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
 
     /// The weight's gradient, where nothing is clipped.
     pub(super) fn by_weight(&self, gradient: &FloatTensor<B>) -> FloatTensor<B> {
-        let codes = &self.weight_codes;
         let terms = self.terms(self.derivatives.by_weight(), Operand::Weight);
         let products = terms.into_iter().map(|term| {
             let product = B::mapped_weight_gradient(
@@ -103,13 +94,29 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
                 term.other.into(),
                 term.less_zero_point,
             );
-            match self.weight.shape().num_elements() {
-                0 => product,
-                _ => codes.times(&Function::of_codes(term.own, codes.grid), product),
+            match is_one(&term.own) {
+                true => product,
+                false => B::float_mul(self.function_of_weight(term.own, false, false), product),
             }
         });
         let sum = products.reduce(B::float_add);
         sum.unwrap_or_else(|| zeros_like::<B>(&self.weight))
+    }
+
+    fn function_of_weight(
+        &self,
+        function: Vec<f32>,
+        less_zero_point: bool,
+        scaled: bool,
+    ) -> FloatTensor<B> {
+        B::function_of_codes(
+            self.weight.clone(),
+            self.weight_quantizer.clone(),
+            self.operation.weight(),
+            function.into(),
+            less_zero_point,
+            scaled,
+        )
     }
 
     /// The terms of a derivative by an operand, on the codes that there are. Those that do not depend on their own code are
@@ -169,6 +176,11 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
         }
         terms
     }
+}
+
+/// Whether a function is 1 for all codes.
+fn is_one(function: &[f32]) -> bool {
+    function.iter().all(|&value| value == 1.0)
 }
 
 fn zeros_like<B: Backend>(tensor: &FloatTensor<B>) -> FloatTensor<B> {

@@ -12,6 +12,9 @@ use burn_autodiff::{Autodiff, NodeId};
 use super::constant;
 use crate::backends::{ApproxOps, BatchNormSettings, Shortcut};
 
+/// A tensor of the autodiff backend.
+type Recorded<B, C> = FloatTensor<Autodiff<B, C>>;
+
 /// What the backward pass needs besides the gradient.
 #[derive(Clone, Debug)]
 struct State<B: Backend> {
@@ -65,16 +68,12 @@ impl<B: Backend + ApproxOps, const PARENTS: usize> Backward<B, PARENTS> for Fuse
 
 /// [`ApproxOps::fused_batch_norm`], recorded.
 pub(super) fn forward<B: Backend + ApproxOps, C: CheckpointStrategy>(
-    values: FloatTensor<Autodiff<B, C>>,
-    gamma: FloatTensor<Autodiff<B, C>>,
-    beta: FloatTensor<Autodiff<B, C>>,
+    values: Recorded<B, C>,
+    gamma: Recorded<B, C>,
+    beta: Recorded<B, C>,
     shortcut: Shortcut<Autodiff<B, C>>,
     settings: BatchNormSettings,
-) -> (
-    FloatTensor<Autodiff<B, C>>,
-    FloatTensor<Autodiff<B, C>>,
-    FloatTensor<Autodiff<B, C>>,
-) {
+) -> (Recorded<B, C>, Recorded<B, C>, Recorded<B, C>) {
     let (output, mean, variance) = match shortcut {
         Shortcut::None => {
             let nodes = [values.node(), gamma.node(), beta.node()];
@@ -90,21 +89,21 @@ pub(super) fn forward<B: Backend + ApproxOps, C: CheckpointStrategy>(
 
 fn recorded<B: Backend + ApproxOps, C: CheckpointStrategy, const PARENTS: usize>(
     nodes: [NodeGuard; PARENTS],
-    values: FloatTensor<Autodiff<B, C>>,
-    gamma: FloatTensor<Autodiff<B, C>>,
-    beta: FloatTensor<Autodiff<B, C>>,
-    shortcut: Option<FloatTensor<Autodiff<B, C>>>,
+    values: Recorded<B, C>,
+    gamma: Recorded<B, C>,
+    beta: Recorded<B, C>,
+    shortcut: Option<Recorded<B, C>>,
     settings: BatchNormSettings,
-) -> (FloatTensor<Autodiff<B, C>>, FloatTensor<B>, FloatTensor<B>) {
+) -> (Recorded<B, C>, FloatTensor<B>, FloatTensor<B>) {
     let prepared = FusedBatchNorm
         .prepare::<C>(nodes)
         .compute_bound()
         .stateful();
-    let compute = |values: FloatTensor<Autodiff<B, C>>, shortcut| {
+    let compute = |values: Recorded<B, C>, shortcut| {
         let [gamma, beta] = [gamma.clone(), beta.clone()].map(|tensor| tensor.into_primitive());
         B::fused_batch_norm(values.into_primitive(), gamma, beta, shortcut, settings)
     };
-    let inner = |shortcut: Option<FloatTensor<Autodiff<B, C>>>| match shortcut {
+    let inner = |shortcut: Option<Recorded<B, C>>| match shortcut {
         Some(shortcut) => Shortcut::Added(shortcut.into_primitive()),
         None => Shortcut::None,
     };

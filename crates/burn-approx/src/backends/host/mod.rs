@@ -221,6 +221,27 @@ impl<B: HostBackend> ApproxOps for B {
         })
     }
 
+    fn function_of_codes(
+        values: FloatTensor<B>,
+        quantizer: FloatTensor<B>,
+        grid: CodeGrid,
+        function: Arc<[f32]>,
+        less_zero_point: bool,
+        scaled: bool,
+    ) -> FloatTensor<B> {
+        map_values::<B>(values, quantizer, grid, |layout, values| {
+            layout.map_codes(values, &function, |channel, value| {
+                let less = if less_zero_point {
+                    channel.zero_point
+                } else {
+                    0.0
+                };
+                let scale = if scaled { channel.scale } else { 1.0 };
+                (value - less) * scale
+            })
+        })
+    }
+
     fn scaled_activation_gradient(
         activation: FloatTensor<B>,
         activation_quantizer: FloatTensor<B>,
