@@ -4,7 +4,7 @@
 use crate::arch::{InstructionSet, compiled_for_every_set};
 use crate::error::{KernelError, check_length};
 use crate::parallel::CHUNK;
-use crate::quantize::ChannelQuantizer;
+use crate::quantize::{ChannelLayout, ChannelQuantizer};
 
 use rayon::prelude::*;
 
@@ -77,18 +77,19 @@ impl<'a> FloatOperand<'a> {
 
     /// Hands the values as they are read to a function.
     pub(super) fn read<R>(&self, read: impl FnOnce(&[f32]) -> R) -> R {
-        let values = self.values();
-        let collect = |map: &(dyn Fn(f32) -> f32 + Sync)| {
-            let parts = values.par_iter().with_min_len(CHUNK);
-            parts.map(|&value| map(value)).collect::<Vec<f32>>()
+        let (quantizer, function) = match self.map() {
+            Map::None => return read(self.values()),
+            Map::Real(quantizer) => (quantizer, None),
+            Map::Function(quantizer, function) => (quantizer, Some(function)),
         };
-        match self.map() {
-            Map::None => read(values),
-            Map::Real(quantizer) => read(&collect(&|value| quantizer.fake_quantized(value))),
-            Map::Function(quantizer, function) => {
-                read(&collect(&|value| quantizer.function(value, function)))
-            }
-        }
+        let layout = ChannelLayout {
+            channels: vec![quantizer],
+            inner: 1,
+        };
+        read(&match function {
+            None => layout.fake_quantize(self.values()),
+            Some(function) => layout.map_codes(self.values(), function, |_, value| value),
+        })
     }
 }
 

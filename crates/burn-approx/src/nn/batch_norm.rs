@@ -3,11 +3,11 @@
 use approx_cpu::batch_norm::Limits;
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Flag, Module, ModuleDisplay, Param, RunningState};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use crate::error::{ApproxError, or_panic};
 use crate::nn::drop_in::drop_in;
-use crate::ops::BatchNormParameters;
+use crate::ops::{BatchNormParameters, limited};
 
 /// What a network applies after a normalisation, computed together with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,12 +33,7 @@ impl FusedActivation {
     /// assert_eq!(output.to_vec::<f32>().unwrap(), [0.0, 6.0]);
     /// ```
     pub fn forward<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::None => input,
-            Self::Relu => activation::relu(input),
-            // As `activation::relu6`, which clamps at both ends; a training step on the CPU takes a sixth less time so.
-            Self::Relu6 => activation::relu(input).clamp_max(6.0),
-        }
+        limited(input, self.limits())
     }
 
     fn limits(self) -> Limits {

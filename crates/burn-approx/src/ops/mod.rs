@@ -11,7 +11,7 @@ mod products;
 pub use accumulators::{conv_transpose2d_accumulators, conv2d_accumulators, matmul_accumulators};
 pub use arguments::check_device;
 pub(crate) use arguments::{Quantizers, check_bias, check_devices, check_float};
-pub(crate) use batch_norm::BatchNormParameters;
+pub(crate) use batch_norm::{BatchNormParameters, limited};
 pub(crate) use observe::{observe_histogram, observe_ranges};
 pub use products::{conv_transpose2d, conv2d, linear, matmul};
 pub(crate) use products::{linear_product, product, reshaped, turned_weight, with_channel_bias};
