@@ -6,6 +6,7 @@
 
 pub mod layer;
 pub mod network;
+pub mod plain;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

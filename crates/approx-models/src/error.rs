@@ -49,6 +49,19 @@ pub enum ModelError {
         /// The depths there are.
         known: &'static str,
     },
+    /// A shortcut of zero channels where they cannot be shared out evenly.
+    #[error(
+        "{network}: a shortcut from {channels_in} to {channels_out} channels has no even number of new ones to fill with zeros; \
+         widths that grow by even numbers would do, or projections"
+    )]
+    PaddedShortcut {
+        /// The network being built.
+        network: &'static str,
+        /// Channels that the block reads.
+        channels_in: usize,
+        /// Channels that the block gives.
+        channels_out: usize,
+    },
     /// Images with another number of channels than the network was built for.
     #[error("{network}: the images have {found} channels; this network was built for {expected}")]
     Channels {

@@ -24,5 +24,5 @@ pub use error::ModelError;
 pub use layers::{Activation, ConvNorm};
 pub use lenet::{LeNet5, LeNet5Config};
 pub use mobilenet::{InvertedResidual, MobileNetV2, MobileNetV2Config, Stem};
-pub use resnet::{BlockKind, ResNet, ResNetConfig, ResidualBlock};
+pub use resnet::{BlockKind, PaddedShortcut, ResNet, ResNetConfig, ResidualBlock, ShortcutKind};
 pub use torchvision::{LoadError, load_torchvision};

@@ -6,7 +6,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, s};
 
 use crate::error::{ModelError, at_least_one, check_images};
 use crate::layers::{
@@ -36,6 +36,16 @@ impl BlockKind {
     }
 }
 
+/// What goes around a block whose outputs have another shape than its inputs.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum ShortcutKind {
+    /// A pointwise convolution with the block's stride and a normalisation: the paper's option B, and torchvision's.
+    Projection,
+    /// Every second pixel, as the stride says, between channels of zeros, half of them before and half after: the paper's
+    /// option A, without parameters, as usual in the small networks for CIFAR-10. The new channels must be an even number.
+    ZeroPadding,
+}
+
 /// What a [`ResNet`] is built from.
 ///
 /// ```
@@ -57,6 +67,9 @@ pub struct ResNetConfig {
     /// What all blocks are made of.
     #[config(default = "BlockKind::Basic")]
     pub block: BlockKind,
+    /// What goes around a block whose outputs have another shape than its inputs.
+    #[config(default = "ShortcutKind::Projection")]
+    pub shortcut: ShortcutKind,
     /// Channels of the images.
     #[config(default = 3)]
     pub in_channels: usize,
@@ -128,9 +141,14 @@ impl ResNetConfig {
             let mut stage = Vec::new();
             for repeat in 0..repeats {
                 let stride = if index > 0 && repeat == 0 { 2 } else { 1 };
-                stage.push(ResidualBlock::new(
-                    self.block, channels, width, stride, device,
-                ));
+                let block = BlockConfig {
+                    kind: self.block,
+                    shortcut: self.shortcut,
+                    channels_in: channels,
+                    width,
+                    stride,
+                };
+                stage.push(block.init(device)?);
                 channels = self.block.channels_out(width);
             }
             stages.push(stage);
@@ -222,35 +240,31 @@ impl ResNet {
     }
 }
 
-/// Two or three convolutions and a shortcut around them, as [`BlockKind`] says.
-#[derive(Module, Debug)]
-pub struct ResidualBlock {
-    /// The first convolution: 3 x 3 with the block's stride in a basic block, pointwise in a bottleneck.
-    pub first: ConvNorm,
-    /// The second convolution, 3 x 3; it has the stride in a bottleneck.
-    pub second: ConvNorm,
-    /// The pointwise convolution that ends a bottleneck. A block's last activation comes after the addition.
-    pub third: Option<ConvNorm>,
-    /// The pointwise convolution on the shortcut, where the shapes differ.
-    pub shortcut: Option<ConvNorm>,
+/// What a [`ResidualBlock`] is built from.
+struct BlockConfig {
+    kind: BlockKind,
+    shortcut: ShortcutKind,
+    channels_in: usize,
+    width: usize,
+    stride: usize,
 }
 
-impl ResidualBlock {
-    fn new(
-        kind: BlockKind,
-        channels_in: usize,
-        width: usize,
-        stride: usize,
-        device: &Device,
-    ) -> Self {
+impl BlockConfig {
+    fn init(&self, device: &Device) -> Result<ResidualBlock, ModelError> {
+        let Self {
+            channels_in,
+            width,
+            stride,
+            ..
+        } = *self;
         let relu = Activation::Relu;
-        let channels_out = kind.channels_out(width);
+        let channels_out = self.kind.channels_out(width);
         let conv = |channels_in, channels_out, kernel_size, stride, activation| {
             ConvNormConfig::new(channels_in, channels_out, kernel_size, activation)
                 .with_stride(stride)
                 .init(device)
         };
-        let (first, second, third) = match kind {
+        let (first, second, third) = match self.kind {
             BlockKind::Basic => (
                 conv(channels_in, width, 3, stride, relu),
                 conv(width, width, 3, 1, Activation::None),
@@ -262,15 +276,80 @@ impl ResidualBlock {
                 Some(conv(width, channels_out, 1, 1, Activation::None)),
             ),
         };
-        Self {
+        let (mut shortcut, mut padded) = (None, None);
+        if stride != 1 || channels_in != channels_out {
+            match self.shortcut {
+                ShortcutKind::Projection => {
+                    let none = Activation::None;
+                    shortcut = Some(conv(channels_in, channels_out, 1, stride, none));
+                }
+                ShortcutKind::ZeroPadding => {
+                    padded = Some(PaddedShortcut::new(channels_in, channels_out, stride)?);
+                }
+            }
+        }
+        Ok(ResidualBlock {
             first,
             second,
             third,
-            shortcut: (stride != 1 || channels_in != channels_out)
-                .then(|| conv(channels_in, channels_out, 1, stride, Activation::None)),
+            shortcut,
+            padded,
+        })
+    }
+}
+
+/// A shortcut without parameters: every so many pixels, between channels of zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaddedShortcut {
+    stride: usize,
+    /// Before the input's channels, and as many after.
+    zeros: usize,
+}
+
+impl PaddedShortcut {
+    fn new(channels_in: usize, channels_out: usize, stride: usize) -> Result<Self, ModelError> {
+        match channels_out.checked_sub(channels_in) {
+            Some(more) if more.is_multiple_of(2) => Ok(Self {
+                stride,
+                zeros: more / 2,
+            }),
+            _ => Err(ModelError::PaddedShortcut {
+                network: NETWORK,
+                channels_in,
+                channels_out,
+            }),
         }
     }
 
+    fn forward(self, input: Tensor<4>) -> Tensor<4> {
+        let step = self.stride as isize;
+        let pixels = input.slice(s![.., .., ..;step, ..;step]);
+        let [batch, _, height, width] = pixels.dims();
+        let zeros = Tensor::zeros([batch, self.zeros, height, width], &pixels.device());
+        match self.zeros {
+            0 => pixels,
+            _ => Tensor::cat(vec![zeros.clone(), pixels, zeros], 1),
+        }
+    }
+}
+
+/// Two or three convolutions and a shortcut around them, as [`BlockKind`] and [`ShortcutKind`] say.
+#[derive(Module, Debug)]
+pub struct ResidualBlock {
+    /// The first convolution: 3 x 3 with the block's stride in a basic block, pointwise in a bottleneck.
+    pub first: ConvNorm,
+    /// The second convolution, 3 x 3; it has the stride in a bottleneck.
+    pub second: ConvNorm,
+    /// The pointwise convolution that ends a bottleneck. A block's last activation comes after the addition.
+    pub third: Option<ConvNorm>,
+    /// The pointwise convolution on the shortcut, where the shapes differ and it is a projection.
+    pub shortcut: Option<ConvNorm>,
+    /// The shortcut without parameters, where the shapes differ and it is one.
+    #[module(skip)]
+    pub padded: Option<PaddedShortcut>,
+}
+
+impl ResidualBlock {
     /// Input `[batch, channels_in, height, width]`, output `[batch, channels_out, height / stride, width / stride]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let mut output = self.first.forward(input.clone());
@@ -281,9 +360,10 @@ impl ResidualBlock {
             }
             None => &self.second,
         };
-        let shortcut = match &self.shortcut {
-            Some(shortcut) => shortcut.forward(input),
-            None => input,
+        let shortcut = match (&self.shortcut, self.padded) {
+            (Some(shortcut), _) => shortcut.forward(input),
+            (None, Some(padded)) => padded.forward(input),
+            (None, None) => input,
         };
         last.forward_with_shortcut(output, shortcut, Activation::Relu)
     }
@@ -291,6 +371,8 @@ impl ResidualBlock {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{Int, TensorData};
+
     use super::*;
 
     /// Trainable parameters: all but two running statistics per normalised channel.
@@ -368,6 +450,57 @@ mod tests {
             let shortcut = block.shortcut.as_ref().unwrap();
             let strides = [&block.first, &block.second, third, shortcut].map(|l| l.conv.stride[0]);
             assert_eq!(strides, [1, stride, 1, stride]);
+        }
+    }
+
+    /// Values and gradients go through every second pixel and the channels in the middle, and nowhere else.
+    #[test]
+    fn a_padded_shortcut_is_a_part_of_its_input_between_zeros() {
+        let device = Device::flex().autodiff();
+        let shortcut = PaddedShortcut::new(2, 6, 2).unwrap();
+        let input = Tensor::<1, Int>::arange(0..2 * 5 * 4, &device).float();
+        let input = input.reshape([1, 2, 5, 4]).require_grad();
+        let output = shortcut.forward(input.clone());
+        let mut expected = vec![0.0f32; 6 * 3 * 2];
+        let mut passes = vec![0.0f32; 2 * 5 * 4];
+        for (channel, row, column) in (0..12).map(|i| (i / 6, i / 2 % 3, i % 2)) {
+            let from = channel * 20 + 2 * row * 4 + 2 * column;
+            expected[(channel + 2) * 6 + row * 2 + column] = from as f32;
+            passes[from] = 1.0;
+        }
+        let expected = TensorData::new(expected, [1, 6, 3, 2]);
+        output.to_data().assert_eq(&expected, true);
+        let gradients = output.sum().backward();
+        let passes = TensorData::new(passes, [1, 2, 5, 4]);
+        input
+            .grad(&gradients)
+            .unwrap()
+            .to_data()
+            .assert_eq(&passes, true);
+    }
+
+    #[test]
+    fn shortcuts_without_parameters_need_an_even_number_of_new_channels() {
+        let config = ResNetConfig::resnet8(10).with_shortcut(ShortcutKind::ZeroPadding);
+        let device = Device::flex();
+        let model = config.init(&device);
+        // Without the two pointwise convolutions: 16 x 32 + 64, 32 x 64 + 128.
+        let projections = 16 * 32 + 64 + 32 * 64 + 128;
+        let projected = ResNetConfig::resnet8(10).init(&device);
+        assert_eq!(trainable(&model), trainable(&projected) - projections);
+        assert_eq!(
+            model.forward(Tensor::zeros([2, 3, 32, 32], &device)).dims(),
+            [2, 10]
+        );
+        for widths in [vec![16, 33], vec![32, 16]] {
+            let config = ResNetConfig::new(10, widths, vec![1; 2]);
+            let error = config
+                .with_shortcut(ShortcutKind::ZeroPadding)
+                .try_init(&device);
+            assert!(matches!(
+                error.unwrap_err(),
+                ModelError::PaddedShortcut { .. }
+            ));
         }
     }
 

@@ -1,7 +1,8 @@
 //! Loads torchvision's pretrained weights: a `state_dict` in a `.pth` or a `.safetensors` file.
 //!
 //! The file's names are translated to the network's (`features.1.conv.0.0.weight` is `blocks.0.depthwise.conv.weight`),
-//! fully connected weights are transposed, and the normalisations' `weight` and `bias` become `gamma` and `beta`.
+//! fully connected weights are transposed, and the normalisations' `weight` and `bias` become `gamma` and `beta`. The
+//! prefix `module.`, which `torch.nn.DataParallel` gives to all names, is left out.
 //! Loading is strict: a tensor that is missing, left over or of another shape is an error that names it. Only the
 //! counters `num_batches_tracked`, for which Burn has no use, are left out.
 
@@ -31,6 +32,9 @@ pub trait TorchvisionNames {
     fn classifier_prefix(&self) -> &'static str;
 }
 
+/// What stands before every name of a model that was wrapped for several devices.
+const WRAPPER: &str = "module.";
+
 /// What was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -45,7 +49,7 @@ pub struct Report {
 pub enum LoadError {
     /// The file's name ends in neither `.pth` nor `.safetensors`.
     #[error(
-        "{path}: the file's kind is not known by its name; it should end in .pth, .pt or .safetensors"
+        "{path}: the file's kind is not known by its name; it should end in .pth, .pt, .th or .safetensors"
     )]
     UnknownKind {
         /// The file.
@@ -169,12 +173,22 @@ impl TorchvisionLoader {
         // Where in the file each of the network's tensors comes from, under the name that the adapter looks for.
         let mut sources = BTreeMap::new();
         let mut tensors = Vec::new();
-        for (key, mut tensor) in self.read(path)? {
-            if key.ends_with(".num_batches_tracked")
-                || (self.keep_classifier && key.starts_with(model.classifier_prefix()))
-            {
+        let classifier = classifier_paths(&model);
+        let stored = self.read(path)?;
+        // So `torch.nn.DataParallel` names everything that it wraps.
+        let is_wrapped = stored.keys().all(|key| key.starts_with(WRAPPER));
+        for (key, mut tensor) in stored {
+            let name = match is_wrapped {
+                true => &key[WRAPPER.len()..],
+                false => &key,
+            };
+            let target = model.path_of(name);
+            let of_classifier = target
+                .as_ref()
+                .is_some_and(|path| classifier.contains(path));
+            if name.ends_with(".num_batches_tracked") || (self.keep_classifier && of_classifier) {
                 left_out.push(key);
-            } else if let Some(target) = model.path_of(&key) {
+            } else if let Some(target) = target {
                 tensor.name.clone_from(&target);
                 tensors.push(tensor);
                 sources.insert(target, key);
@@ -253,7 +267,7 @@ impl TorchvisionLoader {
                 names: unused,
             });
         }
-        let kept = |target: &str| self.keep_classifier && classifier_paths(&model).contains(target);
+        let kept = |target: &str| self.keep_classifier && classifier.contains(target);
         let missing: Vec<String> = result
             .missing
             .into_iter()
@@ -288,7 +302,7 @@ impl TorchvisionLoader {
         };
         let extension = path.extension().and_then(|extension| extension.to_str());
         match extension {
-            Some("pth" | "pt") => {
+            Some("pth" | "pt" | "th") => {
                 let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
                 if let Some(key) = &self.top_level_key {
                     store = store.with_top_level_key(key);
@@ -414,7 +428,8 @@ impl TorchvisionNames for ResNet {
     fn path_of(&self, key: &str) -> Option<String> {
         let parts: Vec<&str> = key.split('.').collect();
         match parts[..] {
-            ["fc", parameter] => Some(format!("classifier.{parameter}")),
+            // The small networks for CIFAR-10 call it `linear`.
+            ["fc" | "linear", parameter] => Some(format!("classifier.{parameter}")),
             ["conv1", parameter] => Some(conv_norm("stem", true, parameter)),
             ["bn1", parameter] => Some(conv_norm("stem", false, parameter)),
             [layer, block, ref rest @ ..] => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use approx_models::torchvision::{TorchvisionLoader, TorchvisionNames};
 use approx_models::{
     Architecture, BlockKind, Classifier, LoadError, MobileNetV2, MobileNetV2Config, ResNetConfig,
-    load_torchvision,
+    ShortcutKind, load_torchvision,
 };
 use burn::module::Module;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
@@ -159,6 +159,34 @@ fn a_resnet_state_dict_loads_by_torchvisions_names() {
         let difference = largest_difference(loaded.forward(images.clone()), source.forward(images));
         assert_eq!(difference, 0.0);
     }
+}
+
+/// As the small networks for CIFAR-10 are usually stored: wrapped for several devices, and with another name for the last
+/// layer.
+#[test]
+fn a_wrapped_state_dict_loads_without_the_wrapper() {
+    let device = Device::flex();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("resnet8.safetensors");
+    let config = ResNetConfig::resnet8(CLASSES).with_shortcut(ShortcutKind::ZeroPadding);
+    let source = config.init(&device);
+    let mut names = RESNET_NAMES.to_vec();
+    names.extend([(r"^fc\.", "linear."), (r"^", "module.")]);
+    write_state_dict(&source, &path, &names);
+    let (loaded, report) = load_torchvision(config.init(&device), &path).unwrap();
+    // No convolutions around the blocks.
+    assert_eq!(report.loaded.len(), 7 * 5 + 2);
+    let images = Tensor::random([1, 3, 32, 32], Distribution::Default, &device);
+    let difference = largest_difference(loaded.forward(images.clone()), source.forward(images));
+    assert_eq!(difference, 0.0);
+
+    let other = ResNetConfig::resnet8(4).with_shortcut(ShortcutKind::ZeroPadding);
+    let loader = TorchvisionLoader::new().keep_classifier();
+    let (_, report) = loader.load(other.init(&device), &path).unwrap();
+    assert_eq!(
+        report.left_out,
+        ["module.linear.bias", "module.linear.weight"]
+    );
 }
 
 #[test]

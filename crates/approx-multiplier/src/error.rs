@@ -242,6 +242,44 @@ pub enum MultiplierError {
         format: OperandFormat,
     },
 
+    /// A multiplier without gradient tables is to be trained by them.
+    #[error(
+        "{name} has no gradient tables, which the gradient `custom` takes: give it some (`Multiplier::with_gradient_tables`), or train by another gradient"
+    )]
+    NoGradientTables {
+        /// The multiplier.
+        name: String,
+    },
+
+    /// Gradient tables are for operands of other formats than the multiplier's.
+    #[error(
+        "the gradient tables are for {} x {} operands; those of {name} are {} x {}",
+        found[0], found[1], formats[0], formats[1]
+    )]
+    GradientFormats {
+        /// The multiplier.
+        name: String,
+        /// The formats of its activation and weight.
+        formats: [OperandFormat; 2],
+        /// Those of the tables.
+        found: [OperandFormat; 2],
+    },
+
+    /// A derivative is not finite.
+    #[error(
+        "the derivative by the {by} at the activation {activation} and the weight {weight} is {value}; it must be finite"
+    )]
+    GradientNotFinite {
+        /// "activation" or "weight".
+        by: &'static str,
+        /// The activation's code.
+        activation: i32,
+        /// The weight's code.
+        weight: i32,
+        /// The value.
+        value: f32,
+    },
+
     /// The weights of an operand distribution are unusable.
     #[error("the {which} distribution is invalid: {reason}")]
     InvalidDistribution {

@@ -74,7 +74,7 @@ pub use metrics::{ErrorMetrics, LayerTrace, OperandDistribution, OperandTrace};
 pub use multiplier::{ContentHash, Definition, HardwareFigures, Multiplier};
 pub use operand::{OperandFormat, Signedness};
 pub use source::MultiplierSource;
-pub use table::{MAX_INDEX_BITS, ProductTable};
+pub use table::{GradientTables, MAX_INDEX_BITS, ProductTable};
 
 /// The example of the crate's README, which is tested as this type's.
 #[cfg(doctest)]

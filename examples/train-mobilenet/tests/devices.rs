@@ -39,7 +39,8 @@ fn train_together(dataset: &Dataset, devices: &[Device]) -> Vec<EpochMetrics> {
     assert_ne!(parameters(&model), before);
     // All of it comes back to the first device, where it is what was validated there.
     assert_eq!(model.devices(), [devices[0].clone()]);
-    let found = accuracy(&model, data.test(), "test", Display::hidden());
+    let forward = |images| model.forward(images);
+    let found = accuracy(forward, data.test(), "test", Display::hidden());
     assert_eq!(found, epochs[1].test_accuracy);
     epochs
 }

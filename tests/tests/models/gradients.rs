@@ -1,6 +1,6 @@
 //! The choice of gradient in models: configured, listed, changed, saved, and only where the multiplier is simulated.
 
-use approx_multiplier::{GradientRule, MultiplierError};
+use approx_multiplier::{GradientRule, GradientTables, MultiplierError, evoapprox};
 use burn::prelude::*;
 use burn_approx::convert::{ApproxConfig, LayerRule, approx_layers, calibrate, convert};
 use burn_approx::nn::LayerKind;
@@ -75,6 +75,41 @@ fn a_gradient_is_configured_listed_and_saved() {
             .gradient,
         DIFFERENCE
     );
+}
+
+/// Tables of one's own go with the multiplier, into the configuration and a saved model; without them `custom` is refused.
+#[test]
+fn derivatives_of_ones_own_are_saved_with_their_multiplier() {
+    let device = crate::device();
+    let multiplier = evoapprox::multiplier("mul8s_1L2N").unwrap();
+    let config = ApproxConfig::for_multiplier(&multiplier).with_gradient(GradientRule::Custom);
+    let error = convert(Containers::new(&device), &config).unwrap_err();
+    assert!(matches!(
+        error,
+        ApproxError::Multiplier(MultiplierError::NoGradientTables { .. })
+    ));
+
+    let format = multiplier.activation();
+    let tables = GradientTables::from_fn(
+        format,
+        format,
+        |_, b| 2.0 * f64::from(b),
+        |a, _| f64::from(a),
+    );
+    let multiplier = multiplier.with_gradient_tables(tables.unwrap()).unwrap();
+    let config = ApproxConfig::for_multiplier(&multiplier).with_gradient(GradientRule::Custom);
+    let text = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<ApproxConfig>(&text).unwrap(), config);
+    let (model, _) = convert(Containers::new(&device), &config).unwrap();
+    calibrate(&model, |model| drop(model.forward(images(&device)))).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    save(&model, directory.path()).unwrap();
+    let loaded = load(Containers::new(&device), directory.path()).unwrap();
+    for layer in &approx_layers(&loaded) {
+        let settings = layer.settings().unwrap();
+        assert_eq!(settings.gradient, GradientRule::Custom);
+        assert_eq!(settings.multiplier(), &multiplier);
+    }
 }
 
 /// The input's gradient of a perceptron.

@@ -1,8 +1,8 @@
 //! Gradients by derivatives of the multiplier: those of a plain loop over all products, times the clip mask.
 
 use approx_multiplier::{
-    Derivative, GradientRule, Multiplier, MultiplierError, MultiplierFamily, MultiplierGradient,
-    evoapprox,
+    Derivative, GradientRule, GradientTables, Multiplier, MultiplierError, MultiplierFamily,
+    MultiplierGradient, evoapprox,
 };
 use burn::tensor::ops::ConvOptions;
 use burn_approx::quantization::{CodeQuantizer, CodeRange};
@@ -151,6 +151,28 @@ fn agree_with_a_loop_over_all_products() {
         Ok(())
     });
     assert_eq!(coverage.layers, 120);
+}
+
+/// Tables that are given, of any multiplier: the exact one too, which layers otherwise take for one of fewer codes.
+#[test]
+fn given_derivatives_agree_with_a_loop_over_all_products() {
+    over_layers(80, 24, layers(Size::SMALL), |layer| {
+        let formats = (layer.activation.format, layer.weight.format);
+        let seed = layer.geometry.outputs() as u64;
+        let multiplier = match seed % 2 {
+            0 => Multiplier::exact(formats.0, formats.1),
+            _ => Random::new(seed).multiplier(formats.0, formats.1, -9999, 9999),
+        };
+        let [shift, slope] = [seed % 7, seed % 5].map(|number| number as f64 - 2.0);
+        let tables = GradientTables::from_fn(
+            formats.0,
+            formats.1,
+            |a, b| slope * f64::from(b) + shift * f64::from(a * a % 11),
+            |a, b| f64::from(a) * (shift + f64::from(b % 3)),
+        );
+        let multiplier = multiplier.with_gradient_tables(tables.unwrap()).unwrap();
+        check(layer, multiplier, GradientRule::Custom)
+    });
 }
 
 /// Every rule gives the exact multiplier its own derivative, also where it is a table like any other.

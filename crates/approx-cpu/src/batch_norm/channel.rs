@@ -3,6 +3,8 @@
 //! Sums are kept in lanes that lie as far apart as the vectors of any instruction set are wide, and added in double
 //! precision: they are the same on every machine.
 
+use std::mem::MaybeUninit;
+
 use crate::arch::compiled_for_every_set;
 
 use super::{BatchNorm, Limits};
@@ -148,16 +150,16 @@ compiled_for_every_set! {
 
 compiled_for_every_set! {
     /// Writes the outputs.
-    pub(super) fn write_outputs(set, channel: Channel, values: &[f32], shortcut: Option<&[f32]>; to: &mut [f32]) {
+    pub(super) fn write_outputs(set, channel: Channel, values: &[f32], shortcut: Option<&[f32]>; to: &mut [MaybeUninit<f32>]) {
         match shortcut {
             None => {
                 for (to, &value) in to.iter_mut().zip(values) {
-                    *to = channel.output(value, 0.0);
+                    to.write(channel.output(value, 0.0));
                 }
             }
             Some(shortcut) => {
                 for ((to, &value), &shortcut) in to.iter_mut().zip(values).zip(shortcut) {
-                    *to = channel.output(value, shortcut);
+                    to.write(channel.output(value, shortcut));
                 }
             }
         }
@@ -187,7 +189,7 @@ compiled_for_every_set! {
 }
 
 /// The values of a shortcut and where their gradients go.
-pub(super) type Shortcut<'a> = (&'a [f32], &'a mut [f32]);
+pub(super) type Shortcut<'a> = (&'a [f32], &'a mut [MaybeUninit<f32>]);
 
 compiled_for_every_set! {
     /// Writes the gradients of values and shortcut.
@@ -197,13 +199,13 @@ compiled_for_every_set! {
         values: &[f32],
         shortcut: Option<Shortcut<'_>>,
         of_outputs: &[f32];
-        to: &mut [f32],
+        to: &mut [MaybeUninit<f32>],
     ) {
         let channel = gradient.channel;
         match shortcut {
             None => {
                 for ((to, &value), &of_output) in to.iter_mut().zip(values).zip(of_outputs) {
-                    *to = gradient.of_value(value, channel.passed(value, 0.0, of_output));
+                    to.write(gradient.of_value(value, channel.passed(value, 0.0, of_output)));
                 }
             }
             Some((shortcut, to_shortcut)) => {
@@ -211,8 +213,8 @@ compiled_for_every_set! {
                 let to = to.iter_mut().zip(to_shortcut);
                 for ((to, to_shortcut), ((&value, &shortcut), &of_output)) in to.zip(operands) {
                     let passed = channel.passed(value, shortcut, of_output);
-                    *to_shortcut = passed;
-                    *to = gradient.of_value(value, passed);
+                    to_shortcut.write(passed);
+                    to.write(gradient.of_value(value, passed));
                 }
             }
         }

@@ -10,11 +10,15 @@ mod channel;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use crate::arch::InstructionSet;
 use crate::error::{KernelError, check_length, checked_product};
 use crate::parallel::CHUNK;
+use crate::written::written;
 
 use channel::{Channel, centred_squares, gradient_sums, sum, write_gradients, write_outputs};
 
@@ -82,25 +86,20 @@ pub struct Statistics {
     pub variance: Vec<f32>,
 }
 
-/// The gradients of a batch normalisation's parameters.
+/// The gradients of a batch normalisation's operands.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParameterGradients {
+pub struct BatchNormGradients {
+    /// Of the values.
+    pub values: Vec<f32>,
+    /// Of the shortcut, if there is one.
+    pub shortcut: Option<Vec<f32>>,
     /// Of `gamma`.
     pub gamma: Vec<f32>,
     /// Of `beta`.
     pub beta: Vec<f32>,
 }
 
-/// Where the gradients of a batch normalisation's operands go.
-#[derive(Debug)]
-pub struct OperandGradients<'a> {
-    /// That of the values.
-    pub values: &'a mut [f32],
-    /// That of the shortcut, if there is one.
-    pub shortcut: Option<&'a mut [f32]>,
-}
-
-/// Normalises values by the statistics of their channels, which it returns.
+/// Normalises values by the statistics of their channels, which come with the outputs.
 ///
 /// # Errors
 ///
@@ -112,10 +111,9 @@ pub struct OperandGradients<'a> {
 ///
 /// let shape = BatchNormShape { batch: 2, channels: 1, inner: 1 };
 /// let norm = BatchNorm { gamma: &[2.0], beta: &[1.0], epsilon: 0.0, limits: Limits::RELU };
-/// let mut to = [0.0; 2];
-/// let statistics = batch_norm(&shape, &norm, &[3.0, 7.0], None, &mut to)?;
+/// let (outputs, statistics) = batch_norm(&shape, &norm, &[3.0, 7.0], None)?;
 /// assert_eq!((statistics.mean[0], statistics.variance[0]), (5.0, 4.0));
-/// assert_eq!(to, [0.0, 3.0]);
+/// assert_eq!(outputs, [0.0, 3.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
 pub fn batch_norm(
@@ -123,18 +121,9 @@ pub fn batch_norm(
     norm: &BatchNorm<'_>,
     values: &[f32],
     shortcut: Option<&[f32]>,
-    to: &mut [f32],
-) -> Result<Statistics, KernelError> {
-    let found = Found::OfValues;
-    outputs(
-        InstructionSet::best(),
-        shape,
-        norm,
-        found,
-        values,
-        shortcut,
-        to,
-    )
+) -> Result<(Vec<f32>, Statistics), KernelError> {
+    let (set, found) = (InstructionSet::best(), Found::OfValues);
+    outputs(set, shape, norm, found, values, shortcut)
 }
 
 /// Normalises values by statistics that are given.
@@ -150,9 +139,8 @@ pub fn batch_norm(
 /// let shape = BatchNormShape { batch: 2, channels: 1, inner: 1 };
 /// let norm = BatchNorm { gamma: &[2.0], beta: &[1.0], epsilon: 0.0, limits: Limits::NONE };
 /// let statistics = Statistics { mean: vec![5.0], variance: vec![4.0] };
-/// let mut to = [0.0; 2];
-/// normalize(&shape, &norm, &statistics, &[3.0, 7.0], Some(&[0.5, 0.0]), &mut to)?;
-/// assert_eq!(to, [-0.5, 3.0]);
+/// let outputs = normalize(&shape, &norm, &statistics, &[3.0, 7.0], Some(&[0.5, 0.0]))?;
+/// assert_eq!(outputs, [-0.5, 3.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
 pub fn normalize(
@@ -161,40 +149,31 @@ pub fn normalize(
     statistics: &Statistics,
     values: &[f32],
     shortcut: Option<&[f32]>,
-    to: &mut [f32],
-) -> Result<(), KernelError> {
-    let found = Found::Given(statistics);
-    let set = InstructionSet::best();
-    outputs(set, shape, norm, found, values, shortcut, to).map(|_| ())
+) -> Result<Vec<f32>, KernelError> {
+    let (set, found) = (InstructionSet::best(), Found::Given(statistics));
+    let (outputs, _) = outputs(set, shape, norm, found, values, shortcut)?;
+    Ok(outputs)
 }
 
 /// The gradients of a batch normalisation by the statistics of its values.
 ///
-/// `statistics` are those of the values, as [`batch_norm`] returned them, `gradient` is that of the outputs. The gradients
-/// of the parameters are returned, those of the operands written to `to`, which has a place for the shortcut's if there
-/// is a shortcut.
+/// `statistics` are those of the values, as [`batch_norm`] returned them, `gradient` is that of the outputs.
 ///
 /// # Errors
 ///
 /// [`KernelError::Length`] where a slice does not fit the shape; [`KernelError::Overflow`] for a shape that does not fit
 /// in memory.
 ///
-/// # Panics
-///
-/// If there is a shortcut and no place for its gradient.
-///
 /// ```
-/// use approx_cpu::batch_norm::{BatchNorm, BatchNormShape, Limits, OperandGradients, batch_norm, batch_norm_gradient};
+/// use approx_cpu::batch_norm::{BatchNorm, BatchNormShape, Limits, batch_norm, batch_norm_gradient};
 ///
 /// let shape = BatchNormShape { batch: 3, channels: 1, inner: 1 };
 /// let norm = BatchNorm { gamma: &[1.0], beta: &[0.0], epsilon: 0.0, limits: Limits::NONE };
 /// let values = [-1.0, 0.0, 1.0];
-/// let statistics = batch_norm(&shape, &norm, &values, None, &mut [0.0; 3])?;
-/// let mut to = [0.0; 3];
-/// let operands = OperandGradients { values: &mut to, shortcut: None };
+/// let (_, statistics) = batch_norm(&shape, &norm, &values, None)?;
 /// // What moves all values alike, or spreads them, does not change the outputs.
-/// let gradients = batch_norm_gradient(&shape, &norm, &statistics, &values, None, &[1.0; 3], operands)?;
-/// assert_eq!((gradients.beta[0], to), (3.0, [0.0; 3]));
+/// let gradients = batch_norm_gradient(&shape, &norm, &statistics, &values, None, &[1.0; 3])?;
+/// assert_eq!((gradients.beta[0], &gradients.values[..]), (3.0, &[0.0; 3][..]));
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
 pub fn batch_norm_gradient(
@@ -204,10 +183,9 @@ pub fn batch_norm_gradient(
     values: &[f32],
     shortcut: Option<&[f32]>,
     gradient: &[f32],
-    to: OperandGradients<'_>,
-) -> Result<ParameterGradients, KernelError> {
+) -> Result<BatchNormGradients, KernelError> {
     let set = InstructionSet::best();
-    gradients(set, shape, norm, statistics, values, shortcut, gradient, to)
+    gradients(set, shape, norm, statistics, values, shortcut, gradient)
 }
 
 /// Where the statistics come from.
@@ -227,11 +205,9 @@ fn outputs(
     found: Found<'_>,
     values: &[f32],
     shortcut: Option<&[f32]>,
-    to: &mut [f32],
-) -> Result<Statistics, KernelError> {
+) -> Result<(Vec<f32>, Statistics), KernelError> {
     let length = shape.check(norm)?;
     check_length("values", length, values.len())?;
-    check_length("results", length, to.len())?;
     if let Some(shortcut) = shortcut {
         check_length("shortcut", length, shortcut.len())?;
     }
@@ -240,55 +216,42 @@ fn outputs(
         check_length("variances", shape.channels, statistics.variance.len())?;
     }
     if let Some(together) = shape.brought_together() {
-        let [values, shortcut] =
-            [Some(values), shortcut].map(|values| Some(shape.channels_first(values?)));
-        let values = values.unwrap_or_default();
-        let mut outputs = vec![0.0; length];
-        let statistics = self::outputs(
-            set,
-            &together,
-            norm,
-            found,
-            &values,
-            shortcut.as_deref(),
-            &mut outputs,
-        )?;
-        shape.batch_first(&outputs, to);
-        return Ok(statistics);
+        let values = shape.channels_first(values);
+        let shortcut = shortcut.map(|shortcut| shape.channels_first(shortcut));
+        let (outputs, statistics) =
+            self::outputs(set, &together, norm, found, &values, shortcut.as_deref())?;
+        return Ok((shape.batch_first(&outputs), statistics));
     }
-    let of_channel: Vec<[f32; 2]> = (shape.split(to).into_par_iter().enumerate())
-        .with_min_len(shape.channels_per_task())
-        .map(|(index, to)| {
-            let [mean, variance] = match found {
-                Found::Given(statistics) => [statistics.mean[index], statistics.variance[index]],
-                Found::OfValues => {
-                    let count = (shape.batch * shape.inner) as f64;
-                    let planes = || shape.planes(values, index);
-                    let mean = planes().map(|plane| sum(set, plane)).sum::<f64>() / count;
-                    let mean = mean as f32;
-                    let squares: f64 = planes()
-                        .map(|plane| centred_squares(set, plane, mean))
-                        .sum();
-                    [mean, (squares / count) as f32]
+    let mut statistics = Statistics::default();
+    let write = |to: &mut [MaybeUninit<f32>]| {
+        let of_channel: Vec<[f32; 2]> = (shape.split(to).into_par_iter().enumerate())
+            .with_min_len(shape.channels_per_task())
+            .map(|(index, to)| {
+                let [mean, variance] = match found {
+                    Found::Given(given) => [given.mean[index], given.variance[index]],
+                    Found::OfValues => shape.statistics(set, values, index),
+                };
+                let channel = Channel::new(norm, index, mean, variance);
+                let mut shortcuts = shortcut.map(|shortcut| shape.planes(shortcut, index));
+                for (values, to) in shape.planes(values, index).zip(to) {
+                    let shortcut = shortcuts.as_mut().and_then(Iterator::next);
+                    write_outputs(set, channel, values, shortcut, to);
                 }
-            };
-            let channel = Channel::new(norm, index, mean, variance);
-            let mut shortcuts = shortcut.map(|shortcut| shape.planes(shortcut, index));
-            for (values, to) in shape.planes(values, index).zip(to) {
-                let shortcut = shortcuts.as_mut().and_then(Iterator::next);
-                write_outputs(set, channel, values, shortcut, to);
-            }
-            [mean, variance]
-        })
-        .collect();
-    Ok(Statistics {
-        mean: of_channel.iter().map(|channel| channel[0]).collect(),
-        variance: of_channel.iter().map(|channel| channel[1]).collect(),
-    })
+                [mean, variance]
+            })
+            .collect();
+        statistics = Statistics {
+            mean: of_channel.iter().map(|channel| channel[0]).collect(),
+            variance: of_channel.iter().map(|channel| channel[1]).collect(),
+        };
+        Ok(())
+    };
+    // SAFETY: the planes of all channels are all elements, and every element of a plane is written.
+    let outputs = unsafe { written(length, write) }?;
+    Ok((outputs, statistics))
 }
 
 /// [`batch_norm_gradient`] with a given instruction set.
-#[allow(clippy::too_many_arguments)]
 fn gradients(
     set: InstructionSet,
     shape: &BatchNormShape,
@@ -297,90 +260,83 @@ fn gradients(
     values: &[f32],
     shortcut: Option<&[f32]>,
     gradient: &[f32],
-    to: OperandGradients<'_>,
-) -> Result<ParameterGradients, KernelError> {
+) -> Result<BatchNormGradients, KernelError> {
     let length = shape.check(norm)?;
     check_length("values", length, values.len())?;
     check_length("gradients", length, gradient.len())?;
-    check_length("results", length, to.values.len())?;
     check_length("means", shape.channels, statistics.mean.len())?;
     check_length("variances", shape.channels, statistics.variance.len())?;
-    let shortcut = match (shortcut, to.shortcut) {
-        (Some(shortcut), Some(to)) => {
-            check_length("shortcut", length, shortcut.len())?;
-            check_length("results", length, to.len())?;
-            Some((shortcut, to))
-        }
-        (None, _) => None,
-        (Some(_), None) => panic!("a shortcut has a gradient, which needs a place"),
-    };
+    if let Some(shortcut) = shortcut {
+        check_length("shortcut", length, shortcut.len())?;
+    }
     if let Some(together) = shape.brought_together() {
         let [values, gradient] = [values, gradient].map(|values| shape.channels_first(values));
-        let mut of_values = vec![0.0; length];
-        let mut of_shortcut = vec![0.0; shortcut.as_ref().map_or(0, |_| length)];
-        let shortcut_values = shortcut
-            .as_ref()
-            .map(|(values, _)| shape.channels_first(values));
-        let gradients = self::gradients(
-            set,
-            &together,
-            norm,
-            statistics,
-            &values,
-            shortcut_values.as_deref(),
-            &gradient,
-            OperandGradients {
-                values: &mut of_values,
-                shortcut: shortcut.is_some().then_some(&mut of_shortcut[..]),
-            },
+        let shortcut = shortcut.map(|shortcut| shape.channels_first(shortcut));
+        let shortcut = shortcut.as_deref();
+        let found = self::gradients(
+            set, &together, norm, statistics, &values, shortcut, &gradient,
         )?;
-        shape.batch_first(&of_values, to.values);
-        if let Some((_, to)) = shortcut {
-            shape.batch_first(&of_shortcut, to);
-        }
-        return Ok(gradients);
+        return Ok(BatchNormGradients {
+            values: shape.batch_first(&found.values),
+            shortcut: found.shortcut.map(|values| shape.batch_first(&values)),
+            ..found
+        });
     }
-    let to = shape.split(to.values);
-    let (shortcut, to_shortcut) = shortcut.unzip();
-    let mut to_shortcut: Vec<_> = match to_shortcut {
-        Some(to) => shape.split(to).into_iter().map(Some).collect(),
-        None => to.iter().map(|_| None).collect(),
+    let mut gradients = BatchNormGradients::default();
+    let mut write = |to: &mut [MaybeUninit<f32>], to_shortcut: Option<&mut [MaybeUninit<f32>]>| {
+        let to = shape.split(to);
+        let mut to_shortcut: Vec<_> = match to_shortcut {
+            Some(to) => shape.split(to).into_iter().map(Some).collect(),
+            None => to.iter().map(|_| None).collect(),
+        };
+        let of_channel: Vec<[f32; 2]> = (to.into_par_iter().zip(&mut to_shortcut).enumerate())
+            .with_min_len(shape.channels_per_task())
+            .map(|(index, (to, to_shortcut))| {
+                let (mean, variance) = (statistics.mean[index], statistics.variance[index]);
+                let channel = Channel::new(norm, index, mean, variance);
+                let mut sums = [0.0; 2];
+                let mut shortcuts = shortcut.map(|shortcut| shape.planes(shortcut, index));
+                let planes = shape
+                    .planes(values, index)
+                    .zip(shape.planes(gradient, index));
+                for (values, gradient) in planes.clone() {
+                    let shortcut = shortcuts.as_mut().and_then(Iterator::next);
+                    let of_plane = gradient_sums(set, channel, values, shortcut, gradient);
+                    sums = [sums[0] + of_plane[0], sums[1] + of_plane[1]];
+                }
+                let gradient = channel.gradient(sums, shape.batch * shape.inner);
+                let mut shortcuts = shortcut.map(|shortcut| shape.planes(shortcut, index));
+                let mut to_shortcut = to_shortcut.as_mut().map(|planes| planes.iter_mut());
+                for ((values, of_outputs), to) in planes.zip(to) {
+                    let shortcut = (shortcuts.as_mut().and_then(Iterator::next))
+                        .zip(to_shortcut.as_mut().and_then(Iterator::next));
+                    let shortcut = shortcut.map(|(values, to)| (values, &mut **to));
+                    write_gradients(set, gradient, values, shortcut, of_outputs, to);
+                }
+                channel.parameter_gradients(sums)
+            })
+            .collect();
+        gradients.gamma = of_channel.iter().map(|channel| channel[0]).collect();
+        gradients.beta = of_channel.iter().map(|channel| channel[1]).collect();
+        Ok(())
     };
-    let of_channel: Vec<[f32; 2]> = (to.into_par_iter().zip(&mut to_shortcut).enumerate())
-        .with_min_len(shape.channels_per_task())
-        .map(|(index, (to, to_shortcut))| {
-            let channel = Channel::new(
-                norm,
-                index,
-                statistics.mean[index],
-                statistics.variance[index],
-            );
-            let mut sums = [0.0; 2];
-            let mut shortcuts = shortcut.map(|shortcut| shape.planes(shortcut, index));
-            let planes = shape
-                .planes(values, index)
-                .zip(shape.planes(gradient, index));
-            for (values, gradient) in planes.clone() {
-                let shortcut = shortcuts.as_mut().and_then(Iterator::next);
-                let of_plane = gradient_sums(set, channel, values, shortcut, gradient);
-                sums = [sums[0] + of_plane[0], sums[1] + of_plane[1]];
-            }
-            let gradient = channel.gradient(sums, shape.batch * shape.inner);
-            let mut shortcuts = shortcut.map(|shortcut| shape.planes(shortcut, index));
-            let mut to_shortcut = to_shortcut.as_mut().map(|planes| planes.iter_mut());
-            for ((values, of_outputs), to) in planes.zip(to) {
-                let shortcut = (shortcuts.as_mut().and_then(Iterator::next))
-                    .zip(to_shortcut.as_mut().and_then(Iterator::next));
-                let shortcut = shortcut.map(|(values, to)| (values, &mut **to));
-                write_gradients(set, gradient, values, shortcut, of_outputs, to);
-            }
-            channel.parameter_gradients(sums)
-        })
-        .collect();
-    Ok(ParameterGradients {
-        gamma: of_channel.iter().map(|channel| channel[0]).collect(),
-        beta: of_channel.iter().map(|channel| channel[1]).collect(),
-    })
+    match shortcut {
+        // SAFETY: the planes of all channels are all elements, and every element of a plane is written.
+        None => gradients.values = unsafe { written(length, |to| write(to, None)) }?,
+        Some(_) => {
+            let mut values = Vec::new();
+            let write = |to_shortcut: &mut [MaybeUninit<f32>]| {
+                // SAFETY: as above.
+                values = unsafe { written(length, |to| write(to, Some(to_shortcut))) }?;
+                Ok(())
+            };
+            // SAFETY: as above; the shortcut's gradients are written with those of the values.
+            let of_shortcut = unsafe { written(length, write) }?;
+            gradients.values = values;
+            gradients.shortcut = Some(of_shortcut);
+        }
+    }
+    Ok(gradients)
 }
 
 impl BatchNormShape {
@@ -408,8 +364,18 @@ impl BatchNormShape {
         images.map(move |image| &image[channel * inner..(channel + 1) * inner])
     }
 
+    /// The mean and the biased variance of a channel.
+    fn statistics(&self, set: InstructionSet, values: &[f32], channel: usize) -> [f32; 2] {
+        let count = (self.batch * self.inner) as f64;
+        let planes = || self.planes(values, channel);
+        let mean = planes().map(|plane| sum(set, plane)).sum::<f64>() / count;
+        let mean = mean as f32;
+        let squares = planes().map(|plane| centred_squares(set, plane, mean));
+        [mean, (squares.sum::<f64>() / count) as f32]
+    }
+
     /// The planes of every channel.
-    fn split<'a>(&self, values: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
+    fn split<'a, T>(&self, values: &'a mut [T]) -> Vec<Vec<&'a mut [T]>> {
         let mut channels: Vec<_> = (0..self.channels)
             .map(|_| Vec::with_capacity(self.batch))
             .collect();
@@ -438,31 +404,38 @@ impl BatchNormShape {
 
     /// `[channels, batch, inner]`
     fn channels_first(&self, values: &[f32]) -> Vec<f32> {
-        let mut to = vec![0.0; values.len()];
-        exchange([self.batch, self.channels], self.inner, values, &mut to);
-        to
+        exchanged([self.batch, self.channels], self.inner, values)
     }
 
     /// The way back from [`channels_first`](Self::channels_first).
-    fn batch_first(&self, values: &[f32], to: &mut [f32]) {
-        exchange([self.channels, self.batch], self.inner, values, to);
+    fn batch_first(&self, values: &[f32]) -> Vec<f32> {
+        exchanged([self.channels, self.batch], self.inner, values)
     }
 }
 
 /// From `[outer, middle, inner]` to `[middle, outer, inner]`.
-fn exchange([outer, middle]: [usize; 2], inner: usize, values: &[f32], to: &mut [f32]) {
+fn exchanged([outer, middle]: [usize; 2], inner: usize, values: &[f32]) -> Vec<f32> {
     if values.is_empty() {
-        return;
+        return Vec::new();
     }
-    to.par_chunks_exact_mut(outer * inner)
-        .with_min_len((CHUNK / (outer * inner)).max(1))
-        .enumerate()
-        .for_each(|(index, to)| {
-            let rows = values.chunks_exact(middle * inner);
-            for (to, row) in to.chunks_exact_mut(inner).zip(rows) {
-                // Too short for a call of `memcpy`.
-                let from = &row[index * inner..(index + 1) * inner];
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-            }
-        });
+    assert_eq!(values.len(), outer * middle * inner);
+    let write = |to: &mut [MaybeUninit<f32>]| {
+        to.par_chunks_exact_mut(outer * inner)
+            .with_min_len((CHUNK / (outer * inner)).max(1))
+            .enumerate()
+            .for_each(|(index, to)| {
+                let rows = values.chunks_exact(middle * inner);
+                for (to, row) in to.chunks_exact_mut(inner).zip(rows) {
+                    // Too short for a call of `memcpy`.
+                    let from = &row[index * inner..(index + 1) * inner];
+                    to.iter_mut().zip(from).for_each(|(to, from)| {
+                        to.write(*from);
+                    });
+                }
+            });
+        Ok::<(), Infallible>(())
+    };
+    // SAFETY: there are `middle` chunks of `outer` rows, and as many rows are read and written for each.
+    let Ok(exchanged) = unsafe { written(values.len(), write) };
+    exchanged
 }

@@ -153,49 +153,20 @@ fn check_close(what: &str, found: &[f32], expected: &[f64]) {
 struct Results {
     statistics: Statistics,
     outputs: Vec<f32>,
-    parameters: ParameterGradients,
-    of_values: Vec<f32>,
-    of_shortcut: Vec<f32>,
+    gradients: BatchNormGradients,
 }
 
 fn compute(set: InstructionSet, case: &Case) -> Results {
-    let length = case.values.len();
     let (norm, shortcut) = (case.norm(), case.shortcut.as_deref());
-    // What was there before must not matter.
-    let [mut to, mut of_values, mut of_shortcut] = [(); 3].map(|()| vec![f32::NAN; length]);
-    let found = Found::OfValues;
-    let statistics = outputs(
-        set,
-        &case.shape,
-        &norm,
-        found,
-        &case.values,
-        shortcut,
-        &mut to,
-    )
-    .unwrap();
-    let operands = OperandGradients {
-        values: &mut of_values,
-        shortcut: shortcut.map(|_| &mut of_shortcut[..]),
-    };
+    let (shape, values) = (&case.shape, &case.values);
+    let (outputs, statistics) =
+        outputs(set, shape, &norm, Found::OfValues, values, shortcut).unwrap();
     let gradient = &case.gradient;
-    let parameters = gradients(
-        set,
-        &case.shape,
-        &norm,
-        &statistics,
-        &case.values,
-        shortcut,
-        gradient,
-        operands,
-    )
-    .unwrap();
+    let gradients = gradients(set, shape, &norm, &statistics, values, shortcut, gradient);
     Results {
         statistics,
-        outputs: to,
-        parameters,
-        of_values,
-        of_shortcut,
+        outputs,
+        gradients: gradients.unwrap(),
     }
 }
 
@@ -219,13 +190,13 @@ fn check(case: &Case) {
         &expected.statistics[1],
     );
     check_close("outputs", &results.outputs, &expected.outputs);
-    check_close("gamma", &results.parameters.gamma, &expected.parameters[0]);
-    check_close("beta", &results.parameters.beta, &expected.parameters[1]);
-    check_close("values", &results.of_values, &expected.of_values);
-    if case.shortcut.is_some() {
-        check_close("shortcut", &results.of_shortcut, &expected.of_shortcut);
-    } else {
-        assert!(results.of_shortcut.iter().all(|value| value.is_nan()));
+    let gradients = &results.gradients;
+    check_close("gamma", &gradients.gamma, &expected.parameters[0]);
+    check_close("beta", &gradients.beta, &expected.parameters[1]);
+    check_close("values", &gradients.values, &expected.of_values);
+    assert_eq!(gradients.shortcut.is_some(), case.shortcut.is_some());
+    if let Some(gradient) = &gradients.shortcut {
+        check_close("shortcut", gradient, &expected.of_shortcut);
     }
     let bits = |results: &Results| format!("{results:?}");
     for &set in InstructionSet::available() {
@@ -261,9 +232,8 @@ proptest! {
     fn given_statistics_are_used(batch in 1usize..4, inner in 1usize..40, limits in limits(), with_shortcut: bool, seed: u64) {
         let case = Case::new(BatchNormShape { batch, channels: 3, inner }, limits, with_shortcut, seed);
         let given = Statistics { mean: vec![9.0, 10.0, 11.5], variance: vec![0.25, 4.0, 1.0] };
-        let mut to = vec![f32::NAN; case.values.len()];
-        normalize(&case.shape, &case.norm(), &given, &case.values, case.shortcut.as_deref(), &mut to).unwrap();
-        check_close("outputs", &to, &Expected::of(&case, Some(&given)).outputs);
+        let outputs = normalize(&case.shape, &case.norm(), &given, &case.values, case.shortcut.as_deref());
+        check_close("outputs", &outputs.unwrap(), &Expected::of(&case, Some(&given)).outputs);
     }
 }
 
@@ -298,22 +268,16 @@ fn limits_have_the_gradients_of_activations() {
         mean: vec![0.0],
         variance: vec![1.0],
     };
-    let (mut of_values, mut of_shortcut) = ([0.0; 4], [0.0; 4]);
     let values = [0.0, 6.0, 7.0, -1.0];
-    let operands = OperandGradients {
-        values: &mut of_values,
-        shortcut: Some(&mut of_shortcut),
-    };
-    batch_norm_gradient(
+    let gradients = batch_norm_gradient(
         &shape,
         &norm,
         &statistics,
         &values,
         Some(&[0.0; 4]),
         &[1.0; 4],
-        operands,
-    )
-    .unwrap();
+    );
+    let of_shortcut = gradients.unwrap().shortcut.unwrap();
     assert_eq!(of_shortcut, [0.0, 1.0, 0.0, 0.0]);
 }
 
@@ -347,16 +311,10 @@ fn shapes_without_elements_have_no_results() {
         };
         let case = Case::new(shape, Limits::NONE, true, 3);
         let results = compute(InstructionSet::best(), &case);
-        assert_eq!(results.parameters.beta.len(), channels);
+        let beta = results.gradients.beta;
+        assert_eq!(beta.len(), channels);
         let no_gradient = batch * inner == 0;
-        assert!(
-            !no_gradient
-                || results
-                    .parameters
-                    .beta
-                    .iter()
-                    .all(|&gradient| gradient == 0.0)
-        );
+        assert!(!no_gradient || beta.iter().all(|&gradient| gradient == 0.0));
     }
 }
 
@@ -373,32 +331,47 @@ fn slices_that_do_not_fit_are_refused() {
         epsilon: EPSILON,
         limits: Limits::NONE,
     };
-    let refused = |result: Result<Statistics, KernelError>| {
+    let refused = |result: Result<(), KernelError>| {
         assert!(
             matches!(result, Err(KernelError::Length { .. })),
             "{result:?}"
         );
     };
-    refused(batch_norm(&shape, &norm, &[0.0; 11], None, &mut [0.0; 12]));
-    refused(batch_norm(
-        &shape,
-        &norm,
-        &[0.0; 12],
-        Some(&[0.0; 13]),
-        &mut [0.0; 12],
-    ));
-    refused(batch_norm(&shape, &norm, &[0.0; 12], None, &mut [0.0; 6]));
+    let forward = |norm: &BatchNorm<'_>, values: &[f32], shortcut: Option<&[f32]>| {
+        batch_norm(&shape, norm, values, shortcut).map(|_| ())
+    };
+    refused(forward(&norm, &[0.0; 11], None));
+    refused(forward(&norm, &[0.0; 12], Some(&[0.0; 13])));
     let short = BatchNorm {
         gamma: &[1.0],
         ..norm
     };
-    refused(batch_norm(&shape, &short, &[0.0; 12], None, &mut [0.0; 12]));
+    refused(forward(&short, &[0.0; 12], None));
+    let given = |means: usize, variances: usize| Statistics {
+        mean: vec![0.0; means],
+        variance: vec![1.0; variances],
+    };
+    for (means, variances) in [(1, 2), (2, 3)] {
+        let statistics = given(means, variances);
+        refused(normalize(&shape, &norm, &statistics, &[0.0; 12], None).map(|_| ()));
+    }
+    let backward = |statistics: &Statistics, values: usize, shortcut: usize, gradient: usize| {
+        let [values, shortcut, gradient] = [values, shortcut, gradient].map(|n| vec![0.0; n]);
+        let shortcut = Some(&shortcut[..]);
+        batch_norm_gradient(&shape, &norm, statistics, &values, shortcut, &gradient).map(|_| ())
+    };
+    let fine = given(2, 2);
+    assert!(backward(&fine, 12, 12, 12).is_ok());
+    refused(backward(&fine, 11, 12, 12));
+    refused(backward(&fine, 12, 11, 12));
+    refused(backward(&fine, 12, 12, 13));
+    refused(backward(&given(3, 2), 12, 12, 12));
     let huge = BatchNormShape {
         batch: usize::MAX,
         channels: 2,
         inner: 2,
     };
-    let result = batch_norm(&huge, &norm, &[], None, &mut []);
+    let result = batch_norm(&huge, &norm, &[], None);
     assert!(
         matches!(result, Err(KernelError::Overflow { .. })),
         "{result:?}"

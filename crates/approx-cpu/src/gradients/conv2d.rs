@@ -23,8 +23,8 @@ use super::windows::{WindowAxis, Windows};
 /// The gradient of a convolution's activations.
 ///
 /// `weight` is `[out_channels, in_channels / groups, height, width]`, `gradient`, that of the outputs,
-/// `[batch, out_channels, height, width]`; the result, of the activations' shape
-/// `[batch, in_channels, height, width]`, is written to `to`. All are row-major. Activations that no window reaches get 0,
+/// `[batch, out_channels, height, width]`; the result has the activations' shape
+/// `[batch, in_channels, height, width]`. All are row-major. Activations that no window reaches get 0,
 /// and if `coded` has the activations and their quantiser, so do those that were clipped; others get a factor
 /// where a function of their codes is given.
 ///
@@ -46,9 +46,8 @@ use super::windows::{WindowAxis, Windows};
 ///     dilation: [1, 1],
 ///     padding: Padding2d::default(),
 /// };
-/// let mut to = [0.0; 4];
-/// conv2d_activation_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0], None, &mut to)?;
-/// assert_eq!(to, [10.0, 1.0, 20.0, 2.0]);
+/// let gradient = conv2d_activation_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0], None)?;
+/// assert_eq!(gradient, [10.0, 1.0, 20.0, 2.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
 pub fn conv2d_activation_gradient(
@@ -56,9 +55,8 @@ pub fn conv2d_activation_gradient(
     weight: &[f32],
     gradient: &[f32],
     coded: Option<Coded<'_>>,
-    to: &mut [f32],
-) -> Result<(), KernelError> {
-    conv2d_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, coded, to)
+) -> Result<Vec<f32>, KernelError> {
+    conv2d_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, coded)
 }
 
 /// [`conv2d_activation_gradient`] with a given instruction set.
@@ -68,23 +66,22 @@ pub(crate) fn conv2d_activation_gradient_with(
     weight: &[f32],
     gradient: &[f32],
     coded: Option<Coded<'_>>,
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     shape.validate()?;
     check_length("weights", weight_length(shape), weight.len())?;
     check_length("gradients", output_length(shape), gradient.len())?;
-    check_length("results", shape.input_length(), to.len())?;
-    coded.map_or(Ok(()), |coded| coded.check(to.len()))?;
-    if to.is_empty() || gradient.is_empty() {
-        to.fill(0.0);
-        return Ok(());
+    let length = shape.input_length();
+    coded.map_or(Ok(()), |coded| coded.check(length))?;
+    if length == 0 || gradient.is_empty() {
+        return Ok(vec![0.0; length]);
     }
     if is_depthwise(shape) {
-        depthwise::activation_gradient(set, shape, weight, gradient, to);
+        let mut to = vec![0.0; length];
+        depthwise::activation_gradient(set, shape, weight, gradient, &mut to);
         if let Some(coded) = coded {
-            coded.apply_to_all(set, to);
+            coded.apply_to_all(set, &mut to);
         }
-        return Ok(());
+        return Ok(to);
     }
     let Conv2dShape { groups, kernel, .. } = *shape;
     let [inputs, outputs] = group_channels(shape);
@@ -156,15 +153,14 @@ pub(crate) fn conv2d_activation_gradient_with(
         };
         (left, Right::Rows(Lines::of(&windows[group])))
     };
-    images.compute(set, operands, coded, to);
-    Ok(())
+    Ok(images.compute(set, operands, coded))
 }
 
 /// The gradient of a convolution's weight.
 ///
 /// `activation` is `[batch, in_channels, height, width]`, `gradient`, that of the outputs,
-/// `[batch, out_channels, height, width]`; the result, of the weight's shape
-/// `[out_channels, in_channels / groups, height, width]`, is written to `to`. All are row-major. Padding counts as 0.
+/// `[batch, out_channels, height, width]`; the result has the weight's shape
+/// `[out_channels, in_channels / groups, height, width]`. All are row-major. Padding counts as 0.
 ///
 /// # Errors
 ///
@@ -184,19 +180,17 @@ pub(crate) fn conv2d_activation_gradient_with(
 ///     dilation: [1, 1],
 ///     padding: Padding2d::default(),
 /// };
-/// let mut to = [0.0; 2];
-/// conv2d_weight_gradient(&shape, &[1.0, 2.0, 3.0, 4.0], &[10.0, 1.0], &mut to)?;
-/// assert_eq!(to, [13.0, 24.0]);
+/// let gradient = conv2d_weight_gradient(&shape, &[1.0, 2.0, 3.0, 4.0], &[10.0, 1.0])?;
+/// assert_eq!(gradient, [13.0, 24.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
 pub fn conv2d_weight_gradient<'a>(
     shape: &Conv2dShape,
     activation: impl Into<FloatOperand<'a>>,
     gradient: &[f32],
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     let (set, activation) = (InstructionSet::best(), activation.into());
-    conv2d_weight_gradient_with(set, shape, activation, gradient, to)
+    conv2d_weight_gradient_with(set, shape, activation, gradient)
 }
 
 /// [`conv2d_weight_gradient`] with a given instruction set.
@@ -205,8 +199,7 @@ pub(crate) fn conv2d_weight_gradient_with(
     shape: &Conv2dShape,
     activation: FloatOperand<'_>,
     gradient: &[f32],
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     shape.validate()?;
     check_length(
         "activations",
@@ -215,16 +208,16 @@ pub(crate) fn conv2d_weight_gradient_with(
     )?;
     activation.check()?;
     check_length("gradients", output_length(shape), gradient.len())?;
-    check_length("results", weight_length(shape), to.len())?;
-    if to.is_empty() || activation.values().is_empty() || gradient.is_empty() {
-        to.fill(0.0);
-        return Ok(());
+    let length = weight_length(shape);
+    if length == 0 || activation.values().is_empty() || gradient.is_empty() {
+        return Ok(vec![0.0; length]);
     }
     if is_depthwise(shape) {
+        let mut to = vec![0.0; length];
         activation.read(|activation| {
-            depthwise::weight_gradient(set, shape, activation, gradient, to);
+            depthwise::weight_gradient(set, shape, activation, gradient, &mut to);
         });
-        return Ok(());
+        return Ok(to);
     }
     let [inputs, outputs] = group_channels(shape);
     let output = shape.output();
@@ -256,8 +249,7 @@ pub(crate) fn conv2d_weight_gradient_with(
         }));
         (Left::Rows(Lines::of(&windows[group])), right)
     };
-    product.compute(set, operands, to);
-    Ok(())
+    Ok(product.compute(set, operands))
 }
 
 /// Whether every output channel sees one input channel of several.

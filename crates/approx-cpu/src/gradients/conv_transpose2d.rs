@@ -19,8 +19,8 @@ use super::windows::Windows;
 /// The gradient of a transposed convolution's activations.
 ///
 /// `weight` is `[out_channels, in_channels / groups, height, width]`, as the products of transposed convolutions take
-/// it; `gradient`, that of the outputs, is `[batch, out_channels, height, width]`. The result, of the activations' shape
-/// `[batch, in_channels, height, width]`, is written to `to`. All are row-major. If `coded` has the activations and their
+/// it; `gradient`, that of the outputs, is `[batch, out_channels, height, width]`. The result has the activations' shape
+/// `[batch, in_channels, height, width]`. All are row-major. If `coded` has the activations and their
 /// quantiser, those that were clipped get 0, others a factor where a function of their codes is given.
 ///
 /// # Errors
@@ -42,9 +42,8 @@ use super::windows::Windows;
 ///     padding: [0, 0],
 ///     output_padding: [0, 0],
 /// };
-/// let mut to = [0.0; 2];
-/// conv_transpose2d_activation_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0], None, &mut to)?;
-/// assert_eq!(to, [12.0, 34.0]);
+/// let gradient = conv_transpose2d_activation_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0], None)?;
+/// assert_eq!(gradient, [12.0, 34.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
 pub fn conv_transpose2d_activation_gradient(
@@ -52,10 +51,9 @@ pub fn conv_transpose2d_activation_gradient(
     weight: &[f32],
     gradient: &[f32],
     coded: Option<Coded<'_>>,
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     let set = InstructionSet::best();
-    conv_transpose2d_activation_gradient_with(set, shape, weight, gradient, coded, to)
+    conv_transpose2d_activation_gradient_with(set, shape, weight, gradient, coded)
 }
 
 /// [`conv_transpose2d_activation_gradient`] with a given instruction set.
@@ -65,16 +63,14 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
     weight: &[f32],
     gradient: &[f32],
     coded: Option<Coded<'_>>,
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     shape.validate()?;
     check_length("weights", shape.weight_length(), weight.len())?;
     check_length("gradients", output_length(shape), gradient.len())?;
-    check_length("results", shape.input_length(), to.len())?;
-    coded.map_or(Ok(()), |coded| coded.check(to.len()))?;
-    if to.is_empty() || gradient.is_empty() {
-        to.fill(0.0);
-        return Ok(());
+    let length = shape.input_length();
+    coded.map_or(Ok(()), |coded| coded.check(length))?;
+    if length == 0 || gradient.is_empty() {
+        return Ok(vec![0.0; length]);
     }
     let [inputs, outputs] = group_channels(shape);
     let windows = windows(shape, gradient);
@@ -117,16 +113,15 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
             depth: 0..depth,
         }],
     };
-    images.compute(set, operands, coded, to);
-    Ok(())
+    Ok(images.compute(set, operands, coded))
 }
 
 /// The gradient of a transposed convolution's weight.
 ///
 /// `activation` is `[batch, in_channels, height, width]`, `gradient`, that of the outputs,
-/// `[batch, out_channels, height, width]`. The result, of the weight's shape
-/// `[out_channels, in_channels / groups, height, width]`, as the products of transposed convolutions take it, is written
-/// to `to`. All are row-major.
+/// `[batch, out_channels, height, width]`. The result has the weight's shape
+/// `[out_channels, in_channels / groups, height, width]`, as the products of transposed convolutions take it. All are
+/// row-major.
 ///
 /// # Errors
 ///
@@ -147,19 +142,17 @@ pub(crate) fn conv_transpose2d_activation_gradient_with(
 ///     padding: [0, 0],
 ///     output_padding: [0, 0],
 /// };
-/// let mut to = [0.0; 2];
-/// conv_transpose2d_weight_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0], &mut to)?;
-/// assert_eq!(to, [13.0, 24.0]);
+/// let gradient = conv_transpose2d_weight_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0])?;
+/// assert_eq!(gradient, [13.0, 24.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
 pub fn conv_transpose2d_weight_gradient<'a>(
     shape: &ConvTranspose2dShape,
     activation: impl Into<FloatOperand<'a>>,
     gradient: &[f32],
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     let (set, activation) = (InstructionSet::best(), activation.into());
-    conv_transpose2d_weight_gradient_with(set, shape, activation, gradient, to)
+    conv_transpose2d_weight_gradient_with(set, shape, activation, gradient)
 }
 
 /// [`conv_transpose2d_weight_gradient`] with a given instruction set.
@@ -168,8 +161,7 @@ pub(crate) fn conv_transpose2d_weight_gradient_with(
     shape: &ConvTranspose2dShape,
     activation: FloatOperand<'_>,
     gradient: &[f32],
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     shape.validate()?;
     check_length(
         "activations",
@@ -178,10 +170,9 @@ pub(crate) fn conv_transpose2d_weight_gradient_with(
     )?;
     activation.check()?;
     check_length("gradients", output_length(shape), gradient.len())?;
-    check_length("results", shape.weight_length(), to.len())?;
-    if to.is_empty() || activation.values().is_empty() || gradient.is_empty() {
-        to.fill(0.0);
-        return Ok(());
+    let length = shape.weight_length();
+    if length == 0 || activation.values().is_empty() || gradient.is_empty() {
+        return Ok(vec![0.0; length]);
     }
     let [inputs, outputs] = group_channels(shape);
     let windows = windows(shape, gradient);
@@ -203,8 +194,7 @@ pub(crate) fn conv_transpose2d_weight_gradient_with(
         }));
         (Left::Rows(Lines::of(&windows[group])), right)
     };
-    product.compute(set, operands, to);
-    Ok(())
+    Ok(product.compute(set, operands))
 }
 
 /// What the taps see of the outputs' gradient at every position of the input, by group.

@@ -4,11 +4,14 @@
 //! there are phases: places lie a stride apart, and a phase has the positions that are equally far from their place. Each
 //! phase has its own part of the products.
 
+use std::convert::Infallible;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use crate::arch::InstructionSet;
+use crate::written::written;
 
 use super::operand::Coded;
 use super::product::{COLUMNS, Left, Part, Right, Scratch, Sums, even_blocks, multiply};
@@ -60,7 +63,7 @@ struct Piece<'a> {
     row: usize,
     /// Where the first of the values lies in all images.
     place: usize,
-    values: &'a mut [f32],
+    values: &'a mut [MaybeUninit<f32>],
 }
 
 impl Images {
@@ -69,19 +72,38 @@ impl Images {
         [0, 1].map(|axis| self.sides[axis].div_ceil(self.stride[axis]))
     }
 
-    /// Computes `[images, groups, channels, height, width]`, of which no side is 0, from the operands of every group. If
-    /// coded activations are given, results are what becomes of them.
+    /// `[images, groups, channels, height, width]`, of which no side is 0, from the operands of every group. If coded
+    /// activations are given, results are what becomes of them.
     pub(super) fn compute<'o>(
         &self,
         set: InstructionSet,
         operands: impl Fn(usize) -> (Left<'o>, Right<'o>) + Sync,
         coded: Option<Coded<'_>>,
-        to: &mut [f32],
+    ) -> Vec<f32> {
+        let sides = self.sides[0] * self.sides[1];
+        let length = self.images * self.groups * self.channels * sides;
+        let write = |to: &mut [MaybeUninit<f32>]| {
+            self.write_all(set, operands, coded, to);
+            Ok::<(), Infallible>(())
+        };
+        // SAFETY: every element is written.
+        let Ok(values) = unsafe { written(length, write) };
+        values
+    }
+
+    /// Writes every element.
+    fn write_all<'o>(
+        &self,
+        set: InstructionSet,
+        operands: impl Fn(usize) -> (Left<'o>, Right<'o>) + Sync,
+        coded: Option<Coded<'_>>,
+        to: &mut [MaybeUninit<f32>],
     ) {
         let [_, width] = self.places();
+        // Positions of no phase get nothing.
         if self.phases.len() < self.stride[0].min(self.sides[0]) * self.stride[1].min(self.sides[1])
         {
-            to.fill(0.0);
+            to.fill(MaybeUninit::new(0.0));
         }
         let depth = self.phases.iter().map(|phase| phase.depth.end).max();
         let depth = depth.unwrap_or(0);
@@ -105,7 +127,9 @@ impl Images {
                 }
                 if let Some(coded) = coded {
                     for piece in &mut task.pieces {
-                        coded.apply(set, piece.place, piece.values);
+                        // SAFETY: the phases have written all of it, or it was filled before.
+                        let values = unsafe { piece.values.assume_init_mut() };
+                        coded.apply(set, piece.place, values);
                     }
                 }
             },
@@ -113,7 +137,7 @@ impl Images {
     }
 
     /// Cuts the images into tasks.
-    fn tasks<'a>(&self, to: &'a mut [f32]) -> Vec<Task<'a>> {
+    fn tasks<'a>(&self, to: &'a mut [MaybeUninit<f32>]) -> Vec<Task<'a>> {
         let [height, width] = self.places();
         let all_rows = self.images * height;
         let rows = (COLUMNS / width).max(1);
@@ -185,12 +209,12 @@ impl Images {
                 None => {
                     let length = piece.values.len();
                     let sums = &sums[of_row(piece.row)..];
-                    piece.values.copy_from_slice(&sums[..length]);
+                    piece.values.write_copy_of_slice(&sums[..length]);
                 }
                 Some(_) => {
                     let lines = piece.values.chunks_exact_mut(places);
                     for (row, line) in (piece.row..).zip(lines) {
-                        line.copy_from_slice(&sums[of_row(row)..][..places]);
+                        line.write_copy_of_slice(&sums[of_row(row)..][..places]);
                     }
                 }
             }
@@ -201,7 +225,7 @@ impl Images {
         for (row, line) in (piece.row..).zip(lines) {
             let line = line[phase.first[1]..].iter_mut().step_by(self.stride[1]);
             for (to, sum) in line.zip(&sums[of_row(row)..][..places]) {
-                *to = *sum;
+                to.write(*sum);
             }
         }
     }

@@ -10,9 +10,9 @@ use super::operand::{Coded, FloatOperand};
 use super::product::{Left, Right};
 use super::weights::Weight;
 
-/// The gradient of a matrix product's activations: `to = gradient * transposed weight`.
+/// The gradient of a matrix product's activations: `gradient * transposed weight`.
 ///
-/// `weight` is `[inner, columns]`, `gradient`, that of the result, `[rows, columns]`, and `to` is `[rows, inner]`. All
+/// `weight` is `[inner, columns]`, `gradient`, that of the result, `[rows, columns]`; this one's is `[rows, inner]`. All
 /// are row-major, and any side may be 0. If `coded` has the activations and their quantiser, those that were clipped
 /// get 0, others a factor where a function of their codes is given.
 ///
@@ -25,10 +25,9 @@ use super::weights::Weight;
 /// use approx_cpu::{MatmulShape, matmul_activation_gradient};
 ///
 /// let shape = MatmulShape { rows: 1, inner: 2, columns: 3 };
-/// let mut to = [0.0; 2];
 /// let weight = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-/// matmul_activation_gradient(&shape, &weight, &[100.0, 10.0, 1.0], None, &mut to)?;
-/// assert_eq!(to, [123.0, 456.0]);
+/// let gradient = matmul_activation_gradient(&shape, &weight, &[100.0, 10.0, 1.0], None)?;
+/// assert_eq!(gradient, [123.0, 456.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
 pub fn matmul_activation_gradient(
@@ -36,9 +35,8 @@ pub fn matmul_activation_gradient(
     weight: &[f32],
     gradient: &[f32],
     coded: Option<Coded<'_>>,
-    to: &mut [f32],
-) -> Result<(), KernelError> {
-    matmul_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, coded, to)
+) -> Result<Vec<f32>, KernelError> {
+    matmul_activation_gradient_with(InstructionSet::best(), shape, weight, gradient, coded)
 }
 
 /// [`matmul_activation_gradient`] with a given instruction set.
@@ -48,21 +46,18 @@ pub(crate) fn matmul_activation_gradient_with(
     weight: &[f32],
     gradient: &[f32],
     coded: Option<Coded<'_>>,
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     let [activations, weights, gradients] = lengths(shape)?;
     check_length("weights", weights, weight.len())?;
     check_length("gradients", gradients, gradient.len())?;
-    check_length("results", activations, to.len())?;
     coded.map_or(Ok(()), |coded| coded.check(activations))?;
     let MatmulShape {
         rows,
         inner,
         columns,
     } = *shape;
-    if to.is_empty() || columns == 0 {
-        to.fill(0.0);
-        return Ok(());
+    if activations == 0 || columns == 0 {
+        return Ok(vec![0.0; activations]);
     }
     let matrix = |values, rows| {
         Lines::Planes(Planes {
@@ -89,13 +84,12 @@ pub(crate) fn matmul_activation_gradient_with(
             depth: 0..columns,
         }],
     };
-    image.compute(set, operands, coded, to);
-    Ok(())
+    Ok(image.compute(set, operands, coded))
 }
 
-/// The gradient of a matrix product's weights: `to = transposed activation * gradient`.
+/// The gradient of a matrix product's weights: `transposed activation * gradient`.
 ///
-/// `activation` is `[rows, inner]`, `gradient`, that of the result, `[rows, columns]`, and `to` is `[inner, columns]`.
+/// `activation` is `[rows, inner]`, `gradient`, that of the result, `[rows, columns]`; this one's is `[inner, columns]`.
 /// All are row-major, and any side may be 0.
 ///
 /// # Errors
@@ -107,19 +101,17 @@ pub(crate) fn matmul_activation_gradient_with(
 /// use approx_cpu::{MatmulShape, matmul_weight_gradient};
 ///
 /// let shape = MatmulShape { rows: 2, inner: 1, columns: 2 };
-/// let mut to = [0.0; 2];
-/// matmul_weight_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0], &mut to)?;
-/// assert_eq!(to, [13.0, 24.0]);
+/// let gradient = matmul_weight_gradient(&shape, &[10.0, 1.0], &[1.0, 2.0, 3.0, 4.0])?;
+/// assert_eq!(gradient, [13.0, 24.0]);
 /// # Ok::<(), approx_cpu::KernelError>(())
 /// ```
 pub fn matmul_weight_gradient<'a>(
     shape: &MatmulShape,
     activation: impl Into<FloatOperand<'a>>,
     gradient: &[f32],
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     let (set, activation) = (InstructionSet::best(), activation.into());
-    matmul_weight_gradient_with(set, shape, activation, gradient, to)
+    matmul_weight_gradient_with(set, shape, activation, gradient)
 }
 
 /// [`matmul_weight_gradient`] with a given instruction set.
@@ -128,21 +120,18 @@ pub(crate) fn matmul_weight_gradient_with(
     shape: &MatmulShape,
     activation: FloatOperand<'_>,
     gradient: &[f32],
-    to: &mut [f32],
-) -> Result<(), KernelError> {
+) -> Result<Vec<f32>, KernelError> {
     let [activations, weights, gradients] = lengths(shape)?;
     check_length("activations", activations, activation.values().len())?;
     activation.check()?;
     check_length("gradients", gradients, gradient.len())?;
-    check_length("results", weights, to.len())?;
     let MatmulShape {
         rows,
         inner,
         columns,
     } = *shape;
-    if to.is_empty() || rows == 0 {
-        to.fill(0.0);
-        return Ok(());
+    if weights == 0 || rows == 0 {
+        return Ok(vec![0.0; weights]);
     }
     let matrix = |values, columns| {
         Lines::Planes(Planes {
@@ -166,8 +155,7 @@ pub(crate) fn matmul_weight_gradient_with(
         depth: rows,
         run: columns,
     };
-    product.compute(set, operands, to);
-    Ok(())
+    Ok(product.compute(set, operands))
 }
 
 /// The elements of activations, weights and results.

@@ -20,14 +20,13 @@ fn values(random: &mut Random, count: usize) -> Vec<f32> {
 }
 
 /// Compares with an expected gradient on every instruction set, and between pools of threads bit for bit.
-fn check(expected: &[f64], compute: impl Fn(InstructionSet, &mut [f32]) + Sync) {
+fn check(expected: &[f64], compute: impl Fn(InstructionSet) -> Vec<f32> + Sync) {
     let largest = expected
         .iter()
         .fold(0.0f64, |largest, value| largest.max(value.abs()));
     for &set in InstructionSet::available() {
-        // What was there before must not matter.
-        let mut found = vec![f32::NAN; expected.len()];
-        compute(set, &mut found);
+        let found = compute(set);
+        assert_eq!(found.len(), expected.len());
         for (index, (&found, &expected)) in found.iter().zip(expected).enumerate() {
             let error = (f64::from(found) - expected).abs();
             assert!(
@@ -36,8 +35,7 @@ fn check(expected: &[f64], compute: impl Fn(InstructionSet, &mut [f32]) + Sync) 
             );
         }
         for threads in [1, 2, 3] {
-            let mut again = vec![f32::NAN; expected.len()];
-            pool(threads).install(|| compute(set, &mut again));
+            let again = pool(threads).install(|| compute(set));
             let bits = |values: &[f32]| {
                 values
                     .iter()
@@ -83,9 +81,9 @@ fn coded(values: &[f32]) -> [(Coded<'_>, Vec<f32>); 2] {
 fn check_activations(
     expected: &[f64],
     activation: &[f32],
-    compute: impl Fn(InstructionSet, Option<Coded<'_>>, &mut [f32]) + Sync,
+    compute: impl Fn(InstructionSet, Option<Coded<'_>>) -> Vec<f32> + Sync,
 ) {
-    check(expected, |set, to| compute(set, None, to));
+    check(expected, |set| compute(set, None));
     for (coded, factors) in coded(activation) {
         let of = |index: usize| {
             let factor = coded.function.map_or(1.0, |_| f64::from(factors[index]));
@@ -95,7 +93,7 @@ fn check_activations(
             }
         };
         let expected: Vec<f64> = (0..expected.len()).map(of).collect();
-        check(&expected, |set, to| compute(set, Some(coded), to));
+        check(&expected, |set| compute(set, Some(coded)));
     }
 }
 
@@ -103,15 +101,13 @@ fn check_activations(
 fn check_weights(
     expected: &[f64],
     activation: &[f32],
-    compute: impl Fn(InstructionSet, FloatOperand<'_>, &mut [f32]) + Sync,
+    compute: impl Fn(InstructionSet, FloatOperand<'_>) -> Vec<f32> + Sync,
 ) {
-    check(expected, |set, to| compute(set, activation.into(), to));
+    check(expected, |set| compute(set, activation.into()));
     for (on_the_way, before) in coded(activation) {
         for &set in InstructionSet::available() {
-            let [mut expected, mut found] = [(); 2].map(|()| vec![f32::NAN; expected.len()]);
-            compute(set, before[..].into(), &mut expected);
-            compute(set, on_the_way.into(), &mut found);
-            assert_eq!(found, expected, "{set:?}");
+            let expected = compute(set, before[..].into());
+            assert_eq!(compute(set, on_the_way.into()), expected, "{set:?}");
         }
     }
 }
@@ -211,11 +207,11 @@ fn check_conv2d(shape: Conv2dShape, seed: u64) {
         of_activation[seen] += f64::from(gradient[place]) * f64::from(weight[index]);
         of_weight[index] += f64::from(gradient[place]) * f64::from(activation[seen]);
     });
-    check_activations(&of_activation, &activation, |set, clipped, to| {
-        conv2d_activation_gradient_with(set, &shape, &weight, &gradient, clipped, to).unwrap();
+    check_activations(&of_activation, &activation, |set, clipped| {
+        conv2d_activation_gradient_with(set, &shape, &weight, &gradient, clipped).unwrap()
     });
-    check_weights(&of_weight, &activation, |set, activation, to| {
-        conv2d_weight_gradient_with(set, &shape, activation, &gradient, to).unwrap();
+    check_weights(&of_weight, &activation, |set, activation| {
+        conv2d_weight_gradient_with(set, &shape, activation, &gradient).unwrap()
     });
 }
 
@@ -248,12 +244,11 @@ fn check_conv_transpose2d(shape: ConvTranspose2dShape, seed: u64) {
         of_activation[place] += f64::from(gradient[seen]) * f64::from(weight[index]);
         of_weight[index] += f64::from(gradient[seen]) * f64::from(activation[place]);
     });
-    check_activations(&of_activation, &activation, |set, clipped, to| {
-        conv_transpose2d_activation_gradient_with(set, &shape, &weight, &gradient, clipped, to)
-            .unwrap();
+    check_activations(&of_activation, &activation, |set, clipped| {
+        conv_transpose2d_activation_gradient_with(set, &shape, &weight, &gradient, clipped).unwrap()
     });
-    check_weights(&of_weight, &activation, |set, activation, to| {
-        conv_transpose2d_weight_gradient_with(set, &shape, activation, &gradient, to).unwrap();
+    check_weights(&of_weight, &activation, |set, activation| {
+        conv_transpose2d_weight_gradient_with(set, &shape, activation, &gradient).unwrap()
     });
 }
 
@@ -280,11 +275,11 @@ fn check_matmul(shape: MatmulShape, seed: u64) {
             }
         }
     }
-    check_activations(&of_activation, &activation, |set, clipped, to| {
-        matmul_activation_gradient_with(set, &shape, &weight, &gradient, clipped, to).unwrap();
+    check_activations(&of_activation, &activation, |set, clipped| {
+        matmul_activation_gradient_with(set, &shape, &weight, &gradient, clipped).unwrap()
     });
-    check_weights(&of_weight, &activation, |set, activation, to| {
-        matmul_weight_gradient_with(set, &shape, activation, &gradient, to).unwrap();
+    check_weights(&of_weight, &activation, |set, activation| {
+        matmul_weight_gradient_with(set, &shape, activation, &gradient).unwrap()
     });
 }
 
@@ -540,43 +535,43 @@ fn wrong_lengths_are_refused() {
         inner: 3,
         columns: 4,
     };
-    type Gradient<'a> = Box<dyn Fn(&[f32], &[f32], &mut [f32]) -> Result<(), KernelError> + 'a>;
+    type Gradient<'a> = Box<dyn Fn(&[f32], &[f32]) -> Result<Vec<f32>, KernelError> + 'a>;
     let conv_lengths = [2 * 3 * 25, 4 * 3 * 9, 2 * 4 * 25];
     let transposed_lengths = [2 * 3 * 16, 4 * 3 * 16, 2 * 4 * 64];
     let matmul_lengths = [6, 12, 8];
     let gradients: [(Gradient<'_>, [usize; 3]); 6] = [
         (
-            Box::new(|a, b, to| conv2d_activation_gradient(&conv, a, b, None, to)),
+            Box::new(|a, b| conv2d_activation_gradient(&conv, a, b, None)),
             of_activation(conv_lengths),
         ),
         (
-            Box::new(|a, b, to| conv2d_weight_gradient(&conv, a, b, to)),
+            Box::new(|a, b| conv2d_weight_gradient(&conv, a, b)),
             of_weight(conv_lengths),
         ),
         (
-            Box::new(|a, b, to| conv_transpose2d_activation_gradient(&transposed, a, b, None, to)),
+            Box::new(|a, b| conv_transpose2d_activation_gradient(&transposed, a, b, None)),
             of_activation(transposed_lengths),
         ),
         (
-            Box::new(|a, b, to| conv_transpose2d_weight_gradient(&transposed, a, b, to)),
+            Box::new(|a, b| conv_transpose2d_weight_gradient(&transposed, a, b)),
             of_weight(transposed_lengths),
         ),
         (
-            Box::new(|a, b, to| matmul_activation_gradient(&matmul, a, b, None, to)),
+            Box::new(|a, b| matmul_activation_gradient(&matmul, a, b, None)),
             of_activation(matmul_lengths),
         ),
         (
-            Box::new(|a, b, to| matmul_weight_gradient(&matmul, a, b, to)),
+            Box::new(|a, b| matmul_weight_gradient(&matmul, a, b)),
             of_weight(matmul_lengths),
         ),
     ];
     for (gradient, lengths) in gradients {
         let call = |lengths: [usize; 3]| {
-            let [a, b, mut to] = lengths.map(|length| vec![1.0; length]);
-            gradient(&a, &b, &mut to)
+            let [a, b, _] = lengths.map(|length| vec![1.0; length]);
+            gradient(&a, &b)
         };
-        call(lengths).unwrap();
-        for operand in 0..3 {
+        assert_eq!(call(lengths).unwrap().len(), lengths[2]);
+        for operand in 0..2 {
             for actual in [lengths[operand] - 1, lengths[operand] + 1] {
                 let mut wrong = lengths;
                 wrong[operand] = actual;
@@ -593,13 +588,13 @@ fn wrong_lengths_are_refused() {
             }
         }
     }
-    let [weight, gradient, mut to] = of_activation(conv_lengths).map(|length| vec![1.0; length]);
+    let [weight, gradient, _] = of_activation(conv_lengths).map(|length| vec![1.0; length]);
     let short = Coded {
         values: &weight[..1],
         quantizer: QUANTIZER,
         function: None,
     };
-    let result = conv2d_activation_gradient(&conv, &weight, &gradient, Some(short), &mut to);
+    let result = conv2d_activation_gradient(&conv, &weight, &gradient, Some(short));
     assert!(matches!(result, Err(KernelError::Length { actual: 1, .. })));
     let activation = vec![1.0; conv_lengths[0]];
     let function = Coded {
@@ -607,10 +602,8 @@ fn wrong_lengths_are_refused() {
         quantizer: QUANTIZER,
         function: Some(&FUNCTION[1..]),
     };
-    let of_activation =
-        conv2d_activation_gradient(&conv, &weight, &gradient, Some(function), &mut to);
-    let of_weight =
-        conv2d_weight_gradient(&conv, function, &gradient, &mut vec![0.0; weight.len()]);
+    let of_activation = conv2d_activation_gradient(&conv, &weight, &gradient, Some(function));
+    let of_weight = conv2d_weight_gradient(&conv, function, &gradient);
     for result in [of_activation, of_weight] {
         assert!(matches!(
             result,
@@ -623,7 +616,7 @@ fn wrong_lengths_are_refused() {
     }
     let no_groups = Conv2dShape { groups: 0, ..conv };
     assert!(matches!(
-        conv2d_weight_gradient(&no_groups, &[0.0; 0], &[], &mut []),
+        conv2d_weight_gradient(&no_groups, &[0.0; 0], &[]),
         Err(KernelError::Groups { .. })
     ));
 }

@@ -37,13 +37,13 @@ pub(super) struct Weight {
 }
 
 impl Weight {
-    /// Computes the weight, of which no side is 0, from the operands of every group.
+    /// The weight, of which no side is 0, from the operands of every group.
     pub(super) fn compute<'o>(
         &self,
         set: InstructionSet,
         operands: impl Fn(usize) -> (Left<'o>, Right<'o>) + Sync,
-        to: &mut [f32],
-    ) {
+    ) -> Vec<f32> {
+        let mut to = vec![0.0; self.groups * self.rows * self.columns];
         let depths: Vec<_> =
             even_blocks(0..self.depth, self.depth.div_ceil(self.parts()).max(1)).collect();
         let threads = rayon::current_num_threads();
@@ -104,6 +104,7 @@ impl Weight {
                     });
                 });
             });
+        to
     }
 
     fn part(&self, rows: Range<usize>, depth: Range<usize>) -> Part {

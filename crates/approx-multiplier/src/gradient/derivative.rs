@@ -5,7 +5,7 @@
 use super::line::LineRule;
 use super::rule::GradientRule;
 use crate::factorization::{all_codes, by_pattern, largest_terms};
-use crate::{Definition, Multiplier, MultiplierError, OperandFormat};
+use crate::{Definition, GradientTables, Multiplier, MultiplierError, OperandFormat};
 
 /// So many terms are kept of a table's derivative, if it has them.
 const TERMS: usize = 4;
@@ -72,22 +72,26 @@ enum By {
 impl MultiplierGradient {
     /// The derivatives of a multiplier by a rule.
     ///
-    /// A multiplier that is a sum of products (exact, in factors, an HTP model) has exact ones. That of a table has its four
-    /// largest terms, or more, up to 12, while they leave more than 2 % of it in the root mean square; fewer, if they
+    /// A multiplier that is a sum of products (exact, in factors, an HTP model) has exact ones. That of a table, and one that is
+    /// given as a table, has its four largest terms, or more, up to 12, while they leave more than 2 % of it in the root mean square; fewer, if they
     /// are all of it. [`Derivative::rms_error`] and [`Derivative::largest_error`] say how wrong it is then.
     ///
     /// # Errors
     ///
-    /// [`MultiplierError::HalfWindowTooLarge`] if a window is wider than an operand has codes.
+    /// As for [`GradientRule::check`].
     pub fn of(multiplier: &Multiplier, rule: GradientRule) -> Result<Self, MultiplierError> {
         let formats = [multiplier.activation(), multiplier.weight()];
-        rule.check(formats)?;
+        rule.check(multiplier)?;
         let rule = match rule {
             GradientRule::StraightThrough => return Ok(Self::straight_through(formats)),
             GradientRule::Difference { half_window } => LineRule::Difference {
                 half_window: half_window.into(),
             },
             GradientRule::LinearRegression => LineRule::Slope,
+            GradientRule::Custom => {
+                let tables = multiplier.gradient_tables().expect("just checked");
+                return Ok(Self::of_tables(tables));
+            }
         };
         if *multiplier.definition() == Definition::Exact {
             return Ok(Self::straight_through(formats));
@@ -110,6 +114,26 @@ impl MultiplierGradient {
             terms: vec![exact_term(formats, by)],
             largest_error: 0.0,
             rms_error: 0.0,
+        });
+        Self {
+            by_activation,
+            by_weight,
+        }
+    }
+
+    /// Those that are given.
+    fn of_tables(tables: &GradientTables) -> Self {
+        let formats = [tables.activation(), tables.weight()];
+        let [by_activation, by_weight] = [
+            (By::Activation, tables.by_activation()),
+            (By::Weight, tables.by_weight()),
+        ]
+        .map(|(by, entries)| {
+            let rows = rows(formats, by, |a, b| {
+                let [row, column] = [formats[0].pattern(a), formats[1].pattern(b)];
+                f64::from(entries[row * formats[1].cardinality() + column])
+            });
+            Derivative::of_rows(formats, rows, by)
         });
         Self {
             by_activation,
@@ -197,29 +221,24 @@ impl Derivative {
         }
     }
 
-    /// That of any other multiplier: its largest terms.
+    /// That of any other multiplier.
     fn of_table(
         multiplier: &Multiplier,
         formats: [OperandFormat; 2],
         rule: LineRule,
         by: By,
     ) -> Self {
-        let [own, other] = match by {
-            By::Activation => formats,
-            By::Weight => [formats[1], formats[0]],
+        let lines = rows(formats, by, |a, b| multiplier.evaluate(a, b));
+        let derivative = lines.iter().map(|line| rule.apply(line)).collect();
+        Self::of_rows(formats, derivative, by)
+    }
+
+    /// A derivative with a row for each code of the operand that it is not by: its largest terms.
+    fn of_rows(formats: [OperandFormat; 2], derivative: Vec<Vec<f64>>, by: By) -> Self {
+        let other = match by {
+            By::Activation => formats[1],
+            By::Weight => formats[0],
         };
-        // A row for each code of the other operand.
-        let derivative: Vec<Vec<f64>> = all_codes(other)
-            .map(|code| {
-                let line: Vec<f64> = all_codes(own)
-                    .map(|moving| match by {
-                        By::Activation => multiplier.evaluate(moving, code),
-                        By::Weight => multiplier.evaluate(code, moving),
-                    })
-                    .collect();
-                rule.apply(&line)
-            })
-            .collect();
         let (largest, rms) = magnitude(&derivative);
         if of_exact_product(&derivative, other, ROUNDING * largest) {
             return Self {
@@ -255,6 +274,23 @@ impl Derivative {
             largest_error,
             rms_error,
         }
+    }
+}
+
+/// The values for all pairs of codes, in their order: a row for each code of the operand that a derivative is not by.
+fn rows(
+    [activation, weight]: [OperandFormat; 2],
+    by: By,
+    value: impl Fn(i32, i32) -> f64,
+) -> Vec<Vec<f64>> {
+    let value = &value;
+    match by {
+        By::Activation => all_codes(weight)
+            .map(|b| all_codes(activation).map(|a| value(a, b)).collect())
+            .collect(),
+        By::Weight => all_codes(activation)
+            .map(|a| all_codes(weight).map(|b| value(a, b)).collect())
+            .collect(),
     }
 }
 
@@ -400,6 +436,7 @@ mod tests {
                 }
                 products / squares
             }
+            GradientRule::Custom => unreachable!("it is no function of the products"),
         }
     }
 
@@ -526,6 +563,42 @@ mod tests {
                 assert_eq!(gradient.by_weight().at(-128, 127), -128.0);
             }
         }
+    }
+
+    /// Whatever the multiplier is, the exact one included.
+    #[test]
+    fn derivatives_that_are_given_are_taken() {
+        let (int4, uint5) = (
+            OperandFormat::signed(4).unwrap(),
+            OperandFormat::unsigned(5).unwrap(),
+        );
+        let by_activation = |a: i32, b: i32| f64::from(a * b + b % 3);
+        let by_weight = |a: i32, b: i32| f64::from(a) + 0.5 * f64::from(b * b);
+        let tables = GradientTables::from_fn(int4, uint5, by_activation, by_weight).unwrap();
+        let multiplier = Multiplier::exact(int4, uint5);
+        let error = MultiplierGradient::of(&multiplier, GradientRule::Custom).unwrap_err();
+        assert!(
+            error.to_string().contains("with_gradient_tables"),
+            "{error}"
+        );
+        let multiplier = multiplier.with_gradient_tables(tables).unwrap();
+        let gradient = MultiplierGradient::of(&multiplier, GradientRule::Custom).unwrap();
+        for (a, b) in all_codes(int4).flat_map(|a| all_codes(uint5).map(move |b| (a, b))) {
+            let found = [
+                gradient.by_activation().at(a, b),
+                gradient.by_weight().at(a, b),
+            ];
+            let expected = [by_activation(a, b), by_weight(a, b)];
+            for (found, expected) in found.into_iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() < 1e-6 * 500.0,
+                    "{a} {b}: {found} {expected}"
+                );
+            }
+        }
+        assert_eq!(gradient.by_activation().terms().len(), 2);
+        assert_eq!(gradient.by_weight().terms().len(), 2);
+        assert_eq!(gradient.by_weight().largest_error(), 0.0);
     }
 
     #[test]

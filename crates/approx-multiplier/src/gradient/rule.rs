@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{MultiplierError, OperandFormat};
+use crate::{Multiplier, MultiplierError};
 
 /// Which derivative of a multiplier `m(a, b)` training uses.
 ///
-/// Of the exact multiplier all of them are `b` by the activation and `a` by the weight.
+/// Of the exact multiplier all but [`Custom`](Self::Custom) are `b` by the activation and `a` by the weight.
 ///
 /// As text ([`FromStr`], and what is serialised) it is `straight_through`, `difference` with the default half window,
-/// `difference:half_window=4`, or `linear_regression`.
+/// `difference:half_window=4`, `linear_regression`, or `custom`.
 ///
 /// ```
 /// use approx_multiplier::GradientRule;
@@ -22,7 +22,7 @@ use crate::{MultiplierError, OperandFormat};
 /// assert_eq!(GradientRule::default().to_string(), "straight_through");
 /// # Ok::<(), approx_multiplier::MultiplierError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum GradientRule {
     /// That of the exact product, whatever the multiplier is.
@@ -42,6 +42,8 @@ pub enum GradientRule {
     /// The slope of the straight line that fits the products of all codes of one operand, with a fixed code of the
     /// other, best in the mean square.
     LinearRegression,
+    /// The [tables](crate::GradientTables) that the multiplier [has](crate::Multiplier::gradient_tables).
+    Custom,
 }
 
 impl GradientRule {
@@ -49,29 +51,36 @@ impl GradientRule {
     /// multipliers that drop three low bits.
     pub const DEFAULT_HALF_WINDOW: u16 = 8;
 
-    /// Checks that the rule can be applied to operands of these formats.
+    /// Checks that the rule can be applied to a multiplier.
     ///
     /// # Errors
     ///
-    /// [`MultiplierError::HalfWindowTooLarge`] if a window is wider than an operand has codes.
-    pub fn check(self, formats: [OperandFormat; 2]) -> Result<(), MultiplierError> {
-        let Self::Difference { half_window } = self else {
-            return Ok(());
-        };
-        let narrower =
-            |format: &OperandFormat| 2 * usize::from(half_window) >= format.cardinality();
-        match formats.into_iter().find(narrower) {
-            Some(format) => Err(MultiplierError::HalfWindowTooLarge {
-                half_window,
-                format,
+    /// [`MultiplierError::HalfWindowTooLarge`] if a window is wider than an operand has codes, and
+    /// [`MultiplierError::NoGradientTables`] for [`Custom`](Self::Custom) if the multiplier has none.
+    pub fn check(self, multiplier: &Multiplier) -> Result<(), MultiplierError> {
+        match self {
+            Self::StraightThrough | Self::LinearRegression => Ok(()),
+            Self::Difference { half_window } => {
+                let mut formats = [multiplier.activation(), multiplier.weight()].into_iter();
+                match formats.find(|format| 2 * usize::from(half_window) >= format.cardinality()) {
+                    Some(format) => Err(MultiplierError::HalfWindowTooLarge {
+                        half_window,
+                        format,
+                    }),
+                    None => Ok(()),
+                }
+            }
+            Self::Custom if multiplier.gradient_tables().is_some() => Ok(()),
+            Self::Custom => Err(MultiplierError::NoGradientTables {
+                name: multiplier.name().into(),
             }),
-            None => Ok(()),
         }
     }
 
     const STRAIGHT_THROUGH: &str = "straight_through";
     const DIFFERENCE: &str = "difference";
     const LINEAR_REGRESSION: &str = "linear_regression";
+    const CUSTOM: &str = "custom";
 }
 
 impl fmt::Display for GradientRule {
@@ -85,6 +94,7 @@ impl fmt::Display for GradientRule {
                 f.pad(&format!("{}:half_window={half_window}", Self::DIFFERENCE))
             }
             Self::LinearRegression => f.pad(Self::LINEAR_REGRESSION),
+            Self::Custom => f.pad(Self::CUSTOM),
         }
     }
 }
@@ -102,6 +112,7 @@ impl FromStr for GradientRule {
         match text.split_once(':') {
             None if text == Self::STRAIGHT_THROUGH => Ok(Self::StraightThrough),
             None if text == Self::LINEAR_REGRESSION => Ok(Self::LinearRegression),
+            None if text == Self::CUSTOM => Ok(Self::Custom),
             None if text == Self::DIFFERENCE => Ok(Self::Difference {
                 half_window: Self::DEFAULT_HALF_WINDOW,
             }),
@@ -118,11 +129,12 @@ impl FromStr for GradientRule {
                 )),
             },
             _ => refuse(format!(
-                "write {}, {}, {}:half_window=NUMBER or {}",
+                "write {}, {}, {}:half_window=NUMBER, {} or {}",
                 Self::STRAIGHT_THROUGH,
                 Self::DIFFERENCE,
                 Self::DIFFERENCE,
-                Self::LINEAR_REGRESSION
+                Self::LINEAR_REGRESSION,
+                Self::CUSTOM
             )),
         }
     }
@@ -153,6 +165,7 @@ mod tests {
     #[case("difference:half_window=0", GradientRule::Difference { half_window: 0 })]
     #[case("difference:half_window=65535", GradientRule::Difference { half_window: 65535 })]
     #[case("linear_regression", GradientRule::LinearRegression)]
+    #[case("custom", GradientRule::Custom)]
     fn a_rule_is_a_text(#[case] text: &str, #[case] rule: GradientRule) {
         assert_eq!(text.parse::<GradientRule>().unwrap(), rule);
         assert_eq!(rule.to_string(), text);

@@ -8,8 +8,8 @@ use super::definition::Definition;
 use super::hardware::HardwareFigures;
 use super::hash::ContentHash;
 use crate::{
-    Factorization, FactorizationForm, FactorizationOptions, MultiplierError, OperandFormat,
-    ProductTable, Term,
+    Factorization, FactorizationForm, FactorizationOptions, GradientTables, MultiplierError,
+    OperandFormat, ProductTable, Term,
 };
 
 /// A hardware multiplier: a function of an activation code and a weight code, with a name.
@@ -40,6 +40,7 @@ pub(super) struct Inner {
     pub(super) weight: OperandFormat,
     pub(super) definition: Definition,
     pub(super) hardware: Option<HardwareFigures>,
+    pub(super) gradient: Option<GradientTables>,
     /// Computed when it is first asked for: that of a large table takes a while.
     pub(super) hash: OnceLock<ContentHash>,
 }
@@ -58,6 +59,7 @@ impl Multiplier {
             weight,
             definition,
             hardware,
+            gradient: None,
             hash: OnceLock::new(),
         }))
     }
@@ -97,6 +99,11 @@ impl Multiplier {
     /// The circuit's power, area and delay, where known.
     pub fn hardware(&self) -> Option<&HardwareFigures> {
         self.0.hardware.as_ref()
+    }
+
+    /// The derivatives that come with the multiplier, if there are some.
+    pub fn gradient_tables(&self) -> Option<&GradientTables> {
+        self.0.gradient.as_ref()
     }
 
     /// The product of an activation code and a weight code, exactly for everything but HTP models and products beyond
@@ -222,13 +229,14 @@ impl Multiplier {
     }
 }
 
-/// Equal are multipliers with the same content, name and hardware figures. Compare
+/// Equal are multipliers with the same content, name, hardware figures and gradient tables. Compare
 /// [hashes](Multiplier::hash) to compare the content alone.
 impl PartialEq for Multiplier {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
             || (self.0.name == other.0.name
                 && self.0.hardware == other.0.hardware
+                && self.0.gradient == other.0.gradient
                 && self.hash() == other.hash())
     }
 }
@@ -241,6 +249,7 @@ impl fmt::Debug for Multiplier {
             .field("weight", &self.0.weight)
             .field("definition", &self.0.definition)
             .field("hardware", &self.0.hardware)
+            .field("gradient", &self.0.gradient)
             .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use super::handle::Multiplier;
 use super::hardware::HardwareFigures;
 use super::hash::ContentHash;
 use crate::factorization::SerializedFactors;
+use crate::table::SerializedGradient;
 use crate::table::compression::{decode_base64, encode_base64};
 use crate::{HtpModel, HtpTerm, MultiplierError, OperandFormat, ProductTable};
 
@@ -22,6 +23,8 @@ struct SerializedMultiplier {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hardware: Option<HardwareFigures>,
     definition: SerializedDefinition,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gradient: Option<SerializedGradient>,
 }
 
 /// The serialised form of a [`Definition`], without what the multiplier holds already.
@@ -53,6 +56,7 @@ impl Serialize for Multiplier {
                 }
                 Definition::Htp(model) => SerializedDefinition::Htp(model.terms().to_vec()),
             },
+            gradient: self.gradient_tables().map(SerializedGradient::from),
         }
         .serialize(serializer)
     }
@@ -77,7 +81,9 @@ impl TryFrom<SerializedMultiplier> for Multiplier {
             hash,
             hardware,
             definition,
+            gradient,
         } = serialized;
+        let gradient = gradient.map(|tables| tables.into_tables(activation, weight));
         let definition = match definition {
             SerializedDefinition::Exact => Definition::Exact,
             SerializedDefinition::Table(text) => {
@@ -93,6 +99,8 @@ impl TryFrom<SerializedMultiplier> for Multiplier {
                 Definition::Htp(HtpModel::new(name.clone(), activation, weight, terms)?)
             }
         };
-        Self::new(name, activation, weight, definition, hardware).verified(Some(hash))
+        Self::new(name, activation, weight, definition, hardware)
+            .with_gradient(gradient.transpose()?)
+            .verified(Some(hash))
     }
 }

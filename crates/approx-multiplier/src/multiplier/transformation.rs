@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::definition::Definition;
 use super::handle::{Inner, Multiplier};
 use super::hardware::HardwareFigures;
-use crate::{MultiplierError, OperandFormat, ProductTable};
+use crate::{GradientTables, MultiplierError, OperandFormat, ProductTable};
 
 /// What follows the name of a multiplier that is used with sign-magnitude operands.
 pub(crate) const SIGN_MAGNITUDE_SUFFIX: &str = ":sign-magnitude";
@@ -35,6 +35,35 @@ impl Multiplier {
         )
     }
 
+    /// This multiplier with derivatives of its maker's, for [`GradientRule::Custom`](crate::GradientRule::Custom). What it
+    /// computes is the same, and so is its hash.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiplierError::GradientFormats`] if they are for operands of other formats.
+    pub fn with_gradient_tables(&self, tables: GradientTables) -> Result<Self, MultiplierError> {
+        let formats = [self.0.activation, self.0.weight];
+        let found = [tables.activation(), tables.weight()];
+        if found != formats {
+            return Err(MultiplierError::GradientFormats {
+                name: self.0.name.clone(),
+                formats,
+                found,
+            });
+        }
+        let (name, hardware) = (self.0.name.clone(), self.0.hardware.clone());
+        Ok(self
+            .replaced(name, self.0.definition.clone(), hardware)
+            .with_gradient(Some(tables)))
+    }
+
+    /// With derivatives whose formats are known to be right; the multiplier must be new.
+    pub(super) fn with_gradient(mut self, tables: Option<GradientTables>) -> Self {
+        let inner = Arc::get_mut(&mut self.0).expect("nobody else has it");
+        inner.gradient = tables;
+        self
+    }
+
     /// A copy with other attributes but the same content, and so the same hash.
     fn replaced(
         &self,
@@ -48,6 +77,7 @@ impl Multiplier {
             weight: self.0.weight,
             definition,
             hardware,
+            gradient: self.0.gradient.clone(),
             hash: self.0.hash.clone(),
         }))
     }
@@ -75,6 +105,7 @@ impl Multiplier {
             definition,
             self.0.hardware.clone(),
         )
+        .with_gradient(self.0.gradient.as_ref().map(GradientTables::swapped))
     }
 
     /// An unsigned multiplier in sign-magnitude use: the signed multiplier that feeds it the operands' magnitudes and
@@ -120,6 +151,8 @@ impl Multiplier {
             }
             Definition::Htp(_) => return Err(self.not_integer_valued("sign-magnitude form")),
         };
+        let gradient = self.0.gradient.as_ref();
+        let gradient = gradient.map(|tables| tables.sign_magnitude(activation, weight));
         let name = format!("{}{SIGN_MAGNITUDE_SUFFIX}", self.0.name);
         Ok(Self::new(
             name,
@@ -127,6 +160,7 @@ impl Multiplier {
             weight,
             definition,
             self.0.hardware.clone(),
-        ))
+        )
+        .with_gradient(gradient.transpose()?))
     }
 }

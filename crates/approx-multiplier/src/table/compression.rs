@@ -129,6 +129,21 @@ pub(crate) fn decompress_factors(count: usize, bytes: &[u8]) -> Result<Vec<i64>,
     Ok(factors)
 }
 
+/// The lowest bytes of all floats first, then the next: neighbours mostly share the high ones.
+pub(crate) fn compress_floats(floats: &[f32]) -> Vec<u8> {
+    let planes = (0..4).flat_map(|byte| floats.iter().map(move |float| float.to_le_bytes()[byte]));
+    compress_to_vec(&planes.collect::<Vec<u8>>(), LEVEL)
+}
+
+pub(crate) fn decompress_floats(count: usize, bytes: &[u8]) -> Result<Vec<f32>, MultiplierError> {
+    let bytes = inflate(bytes, 4 * count)?;
+    if bytes.len() < 4 * count {
+        return Err(ends_early(bytes.len() / 4, count));
+    }
+    let float = |index| f32::from_le_bytes([0, 1, 2, 3].map(|byte| bytes[byte * count + index]));
+    Ok((0..count).map(float).collect())
+}
+
 /// Bytes as text.
 pub(crate) fn encode_base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
@@ -289,10 +304,19 @@ mod tests {
         }
 
         #[test]
+        fn any_floats_survive(floats in proptest::collection::vec(any::<f32>(), 0..100)) {
+            let decoded = decompress_floats(floats.len(), &compress_floats(&floats)).unwrap();
+            let bits = |floats: &[f32]| floats.iter().map(|float| float.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&decoded), bits(&floats));
+            prop_assert!(decompress_floats(floats.len() + 1, &compress_floats(&floats)).is_err());
+        }
+
+        #[test]
         fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200), packed: bool) {
             let bytes = if packed { compress_to_vec(&bytes, 1) } else { bytes };
             let _ = decompress(small(), small(), &bytes);
             let _ = decompress_factors(64, &bytes);
+            let _ = decompress_floats(64, &bytes);
         }
     }
 }

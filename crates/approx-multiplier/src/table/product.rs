@@ -208,7 +208,8 @@ pub(crate) fn entry_count(
     Ok(activation.cardinality() * weight.cardinality())
 }
 
-fn check_entry_count(
+/// Checks that there is an entry for every pair of operands.
+pub(crate) fn check_entry_count(
     activation: OperandFormat,
     weight: OperandFormat,
     found: usize,

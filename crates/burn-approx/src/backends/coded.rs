@@ -1,6 +1,9 @@
-//! An operand's codes on any backend, and what a padded tap, which is one of them, means for sums.
+//! An operand's codes on any backend, their functions, and what a padded tap, which is a code as well, means for sums.
+
+use std::sync::Arc;
 
 use approx_cpu::Padding2d;
+use approx_cpu::quantize::ChannelQuantizer;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
@@ -9,6 +12,32 @@ use super::function::{Function, along, row};
 use crate::codes::CodeGrid;
 use crate::geometry::Geometry;
 use crate::quantization::{SCALE, ZERO_POINT};
+
+/// A function of an operand's codes, as gradients need it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CodeFunction {
+    /// The value for every code, the lowest first.
+    pub values: Arc<[f32]>,
+    /// Whether the zero point is subtracted from it.
+    pub less_zero_point: bool,
+    /// Whether the difference is multiplied with the scale.
+    pub scaled: bool,
+}
+
+impl CodeFunction {
+    /// What becomes of a value for a channel's code.
+    pub(super) fn finish(&self, channel: ChannelQuantizer, value: f32) -> f32 {
+        let less = match self.less_zero_point {
+            true => channel.zero_point,
+            false => 0.0,
+        };
+        let scale = match self.scaled {
+            true => channel.scale,
+            false => 1.0,
+        };
+        (value - less) * scale
+    }
+}
 
 /// An operand's codes.
 pub(super) struct Codes<B: Backend> {
@@ -34,20 +63,19 @@ impl<B: Backend> Codes<B> {
         }
     }
 
-    /// A function of some codes, less the zero point and scaled, if that is to be.
+    /// A function of some codes.
     pub(super) fn function(
         &self,
-        function: &Function,
+        function: &CodeFunction,
         codes: FloatTensor<B>,
-        less_zero_point: bool,
-        scaled: bool,
     ) -> FloatTensor<B> {
-        let values = function.apply::<B>(codes, self.grid);
-        let values = match less_zero_point {
+        let values = Function::of_codes(function.values.to_vec(), self.grid);
+        let values = values.apply::<B>(codes, self.grid);
+        let values = match function.less_zero_point {
             true => B::float_sub(values, self.zero_point.clone()),
             false => values,
         };
-        match scaled {
+        match function.scaled {
             true => B::float_mul(values, self.scale.clone()),
             false => values,
         }

@@ -14,7 +14,7 @@ use burn::backend::{Backend, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Shape};
 
 use super::batch_norm::{self, BatchNormSettings, Shortcut};
-use super::coded::{self, Codes};
+use super::coded::{self, CodeFunction, Codes};
 use super::float;
 use super::function::Function;
 use crate::codes::CodeGrid;
@@ -81,6 +81,16 @@ pub trait ApproxOps: Backend {
         operation: ProductOperation,
     ) -> FloatTensor<Self>;
 
+    /// The product of float operands. Differentiable, by the gradients below.
+    #[fusion(default)]
+    fn float_product(
+        activation: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
+        float::product::<Self>(&geometry, activation, weight)
+    }
+
     /// The gradient of the activation of a float product, of the activation's shape.
     #[fusion(default)]
     fn activation_gradient(
@@ -103,95 +113,50 @@ pub trait ApproxOps: Backend {
         float::weight_gradient::<Self>(&geometry, activation, weight, gradient)
     }
 
-    /// The gradient of an activation whose fake-quantised values were multiplied with a weight; 0 where its code was
-    /// clamped.
+    /// The gradient of an activation that is quantised: that of the activation of a float product, times the factor of its
+    /// code (of all codes, the lowest first) if there are factors; 0 where its code was clamped.
     #[fusion(default)]
-    fn straight_through_activation_gradient(
+    fn coded_activation_gradient(
         activation: FloatTensor<Self>,
         activation_quantizer: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         operation: ProductOperation,
+        factors: Option<Arc<[f32]>>,
     ) -> FloatTensor<Self> {
-        by_quantized_activation::<Self>(
-            activation,
-            activation_quantizer,
-            weight,
-            gradient,
-            &operation,
+        let (quantizer, factors) = (activation_quantizer, factors.as_deref());
+        coded_activation_gradient::<Self>(
+            activation, quantizer, weight, gradient, &operation, factors,
         )
     }
 
-    /// The gradient of a weight that was multiplied with the fake-quantised values of an activation.
+    /// The gradient of a weight that was multiplied with a function of an activation's codes, or with their real values. A
+    /// padded tap has the code of 0.
     #[fusion(default)]
-    fn straight_through_weight_gradient(
+    fn coded_weight_gradient(
         activation: FloatTensor<Self>,
         activation_quantizer: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         operation: ProductOperation,
+        function: Option<CodeFunction>,
     ) -> FloatTensor<Self> {
-        by_weight_of_quantized::<Self>(
-            activation,
-            activation_quantizer,
-            weight,
-            gradient,
-            &operation,
+        let (quantizer, function) = (activation_quantizer, function.as_ref());
+        coded_weight_gradient::<Self>(
+            activation, quantizer, weight, gradient, &operation, function,
         )
     }
 
-    /// A function of the codes of `values` (of all codes, the lowest first), less their zero point and times their scale, if
-    /// that is to be.
+    /// A function of the codes of `values`.
     #[fusion(default)]
     fn function_of_codes(
         values: FloatTensor<Self>,
         quantizer: FloatTensor<Self>,
         grid: CodeGrid,
-        function: Arc<[f32]>,
-        less_zero_point: bool,
-        scaled: bool,
+        function: CodeFunction,
     ) -> FloatTensor<Self> {
-        let shifted = Self::shifted_codes(values, quantizer.clone(), grid);
-        let codes = Codes::<Self>::new(shifted, &quantizer, grid);
-        let function = Function::of_codes(function.to_vec(), grid);
-        codes.function(&function, codes.codes.clone(), less_zero_point, scaled)
-    }
-
-    /// The gradient of an activation whose codes' contribution is a product of a function of the code and something else,
-    /// with which the weight was made: the function (of all codes, the lowest first) times the gradient of the activation
-    /// of a float product; 0 where the code was clamped.
-    #[fusion(default)]
-    fn scaled_activation_gradient(
-        activation: FloatTensor<Self>,
-        activation_quantizer: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        operation: ProductOperation,
-        function: Arc<[f32]>,
-    ) -> FloatTensor<Self> {
-        let quantizer = activation_quantizer;
-        scaled_by_codes::<Self>(
-            activation, quantizer, weight, gradient, &operation, &function,
-        )
-    }
-
-    /// The gradient of a weight that was multiplied with a function of an activation's codes (of all codes, the lowest
-    /// first), less their zero point if that is to be, times their scale. A padded tap has the code of 0.
-    #[fusion(default)]
-    fn mapped_weight_gradient(
-        activation: FloatTensor<Self>,
-        activation_quantizer: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        operation: ProductOperation,
-        function: Arc<[f32]>,
-        less_zero_point: bool,
-    ) -> FloatTensor<Self> {
-        let quantizer = activation_quantizer;
-        let function = (&function[..], less_zero_point);
-        of_mapped::<Self>(
-            activation, quantizer, weight, gradient, &operation, function,
-        )
+        let codes = codes_of::<Self>(values, &quantizer, grid);
+        codes.function(&function, codes.codes.clone())
     }
 
     /// A batch normalisation by the statistics of the batch, of values `[batch, channels, ..]`, with what follows it: the
@@ -257,79 +222,61 @@ pub trait ApproxOps: Backend {
     ) -> IntTensor<Self>;
 }
 
-/// [`ApproxOps::straight_through_activation_gradient`], put together from other operators.
-pub(super) fn by_quantized_activation<B: ApproxOps>(
-    activation: FloatTensor<B>,
-    activation_quantizer: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    operation: &ProductOperation,
-) -> FloatTensor<B> {
-    let geometry = *operation.geometry();
-    let gradient = B::activation_gradient(activation.clone(), weight, gradient, geometry);
-    B::mask_clipped(
-        activation,
-        gradient,
-        activation_quantizer,
-        operation.activation(),
-    )
+/// The codes of real values.
+fn codes_of<B: ApproxOps>(
+    values: FloatTensor<B>,
+    quantizer: &FloatTensor<B>,
+    grid: CodeGrid,
+) -> Codes<B> {
+    let shifted = B::shifted_codes(values, quantizer.clone(), grid);
+    Codes::new(shifted, quantizer, grid)
 }
 
-/// [`ApproxOps::straight_through_weight_gradient`], put together from other operators.
-pub(super) fn by_weight_of_quantized<B: ApproxOps>(
+/// [`ApproxOps::coded_activation_gradient`], put together from other operators.
+pub(super) fn coded_activation_gradient<B: ApproxOps>(
     activation: FloatTensor<B>,
-    activation_quantizer: FloatTensor<B>,
+    quantizer: FloatTensor<B>,
     weight: FloatTensor<B>,
     gradient: FloatTensor<B>,
     operation: &ProductOperation,
-) -> FloatTensor<B> {
-    let activation = B::fake_quantize(activation, activation_quantizer, operation.activation());
-    B::weight_gradient(activation, weight, gradient, *operation.geometry())
-}
-
-/// [`ApproxOps::scaled_activation_gradient`], put together from other operators.
-pub(super) fn scaled_by_codes<B: ApproxOps>(
-    activation: FloatTensor<B>,
-    activation_quantizer: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    operation: &ProductOperation,
-    function: &[f32],
-) -> FloatTensor<B> {
-    let grid = operation.activation();
-    let shifted = B::shifted_codes(activation.clone(), activation_quantizer.clone(), grid);
-    let codes = Codes::<B>::new(shifted, &activation_quantizer, grid);
-    let geometry = *operation.geometry();
-    let product = B::activation_gradient(activation.clone(), weight, gradient, geometry);
-    let scaled = match activation.shape().num_elements() {
-        0 => product,
-        _ => codes.times(&Function::of_codes(function.to_vec(), grid), product),
-    };
-    B::mask_clipped(activation, scaled, activation_quantizer, grid)
-}
-
-/// [`ApproxOps::mapped_weight_gradient`], put together from other operators.
-pub(super) fn of_mapped<B: ApproxOps>(
-    activation: FloatTensor<B>,
-    activation_quantizer: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    operation: &ProductOperation,
-    (function, less_zero_point): (&[f32], bool),
+    factors: Option<&[f32]>,
 ) -> FloatTensor<B> {
     let (grid, geometry) = (operation.activation(), *operation.geometry());
-    let is_empty = |tensor: &FloatTensor<B>| tensor.shape().num_elements() == 0;
-    if is_empty(&activation) || is_empty(&weight) {
-        return B::weight_gradient(activation, weight, gradient, geometry);
-    }
-    let shifted = B::shifted_codes(activation, activation_quantizer.clone(), grid);
-    let codes = Codes::<B>::new(shifted, &activation_quantizer, grid);
-    let function = Function::of_codes(function.to_vec(), grid);
-    let factor = codes.function(&function, codes.codes.clone(), less_zero_point, true);
+    let product = B::activation_gradient(activation.clone(), weight, gradient, geometry);
+    let scaled = match factors {
+        Some(factors) if activation.shape().num_elements() > 0 => {
+            let codes = codes_of::<B>(activation.clone(), &quantizer, grid);
+            codes.times(&Function::of_codes(factors.to_vec(), grid), product)
+        }
+        _ => product,
+    };
+    B::mask_clipped(activation, scaled, quantizer, grid)
+}
+
+/// [`ApproxOps::coded_weight_gradient`], put together from other operators.
+pub(super) fn coded_weight_gradient<B: ApproxOps>(
+    activation: FloatTensor<B>,
+    quantizer: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    operation: &ProductOperation,
+    function: Option<&CodeFunction>,
+) -> FloatTensor<B> {
+    let (grid, geometry) = (operation.activation(), *operation.geometry());
+    let is_empty = [&activation, &weight].map(|tensor| tensor.shape().num_elements() == 0);
+    let function = match function {
+        Some(function) if is_empty == [false; 2] => function,
+        _ => {
+            let activation = B::fake_quantize(activation, quantizer, grid);
+            return B::weight_gradient(activation, weight, gradient, geometry);
+        }
+    };
+    let codes = codes_of::<B>(activation, &quantizer, grid);
+    let factor = codes.function(function, codes.codes.clone());
     if !coded::is_padded(&geometry) {
         return B::weight_gradient(factor, weight, gradient, geometry);
     }
-    let padded = codes.function(&function, codes.zero_point.clone(), less_zero_point, true);
+    let padded = codes.function(function, codes.zero_point.clone());
     let sums = coded::sums_by_channel::<B>(gradient.clone());
     let factor = B::float_sub(factor, padded.clone());
     let inside = B::weight_gradient(factor, weight, gradient, geometry);

@@ -16,6 +16,7 @@ use approx_multiplier::{Derivative, MultiplierGradient, OperandFormat};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 
+use super::coded::CodeFunction;
 use super::extension::ApproxOps;
 use crate::codes::{CodeGrid, Operand};
 use crate::plan::ProductOperation;
@@ -31,11 +32,10 @@ pub(super) struct ProductGradient<'a, B: Backend> {
 }
 
 /// The terms of a derivative by one operand that have one function of that operand's code: what that is multiplied with, a
-/// function of the other's code, less the other's zero point or not.
+/// function of the other's code.
 struct Term {
     own: Vec<f32>,
-    other: Vec<f32>,
-    less_zero_point: bool,
+    other: CodeFunction,
 }
 
 impl<'a, B: ApproxOps> ProductGradient<'a, B> {
@@ -59,23 +59,14 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
     pub(super) fn by_activation(&self, gradient: &FloatTensor<B>) -> FloatTensor<B> {
         let terms = self.terms(self.derivatives.by_activation(), Operand::Activation);
         let products = terms.into_iter().map(|term| {
-            let weight = self.function_of_weight(term.other, term.less_zero_point, true);
-            let (activation, quantizer) =
-                (self.activation.clone(), self.activation_quantizer.clone());
-            let (gradient, operation) = (gradient.clone(), self.operation.clone());
-            match is_one(&term.own) {
-                true => B::straight_through_activation_gradient(
-                    activation, quantizer, weight, gradient, operation,
-                ),
-                false => B::scaled_activation_gradient(
-                    activation,
-                    quantizer,
-                    weight,
-                    gradient,
-                    operation,
-                    term.own.into(),
-                ),
-            }
+            B::coded_activation_gradient(
+                self.activation.clone(),
+                self.activation_quantizer.clone(),
+                self.function_of_weight(term.other),
+                gradient.clone(),
+                self.operation.clone(),
+                (!is_one(&term.own)).then(|| term.own.into()),
+            )
         });
         let sum = products.reduce(B::float_add);
         sum.unwrap_or_else(|| zeros_like::<B>(&self.activation))
@@ -85,37 +76,34 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
     pub(super) fn by_weight(&self, gradient: &FloatTensor<B>) -> FloatTensor<B> {
         let terms = self.terms(self.derivatives.by_weight(), Operand::Weight);
         let products = terms.into_iter().map(|term| {
-            let product = B::mapped_weight_gradient(
+            let product = B::coded_weight_gradient(
                 self.activation.clone(),
                 self.activation_quantizer.clone(),
                 self.weight.clone(),
                 gradient.clone(),
                 self.operation.clone(),
-                term.other.into(),
-                term.less_zero_point,
+                Some(term.other),
             );
-            match is_one(&term.own) {
-                true => product,
-                false => B::float_mul(self.function_of_weight(term.own, false, false), product),
+            if is_one(&term.own) {
+                return product;
             }
+            let factor = self.function_of_weight(CodeFunction {
+                values: term.own.into(),
+                less_zero_point: false,
+                scaled: false,
+            });
+            B::float_mul(factor, product)
         });
         let sum = products.reduce(B::float_add);
         sum.unwrap_or_else(|| zeros_like::<B>(&self.weight))
     }
 
-    fn function_of_weight(
-        &self,
-        function: Vec<f32>,
-        less_zero_point: bool,
-        scaled: bool,
-    ) -> FloatTensor<B> {
+    fn function_of_weight(&self, function: CodeFunction) -> FloatTensor<B> {
         B::function_of_codes(
             self.weight.clone(),
             self.weight_quantizer.clone(),
             self.operation.weight(),
-            function.into(),
-            less_zero_point,
-            scaled,
+            function,
         )
     }
 
@@ -142,7 +130,14 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
         let mut constant = vec![0.0; count(other_grid)];
         let mut is_constant = !other_grid.symmetric;
         let mut terms = Vec::new();
-        let single = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        let single = |values: Vec<f64>| -> Vec<f32> {
+            values.into_iter().map(|value| value as f32).collect()
+        };
+        let function = |values, less_zero_point| CodeFunction {
+            values: single(values).into(),
+            less_zero_point,
+            scaled: true,
+        };
         for term in derivative.terms() {
             let activation = on_grid(activation_format, activation_grid, term.activation());
             let weight = on_grid(weight_format, weight_grid, term.weight());
@@ -159,8 +154,7 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
             } else {
                 terms.push(Term {
                     own: single(own),
-                    other: single(other),
-                    less_zero_point: false,
+                    other: function(other, false),
                 });
             }
         }
@@ -169,8 +163,7 @@ impl<'a, B: ApproxOps> ProductGradient<'a, B> {
                 0,
                 Term {
                     own: vec![1.0; count(own_grid)],
-                    other: single(constant),
-                    less_zero_point: !other_grid.symmetric,
+                    other: function(constant, !other_grid.symmetric),
                 },
             );
         }

@@ -38,6 +38,7 @@ mod ndarray;
 mod terms;
 
 pub use batch_norm::{BatchNormSettings, Shortcut};
+pub use coded::CodeFunction;
 pub use extension::ApproxOps;
 pub(crate) use held::HeldTensor;
 

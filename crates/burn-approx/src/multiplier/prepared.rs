@@ -108,8 +108,7 @@ impl PreparedMultiplier {
         self.plan
     }
 
-    /// Sets which derivative of the multiplier training uses. Whether its operands have codes enough for that is checked
-    /// where it is used.
+    /// Sets which derivative of the multiplier training uses. Whether the multiplier has it is checked where it is used.
     ///
     /// ```
     /// use approx_multiplier::{GradientRule, evoapprox};
@@ -131,18 +130,20 @@ impl PreparedMultiplier {
         self.gradient
     }
 
-    /// Checks that the gradient's rule can be applied to the operands.
+    /// Checks that the gradient's rule can be applied to the multiplier.
     pub(crate) fn check_gradient(&self) -> Result<(), MultiplierError> {
-        let (activation, weight) = self.formats();
-        self.gradient.check([activation, weight])
+        self.gradient.check(self.multiplier())
     }
 
     /// The derivatives that training uses, of a rule that was checked; `None` where they are those of the exact product.
     #[cfg(feature = "autodiff")]
     pub(crate) fn derivatives(&self) -> Option<Arc<MultiplierGradient>> {
         let is_exact = matches!(self.definition(), Definition::Exact);
-        if is_exact || self.gradient == GradientRule::StraightThrough {
-            return None;
+        match self.gradient {
+            GradientRule::StraightThrough => return None,
+            GradientRule::Custom => {}
+            _ if is_exact => return None,
+            _ => {}
         }
         let shared = &self.shared.derivatives;
         let mut known = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +160,10 @@ impl PreparedMultiplier {
     /// products of the codes that there are.
     pub(crate) fn on_codes(&self, codes: [CodeRange; 2]) -> Result<Self, ApproxError> {
         match self.definition() {
-            Definition::Exact => Ok(Self::exact(codes)?.with_plan(self.plan)),
+            // Other multipliers have no derivatives of their own.
+            Definition::Exact if self.gradient != GradientRule::Custom => {
+                Ok(Self::exact(codes)?.with_plan(self.plan))
+            }
             _ => Ok(self.clone()),
         }
     }

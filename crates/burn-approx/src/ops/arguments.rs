@@ -22,6 +22,12 @@ pub fn check_device(device: &Device) -> Result<(), ApproxError> {
     Target::of(device).map(|_| ())
 }
 
+/// Whether a tensor lies where the CPU's kernels compute. On other devices Burn's operators serve where they can: its
+/// compilers fuse them, and a capture knows them.
+pub(super) fn is_on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
+    matches!(Target::of(&tensor.device()), Ok(Target::Host))
+}
+
 /// Checks that all operands of a product lie on one device.
 pub(crate) fn check_devices(
     operator: &'static str,

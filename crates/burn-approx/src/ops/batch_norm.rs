@@ -5,11 +5,10 @@ use burn::backend::Dispatch;
 use burn::prelude::*;
 use burn::tensor::{activation, module};
 
-use super::arguments::check_devices;
+use super::arguments::{check_devices, is_on_host};
 use crate::backends::{ApproxOps, BatchNormSettings, Shortcut};
 use crate::error::ApproxError;
 use crate::geometry::shape_error;
-use crate::plan::Target;
 
 /// What normalising is called in messages.
 const OPERATOR: &str = "batch normalisation";
@@ -131,12 +130,6 @@ impl BatchNormParameters {
             _ => Ok(()),
         }
     }
-}
-
-/// Whether a tensor lies where the operator has kernels of its own. Elsewhere Burn's is taken, which its compilers fuse, and
-/// which a capture knows.
-fn is_on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
-    matches!(Target::of(&tensor.device()), Ok(Target::Host))
 }
 
 fn with_shortcut<const D: usize>(values: Tensor<D>, shortcut: Option<Tensor<D>>) -> Tensor<D> {

@@ -14,8 +14,10 @@ pub(crate) use arguments::{Quantizers, check_bias, check_devices, check_float};
 pub(crate) use batch_norm::{BatchNormParameters, limited};
 pub(crate) use observe::{observe_histogram, observe_ranges};
 pub use products::{conv_transpose2d, conv2d, linear, matmul};
-pub(crate) use products::{linear_product, product, reshaped, turned_weight, with_channel_bias};
+pub(crate) use products::{
+    float_product, linear_product, product, reshaped, turned_weight, with_channel_bias,
+};
 
-pub use crate::backends::{ApproxOps, BatchNormSettings, Shortcut};
+pub use crate::backends::{ApproxOps, BatchNormSettings, CodeFunction, Shortcut};
 pub use crate::codes::CodeGrid;
 pub use crate::plan::ProductOperation;

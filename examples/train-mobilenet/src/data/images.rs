@@ -66,6 +66,21 @@ impl Images {
         &self.labels
     }
 
+    /// At most so many images, spread evenly over all.
+    #[must_use]
+    pub fn spread(&self, count: usize) -> Self {
+        let count = count.min(self.len());
+        let chosen = (0..count).map(|index| index * self.len() / count);
+        Self {
+            pixels: chosen
+                .clone()
+                .flat_map(|index| self.pixels(index).to_vec())
+                .collect(),
+            labels: chosen.map(|index| self.labels[index]).collect(),
+            ..*self
+        }
+    }
+
     /// Every image enlarged by a whole factor, with pixels in between interpolated linearly.
     #[must_use]
     pub fn enlarged(&self, factor: usize) -> Self {
@@ -99,6 +114,15 @@ impl Images {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_the_images_is_spread_over_all() {
+        let images = Images::new([1, 1, 1], (0..10).collect(), (0..10).collect());
+        let part = images.spread(4);
+        assert_eq!(part.labels(), [0, 2, 5, 7]);
+        assert_eq!(part.pixels(2), [5]);
+        assert_eq!(images.spread(11), images);
+    }
 
     #[test]
     fn enlarging_keeps_flat_images_and_interpolates_edges() {

@@ -89,6 +89,12 @@ impl ImageLoader {
         self
     }
 
+    /// The same images, put on another device.
+    pub fn on_device(mut self, device: &Device) -> Self {
+        self.device = device.clone();
+        self
+    }
+
     /// How many batches an epoch has.
     pub fn num_batches(&self) -> usize {
         self.batches
@@ -137,10 +143,7 @@ impl DataLoader<ImageBatch> for ImageLoader {
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<ImageBatch>> {
-        Arc::new(Self {
-            device: device.clone(),
-            ..self.clone()
-        })
+        Arc::new(self.clone().on_device(device))
     }
 
     /// One device's share of every epoch, in as many batches as the whole has: devices that train together make the

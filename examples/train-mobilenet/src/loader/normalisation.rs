@@ -2,7 +2,7 @@
 
 use crate::data::Images;
 
-/// Maps grey levels 0 to 255 to numbers of mean 0 and standard deviation 1, by channel.
+/// Maps grey levels 0 to 255 to numbers of about mean 0 and standard deviation 1, by channel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalisation {
     /// The mean of every channel, in grey levels.
@@ -12,6 +12,17 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
+    /// Maps grey levels, as parts of 255, to their distance from the channel's mean in units of its deviation.
+    pub fn new(mean: &[f32], deviation: &[f32]) -> Self {
+        Self {
+            mean: mean.iter().map(|mean| 255.0 * mean).collect(),
+            scale: deviation
+                .iter()
+                .map(|scale| 1.0 / (255.0 * scale))
+                .collect(),
+        }
+    }
+
     /// Measures the channels of `images`. A channel of one constant value becomes 0.
     pub fn of(images: &Images) -> Self {
         let [channels, height, width] = images.shape();

@@ -68,7 +68,9 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
         .save(&path)
         .map_err(|error| RunError::output(&path, error))?;
 
-    let measure = |model: &MobileNetV2, label| accuracy(model, data.test(), label, display);
+    let measure = |model: &MobileNetV2, label| {
+        accuracy(|images| model.forward(images), data.test(), label, display)
+    };
     let float = measure(&model, "float");
     let (model, layers) = approximate(model, &settings, &data, display)?;
     set_mode(&model, Mode::Quantized)?;

@@ -1,6 +1,5 @@
 //! What is read off a model: its accuracy, and its parameters.
 
-use approx_models::MobileNetV2;
 use burn::data::dataloader::DataLoader;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -8,15 +7,20 @@ use burn::tensor::Tensor;
 use crate::loader::ImageLoader;
 use crate::progress::Display;
 
-/// The share of the loader's images that `model` classifies rightly, in per cent. The model must be on the loader's
-/// device and in evaluation mode.
-pub fn accuracy(model: &MobileNetV2, loader: &ImageLoader, label: &str, display: Display) -> f64 {
+/// The share of the loader's images that a model classifies rightly, in per cent. `forward` gives its logits; it must be
+/// on the loader's device and in evaluation mode.
+pub fn accuracy(
+    forward: impl Fn(Tensor<4>) -> Tensor<2>,
+    loader: &ImageLoader,
+    label: &str,
+    display: Display,
+) -> f64 {
     let bar = display.bar(label, loader.num_items());
     let mut right = 0;
     for batch in loader.iter() {
         let batch = batch.expect("images in memory can always be read");
         let count = batch.labels.dims()[0];
-        let found = model.forward(batch.images).argmax(1).reshape([count]);
+        let found = forward(batch.images).argmax(1).reshape([count]);
         right += found.equal(batch.labels).int().sum().into_scalar::<i64>();
         bar.inc(count as u64);
     }

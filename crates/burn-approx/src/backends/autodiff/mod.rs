@@ -19,6 +19,7 @@ use super::batch_norm::{BatchNormSettings, Shortcut};
 use super::extension::ApproxOps;
 use super::gradient::ProductGradient;
 use crate::codes::CodeGrid;
+use crate::geometry::Geometry;
 use crate::plan::ProductOperation;
 
 /// What the backward pass of a product needs besides the gradient.
@@ -87,21 +88,23 @@ fn straight_through<B: Backend + ApproxOps>(
     let [activation_quantizer, weight_quantizer] = quantizers.clone();
     let weight = B::fake_quantize(weight, weight_quantizer, operation.weight());
     let by_activation = wanted[0].then(|| {
-        B::straight_through_activation_gradient(
+        B::coded_activation_gradient(
             activation.clone(),
             activation_quantizer.clone(),
             weight.clone(),
             gradient.clone(),
             operation.clone(),
+            None,
         )
     });
     let by_weight = wanted[1].then(|| {
-        B::straight_through_weight_gradient(
+        B::coded_weight_gradient(
             activation,
             activation_quantizer,
             weight,
             gradient,
             operation.clone(),
+            None,
         )
     });
     [by_activation, by_weight]
@@ -120,6 +123,36 @@ fn by_derivatives<B: Backend + ApproxOps>(
         wanted[0].then(|| product.by_activation(&gradient)),
         wanted[1].then(|| product.by_weight(&gradient)),
     ]
+}
+
+/// Keeps both operands.
+#[derive(Debug)]
+struct FloatProduct;
+
+impl<B: Backend + ApproxOps> Backward<B, 2> for FloatProduct {
+    type State = ([NodeId; 2], Geometry);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (operands, geometry) = ops.state;
+        let [activation, weight]: [FloatTensor<B>; 2] =
+            operands.map(|node| checkpointer.retrieve_node_output(node));
+        let [activation_node, weight_node] = ops.parents;
+        if let Some(node) = activation_node {
+            let (activation, weight) = (activation.clone(), weight.clone());
+            let own = B::activation_gradient(activation, weight, gradient.clone(), geometry);
+            grads.register::<B>(node.id, own);
+        }
+        if let Some(node) = weight_node {
+            let own = B::weight_gradient(activation, weight, gradient, geometry);
+            grads.register::<B>(node.id, own);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -232,6 +265,26 @@ impl<B: Backend + ApproxOps, C: CheckpointStrategy> ApproxOps for Autodiff<B, C>
                 weight_quantizer,
                 operation,
             )),
+        }
+    }
+
+    fn float_product(
+        activation: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
+        let nodes = [activation.node(), weight.node()];
+        match FloatProduct.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let kept = [&activation, &weight].map(|operand| prep.checkpoint(operand));
+                let [activation, weight] = [activation, weight].map(|t| t.into_primitive());
+                let output = B::float_product(activation, weight, geometry);
+                prep.finish((kept, geometry), output)
+            }
+            OpsKind::UnTracked(prep) => {
+                let [activation, weight] = [activation, weight].map(|t| t.into_primitive());
+                prep.finish(B::float_product(activation, weight, geometry))
+            }
         }
     }
 

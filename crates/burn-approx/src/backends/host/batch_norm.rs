@@ -1,7 +1,7 @@
 //! Batch normalisation by the CPU's own kernels.
 
 use approx_cpu::batch_norm::{
-    self, BatchNorm, BatchNormShape, OperandGradients, Statistics, batch_norm_gradient, normalize,
+    self, BatchNorm, BatchNormShape, Statistics, batch_norm_gradient, normalize,
 };
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
@@ -70,22 +70,19 @@ pub(super) fn by_batch<B: HostBackend>(
         return composed::by_batch::<B>(values, gamma, beta, shortcut, settings);
     }
     let (shape, device) = (values.shape(), values.device());
-    let mut to = vec![0.0; shape.num_elements()];
-    let statistics = read::<B, _>(
+    let (outputs, statistics) = read::<B, _>(
         values,
         parameters,
         shortcut,
         settings,
         |shape, norm, values, shortcut| {
-            checked(batch_norm::batch_norm(
-                shape, norm, values, shortcut, &mut to,
-            ))
+            checked(batch_norm::batch_norm(shape, norm, values, shortcut))
         },
     );
     let channels = Shape::from(vec![shape[1]]);
     let per_channel = |values| float_tensor::<B>(values, channels.clone(), &device);
     (
-        float_tensor::<B>(to, shape, &device),
+        float_tensor::<B>(outputs, shape, &device),
         per_channel(statistics.mean),
         per_channel(statistics.variance),
     )
@@ -105,25 +102,17 @@ pub(super) fn by_statistics<B: HostBackend>(
         return composed::by_statistics::<B>(values, parameters, statistics, shortcut, settings);
     }
     let (shape, device) = (values.shape(), values.device());
-    let mut to = vec![0.0; shape.num_elements()];
     let statistics = statistics_of::<B>(statistics);
-    read::<B, _>(
+    let outputs = read::<B, _>(
         values,
         parameters,
         shortcut,
         settings,
         |shape, norm, values, shortcut| {
-            checked(normalize(
-                shape,
-                norm,
-                &statistics,
-                values,
-                shortcut,
-                &mut to,
-            ));
+            checked(normalize(shape, norm, &statistics, values, shortcut))
         },
     );
-    float_tensor::<B>(to, shape, &device)
+    float_tensor::<B>(outputs, shape, &device)
 }
 
 /// The gradients of values, gamma, beta and shortcut; the last has no meaning where there is no shortcut.
@@ -148,12 +137,6 @@ pub(super) fn gradients<B: HostBackend>(
         );
     }
     let (shape, device) = (values.shape(), values.device());
-    let length = shape.num_elements();
-    let mut of_values = vec![0.0; length];
-    let mut of_shortcut = match shortcut {
-        Shortcut::None => vec![],
-        Shortcut::Added(_) => vec![0.0; length],
-    };
     let statistics = statistics_of::<B>(statistics);
     let gradients = read::<B, _>(
         values,
@@ -161,10 +144,6 @@ pub(super) fn gradients<B: HostBackend>(
         shortcut,
         settings,
         |shape, norm, values, shortcut| {
-            let to = OperandGradients {
-                values: &mut of_values,
-                shortcut: shortcut.map(|_| &mut of_shortcut[..]),
-            };
             B::read(gradient, |gradient| {
                 checked(batch_norm_gradient(
                     shape,
@@ -173,21 +152,20 @@ pub(super) fn gradients<B: HostBackend>(
                     values,
                     shortcut,
                     gradient,
-                    to,
                 ))
             })
         },
     );
     let channels = Shape::from(vec![shape[1]]);
     let per_channel = |values| float_tensor::<B>(values, channels.clone(), &device);
-    let shortcuts = match of_shortcut.is_empty() {
-        true => Shape::from(vec![0]),
-        false => shape.clone(),
+    let of_shortcut = match gradients.shortcut {
+        None => float_tensor::<B>(vec![], Shape::from(vec![0]), &device),
+        Some(gradient) => float_tensor::<B>(gradient, shape.clone(), &device),
     };
     (
-        float_tensor::<B>(of_values, shape, &device),
+        float_tensor::<B>(gradients.values, shape, &device),
         per_channel(gradients.gamma),
         per_channel(gradients.beta),
-        float_tensor::<B>(of_shortcut, shortcuts, &device),
+        of_shortcut,
     )
 }

@@ -7,8 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::Shape;
 
 use super::{HostBackend, float_tensor, quantizer_of};
-use crate::backends::extension;
-use crate::backends::{checked, coded, float};
+use crate::backends::{CodeFunction, checked, coded, extension, float};
 use crate::geometry::Geometry;
 use crate::plan::ProductOperation;
 
@@ -38,148 +37,63 @@ pub(super) fn by_weight<B: HostBackend>(
     weights::<B>(activation, None, None, weight, gradient, geometry)
 }
 
-/// The gradient of a fake-quantised activation, 0 where its code was clamped.
-pub(super) fn by_quantized_activation<B: HostBackend>(
+/// The gradient of a quantised activation, times the factors of its codes if there are some; 0 where its code was clamped.
+pub(super) fn by_coded_activation<B: HostBackend>(
     activation: FloatTensor<B>,
     activation_quantizer: FloatTensor<B>,
     weight: FloatTensor<B>,
     gradient: FloatTensor<B>,
     operation: &ProductOperation,
+    factors: Option<&[f32]>,
 ) -> FloatTensor<B> {
     let geometry = operation.geometry();
     let quantizer = quantizer_of::<B>(activation_quantizer.clone(), operation.activation());
-    match quantizer {
-        Some(quantizer) if !is_batched(geometry, &weight.shape()) => activations::<B>(
-            activation,
-            Some(quantizer),
-            None,
-            weight,
-            gradient,
-            geometry,
-        ),
-        _ => extension::by_quantized_activation::<B>(
-            activation,
-            activation_quantizer,
-            weight,
-            gradient,
-            operation,
-        ),
+    if quantizer.is_none() || is_batched(geometry, &weight.shape()) {
+        let quantizer = activation_quantizer;
+        return extension::coded_activation_gradient::<B>(
+            activation, quantizer, weight, gradient, operation, factors,
+        );
     }
+    activations::<B>(activation, quantizer, factors, weight, gradient, geometry)
 }
 
-/// The gradient of a weight that was multiplied with a fake-quantised activation.
-pub(super) fn by_weight_of_quantized<B: HostBackend>(
+/// The gradient of a weight that was multiplied with a function of an activation's codes, or with their real values.
+pub(super) fn by_weight_of_coded<B: HostBackend>(
     activation: FloatTensor<B>,
     activation_quantizer: FloatTensor<B>,
     weight: FloatTensor<B>,
     gradient: FloatTensor<B>,
     operation: &ProductOperation,
+    function: Option<&CodeFunction>,
 ) -> FloatTensor<B> {
     let geometry = operation.geometry();
-    let quantizer = quantizer_of::<B>(activation_quantizer.clone(), operation.activation());
-    match quantizer {
-        Some(quantizer) if !is_batched(geometry, &weight.shape()) => weights::<B>(
-            activation,
-            Some(quantizer),
-            None,
-            weight,
-            gradient,
-            geometry,
-        ),
-        _ => extension::by_weight_of_quantized::<B>(
-            activation,
-            activation_quantizer,
-            weight,
-            gradient,
-            operation,
-        ),
-    }
-}
-
-/// The gradient of an activation whose codes have factors, 0 where its code was clamped.
-pub(super) fn by_scaled_activation<B: HostBackend>(
-    activation: FloatTensor<B>,
-    activation_quantizer: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    operation: &ProductOperation,
-    function: &[f32],
-) -> FloatTensor<B> {
-    let geometry = operation.geometry();
-    let quantizer = quantizer_of::<B>(activation_quantizer.clone(), operation.activation());
-    match quantizer {
-        Some(quantizer) if !is_batched(geometry, &weight.shape()) => {
-            let (quantizer, function) = (Some(quantizer), Some(function));
-            activations::<B>(activation, quantizer, function, weight, gradient, geometry)
-        }
-        _ => extension::scaled_by_codes::<B>(
-            activation,
-            activation_quantizer,
-            weight,
-            gradient,
-            operation,
-            function,
-        ),
-    }
-}
-
-/// The gradient of a weight that was multiplied with a function of codes, less the zero point or not, scaled.
-pub(super) fn by_weight_of_mapped<B: HostBackend>(
-    activation: FloatTensor<B>,
-    activation_quantizer: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    gradient: FloatTensor<B>,
-    operation: &ProductOperation,
-    (function, less_zero_point): (&[f32], bool),
-) -> FloatTensor<B> {
-    let geometry = operation.geometry();
-    let quantizer = quantizer_of::<B>(activation_quantizer.clone(), operation.activation());
+    let known = quantizer_of::<B>(activation_quantizer.clone(), operation.activation());
     let is_empty = [&activation, &weight].map(|tensor| tensor.shape().num_elements() == 0);
-    let quantizer = match quantizer {
-        Some(quantizer) if !is_batched(geometry, &weight.shape()) && is_empty == [false; 2] => {
+    let quantizer = match known {
+        Some(quantizer) if is_empty == [false; 2] && !is_batched(geometry, &weight.shape()) => {
             quantizer
         }
         _ => {
-            return extension::of_mapped::<B>(
-                activation,
-                activation_quantizer,
-                weight,
-                gradient,
-                operation,
-                (function, less_zero_point),
+            let quantizer = activation_quantizer;
+            return extension::coded_weight_gradient::<B>(
+                activation, quantizer, weight, gradient, operation, function,
             );
         }
     };
-    let less = match less_zero_point {
-        true => quantizer.zero_point,
-        false => 0.0,
+    let Some(function) = function else {
+        return weights::<B>(activation, known, None, weight, gradient, geometry);
     };
-    let values = function
-        .iter()
-        .map(|value| (value - less) * quantizer.scale);
-    let mut values: Vec<f32> = values.collect();
-    let quantized = Some(quantizer);
+    let values = function.values.iter();
+    let mut values: Vec<f32> = values
+        .map(|value| function.finish(quantizer, *value))
+        .collect();
     if !coded::is_padded(geometry) {
-        return weights::<B>(
-            activation,
-            quantized,
-            Some(&values),
-            weight,
-            gradient,
-            geometry,
-        );
+        return weights::<B>(activation, known, Some(&values), weight, gradient, geometry);
     }
     let padded = values[(quantizer.zero_point - quantizer.low) as usize];
     values.iter_mut().for_each(|value| *value -= padded);
     let sums = coded::sums_by_channel::<B>(gradient.clone());
-    let inside = weights::<B>(
-        activation,
-        quantized,
-        Some(&values),
-        weight,
-        gradient,
-        geometry,
-    );
+    let inside = weights::<B>(activation, known, Some(&values), weight, gradient, geometry);
     B::float_add(inside, B::float_mul_scalar(sums, padded.into()))
 }
 
@@ -193,22 +107,20 @@ fn activations<B: HostBackend>(
     geometry: &Geometry,
 ) -> FloatTensor<B> {
     let (shape, device) = (activation.shape(), activation.device());
-    let mut values = vec![0.0; shape.num_elements()];
-    let to = &mut values[..];
-    let mut compute = |coded: Option<Coded<'_>>, weight: &[f32], gradient: &[f32]| {
+    let compute = |coded: Option<Coded<'_>>, weight: &[f32], gradient: &[f32]| {
         checked(match geometry {
             Geometry::Matmul(product) => {
-                approx_cpu::matmul_activation_gradient(product, weight, gradient, coded, to)
+                approx_cpu::matmul_activation_gradient(product, weight, gradient, coded)
             }
             Geometry::Conv2d(shape) => {
-                approx_cpu::conv2d_activation_gradient(shape, weight, gradient, coded, to)
+                approx_cpu::conv2d_activation_gradient(shape, weight, gradient, coded)
             }
             Geometry::ConvTranspose2d(shape) => {
-                approx_cpu::conv_transpose2d_activation_gradient(shape, weight, gradient, coded, to)
+                approx_cpu::conv_transpose2d_activation_gradient(shape, weight, gradient, coded)
             }
-        });
+        })
     };
-    B::read(weight, |weight| {
+    let values = B::read(weight, |weight| {
         B::read(gradient, |gradient| match quantizer {
             None => compute(None, weight, gradient),
             Some(quantizer) => B::read(activation, |values| {
@@ -217,9 +129,9 @@ fn activations<B: HostBackend>(
                     quantizer,
                     function,
                 };
-                compute(Some(coded), weight, gradient);
+                compute(Some(coded), weight, gradient)
             }),
-        });
+        })
     });
     float_tensor::<B>(values, shape, &device)
 }
@@ -234,9 +146,7 @@ fn weights<B: HostBackend>(
     geometry: &Geometry,
 ) -> FloatTensor<B> {
     let (shape, device) = (weight.shape(), weight.device());
-    let mut values = vec![0.0; shape.num_elements()];
-    let to = &mut values[..];
-    B::read(activation, |activation| {
+    let values = B::read(activation, |activation| {
         let activation = match quantizer {
             None => FloatOperand::Floats(activation),
             Some(quantizer) => FloatOperand::Coded(Coded {
@@ -248,16 +158,16 @@ fn weights<B: HostBackend>(
         B::read(gradient, |gradient| {
             checked(match geometry {
                 Geometry::Matmul(product) => {
-                    approx_cpu::matmul_weight_gradient(product, activation, gradient, to)
+                    approx_cpu::matmul_weight_gradient(product, activation, gradient)
                 }
                 Geometry::Conv2d(shape) => {
-                    approx_cpu::conv2d_weight_gradient(shape, activation, gradient, to)
+                    approx_cpu::conv2d_weight_gradient(shape, activation, gradient)
                 }
                 Geometry::ConvTranspose2d(shape) => {
-                    approx_cpu::conv_transpose2d_weight_gradient(shape, activation, gradient, to)
+                    approx_cpu::conv_transpose2d_weight_gradient(shape, activation, gradient)
                 }
-            });
-        });
+            })
+        })
     });
     float_tensor::<B>(values, shape, &device)
 }

@@ -20,7 +20,7 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 
 use super::extension::ApproxOps;
-use super::{BatchNormSettings, Shortcut};
+use super::{BatchNormSettings, CodeFunction, Shortcut};
 use super::{checked, terms};
 use crate::codes::{CodeGrid, channels_along};
 use crate::geometry::Geometry;
@@ -185,38 +185,42 @@ impl<B: HostBackend> ApproxOps for B {
         })
     }
 
-    fn straight_through_activation_gradient(
+    fn coded_activation_gradient(
         activation: FloatTensor<B>,
         activation_quantizer: FloatTensor<B>,
         weight: FloatTensor<B>,
         gradient: FloatTensor<B>,
         operation: ProductOperation,
+        factors: Option<Arc<[f32]>>,
     ) -> FloatTensor<B> {
         in_pool(activation.shape().num_elements(), || {
-            gradients::by_quantized_activation::<B>(
+            gradients::by_coded_activation::<B>(
                 activation,
                 activation_quantizer,
                 weight,
                 gradient,
                 &operation,
+                factors.as_deref(),
             )
         })
     }
 
-    fn straight_through_weight_gradient(
+    fn coded_weight_gradient(
         activation: FloatTensor<B>,
         activation_quantizer: FloatTensor<B>,
         weight: FloatTensor<B>,
         gradient: FloatTensor<B>,
         operation: ProductOperation,
+        function: Option<CodeFunction>,
     ) -> FloatTensor<B> {
         in_pool(activation.shape().num_elements(), || {
-            gradients::by_weight_of_quantized::<B>(
+            gradients::by_weight_of_coded::<B>(
                 activation,
                 activation_quantizer,
                 weight,
                 gradient,
                 &operation,
+                function.as_ref(),
             )
         })
     }
@@ -225,61 +229,12 @@ impl<B: HostBackend> ApproxOps for B {
         values: FloatTensor<B>,
         quantizer: FloatTensor<B>,
         grid: CodeGrid,
-        function: Arc<[f32]>,
-        less_zero_point: bool,
-        scaled: bool,
+        function: CodeFunction,
     ) -> FloatTensor<B> {
         map_values::<B>(values, quantizer, grid, |layout, values| {
-            layout.map_codes(values, &function, |channel, value| {
-                let less = if less_zero_point {
-                    channel.zero_point
-                } else {
-                    0.0
-                };
-                let scale = if scaled { channel.scale } else { 1.0 };
-                (value - less) * scale
+            layout.map_codes(values, &function.values, |channel, value| {
+                function.finish(channel, value)
             })
-        })
-    }
-
-    fn scaled_activation_gradient(
-        activation: FloatTensor<B>,
-        activation_quantizer: FloatTensor<B>,
-        weight: FloatTensor<B>,
-        gradient: FloatTensor<B>,
-        operation: ProductOperation,
-        function: Arc<[f32]>,
-    ) -> FloatTensor<B> {
-        in_pool(activation.shape().num_elements(), || {
-            gradients::by_scaled_activation::<B>(
-                activation,
-                activation_quantizer,
-                weight,
-                gradient,
-                &operation,
-                &function,
-            )
-        })
-    }
-
-    fn mapped_weight_gradient(
-        activation: FloatTensor<B>,
-        activation_quantizer: FloatTensor<B>,
-        weight: FloatTensor<B>,
-        gradient: FloatTensor<B>,
-        operation: ProductOperation,
-        function: Arc<[f32]>,
-        less_zero_point: bool,
-    ) -> FloatTensor<B> {
-        in_pool(activation.shape().num_elements(), || {
-            gradients::by_weight_of_mapped::<B>(
-                activation,
-                activation_quantizer,
-                weight,
-                gradient,
-                &operation,
-                (&function, less_zero_point),
-            )
         })
     }
 

@@ -12,6 +12,7 @@ use crate::error::{ApproxError, or_panic};
 use crate::geometry;
 use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
+use crate::ops;
 
 /// Configuration of a [`Conv1d`] layer, as [`burn::nn::conv::Conv1dConfig`].
 ///
@@ -93,7 +94,7 @@ impl Conv1dConfig {
 /// Convolves lines, with the multiplier of its approximation once converted; drop-in for [`burn::nn::conv::Conv1d`].
 ///
 /// In float it computes by Burn's operator, whose weight gradient in Burn 0.22.1 is another with groups and a stride that
-/// leaves values at the end unread; simulated, that gradient is right.
+/// leaves values at the end unread. On CPUs, and wherever it is simulated, that gradient is right.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct Conv1d {
@@ -188,7 +189,10 @@ pub(crate) fn apply(
         bias: bias.as_ref(),
     };
     Ok(match approximation.begin(operands, geometry)? {
-        None => burn::tensor::module::conv1d(input, weight, bias, options),
+        None => match ops::float_product(&images, &kernels, bias.as_ref(), geometry) {
+            Some(product) => as_lines(product),
+            None => burn::tensor::module::conv1d(input, weight, bias, options),
+        },
         Some(simulation) => as_lines(simulation.product(images, kernels, bias)),
     })
 }

@@ -11,6 +11,7 @@ use crate::error::{ApproxError, or_panic};
 use crate::geometry;
 use crate::nn::drop_in::drop_in;
 use crate::nn::layer::{Approximation, LayerKind, LayerShape, Operands};
+use crate::ops;
 
 /// Configuration of a [`Conv2d`] layer, as [`burn::nn::conv::Conv2dConfig`].
 ///
@@ -180,7 +181,10 @@ pub(crate) fn apply(
         bias: bias.as_ref(),
     };
     Ok(match approximation.begin(operands, geometry)? {
-        None => burn::tensor::module::conv2d(input, weight, bias, options),
+        None => match ops::float_product(&input, &weight, bias.as_ref(), geometry) {
+            Some(product) => product,
+            None => burn::tensor::module::conv2d(input, weight, bias, options),
+        },
         Some(simulation) => simulation.product(input, weight, bias),
     })
 }

@@ -184,7 +184,10 @@ pub(crate) fn apply(
         bias: bias.as_ref(),
     };
     Ok(match approximation.begin(operands, geometry)? {
-        None => burn::tensor::module::conv_transpose1d(input, weight, bias, options),
+        None => match ops::float_product(&images, &kernels, bias.as_ref(), geometry) {
+            Some(product) => as_lines(product),
+            None => burn::tensor::module::conv_transpose1d(input, weight, bias, options),
+        },
         Some(simulation) => as_lines(simulation.product(images, kernels, bias)),
     })
 }

@@ -182,7 +182,10 @@ pub(crate) fn apply(
         bias: bias.as_ref(),
     };
     Ok(match approximation.begin(operands, geometry)? {
-        None => burn::tensor::module::conv_transpose2d(input, weight, bias, options),
+        None => match ops::float_product(&input, &kernels, bias.as_ref(), geometry) {
+            Some(product) => product,
+            None => burn::tensor::module::conv_transpose2d(input, weight, bias, options),
+        },
         Some(simulation) => simulation.product(input, kernels, bias),
     })
 }

@@ -1,0 +1,89 @@
+//! The network in floating point that every retraining begins with: made once, and kept in the output directory.
+
+use std::path::Path;
+
+use approx_models::{ResNet, ResNetConfig, ShortcutKind, torchvision::TorchvisionLoader};
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use burn::tensor::Device;
+use train_mobilenet::progress::Display;
+
+use crate::args::Args;
+use crate::error::StudyError;
+use crate::images::Images;
+use crate::results::Float;
+use crate::train::{Training, measure};
+
+/// The file of the trained network.
+const FILE: &str = "float.bpk";
+
+/// The seed of random weights and of the training in floating point.
+const SEED: u64 = 1;
+
+/// A ResNet-20 for images of some classes, with random weights or those of a file, ready to be trained.
+fn given(args: &Args, classes: usize, device: &Device) -> Result<ResNet, StudyError> {
+    let device = device.clone().autodiff();
+    device.seed(SEED);
+    let model = ResNetConfig::small(20, classes)?
+        .with_shortcut(ShortcutKind::ZeroPadding)
+        .try_init(&device)?;
+    let Some(path) = &args.weights else {
+        return Ok(model);
+    };
+    let loader = TorchvisionLoader::new();
+    let loader = match &args.weights_key {
+        Some(key) => loader.with_top_level_key(key),
+        None => loader,
+    };
+    Ok(loader.load(model, path)?.0)
+}
+
+/// The trained network and its accuracies: read from the output directory if `known` says that it is there, otherwise made.
+///
+/// # Errors
+/// Weights that do not fit, or files that cannot be read or written.
+pub fn train(
+    args: &Args,
+    images: &Images,
+    known: Option<Float>,
+    display: Display,
+) -> Result<(ResNet, Float), StudyError> {
+    let path = args.output.join(FILE);
+    let mut model = given(args, images.classes, &images.device)?;
+    if let Some(float) = known {
+        return Ok((read(&model, &path)?, float));
+    }
+    let before = measure(&model, &images.test, "float, as given", display);
+    let mut training = Training::new(args.learning_rate);
+    for epoch in 1..=args.float_epochs {
+        let loader = images.shuffled(SEED, epoch);
+        model = training.epoch(model, &loader, &format!("float, epoch {epoch}"), display)?;
+    }
+    let after = measure(&model, &images.test, "float, trained", display);
+    display.line(&format!(
+        "float: {before:.2} % as given, {after:.2} % after {} epochs",
+        args.float_epochs
+    ));
+    write(&model, &path)?;
+    // From here on as a later call will find it.
+    Ok((read(&model, &path)?, Float { before, after }))
+}
+
+fn write(model: &ResNet, path: &Path) -> Result<(), StudyError> {
+    let temporary = path.with_extension("tmp");
+    let record = model.valid().into_record();
+    record
+        .save(&temporary)
+        .map_err(|error| StudyError::output(path, error))?;
+    std::fs::rename(&temporary, path).map_err(|error| StudyError::output(path, error))
+}
+
+fn read(model: &ResNet, path: &Path) -> Result<ResNet, StudyError> {
+    let unreadable = |reason: String| StudyError::Unreadable {
+        path: path.into(),
+        reason,
+    };
+    let record = ModuleRecord::load(path).map_err(|error| unreadable(error.to_string()))?;
+    let model = model.valid().try_load_record(record);
+    model.map_err(|error| unreadable(error.to_string()))
+}
