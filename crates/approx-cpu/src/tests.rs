@@ -976,6 +976,45 @@ fn transposed_convolutions_are_cut_between_images_and_channels() {
     }
 }
 
+/// Without an input there are no phases, whose windows are computed nowhere.
+#[test]
+fn a_transposed_convolution_of_nothing_is_nothing() {
+    let mut random = Random(9);
+    let table = table(&mut random, 8, 8, ENTRIES[0]);
+    let operand = OperandWidth {
+        bits: 8,
+        signed: true,
+    };
+    let quantizers = [(); 2].map(|()| any_quantizer(&mut random, operand, false));
+    let quantizers = ProductQuantizers {
+        activation: quantizers[0],
+        weights: &quantizers[1..],
+    };
+    for (batch, input, kernel) in [
+        (0, [0, 0], 1),
+        (1, [0, 0], 1),
+        (2, [0, 3], 1),
+        (0, [0, 0], 3),
+    ] {
+        let shape = ConvTranspose2dShape {
+            batch,
+            in_channels: 2,
+            out_channels: 3,
+            groups: 1,
+            input,
+            kernel: [kernel; 2],
+            stride: [1, 1],
+            dilation: [1, 1],
+            padding: [0, 0],
+            output_padding: [0, 0],
+        };
+        shape.validate().unwrap();
+        let activations = random.codes(shape.input_length());
+        let weights = random.codes(shape.weight_length());
+        check_conv_transpose2d(&table, &activations, &weights, quantizers, shape);
+    }
+}
+
 #[test]
 fn a_transposed_convolution_without_input_channels_is_zero() {
     let shape = ConvTranspose2dShape {

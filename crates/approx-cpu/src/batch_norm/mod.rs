@@ -419,23 +419,40 @@ fn exchanged([outer, middle]: [usize; 2], inner: usize, values: &[f32]) -> Vec<f
         return Vec::new();
     }
     assert_eq!(values.len(), outer * middle * inner);
+    // The usual sizes of small images are known when this is compiled: such rows are too short for a call of `memcpy`.
+    let copy = match inner {
+        1 => copy_rows::<1>,
+        4 => copy_rows::<4>,
+        _ => copy_rows::<0>,
+    };
     let write = |to: &mut [MaybeUninit<f32>]| {
         to.par_chunks_exact_mut(outer * inner)
             .with_min_len((CHUNK / (outer * inner)).max(1))
             .enumerate()
-            .for_each(|(index, to)| {
-                let rows = values.chunks_exact(middle * inner);
-                for (to, row) in to.chunks_exact_mut(inner).zip(rows) {
-                    // Too short for a call of `memcpy`.
-                    let from = &row[index * inner..(index + 1) * inner];
-                    to.iter_mut().zip(from).for_each(|(to, from)| {
-                        to.write(*from);
-                    });
-                }
-            });
+            .for_each(|(index, to)| copy(&values[index * inner..], middle * inner, inner, to));
         Ok::<(), Infallible>(())
     };
-    // SAFETY: there are `middle` chunks of `outer` rows, and as many rows are read and written for each.
+    // SAFETY: there are `middle` chunks of `outer` rows, and all of each is written.
     let Ok(exchanged) = unsafe { written(values.len(), write) };
     exchanged
+}
+
+/// Writes rows of `length` values, which is `LENGTH` if that is not 0, that begin `pitch` values apart, one after the
+/// other.
+fn copy_rows<const LENGTH: usize>(
+    values: &[f32],
+    pitch: usize,
+    length: usize,
+    to: &mut [MaybeUninit<f32>],
+) {
+    let length = match LENGTH {
+        0 => length,
+        known => known,
+    };
+    for (row, to) in to.chunks_exact_mut(length).enumerate() {
+        let from = &values[row * pitch..][..length];
+        for (to, from) in to.iter_mut().zip(from) {
+            to.write(*from);
+        }
+    }
 }

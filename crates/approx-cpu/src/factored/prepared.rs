@@ -7,7 +7,7 @@ use super::tile::GroupPass;
 use crate::operand::OperandWidth;
 use crate::word::{Element, Pattern};
 
-/// The maps from an activation's pattern to its elements, in the types that both have.
+/// The maps from an operand's pattern to its elements, one for each term, in the types that both have.
 #[derive(Debug)]
 pub(super) enum Maps {
     NarrowBytes(Vec<ElementMap<u8, u8>>),
@@ -22,7 +22,9 @@ pub(super) struct Prepared {
     pub(super) activation: OperandWidth,
     pub(super) weight: OperandWidth,
     pub(super) decomposition: Decomposition,
+    /// Those of activations.
     pub(super) maps: Maps,
+    pub(super) weight_maps: Maps,
     /// The largest magnitude of a product with every weight, or a bound of it.
     pub(super) bounds: Vec<u64>,
 }
@@ -42,19 +44,26 @@ impl Prepared {
         terms: &[FactorTerm],
     ) -> Self {
         let decomposition = Decomposition::new(activation, weight, terms);
-        let tables = &decomposition.activations;
-        let maps = match (activation.bits <= 8, decomposition.elements) {
+        let maps = |operand: OperandWidth, tables: &[Vec<i16>]| match (
+            operand.bits <= 8,
+            decomposition.elements,
+        ) {
             (true, ElementType::Bytes) => Maps::NarrowBytes(maps(tables)),
             (true, ElementType::Words) => Maps::NarrowWords(maps(tables)),
             (false, ElementType::Bytes) => Maps::WideBytes(maps(tables)),
             (false, ElementType::Words) => Maps::WideWords(maps(tables)),
         };
+        let [maps, weight_maps] = [
+            maps(activation, &decomposition.activations),
+            maps(weight, &decomposition.weights),
+        ];
         Prepared {
             bounds: bounds(activation, weight, terms),
             activation,
             weight,
             decomposition,
             maps,
+            weight_maps,
         }
     }
 

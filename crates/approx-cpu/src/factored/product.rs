@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::conv2d::{Conv2d, Part};
 use super::decompose::ElementType;
+use super::depthwise::are_small;
 use super::epilogue::{Epilogue, Exact, Rescaled};
 use super::kernel::LANES;
 use super::matmul::Matmul;
@@ -179,6 +180,38 @@ impl FactoredProduct {
     /// ```
     pub fn has_wide_activations(&self) -> bool {
         matches!(self.prepared.maps, Maps::WideBytes(_) | Maps::WideWords(_))
+    }
+
+    /// Whether a convolution is a depthwise one whose planes are so small that several are computed together.
+    ///
+    /// ```
+    /// use approx_cpu::{Conv2dShape, FactorTerm, FactoredProduct, OperandWidth, Padding2d};
+    ///
+    /// let operand = OperandWidth { bits: 4, signed: false };
+    /// let codes = FactorTerm { scale: 1, activation: (0..16).collect(), weight: (0..16).collect() };
+    /// let product = FactoredProduct::new(operand, operand, &[codes])?;
+    /// let shape = |side: usize, groups: usize| Conv2dShape {
+    ///     batch: 1,
+    ///     in_channels: 32,
+    ///     out_channels: 32,
+    ///     groups,
+    ///     input: [side, side],
+    ///     kernel: [3, 3],
+    ///     stride: [1, 1],
+    ///     dilation: [1, 1],
+    ///     padding: Padding2d::symmetric(1, 1),
+    /// };
+    /// assert!(product.has_small_planes(&shape(7, 32)));
+    /// assert!(!product.has_small_planes(&shape(28, 32)));
+    /// assert!(!product.has_small_planes(&shape(7, 16)));
+    /// # Ok::<(), approx_cpu::KernelError>(())
+    /// ```
+    pub fn has_small_planes(&self, shape: &Conv2dShape) -> bool {
+        let is_depthwise = shape.groups > 0
+            && Filters::are_depthwise(shape.in_channels / shape.groups, shape.kernel);
+        is_depthwise
+            && shape.validate().is_ok()
+            && are_small(&Phases::ordinary(shape), self.prepared.encoded(false))
     }
 
     /// Packs the weights `[inner, columns]` of a matrix product.

@@ -1,13 +1,18 @@
 //! Weights as elements, in the order that their kernel takes them in, and what they add up to.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::decompose::ElementType;
 use super::depthwise::pack_words;
+use super::encode::ElementMap;
 use super::kernel::{Block, LANES, ROWS};
 use super::operands::Weights;
-use super::prepared::Prepared;
+use super::prepared::{Maps, Prepared};
+use crate::arch::InstructionSet;
 use crate::error::KernelError;
+use crate::word::{Element, Pattern};
 
 /// Words worth a task of their own.
 const WORDS_PER_TASK: usize = 1 << 14;
@@ -116,12 +121,29 @@ impl Filters {
         depthwise: bool,
     ) -> Result<Self, KernelError> {
         let inner = group_channels * kernel[0] * kernel[1];
-        let mut sums = vec![WeightSum::default(); out_channels];
-        for (channel, sum) in sums.iter_mut().enumerate() {
-            for index in channel * inner..(channel + 1) * inner {
-                sum.add(prepared, prepared.weight_pattern(weights, index));
+        // Mostly no sum can be too large, and none has to look.
+        let largest = prepared.bounds.iter().copied().max().unwrap_or(0);
+        let saturates = u128::from(largest) * inner as u128 > u128::from(u64::MAX);
+        let sum = |channel: usize| {
+            let mut sum = WeightSum::default();
+            let own = channel * inner..(channel + 1) * inner;
+            match saturates {
+                true => {
+                    prepared.for_each_pattern(weights, own, |pattern| sum.add(prepared, pattern));
+                }
+                false => prepared.for_each_pattern(weights, own, |pattern| {
+                    let constant = prepared.decomposition.constants[pattern];
+                    sum.constant = sum.constant.wrapping_add(constant);
+                    sum.bound += prepared.bounds[pattern];
+                }),
             }
-        }
+            sum
+        };
+        let sums = (0..out_channels)
+            .into_par_iter()
+            .with_min_len((WORDS_PER_TASK / inner.max(1)).max(1))
+            .map(sum)
+            .collect();
         let mut filters = Filters {
             out_channels,
             group_channels,
@@ -144,36 +166,64 @@ impl Filters {
     }
 
     fn panels(&self, prepared: &Prepared, weights: Weights<'_>) -> Vec<i32> {
-        let decomposition = &prepared.decomposition;
-        let per_word = decomposition.elements.per_word();
+        match &prepared.weight_maps {
+            Maps::NarrowBytes(maps) => self.panels_of::<u8, u8, 4>(prepared, maps, weights),
+            Maps::NarrowWords(maps) => self.panels_of::<u8, i16, 2>(prepared, maps, weights),
+            Maps::WideBytes(maps) => self.panels_of::<u16, u8, 4>(prepared, maps, weights),
+            Maps::WideWords(maps) => self.panels_of::<u16, i16, 2>(prepared, maps, weights),
+        }
+    }
+
+    /// The panels, of elements of which so many make a word.
+    fn panels_of<P: Pattern, E: Element, const PER_WORD: usize>(
+        &self,
+        prepared: &Prepared,
+        maps: &[ElementMap<P, E>],
+        weights: Weights<'_>,
+    ) -> Vec<i32> {
         let area = self.kernel[0] * self.kernel[1];
+        let inner = self.group_channels * area;
         let outputs = self.out_channels / self.groups;
         let panels = outputs.div_ceil(ROWS);
-        let size = [self.group_channels.div_ceil(per_word), area, ROWS]
+        let size = [self.group_channels.div_ceil(PER_WORD), area, ROWS]
             .into_iter()
-            .fold(decomposition.weights.len(), usize::saturating_mul);
+            .fold(maps.len(), usize::saturating_mul);
         if size == 0 || panels == 0 {
             return Vec::new();
         }
         let mut words = vec![0; self.groups * panels * size];
-        let pack = |(panel, words): (usize, &mut [i32])| {
+        let set = InstructionSet::best();
+        let pack = |(patterns, elements): &mut (Vec<P>, Vec<E>),
+                    (panel, words): (usize, &mut [i32])| {
             let (group, panel) = (panel / panels, panel % panels);
             let channels = panel * ROWS..outputs.min((panel + 1) * ROWS);
+            let first = (group * outputs + channels.start) * inner;
+            let length = channels.len() * inner;
+            prepared.patterns(weights, first..first + length, patterns);
+            elements.resize(maps.len() * length, E::default());
+            for (map, elements) in maps.iter().zip(elements.chunks_exact_mut(length)) {
+                map.map_row(set, patterns, elements);
+            }
             let mut rows = words.chunks_exact_mut(ROWS);
-            let mut patterns = [0; MOST_PER_WORD];
-            for pass in &decomposition.passes {
-                for first in (0..self.group_channels).step_by(per_word) {
-                    let inputs = first..self.group_channels.min(first + per_word);
+            for pass in &prepared.decomposition.passes {
+                for first in (0..self.group_channels).step_by(PER_WORD) {
+                    let inputs = PER_WORD.min(self.group_channels - first);
                     for term in pass.terms.clone() {
+                        let elements = &elements[term * length..][..length];
                         for tap in 0..area {
                             let row = rows.next().expect("a row for every tap");
-                            for (word, channel) in row.iter_mut().zip(channels.clone()) {
-                                let filter = (group * outputs + channel) * self.group_channels;
-                                for (pattern, input) in patterns.iter_mut().zip(inputs.clone()) {
-                                    let index = (filter + input) * area + tap;
-                                    *pattern = prepared.weight_pattern(weights, index);
-                                }
-                                *word = prepared.weight_word(term, &patterns[..inputs.len()]);
+                            let filters = elements.chunks_exact(inner);
+                            for (word, filter) in row.iter_mut().zip(filters) {
+                                let neighbours = &filter[first * area + tap..];
+                                // The usual cases with everything known when this is compiled.
+                                *word = match (area, inputs == PER_WORD) {
+                                    (1, true) => {
+                                        let neighbours = &neighbours[..PER_WORD];
+                                        word_of::<E, PER_WORD>(neighbours, 1, PER_WORD)
+                                    }
+                                    (_, true) => word_of::<E, PER_WORD>(neighbours, area, PER_WORD),
+                                    (_, false) => word_of::<E, PER_WORD>(neighbours, area, inputs),
+                                };
                             }
                         }
                     }
@@ -184,7 +234,7 @@ impl Filters {
             .par_chunks_mut(size)
             .with_min_len(WORDS_PER_TASK.div_ceil(size))
             .enumerate()
-            .for_each(pack);
+            .for_each_init(Default::default, pack);
         words
     }
 
@@ -206,6 +256,22 @@ impl Filters {
         }
         words
     }
+}
+
+/// The word of so many elements, which lie a distance apart; those missing are 0.
+#[inline(always)]
+fn word_of<E: Element, const PER_WORD: usize>(
+    elements: &[E],
+    distance: usize,
+    count: usize,
+) -> i32 {
+    let bits = 32 / PER_WORD;
+    let mut word = 0;
+    for place in 0..count {
+        let element = elements[place * distance].widen() & (u32::MAX >> (32 - bits));
+        word |= element << (place * bits);
+    }
+    word.cast_signed()
 }
 
 /// What the weights of every output add up to.
@@ -266,6 +332,51 @@ impl Prepared {
             }
         };
         usize::from(pattern & self.weight.mask())
+    }
+
+    /// The bit patterns of some weights.
+    fn patterns<P: Pattern>(&self, weights: Weights<'_>, range: Range<usize>, to: &mut Vec<P>) {
+        let mask = P::truncate(self.weight.mask().into());
+        to.clear();
+        match weights {
+            Weights::Narrow(patterns) => {
+                let patterns = patterns[range].iter();
+                to.extend(patterns.map(|&pattern| P::truncate(pattern.into()) & mask));
+            }
+            Weights::Wide(patterns) => {
+                let patterns = patterns[range].iter();
+                to.extend(patterns.map(|&pattern| P::truncate(pattern.into()) & mask));
+            }
+            Weights::Values { .. } => {
+                let pattern = |index| self.weight_pattern(weights, index) as u32;
+                to.extend(range.map(|index| P::truncate(pattern(index))));
+            }
+        }
+    }
+
+    /// Hands the bit patterns of some weights to a function, one after the other.
+    #[inline(always)]
+    fn for_each_pattern(
+        &self,
+        weights: Weights<'_>,
+        range: Range<usize>,
+        mut each: impl FnMut(usize),
+    ) {
+        let mask = usize::from(self.weight.mask());
+        // One loop for each kind, so that none asks again and again.
+        match weights {
+            Weights::Narrow(patterns) => {
+                let patterns = patterns[range].iter();
+                patterns.for_each(|&pattern| each(usize::from(pattern) & mask));
+            }
+            Weights::Wide(patterns) => {
+                let patterns = patterns[range].iter();
+                patterns.for_each(|&pattern| each(usize::from(pattern) & mask));
+            }
+            Weights::Values { .. } => {
+                range.for_each(|index| each(self.weight_pattern(weights, index)));
+            }
+        }
     }
 
     /// The word of some neighbouring weights in one term; those missing are 0.

@@ -2,9 +2,11 @@
 //!
 //! A general convolution fills its vectors with the products of many channels; here there is one, and each is used for
 //! little more than one output channel, so that encoding it is most of the work. One input channel at a time is encoded
-//! and padded into a buffer that stays in the first cache, and multiplied from there.
+//! and padded into a buffer that stays in the first cache, and multiplied from there; small ones, several at a time
+//! (`together`).
 
 mod taps;
+mod together;
 
 use std::ops::Range;
 
@@ -12,6 +14,8 @@ use rayon::prelude::*;
 
 use self::taps::Taps;
 pub(crate) use self::taps::pack_words;
+pub(crate) use self::together::are_small;
+use self::together::{Lanes, Together};
 use super::encode::ElementMap;
 use super::source::Source;
 use super::tile::{GroupPass, add_scaled};
@@ -83,12 +87,20 @@ impl<P: Pattern, E: Element> Depthwise<'_, P, E> {
             .map(|phase| Taps::new::<E>(self.set, self.phases, phase, self.maps.len()))
             .collect();
         let block = (BLOCK / input.max(1)).clamp(1, planes);
-        let new_scratch = || Scratch::new(self, &taps);
-        let run_block = |scratch: &mut Scratch<P, E, S>, (index, out): (usize, &mut [T])| {
+        let together = Together::new(self);
+        let new_scratch = || {
+            let lanes = together.as_ref().map(|together| Lanes::new(self, together));
+            (Scratch::new(self, &taps), lanes)
+        };
+        let run_block = |(scratch, lanes): &mut (Scratch<P, E, S>, Option<Lanes<S>>),
+                         (index, out): (usize, &mut [T])| {
             let first = index * block;
             let last = first + out.len() / outputs;
             let numbers = scratch.encode(self, source, first * input..last * input);
-            if numbers {
+            if let (true, Some(together), Some(lanes)) = (numbers, &together, lanes) {
+                let planes = (first, &scratch.elements[..]);
+                lanes.convolve(self, together, planes, out, &finish);
+            } else if numbers {
                 for (plane, out) in out.chunks_exact_mut(outputs).enumerate() {
                     scratch.pad(self, plane);
                     let channel = (first + plane) % shape.in_channels;

@@ -17,7 +17,7 @@ use crate::transposed::{Phase, Phases};
 use crate::word::Element;
 
 /// Taps that one word of weights holds.
-const fn word_taps<E: Element>() -> usize {
+pub(super) const fn word_taps<E: Element>() -> usize {
     size_of::<i32>() / size_of::<E>()
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn pack_words<E: Element>(
 }
 
 /// The weight of one tap in a word.
-fn weight<E: Element>(word: i32, tap: usize) -> i32 {
+pub(super) fn weight<E: Element>(word: i32, tap: usize) -> i32 {
     let bits = weight_bits::<E>();
     word << (32 - (tap + 1) * bits) >> (32 - bits)
 }

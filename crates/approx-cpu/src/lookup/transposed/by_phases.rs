@@ -84,6 +84,12 @@ impl<'a> ByPhases<'a> {
         let operands = self.operands;
         let shape = &operands.shape;
         let Phases { places, output, .. } = self.phases;
+        let plane = output[0] * output[1];
+        let length = shape.batch * shape.out_channels * plane;
+        if self.phases.all.is_empty() {
+            // There are no windows either.
+            return vec![O::default(); length];
+        }
         let table = operands.table;
         // A code whose products are all 0, if there is one, adds nothing.
         let mut codes = 0..=table.activation_mask();
@@ -114,13 +120,11 @@ impl<'a> ByPhases<'a> {
                 .map(|part| self.sums(strategy, &shared.windows, part, &piece));
             self.finish_piece(&parts, sums.collect(), zero_points, &finish, piece);
         };
-        let plane = output[0] * output[1];
-        let length = shape.batch * shape.out_channels * plane;
         let write = |output: &mut [MaybeUninit<O>]| {
             if !self.phases.is_complete() {
                 output.fill(MaybeUninit::new(O::default()));
             }
-            if !output.is_empty() && !parts.is_empty() {
+            if !output.is_empty() {
                 pieces(output, plane, shape.out_channels, operands.outputs(), sizes)
                     .into_par_iter()
                     .for_each(run_piece);

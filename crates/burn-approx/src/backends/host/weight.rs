@@ -97,16 +97,21 @@ impl Channels {
                 }
                 sums
             }
-            Self::Rows(length) => values
-                .chunks(length.max(1))
-                .enumerate()
-                .map(|(row, values)| {
-                    let codes = values.iter().enumerate();
-                    codes
-                        .map(|(place, value)| i64::from(code(row * length + place, value)))
-                        .sum()
-                })
-                .collect(),
+            Self::Rows(length) => {
+                // Codes have 16 bits at most: so many fit in 32, and are added several at a time.
+                const FEW: usize = 1 << 12;
+                let sum = |(row, values): (usize, &[T])| {
+                    let parts = values.chunks(FEW).enumerate();
+                    let sum = parts.map(|(part, values)| {
+                        let first = row * length + part * FEW;
+                        let codes = values.iter().enumerate();
+                        let codes = codes.map(|(place, value)| code(first + place, value));
+                        i64::from(codes.sum::<i32>())
+                    });
+                    sum.sum()
+                };
+                values.chunks(length.max(1)).enumerate().map(sum).collect()
+            }
         }
     }
 }

@@ -115,8 +115,8 @@ fn lookup(narrow: bool, symmetric: bool, geometry: &Geometry) -> f64 {
         _ => taps * approx_cpu::lookup_cycles(sizes.channels, sizes.positions, narrow),
     };
     let scattered = if sizes.is_depthwise {
-        // Taps of one channel are too few to stream over.
-        0.20 * sizes.outputs * sizes.inner as f64
+        // Taps of one channel are too few to stream over, and its planes to start on.
+        0.20 * sizes.outputs * sizes.inner as f64 + 170.0 * sizes.planes as f64
     } else {
         0.0
     };
@@ -151,7 +151,17 @@ fn factored(product: &FactoredProduct, symmetric: bool, geometry: &Geometry) -> 
     } else {
         sizes.windows()
     };
-    let nanoseconds = if sizes.is_depthwise {
+    let are_small = match geometry {
+        Geometry::Conv2d(shape) => product.has_small_planes(shape),
+        _ => false,
+    };
+    let nanoseconds = if are_small {
+        34_600.0
+            + 140.0 * (sizes.groups * sizes.channels) as f64
+            + 34.0 * sizes.planes as f64
+            + encoding * (0.8 * sizes.inputs + 0.64 * encoded)
+            + multiplying * (0.276 * multiplications + 0.276 * window_sums)
+    } else if sizes.is_depthwise {
         34_600.0
             + 156.0 * sizes.planes as f64
             + encoding * (0.068 * sizes.inputs + 0.116 * encoded + 0.024 * wide)
