@@ -141,9 +141,11 @@ impl<'a> Work<'a> {
         for case in &CASES {
             let step: Step<'a> = Box::new(move || {
                 let (device, images) = device_and_images(images);
-                let mut model = case.prepare(&model(&device), |model| {
-                    drop(forward(model, images.clone()));
+                // Calibrated without recording gradients, as a program would.
+                let prepared = case.prepare(&model(&device).valid(), |model| {
+                    drop(forward(model, images.clone().inner()));
                 });
+                let mut model = prepared.train();
                 let mut optimizer = SgdConfig::new().init();
                 Box::new(move || {
                     let forward = |model: &M| forward(model, images.clone());
