@@ -59,15 +59,15 @@ impl Together {
             return None;
         }
         let (mut taps, mut words, mut places_in_word) = (Vec::new(), vec![0], Vec::new());
-        let [height, width] = phase.kernel();
+        let [row_taps, column_taps] = phase.taps;
         for term in 0..terms {
-            for row in 0..height {
-                for column in 0..width {
-                    let row = term * rows + row * window.dilation[0];
+            for row in row_taps.iter() {
+                let row = term * rows + row * window.dilation[0];
+                for (index, column) in column_taps.iter().enumerate() {
                     taps.push(row * columns + column * window.dilation[1]);
-                    places_in_word.push(column % word_taps::<E>());
-                    let ends = column + 1 == width || (column + 1) % word_taps::<E>() == 0;
-                    if ends {
+                    places_in_word.push(index % word_taps::<E>());
+                    let next = index + 1;
+                    if next == column_taps.count || next.is_multiple_of(word_taps::<E>()) {
                         words.push(taps.len());
                     }
                 }
