@@ -324,12 +324,13 @@ impl PaddedShortcut {
     fn forward(self, input: Tensor<4>) -> Tensor<4> {
         let step = self.stride as isize;
         let pixels = input.slice(s![.., .., ..;step, ..;step]);
-        let [batch, _, height, width] = pixels.dims();
-        let zeros = Tensor::zeros([batch, self.zeros, height, width], &pixels.device());
-        match self.zeros {
-            0 => pixels,
-            _ => Tensor::cat(vec![zeros.clone(), pixels, zeros], 1),
+        if self.zeros == 0 {
+            return pixels;
         }
+        let [batch, _, height, width] = pixels.dims();
+        let options = (&pixels.device(), pixels.dtype());
+        let zeros = Tensor::zeros([batch, self.zeros, height, width], options);
+        Tensor::cat(vec![zeros.clone(), pixels, zeros], 1)
     }
 }
 

@@ -183,9 +183,11 @@ impl TorchvisionLoader {
                 false => &key,
             };
             let target = model.path_of(name);
-            let of_classifier = target
-                .as_ref()
-                .is_some_and(|path| classifier.contains(path));
+            // Whatever stands in the classifier's place, a head of several layers for instance.
+            let of_classifier = name.starts_with(model.classifier_prefix())
+                || target
+                    .as_ref()
+                    .is_some_and(|path| classifier.contains(path));
             if name.ends_with(".num_batches_tracked") || (self.keep_classifier && of_classifier) {
                 left_out.push(key);
             } else if let Some(target) = target {

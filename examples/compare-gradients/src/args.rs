@@ -52,7 +52,8 @@ pub struct Args {
     )]
     pub multipliers: Vec<MultiplierSource>,
 
-    /// The gradients; several times
+    /// The gradients: straight_through, difference, difference:half_window=NUMBER, linear_regression, or custom for
+    /// multipliers with tables of their own; several times
     #[arg(
         long = "gradient",
         value_name = "RULE",

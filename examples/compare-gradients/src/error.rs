@@ -35,6 +35,14 @@ pub enum StudyError {
     /// A conversion that cannot be made.
     #[error(transparent)]
     Approximation(#[from] ApproxError),
+    /// Another program works in the output directory.
+    #[error(
+        "{directory} is in use by another compare-gradients; wait for it, or give another --output"
+    )]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// The output directory holds the results of another study.
     #[error(
         "{path} has results with other settings ({difference}); give another --output, or remove it"
@@ -45,7 +53,7 @@ pub enum StudyError {
         /// What differs.
         difference: String,
     },
-    /// Results that cannot be read.
+    /// A file that cannot be read.
     #[error("{path} cannot be read: {reason}")]
     Unreadable {
         /// The file.
@@ -68,7 +76,8 @@ impl StudyError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Range { .. } | Self::Multiplier(_) | Self::OtherSettings { .. } => 2,
-            Self::Data(_) | Self::Weights(_) => 3,
+            Self::InUse { .. } => 2,
+            Self::Data(_) | Self::Weights(_) | Self::Unreadable { .. } => 3,
             _ => 1,
         }
     }

@@ -11,7 +11,7 @@ use train_mobilenet::progress::Display;
 use crate::args::Args;
 use crate::error::StudyError;
 use crate::images::Images;
-use crate::results::Float;
+use crate::results::{Float, digest};
 use crate::train::{Training, measure};
 
 /// The file of the trained network.
@@ -20,13 +20,16 @@ const FILE: &str = "float.bpk";
 /// The seed of random weights and of the training in floating point.
 const SEED: u64 = 1;
 
-/// A ResNet-20 for images of some classes, with random weights or those of a file, ready to be trained.
-fn given(args: &Args, classes: usize, device: &Device) -> Result<ResNet, StudyError> {
+/// A ResNet-20 for images of some classes, with random weights, ready to be trained.
+fn random(classes: usize, device: &Device) -> Result<ResNet, StudyError> {
     let device = device.clone().autodiff();
     device.seed(SEED);
-    let model = ResNetConfig::small(20, classes)?
-        .with_shortcut(ShortcutKind::ZeroPadding)
-        .try_init(&device)?;
+    let config = ResNetConfig::small(20, classes)?.with_shortcut(ShortcutKind::ZeroPadding);
+    Ok(config.try_init(&device)?)
+}
+
+/// The network with the weights of a file, if there is one.
+fn given(args: &Args, model: ResNet) -> Result<ResNet, StudyError> {
     let Some(path) = &args.weights else {
         return Ok(model);
     };
@@ -49,10 +52,11 @@ pub fn train(
     display: Display,
 ) -> Result<(ResNet, Float), StudyError> {
     let path = args.output.join(FILE);
-    let mut model = given(args, images.classes, &images.device)?;
+    let model = random(images.classes, &images.device)?;
     if let Some(float) = known {
-        return Ok((read(&model, &path)?, float));
+        return Ok((read(&model, &path, Some(&float.digest))?.0, float));
     }
+    let mut model = given(args, model)?;
     let before = measure(&model, &images.test, "float, as given", display);
     let mut training = Training::new(args.learning_rate);
     for epoch in 1..=args.float_epochs {
@@ -66,7 +70,13 @@ pub fn train(
     ));
     write(&model, &path)?;
     // From here on as a later call will find it.
-    Ok((read(&model, &path)?, Float { before, after }))
+    let (model, digest) = read(&model, &path, None)?;
+    let float = Float {
+        before,
+        after,
+        digest,
+    };
+    Ok((model, float))
 }
 
 fn write(model: &ResNet, path: &Path) -> Result<(), StudyError> {
@@ -78,12 +88,25 @@ fn write(model: &ResNet, path: &Path) -> Result<(), StudyError> {
     std::fs::rename(&temporary, path).map_err(|error| StudyError::output(path, error))
 }
 
-fn read(model: &ResNet, path: &Path) -> Result<ResNet, StudyError> {
+/// The network in a file, with the file's digest, which must be an expected one if there is one.
+fn read(
+    model: &ResNet,
+    path: &Path,
+    expected: Option<&str>,
+) -> Result<(ResNet, String), StudyError> {
     let unreadable = |reason: String| StudyError::Unreadable {
         path: path.into(),
-        reason,
+        reason: format!("{reason}; remove the directory to begin anew"),
     };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let digest = digest(bytes);
+    if expected.is_some_and(|expected| expected != digest) {
+        return Err(unreadable("it is not the network of these results".into()));
+    }
     let record = ModuleRecord::load(path).map_err(|error| unreadable(error.to_string()))?;
     let model = model.valid().try_load_record(record);
-    model.map_err(|error| unreadable(error.to_string()))
+    Ok((
+        model.map_err(|error| unreadable(error.to_string()))?,
+        digest,
+    ))
 }

@@ -9,6 +9,7 @@ use train_mobilenet::progress::Display;
 
 use crate::args::Args;
 use crate::error::StudyError;
+use crate::results::digest;
 
 /// Mean and deviation of ImageNet's channels, by which most published weights expect images to be normalised.
 const NORMALISATION: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
@@ -23,6 +24,8 @@ pub struct Images {
     pub augmentation: Augmentation,
     /// How many classes there are.
     pub classes: usize,
+    /// What tells whether the images, their labels and the classes' names are what they were.
+    pub digest: String,
     /// Where everything is computed.
     pub device: Device,
 }
@@ -43,7 +46,18 @@ impl Images {
             None => dataset.train,
             Some(count) => Arc::new(dataset.train.spread(count)),
         };
+        let names = dataset
+            .classes
+            .iter()
+            .flat_map(|name| name.bytes().chain([0]));
+        let parts = [&train, &dataset.test].into_iter().flat_map(|images| {
+            let labels = images.labels().iter().map(|label| *label as u8);
+            let pixels = (0..images.len()).flat_map(|index| images.pixels(index).iter().copied());
+            labels.chain(pixels)
+        });
+        let digest = digest(names.chain(parts));
         Ok(Self {
+            digest,
             train: loader(train),
             test: loader(dataset.test),
             augmentation: dataset.augmentation,

@@ -11,11 +11,18 @@ use crate::results::{Results, extremes};
 
 const SIZE: (u32, u32) = (980, 540);
 const FONT: &str = "sans-serif";
-const COLORS: [RGBColor; 4] = [
+/// The legend's share of the width that the multipliers take.
+const LEGEND: f64 = 0.42;
+/// Of the gradients; more than these begin anew.
+const COLORS: [RGBColor; 8] = [
     RGBColor(31, 119, 180),
     RGBColor(255, 127, 14),
     RGBColor(44, 160, 44),
     RGBColor(148, 103, 189),
+    RGBColor(214, 39, 40),
+    RGBColor(140, 86, 75),
+    RGBColor(227, 119, 194),
+    RGBColor(23, 190, 207),
 ];
 
 /// Draws, for every multiplier, the accuracy before retraining as a dash, and beside it one column for each gradient: a ring
@@ -43,13 +50,13 @@ fn draw<'a>(results: &Results, area: &DrawingArea<SVGBackend<'a>, Shift>) -> Dra
         let runs = subject.runs.iter().flat_map(|run| run.accuracy.clone());
         runs.chain([subject.before])
     });
-    let float = results.float.map(|float| float.after);
-    let every: Vec<f64> = every.chain(float).chain(results.quantized).collect();
+    let float = results.float.as_ref().map(|float| float.after);
+    let every: Vec<f64> = every.chain(float).collect();
     let [low, high] = match every.is_empty() {
         true => [0.0, 100.0],
         false => extremes(&every),
     };
-    let bottom = (low / 10.0).floor() * 10.0;
+    let bottom = (low.min(99.0) / 10.0).floor() * 10.0;
     let top = ((high / 10.0).floor() * 10.0 + 10.0).min(101.0);
 
     area.fill(&WHITE)?;
@@ -59,19 +66,20 @@ fn draw<'a>(results: &Results, area: &DrawingArea<SVGBackend<'a>, Shift>) -> Dra
         .margin(14)
         .x_label_area_size(42)
         .y_label_area_size(56)
-        .build_cartesian_2d(0.0..width, bottom..top)?;
+        // The legend stands to the right of everything.
+        .build_cartesian_2d(0.0..width * (1.0 + LEGEND), bottom..top)?;
     let name = |position: &f64| {
         let index = (position - 0.5).round();
         let is_middle = (position - 0.5 - index).abs() < 1e-6;
         let subject = subjects
             .get(index as usize)
             .filter(|_| is_middle && index >= 0.0);
-        subject.map_or_else(String::new, |subject| subject.multiplier.name.clone())
+        subject.map_or_else(String::new, |subject| subject.name.clone())
     };
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .x_labels(2 * subjects.len() + 1)
+        .x_labels(3 * subjects.len() + 1)
         .x_label_formatter(&name)
         .y_desc("test accuracy, %")
         .y_label_formatter(&|accuracy| format!("{accuracy:.0}"))
@@ -141,7 +149,7 @@ fn draw<'a>(results: &Results, area: &DrawingArea<SVGBackend<'a>, Shift>) -> Dra
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerLeft)
+        .position(SeriesLabelPosition::UpperRight)
         .background_style(WHITE.mix(0.9))
         .border_style(BLACK.mix(0.4))
         .label_font((FONT, 14))
@@ -178,7 +186,6 @@ mod tests {
         let mut results = example();
         results.subjects.clear();
         results.float = None;
-        results.quantized = None;
         save(&results, &directory.path().join("accuracy.svg")).unwrap();
     }
 }

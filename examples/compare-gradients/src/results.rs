@@ -2,29 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use approx_multiplier::GradientRule;
+use approx_multiplier::{GradientRule, Multiplier, MultiplierSource};
+use burn::data::dataloader::DataLoader;
 use serde::{Deserialize, Serialize};
 use train_mobilenet::files::write_atomically;
 use train_mobilenet::report::MultiplierSummary;
 
 use crate::args::Args;
 use crate::error::StudyError;
+use crate::images::Images;
 
 const FILE: &str = "results.json";
 
 /// Settings that all runs share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Where the images are.
-    pub data: PathBuf,
+    /// The digest of the images.
+    pub data: String,
     /// Height and width of the images.
     pub image_size: usize,
     /// How many images there are to train on and to test on.
     pub images: [usize; 2],
-    /// The weights to begin with.
-    pub weights: Option<PathBuf>,
+    /// The digest of the file of weights to begin with.
+    pub weights: Option<String>,
+    /// Where in their file the weights are.
+    pub weights_key: Option<String>,
     /// Epochs of training in floating point.
     pub float_epochs: usize,
     /// Epochs of retraining.
@@ -35,13 +39,15 @@ pub struct Settings {
     pub learning_rate: f64,
 }
 
-/// Accuracies of the network in floating point, in per cent.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// The network in floating point, and its accuracies in per cent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Float {
     /// With the weights given.
     pub before: f64,
     /// After its training.
     pub after: f64,
+    /// The digest of its file.
+    pub digest: String,
 }
 
 /// One retraining.
@@ -60,8 +66,15 @@ pub struct Run {
 /// A multiplier and its retrainings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
+    /// What the multiplier was called on the command line.
+    pub name: String,
     /// The multiplier.
     pub multiplier: MultiplierSummary,
+    /// The digest of its gradient tables, which the summary leaves out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_tables: Option<String>,
+    /// Accuracy with exact products of the multiplier's operands, in per cent.
+    pub quantized: f64,
     /// Accuracy before retraining, in per cent.
     pub before: f64,
     /// The retrainings.
@@ -69,6 +82,29 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// A multiplier without retrainings, with its accuracies with exact products and its own.
+    pub fn new(
+        source: &MultiplierSource,
+        multiplier: &Multiplier,
+        [quantized, before]: [f64; 2],
+    ) -> Self {
+        Self {
+            name: source.to_string(),
+            quantized,
+            multiplier: MultiplierSummary::of(multiplier),
+            gradient_tables: digest_of_gradient(multiplier),
+            before,
+            runs: Vec::new(),
+        }
+    }
+
+    /// Whether it is about this multiplier.
+    pub fn is_of(&self, source: &MultiplierSource, multiplier: &Multiplier) -> bool {
+        self.name == source.to_string()
+            && self.multiplier == MultiplierSummary::of(multiplier)
+            && self.gradient_tables == digest_of_gradient(multiplier)
+    }
+
     /// The run with a gradient and a seed, if it was made.
     pub fn run(&self, gradient: GradientRule, seed: u64) -> Option<&Run> {
         let is_it = |run: &&Run| run.gradient == gradient && run.seed == seed;
@@ -88,6 +124,21 @@ impl Subject {
     }
 }
 
+/// A digest of a multiplier's gradient tables, if it has some.
+fn digest_of_gradient(multiplier: &Multiplier) -> Option<String> {
+    let tables = multiplier.gradient_tables()?;
+    let entries = tables.by_activation().iter().chain(tables.by_weight());
+    Some(digest(entries.flat_map(|entry| entry.to_le_bytes())))
+}
+
+/// A digest of bytes (FNV-1a, 64 bits): it tells whether something is what it was, and withstands no ill will.
+pub fn digest(bytes: impl IntoIterator<Item = u8>) -> String {
+    let digest = (bytes.into_iter()).fold(0xcbf2_9ce4_8422_2325u64, |digest, byte| {
+        (digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    format!("{digest:016x}")
+}
+
 /// Everything that a study has measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Results {
@@ -95,8 +146,6 @@ pub struct Results {
     pub settings: Settings,
     /// The network in floating point.
     pub float: Option<Float>,
-    /// The same with quantised operands and exact products, in per cent.
-    pub quantized: Option<f64>,
     /// The multipliers.
     pub subjects: Vec<Subject>,
 }
@@ -105,13 +154,21 @@ impl Results {
     /// The results in a study's output directory, or empty ones.
     ///
     /// # Errors
-    /// Results that cannot be read, or that were measured with other settings.
-    pub fn in_directory(args: &Args, images: [usize; 2]) -> Result<Self, StudyError> {
+    /// Results or weights that cannot be read, or results of other settings.
+    pub fn in_directory(args: &Args, images: &Images) -> Result<Self, StudyError> {
+        let weights = args.weights.as_ref().map(|path| {
+            let bytes = std::fs::read(path).map_err(|error| StudyError::Unreadable {
+                path: path.clone(),
+                reason: error.to_string(),
+            });
+            bytes.map(digest)
+        });
         let settings = Settings {
-            data: args.data.clone(),
+            data: images.digest.clone(),
             image_size: args.image_size,
-            images,
-            weights: args.weights.clone(),
+            images: [images.train.num_items(), images.test.num_items()],
+            weights: weights.transpose()?,
+            weights_key: args.weights_key.clone(),
             float_epochs: args.float_epochs,
             epochs: args.epochs,
             batch_size: args.batch_size,
@@ -122,7 +179,6 @@ impl Results {
             return Ok(Self {
                 settings,
                 float: None,
-                quantized: None,
                 subjects: Vec::new(),
             });
         }
@@ -134,9 +190,22 @@ impl Results {
                 path: path.clone(),
                 reason,
             })?;
-        match results.settings.difference(&settings) {
+        if let Some(difference) = results.settings.difference(&settings) {
+            return Err(StudyError::OtherSettings { path, difference });
+        }
+        let mut runs = results.subjects.iter().flat_map(|subject| &subject.runs);
+        match runs.find(|run| run.accuracy.len() != args.epochs) {
             None => Ok(results),
-            Some(difference) => Err(StudyError::OtherSettings { path, difference }),
+            Some(run) => Err(StudyError::Unreadable {
+                path,
+                reason: format!(
+                    "the run with {} and seed {} has {} accuracies; there must be {}, one for each epoch",
+                    run.gradient,
+                    run.seed,
+                    run.accuracy.len(),
+                    args.epochs
+                ),
+            }),
         }
     }
 
@@ -162,7 +231,8 @@ impl Results {
     fn csv(&self) -> String {
         let mut lines = vec!["multiplier,gradient,seed,epoch,accuracy".to_owned()];
         for subject in &self.subjects {
-            let name = &subject.multiplier.name;
+            // Names of families have commas.
+            let name = format!("\"{}\"", subject.name.replace('"', "\"\""));
             lines.push(format!("{name},,,0,{}", subject.before));
             for run in &subject.runs {
                 for (epoch, accuracy) in run.accuracy.iter().enumerate() {
@@ -205,18 +275,16 @@ impl Settings {
     }
 }
 
-/// A table in Markdown: a line for every multiplier; for every gradient and epoch shown, the mean of the seeds and, after
-/// `±`, half the distance between the best and the worst.
+/// A table in Markdown, of all runs in the directory: a line for every multiplier; for every gradient and epoch shown, the
+/// mean of the seeds and, after `±`, half the distance between the best and the worst.
 impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Float { before, after }) = self.float {
+        if let Some(Float { before, after, .. }) = &self.float {
             write!(f, "Float: {before:.2} % as given, {after:.2} % trained.")?;
         }
-        if let Some(quantized) = self.quantized {
-            write!(f, " Quantised, exact products: {quantized:.2} %.")?;
-        }
         let gradients = self.gradients();
-        let (mut head, mut rule) = ("| multiplier | before |".to_owned(), "|---|---|".to_owned());
+        let mut head = "| multiplier | exact products | before |".to_owned();
+        let mut rule = "|---|---|---|".to_owned();
         for epoch in self.epochs_shown() {
             for gradient in &gradients {
                 head += &format!(
@@ -228,11 +296,9 @@ impl fmt::Display for Results {
         }
         write!(f, "\n\n{head}\n{rule}")?;
         for subject in &self.subjects {
-            write!(
-                f,
-                "\n| {} | {:.2} |",
-                subject.multiplier.name, subject.before
-            )?;
+            let name = subject.name.replace('|', "\\|");
+            let (quantized, before) = (subject.quantized, subject.before);
+            write!(f, "\n| {name} | {quantized:.2} | {before:.2} |")?;
             for epoch in self.epochs_shown() {
                 let after = subject.after(epoch);
                 for gradient in &gradients {
@@ -266,6 +332,8 @@ pub fn extremes(accuracies: &[f64]) -> [f64; 2] {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use approx_multiplier::{GradientTables, OperandFormat};
+
     use super::*;
 
     /// Two multipliers, of which the second has one run.
@@ -287,10 +355,11 @@ pub(crate) mod tests {
         );
         Results {
             settings: Settings {
-                data: "images".into(),
+                data: "00".into(),
                 image_size: 32,
                 images: [100, 20],
                 weights: None,
+                weights_key: None,
                 float_epochs: 1,
                 epochs: 2,
                 batch_size: 16,
@@ -299,11 +368,14 @@ pub(crate) mod tests {
             float: Some(Float {
                 before: 80.0,
                 after: 85.5,
+                digest: "00".into(),
             }),
-            quantized: Some(85.25),
             subjects: vec![
                 Subject {
+                    name: "mild".into(),
                     multiplier: summary("mild"),
+                    quantized: 85.25,
+                    gradient_tables: None,
                     before: 70.0,
                     runs: vec![
                         run(straight, 1, [80.0, 82.0]),
@@ -312,7 +384,10 @@ pub(crate) mod tests {
                     ],
                 },
                 Subject {
+                    name: "wild".into(),
                     multiplier: summary("wild"),
+                    quantized: 85.25,
+                    gradient_tables: None,
                     before: 10.0,
                     runs: vec![run(line, 1, [30.0, 50.0])],
                 },
@@ -323,20 +398,37 @@ pub(crate) mod tests {
     #[test]
     fn a_table_has_means_and_spreads() {
         let expected = "\
-Float: 80.00 % as given, 85.50 % trained. Quantised, exact products: 85.25 %.
+Float: 80.00 % as given, 85.50 % trained.
 
-| multiplier | before | 1 epoch, `straight_through` | 1 epoch, `linear_regression` | 2 epochs, `straight_through` | 2 epochs, `linear_regression` |
-|---|---|---|---|---|---|
-| mild | 70.00 | 80.50 ± 0.50 | 80.50 | 82.50 ± 0.50 | 84.00 |
-| wild | 10.00 | | 30.00 | | 50.00 |
+| multiplier | exact products | before | 1 epoch, `straight_through` | 1 epoch, `linear_regression` | 2 epochs, `straight_through` | 2 epochs, `linear_regression` |
+|---|---|---|---|---|---|---|
+| mild | 85.25 | 70.00 | 80.50 ± 0.50 | 80.50 | 82.50 ± 0.50 | 84.00 |
+| wild | 85.25 | 10.00 | | 30.00 | | 50.00 |
 ";
         assert_eq!(example().to_string(), expected);
         assert_eq!(example().csv().lines().count(), 1 + 2 + 4 * 2);
         assert!(
             example()
                 .csv()
-                .contains("\nmild,linear_regression,1,2,84\n")
+                .contains("\n\"mild\",linear_regression,1,2,84\n")
         );
+    }
+
+    /// Two multipliers that compute the same and are trained otherwise are two.
+    #[test]
+    fn gradient_tables_are_part_of_a_subject() {
+        let format = OperandFormat::INT8;
+        let exact = Multiplier::exact(format, format);
+        let with_slope = |slope: f64| {
+            let by = |_: i32, b: i32| slope * f64::from(b);
+            let tables = GradientTables::from_fn(format, format, by, |a, _| f64::from(a));
+            exact.with_gradient_tables(tables.unwrap()).unwrap()
+        };
+        let [one, two] = [1.0, 2.0].map(with_slope);
+        let source = MultiplierSource::Inline(one.clone());
+        let subject = Subject::new(&source, &one, [60.0, 50.0]);
+        let is_of = |multiplier| subject.is_of(&source, multiplier);
+        assert!(is_of(&one) && !is_of(&two) && !is_of(&exact));
     }
 
     #[test]

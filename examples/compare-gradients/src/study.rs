@@ -1,5 +1,7 @@
 //! The whole study: one network in floating point, and from it every retraining that is still missing.
 
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::time::Instant;
 
 use approx_models::ResNet;
@@ -9,7 +11,6 @@ use burn::module::Module;
 use burn_approx::{ApproxConfig, Mode, approx_layers, calibrate, convert};
 use train_mobilenet::data::Augmentation;
 use train_mobilenet::progress::Display;
-use train_mobilenet::report::MultiplierSummary;
 
 use crate::args::Args;
 use crate::error::StudyError;
@@ -29,35 +30,41 @@ pub fn run(args: &Args) -> Result<Results, StudyError> {
     check(args)?;
     let multipliers = args.multipliers.iter().map(MultiplierSource::resolve);
     let multipliers = multipliers.collect::<Result<Vec<Multiplier>, _>>()?;
+    // What no layer can be trained with should not be found out after an hour of training.
+    for gradient in &args.gradients {
+        (multipliers.iter()).try_for_each(|multiplier| gradient.check(multiplier))?;
+    }
     let display = Display::new(args.quiet);
     let images = Images::read(args, display)?;
     std::fs::create_dir_all(&args.output)
         .map_err(|error| StudyError::output(&args.output, error))?;
-    let counts = [images.train.num_items(), images.test.num_items()];
-    let mut results = Results::in_directory(args, counts)?;
+    // Held until the end: two programs would overwrite each other's results.
+    let _lock = lock(&args.output)?;
+    let mut results = Results::in_directory(args, &images)?;
     let (float, accuracies) = float::train(args, &images, results.float, display)?;
     results.float = Some(accuracies);
-    results.save(&args.output)?;
+    save(&results, args)?;
 
     for (source, multiplier) in args.multipliers.iter().zip(&multipliers) {
-        let summary = MultiplierSummary::of(multiplier);
-        let known = |subject: &Subject| subject.multiplier == summary;
+        let name = source.to_string();
+        let known = |subject: &Subject| subject.is_of(source, multiplier);
         let index = match results.subjects.iter().position(known) {
             Some(index) => index,
             None => {
                 let model =
                     approximate(args, &float, source, GradientRule::StraightThrough, &images)?;
-                if results.quantized.is_none() {
-                    approx_layers(&model).set_mode(Mode::Quantized)?;
-                    results.quantized = Some(measure(&model, &images.test, "quantised", display));
-                    approx_layers(&model).set_mode(Mode::Approximate)?;
+                let mut measured = [0.0; 2];
+                for (measured, mode) in measured
+                    .iter_mut()
+                    .zip([Mode::Quantized, Mode::Approximate])
+                {
+                    approx_layers(&model).set_mode(mode)?;
+                    *measured = measure(&model, &images.test, &format!("{name}, {mode}"), display);
                 }
-                results.subjects.push(Subject {
-                    before: measure(&model, &images.test, &summary.name, display),
-                    multiplier: summary.clone(),
-                    runs: Vec::new(),
-                });
-                results.save(&args.output)?;
+                results
+                    .subjects
+                    .push(Subject::new(source, multiplier, measured));
+                save(&results, args)?;
                 results.subjects.len() - 1
             }
         };
@@ -68,7 +75,7 @@ pub fn run(args: &Args) -> Result<Results, StudyError> {
                     continue;
                 }
                 let model = approximate(args, &float, source, gradient, &images)?;
-                let name = format!("{}, {gradient}, seed {seed}", summary.name);
+                let name = format!("{source}, {gradient}, seed {seed}");
                 let run = retrain(args, model, (gradient, seed), &images, &name, display)?;
                 let shown: Vec<String> = run.accuracy.iter().map(|a| format!("{a:.2}")).collect();
                 display.line(&format!(
@@ -78,12 +85,31 @@ pub fn run(args: &Args) -> Result<Results, StudyError> {
                     run.seconds
                 ));
                 results.subjects[index].runs.push(run);
-                results.save(&args.output)?;
+                save(&results, args)?;
             }
         }
     }
-    plot::save(&results, &args.output.join("accuracy.svg"))?;
+    save(&results, args)?;
     Ok(results)
+}
+
+/// Writes the results, their tables and their picture.
+fn save(results: &Results, args: &Args) -> Result<(), StudyError> {
+    results.save(&args.output)?;
+    plot::save(results, &args.output.join("accuracy.svg"))
+}
+
+/// A file in the output directory that no other program holds.
+fn lock(directory: &Path) -> Result<File, StudyError> {
+    let path = directory.join("lock");
+    let file = File::create(&path).map_err(|error| StudyError::output(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StudyError::InUse {
+            directory: directory.into(),
+        }),
+        Err(TryLockError::Error(error)) => Err(StudyError::output(&path, error)),
+    }
 }
 
 fn check(args: &Args) -> Result<(), StudyError> {
@@ -95,7 +121,13 @@ fn check(args: &Args) -> Result<(), StudyError> {
             expected: format!("at least {least}"),
         }),
     };
-    at_least("--image-size", args.image_size, 8)?;
+    if !(8..=1024).contains(&args.image_size) {
+        return Err(StudyError::Range {
+            option: "--image-size",
+            value: args.image_size.to_string(),
+            expected: "8 to 1024".into(),
+        });
+    }
     at_least("--batch-size", args.batch_size, 2)?;
     at_least("--epochs", args.epochs, 1)?;
     at_least("--train-images", args.train_images.unwrap_or(2), 2)?;

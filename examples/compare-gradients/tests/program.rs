@@ -96,7 +96,7 @@ fn a_study_goes_on_where_it_was_left() {
     assert_eq!(accuracies(&second), accuracies(&whole));
     assert_eq!(second.subjects[0].runs[0], first.subjects[0].runs[0]);
     assert_eq!(second.float, whole.float);
-    assert_eq!(second.quantized, whole.quantized);
+    assert_eq!(second.subjects[0].quantized, whole.subjects[0].quantized);
     assert_eq!(second.subjects[0].before, whole.subjects[0].before);
     assert_eq!(workplace.study("parts", &BOTH), second);
 }
@@ -118,16 +118,52 @@ fn wrong_input_is_named() {
     refused(&["--learning-rate", "NaN"], 2, "--learning-rate is NaN");
     refused(&["--data", "/nowhere"], 3, "/nowhere");
     refused(&["--multiplier", "mul8s_1L2"], 2, "mul8s_1L2");
+    refused(
+        &["--gradient", "custom"],
+        2,
+        "mul8s_1L2L has no gradient tables",
+    );
     let empty = workplace.path("empty.pth");
     std::fs::write(&empty, "").unwrap();
     refused(&["--weights", empty.to_str().unwrap()], 3, "empty.pth");
 
     workplace.study("study", &[]);
-    let output = workplace.run("study", &["--epochs", "1"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(
-        errors(&output).contains("epochs was 2, is 1"),
-        "{}",
-        errors(&output)
-    );
+    let again = |more: &[&str], code: i32, expected: &str| {
+        let output = workplace.run("study", more);
+        let text = errors(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(expected), "{text}");
+    };
+    again(&["--epochs", "1"], 2, "epochs was 2, is 1");
+    again(&["--image-size", "4294967304"], 2, "8 to 1024");
+    let lock = std::fs::File::create(workplace.path("study/lock")).unwrap();
+    lock.lock().unwrap();
+    again(&[], 2, "in use by another");
+    drop(lock);
+    // What the results were measured with is not what is there.
+    let network = workplace.path("study/float.bpk");
+    let whole = std::fs::read(&network).unwrap();
+    let mut changed = whole.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    std::fs::write(&network, changed).unwrap();
+    again(&[], 3, "not the network of these results");
+    std::fs::write(&network, whole).unwrap();
+    again(&[], 0, "");
+    let path = workplace.path("study/results.json");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let start = whole.find("\"accuracy\": [").unwrap();
+    let end = start + whole[start..].find(']').unwrap();
+    std::fs::write(
+        &path,
+        format!("{}\"accuracy\": [{}", &whole[..start], &whole[end..]),
+    )
+    .unwrap();
+    again(&[], 3, "0 accuracies");
+    std::fs::write(&path, &whole).unwrap();
+    std::fs::copy(
+        workplace.path("images/train/red/0.png"),
+        workplace.path("images/train/red/1.png"),
+    )
+    .unwrap();
+    again(&[], 2, "data was");
 }

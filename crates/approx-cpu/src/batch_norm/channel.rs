@@ -71,12 +71,12 @@ impl Channel {
     }
 
     /// What becomes of gradients, given the [`gradient_sums`] of all planes, which have `count` values.
-    pub(super) fn gradient(self, sums: [f64; 2], count: usize) -> ChannelGradient {
+    pub(super) fn gradient(self, sums: [f64; 2], count: f64) -> ChannelGradient {
         let deviation = f64::from(self.reciprocal_deviation);
         ChannelGradient {
             channel: self,
-            mean: (sums[0] / count as f64) as f32,
-            slope: (sums[1] / count as f64 * deviation * deviation) as f32,
+            mean: (sums[0] / count) as f32,
+            slope: (sums[1] / count * deviation * deviation) as f32,
         }
     }
 

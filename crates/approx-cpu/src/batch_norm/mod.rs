@@ -304,7 +304,7 @@ fn gradients(
                     let of_plane = gradient_sums(set, channel, values, shortcut, gradient);
                     sums = [sums[0] + of_plane[0], sums[1] + of_plane[1]];
                 }
-                let gradient = channel.gradient(sums, shape.batch * shape.inner);
+                let gradient = channel.gradient(sums, shape.batch as f64 * shape.inner as f64);
                 let mut shortcuts = shortcut.map(|shortcut| shape.planes(shortcut, index));
                 let mut to_shortcut = to_shortcut.as_mut().map(|planes| planes.iter_mut());
                 for ((values, of_outputs), to) in planes.zip(to) {
@@ -360,13 +360,13 @@ impl BatchNormShape {
             channels, inner, ..
         } = *self;
         // A shape without elements has no plane.
-        let images = values.chunks_exact((channels * inner).max(1));
+        let images = values.chunks_exact(channels.saturating_mul(inner).max(1));
         images.map(move |image| &image[channel * inner..(channel + 1) * inner])
     }
 
     /// The mean and the biased variance of a channel.
     fn statistics(&self, set: InstructionSet, values: &[f32], channel: usize) -> [f32; 2] {
-        let count = (self.batch * self.inner) as f64;
+        let count = self.batch as f64 * self.inner as f64;
         let planes = || self.planes(values, channel);
         let mean = planes().map(|plane| sum(set, plane)).sum::<f64>() / count;
         let mean = mean as f32;
@@ -379,7 +379,7 @@ impl BatchNormShape {
         let mut channels: Vec<_> = (0..self.channels)
             .map(|_| Vec::with_capacity(self.batch))
             .collect();
-        for image in values.chunks_exact_mut((self.channels * self.inner).max(1)) {
+        for image in values.chunks_exact_mut(self.channels.saturating_mul(self.inner).max(1)) {
             for (channel, plane) in channels.iter_mut().zip(image.chunks_exact_mut(self.inner)) {
                 channel.push(plane);
             }
@@ -389,13 +389,13 @@ impl BatchNormShape {
 
     /// Channels that are worth a task.
     fn channels_per_task(&self) -> usize {
-        (CHUNK / (self.batch * self.inner).max(1)).max(1)
+        (CHUNK / self.batch.saturating_mul(self.inner).max(1)).max(1)
     }
 
     /// The shape with each channel's elements side by side, if they should be.
     fn brought_together(&self) -> Option<Self> {
-        let is_apart = self.batch > 1 && self.inner < LONG;
-        is_apart.then_some(Self {
+        let is_apart = self.batch > 1 && self.inner < LONG && self.channels > 0;
+        is_apart.then(|| Self {
             batch: 1,
             channels: self.channels,
             inner: self.batch * self.inner,

@@ -303,6 +303,24 @@ fn nans_stay_nans() {
 
 #[test]
 fn shapes_without_elements_have_no_results() {
+    // Sides that only a zero beside them keeps from being too large.
+    for (batch, channels, inner) in [(0, 2, usize::MAX), (usize::MAX, 0, 15), (usize::MAX, 2, 0)] {
+        let shape = BatchNormShape {
+            batch,
+            channels,
+            inner,
+        };
+        let norm = BatchNorm {
+            gamma: &vec![1.0; channels],
+            beta: &vec![0.0; channels],
+            epsilon: EPSILON,
+            limits: Limits::RELU,
+        };
+        let (outputs, statistics) = batch_norm(&shape, &norm, &[], None).unwrap();
+        assert_eq!((outputs.len(), statistics.mean.len()), (0, channels));
+        let gradients = batch_norm_gradient(&shape, &norm, &statistics, &[], Some(&[]), &[]);
+        assert_eq!(gradients.unwrap().values, []);
+    }
     for (batch, channels, inner) in [(0, 2, 3), (2, 0, 3), (2, 2, 0), (2, 2, 1)] {
         let shape = BatchNormShape {
             batch,

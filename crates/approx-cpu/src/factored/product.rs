@@ -182,7 +182,8 @@ impl FactoredProduct {
         matches!(self.prepared.maps, Maps::WideBytes(_) | Maps::WideWords(_))
     }
 
-    /// Whether a convolution is a depthwise one whose planes are so small that several are computed together.
+    /// Whether a convolution is a depthwise one whose planes are so small that several are computed together, where no
+    /// weight has a zero point. (Zero points take further elements of every activation, so that fewer planes are small.)
     ///
     /// ```
     /// use approx_cpu::{Conv2dShape, FactorTerm, FactoredProduct, OperandWidth, Padding2d};
@@ -207,10 +208,8 @@ impl FactoredProduct {
     /// # Ok::<(), approx_cpu::KernelError>(())
     /// ```
     pub fn has_small_planes(&self, shape: &Conv2dShape) -> bool {
-        let is_depthwise = shape.groups > 0
-            && Filters::are_depthwise(shape.in_channels / shape.groups, shape.kernel);
-        is_depthwise
-            && shape.validate().is_ok()
+        shape.validate().is_ok()
+            && Filters::are_depthwise(shape.in_channels / shape.groups, shape.kernel)
             && are_small(&Phases::ordinary(shape), self.prepared.encoded(false))
     }
 

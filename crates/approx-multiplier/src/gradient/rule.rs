@@ -42,7 +42,9 @@ pub enum GradientRule {
     /// The slope of the straight line that fits the products of all codes of one operand, with a fixed code of the
     /// other, best in the mean square.
     LinearRegression,
-    /// The [tables](crate::GradientTables) that the multiplier [has](crate::Multiplier::gradient_tables).
+    /// The [tables](crate::GradientTables) that the multiplier [has](crate::Multiplier::gradient_tables), as sums of few
+    /// products: exactly, if they are such sums, and else with an error that
+    /// [`Derivative::rms_error`](crate::Derivative::rms_error) tells.
     Custom,
 }
 

@@ -84,7 +84,8 @@ impl Multiplier {
 
     /// The multiplier with its operands exchanged, under its name with `:swapped` added, or taken away again.
     ///
-    /// Circuits are often not commutative: a result can depend on which operand is the activation.
+    /// Circuits are often not commutative: a result can depend on which operand is the activation. Gradient tables are
+    /// exchanged, too.
     #[must_use]
     pub fn swapped(&self) -> Self {
         let name = match self.0.name.strip_suffix(SWAPPED_SUFFIX) {
@@ -116,6 +117,8 @@ impl Multiplier {
     /// - The sign of 0 is +. Where a circuit's product with 0 is not 0, it keeps the other operand's sign.
     /// - The name gets `:sign-magnitude` added. Hardware figures remain the unsigned circuit's, without the logic that
     ///   handles the signs.
+    ///
+    /// Gradient tables become those of this product; that at a code of 0 is the one for positive codes.
     ///
     /// An unsigned multiplier may as well be used with unsigned codes as it is: which of the two is never implied.
     ///

@@ -11,7 +11,8 @@ use crate::{MultiplierError, OperandFormat};
 
 /// The derivatives of a multiplier by either operand's code, for every pair of codes: what
 /// [`GradientRule::Custom`](crate::GradientRule::Custom) trains with, once a multiplier
-/// [has them](crate::Multiplier::with_gradient_tables).
+/// [has them](crate::Multiplier::with_gradient_tables). Training takes each table's
+/// [largest terms](crate::MultiplierGradient::of), which are all of it where it is a sum of few products.
 ///
 /// Cloning is cheap: clones share the entries.
 ///

@@ -160,7 +160,7 @@ impl PreparedMultiplier {
     /// products of the codes that there are.
     pub(crate) fn on_codes(&self, codes: [CodeRange; 2]) -> Result<Self, ApproxError> {
         match self.definition() {
-            // Other multipliers have no derivatives of their own.
+            // The exact multiplier of fewer codes has no gradient tables.
             Definition::Exact if self.gradient != GradientRule::Custom => {
                 Ok(Self::exact(codes)?.with_plan(self.plan))
             }

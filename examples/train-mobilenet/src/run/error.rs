@@ -48,7 +48,9 @@ impl RunError {
             Self::Settings(_) | Self::Device(DeviceError::TooFew { .. }) => 2,
             Self::Data(_) => 3,
             Self::Approximation(
-                ApproxError::PatternMatchesNothing { .. } | ApproxError::InvalidPattern { .. },
+                ApproxError::PatternMatchesNothing { .. }
+                | ApproxError::InvalidPattern { .. }
+                | ApproxError::Multiplier(_),
             ) => 2,
             _ => 1,
         }

@@ -533,6 +533,30 @@ mod tests {
         }
     }
 
+    /// More planes than a vector has lanes, of several output channels, terms and types.
+    #[test]
+    fn small_planes_do_not_depend_on_their_neighbours() {
+        for shape in [
+            images(4, 9, 3, 5, 1),
+            images(3, 20, 1, 2, 2),
+            images(1, 37, 2, 3, 1),
+        ] {
+            for terms in [1, 3] {
+                for extreme in [false, true] {
+                    let case = Case {
+                        shape,
+                        terms,
+                        seed: 11,
+                        extreme,
+                    };
+                    check::<u8, u8>(&case);
+                    check::<u8, i16>(&case);
+                    check::<u16, i16>(&case);
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_nan_in_any_block_is_noticed() {
         let shape = images(1, 700, 1, 7, 1);

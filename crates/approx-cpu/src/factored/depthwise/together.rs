@@ -19,7 +19,7 @@ const LANES: usize = 16;
 /// Positions of a padded plane, in all terms, up to which planes are small.
 const SMALL: usize = 160;
 
-/// Whether the planes of a convolution are computed together, given how many elements an activation has.
+/// Whether the planes of a convolution are computed together, given how many terms an activation is encoded in.
 pub(crate) fn are_small(phases: &Phases, terms: usize) -> bool {
     let is_ordinary = phases.stride == [1, 1] && phases.all.len() == 1;
     let plane = || {
@@ -42,8 +42,10 @@ pub(super) struct Together {
     taps: Vec<usize>,
     /// The first tap of every word of weights, and their end.
     words: Vec<usize>,
-    /// The weight of every tap of the terms that have weights, by output channel.
-    weights: Vec<Vec<i32>>,
+    /// Taps of the terms that have weights.
+    weighted: usize,
+    /// Their weights, of one output channel after the other.
+    weights: Vec<i32>,
 }
 
 impl Together {
@@ -83,10 +85,10 @@ impl Together {
                 let places = &places_in_word[taps[0]..taps[1]];
                 places.iter().map(move |&place| weight::<E>(word, place))
             });
-            taps.collect()
+            taps.collect::<Vec<i32>>()
         };
         let step = [window.stride[0] * columns, window.stride[1]];
-        let weights = (0..window.out_channels).map(of_output).collect();
+        let weights: Vec<i32> = (0..window.out_channels).flat_map(of_output).collect();
         let position =
             |row: usize| (0..places[1]).map(move |column| row * step[0] + column * step[1]);
         Some(Self {
@@ -94,6 +96,7 @@ impl Together {
             positions: (0..places[0]).flat_map(position).collect(),
             taps,
             words,
+            weighted: weights.len() / window.out_channels,
             weights,
         })
     }
@@ -245,10 +248,14 @@ impl<S: Accumulator> Lanes<S> {
         together: &Together,
         channels: impl Iterator<Item = usize>,
     ) {
-        let count = together.weights.first().map_or(0, Vec::len);
+        let count = together.weighted;
         self.weights.resize(count, [0; LANES]);
         for (lane, channel) in channels.enumerate() {
-            for (weights, weight) in self.weights.iter_mut().zip(&together.weights[channel]) {
+            for (weights, weight) in self
+                .weights
+                .iter_mut()
+                .zip(&together.weights[channel * count..])
+            {
                 weights[lane] = *weight;
             }
         }

@@ -94,7 +94,7 @@ impl Conv1dConfig {
 /// Convolves lines, with the multiplier of its approximation once converted; drop-in for [`burn::nn::conv::Conv1d`].
 ///
 /// In float it computes by Burn's operator, whose weight gradient in Burn 0.22.1 is another with groups and a stride that
-/// leaves values at the end unread. On CPUs, and wherever it is simulated, that gradient is right.
+/// leaves values at the end unread. In float32 on CPUs, and wherever it is simulated, that gradient is right.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct Conv1d {
