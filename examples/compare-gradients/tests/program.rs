@@ -95,7 +95,12 @@ fn a_study_goes_on_where_it_was_left() {
     let second = workplace.study("parts", &BOTH);
     assert_eq!(accuracies(&second), accuracies(&whole));
     assert_eq!(second.subjects[0].runs[0], first.subjects[0].runs[0]);
-    assert_eq!(second.float, whole.float);
+    // The file's digest is its own: parameters have other numbers in every program.
+    let float = |results: &Results| {
+        let float = results.float.as_ref().unwrap();
+        [float.before, float.after]
+    };
+    assert_eq!(float(&second), float(&whole));
     assert_eq!(second.subjects[0].quantized, whole.subjects[0].quantized);
     assert_eq!(second.subjects[0].before, whole.subjects[0].before);
     assert_eq!(workplace.study("parts", &BOTH), second);
