@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use crate::files::write_atomically;
+use crate::report::MultiplierSummary;
 use approx_multiplier::{GradientRule, Multiplier, MultiplierSource};
 use burn::data::dataloader::DataLoader;
 use serde::{Deserialize, Serialize};
-use train_mobilenet::files::write_atomically;
-use train_mobilenet::report::MultiplierSummary;
 
-use crate::args::Args;
-use crate::error::StudyError;
-use crate::images::Images;
+use super::args::Args;
+use super::digest::digest;
+use super::error::StudyError;
+use super::images::Images;
 
 const FILE: &str = "results.json";
 
@@ -129,14 +130,6 @@ fn digest_of_gradient(multiplier: &Multiplier) -> Option<String> {
     let tables = multiplier.gradient_tables()?;
     let entries = tables.by_activation().iter().chain(tables.by_weight());
     Some(digest(entries.flat_map(|entry| entry.to_le_bytes())))
-}
-
-/// A digest of bytes (FNV-1a, 64 bits): it tells whether something is what it was, and withstands no ill will.
-pub fn digest(bytes: impl IntoIterator<Item = u8>) -> String {
-    let digest = (bytes.into_iter()).fold(0xcbf2_9ce4_8422_2325u64, |digest, byte| {
-        (digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
-    format!("{digest:016x}")
 }
 
 /// Everything that a study has measured.

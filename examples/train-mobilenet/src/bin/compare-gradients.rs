@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use compare_gradients::args::Args;
-use compare_gradients::study::run;
+use train_mobilenet::compare::args::Args;
+use train_mobilenet::compare::study::run;
 
 /// It keeps the memory of tensors for the next ones, which is a good part of a training step.
 #[global_allocator]

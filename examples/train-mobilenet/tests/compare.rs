@@ -1,11 +1,11 @@
-//! The program on a handful of images.
+//! The program `compare-gradients` on a handful of images.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use approx_multiplier::GradientRule;
-use compare_gradients::results::{Results, Run};
 use image::{Rgb, RgbImage};
+use train_mobilenet::compare::results::{Results, Run};
 
 /// A directory with images of two classes, and the output of studies.
 struct Workplace(tempfile::TempDir);

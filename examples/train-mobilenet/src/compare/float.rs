@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
+use crate::progress::Display;
 use approx_models::{ResNet, ResNetConfig, ShortcutKind, torchvision::TorchvisionLoader};
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
-use train_mobilenet::progress::Display;
 
-use crate::args::Args;
-use crate::error::StudyError;
-use crate::images::Images;
-use crate::results::{Float, digest};
-use crate::train::{Training, measure};
+use super::args::Args;
+use super::digest::digest;
+use super::error::StudyError;
+use super::images::Images;
+use super::results::Float;
+use super::train::{Training, measure};
 
 /// The file of the trained network.
 const FILE: &str = "float.bpk";

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::data::DataError;
 use approx_models::{LoadError, ModelError};
 use approx_multiplier::MultiplierError;
 use burn_approx::ApproxError;
-use train_mobilenet::data::DataError;
 
 /// Why a study did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,7 @@ impl StudyError {
     }
 
     /// A file or directory that cannot be written.
-    pub(crate) fn output(path: &Path, reason: impl ToString) -> Self {
+    pub(super) fn output(path: &Path, reason: impl ToString) -> Self {
         Self::Output {
             path: path.into(),
             reason: reason.to_string(),

@@ -4,20 +4,20 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Instant;
 
+use crate::data::Augmentation;
+use crate::progress::Display;
 use approx_models::ResNet;
 use approx_multiplier::{GradientRule, Multiplier, MultiplierSource};
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn_approx::{ApproxConfig, Mode, approx_layers, calibrate, convert};
-use train_mobilenet::data::Augmentation;
-use train_mobilenet::progress::Display;
 
-use crate::args::Args;
-use crate::error::StudyError;
-use crate::images::Images;
-use crate::results::{Results, Run, Subject};
-use crate::train::{Training, measure};
-use crate::{float, plot};
+use super::args::Args;
+use super::error::StudyError;
+use super::images::Images;
+use super::results::{Results, Run, Subject};
+use super::train::{Training, measure};
+use super::{float, plot};
 
 /// How many training images the ranges of the activations are taken from, or a few more to fill a batch.
 const CALIBRATION_IMAGES: usize = 512;

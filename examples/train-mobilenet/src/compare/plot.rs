@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use crate::files::write_atomically;
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use train_mobilenet::files::write_atomically;
 
-use crate::error::StudyError;
-use crate::results::{Results, extremes};
+use super::error::StudyError;
+use super::results::{Results, extremes};
 
 const SIZE: (u32, u32) = (980, 540);
 const FONT: &str = "sans-serif";
@@ -159,8 +159,8 @@ fn draw<'a>(results: &Results, area: &DrawingArea<SVGBackend<'a>, Shift>) -> Dra
 
 #[cfg(test)]
 mod tests {
+    use super::super::results::tests::example;
     use super::*;
-    use crate::results::tests::example;
 
     #[test]
     fn every_accuracy_shown_is_a_mark() {

@@ -1,5 +1,8 @@
 //! Training and measuring one network.
 
+use crate::loader::ImageLoader;
+use crate::progress::Display;
+use crate::train::accuracy;
 use approx_models::ResNet;
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
@@ -8,11 +11,8 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
-use train_mobilenet::loader::ImageLoader;
-use train_mobilenet::progress::Display;
-use train_mobilenet::train::accuracy;
 
-use crate::error::StudyError;
+use super::error::StudyError;
 
 /// Stochastic gradient descent with momentum 0.9 and a weight decay of 1e-4. In every epoch the learning rate falls to zero
 /// along a cosine and begins anew in the next (I. Loshchilov, F. Hutter, "SGDR", ICLR 2017), so that the network after

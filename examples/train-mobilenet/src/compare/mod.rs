@@ -6,6 +6,7 @@
 //! `plot` draws it.
 
 pub mod args;
+pub mod digest;
 pub mod error;
 pub mod float;
 pub mod images;
