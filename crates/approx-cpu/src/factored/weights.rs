@@ -121,22 +121,10 @@ impl Filters {
         depthwise: bool,
     ) -> Result<Self, KernelError> {
         let inner = group_channels * kernel[0] * kernel[1];
-        // Mostly no sum can be too large, and none has to look.
-        let largest = prepared.bounds.iter().copied().max().unwrap_or(0);
-        let saturates = u128::from(largest) * inner as u128 > u128::from(u64::MAX);
         let sum = |channel: usize| {
             let mut sum = WeightSum::default();
             let own = channel * inner..(channel + 1) * inner;
-            match saturates {
-                true => {
-                    prepared.for_each_pattern(weights, own, |pattern| sum.add(prepared, pattern));
-                }
-                false => prepared.for_each_pattern(weights, own, |pattern| {
-                    let constant = prepared.decomposition.constants[pattern];
-                    sum.constant = sum.constant.wrapping_add(constant);
-                    sum.bound += prepared.bounds[pattern];
-                }),
-            }
+            prepared.for_each_pattern(weights, own, |pattern| sum.add(prepared, pattern));
             sum
         };
         let sums = (0..out_channels)

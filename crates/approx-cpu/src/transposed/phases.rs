@@ -258,6 +258,17 @@ impl Phases {
             (self.places[axis] - 1) * self.window.stride[axis] + reach + 1
         })
     }
+
+    /// Sides of the part of the input that windows look at.
+    pub(crate) fn covered_input(&self) -> [usize; 2] {
+        let padding = [self.window.padding.top, self.window.padding.left];
+        let covered = self.covered();
+        [0, 1].map(|axis| {
+            covered[axis]
+                .saturating_sub(padding[axis])
+                .min(self.window.input[axis])
+        })
+    }
 }
 
 /// One axis of a transposed convolution.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::progress::Display;
 use approx_models::{ResNet, ResNetConfig, ShortcutKind, torchvision::TorchvisionLoader};
 use burn::module::Module;
 use burn::store::ModuleRecord;
@@ -14,6 +13,7 @@ use super::error::StudyError;
 use super::images::Images;
 use super::results::Float;
 use super::train::{Training, measure};
+use crate::progress::Display;
 
 /// The file of the trained network.
 const FILE: &str = "float.bpk";

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::data::{Augmentation, image_folder};
-use crate::loader::{ImageLoader, Normalisation};
-use crate::progress::Display;
 use burn::tensor::Device;
 
 use super::args::Args;
 use super::digest::digest;
 use super::error::StudyError;
+use crate::data::{Augmentation, image_folder};
+use crate::loader::{ImageLoader, Normalisation};
+use crate::progress::Display;
 
 /// Mean and deviation of ImageNet's channels, by which most published weights expect images to be normalised.
 const NORMALISATION: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::files::write_atomically;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::error::StudyError;
 use super::results::{Results, extremes};
+use crate::files::write_atomically;
 
 const SIZE: (u32, u32) = (980, 540);
 const FONT: &str = "sans-serif";

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use crate::files::write_atomically;
-use crate::report::MultiplierSummary;
 use approx_multiplier::{GradientRule, Multiplier, MultiplierSource};
 use burn::data::dataloader::DataLoader;
 use serde::{Deserialize, Serialize};
@@ -14,6 +12,8 @@ use super::args::Args;
 use super::digest::digest;
 use super::error::StudyError;
 use super::images::Images;
+use crate::files::write_atomically;
+use crate::report::MultiplierSummary;
 
 const FILE: &str = "results.json";
 

@@ -4,8 +4,6 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Instant;
 
-use crate::data::Augmentation;
-use crate::progress::Display;
 use approx_models::ResNet;
 use approx_multiplier::{GradientRule, Multiplier, MultiplierSource};
 use burn::data::dataloader::DataLoader;
@@ -18,6 +16,8 @@ use super::images::Images;
 use super::results::{Results, Run, Subject};
 use super::train::{Training, measure};
 use super::{float, plot};
+use crate::data::Augmentation;
+use crate::progress::Display;
 
 /// How many training images the ranges of the activations are taken from, or a few more to fill a batch.
 const CALIBRATION_IMAGES: usize = 512;
@@ -89,7 +89,6 @@ pub fn run(args: &Args) -> Result<Results, StudyError> {
             }
         }
     }
-    save(&results, args)?;
     Ok(results)
 }
 

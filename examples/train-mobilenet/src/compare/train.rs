@@ -1,8 +1,5 @@
 //! Training and measuring one network.
 
-use crate::loader::ImageLoader;
-use crate::progress::Display;
-use crate::train::accuracy;
 use approx_models::ResNet;
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
@@ -13,6 +10,9 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 
 use super::error::StudyError;
+use crate::loader::ImageLoader;
+use crate::progress::Display;
+use crate::train::accuracy;
 
 /// Stochastic gradient descent with momentum 0.9 and a weight decay of 1e-4. In every epoch the learning rate falls to zero
 /// along a cosine and begins anew in the next (I. Loshchilov, F. Hutter, "SGDR", ICLR 2017), so that the network after

@@ -187,9 +187,7 @@ impl<P: Pattern, E: Element, S: Accumulator> Scratch<P, E, S> {
         let [height, width] = problem.phases.window.input;
         let padding = problem.phases.window.padding;
         let [covered_rows, covered_columns] = problem.phases.covered();
-        // Rows and columns that no window meets are left out.
-        let rows = covered_rows.saturating_sub(padding.top).min(height);
-        let columns = covered_columns.saturating_sub(padding.left).min(width);
+        let [rows, columns] = problem.phases.covered_input();
         if rows * columns == 0 {
             return;
         }

@@ -199,12 +199,8 @@ impl<S: Accumulator> Lanes<S> {
     ) {
         let window = &problem.phases.window;
         let [height, width] = window.input;
-        let [covered_rows, covered_columns] = problem.phases.covered();
-        // Rows and columns that no window meets are left out.
-        let rows = covered_rows.saturating_sub(window.padding.top).min(height);
-        let columns = covered_columns
-            .saturating_sub(window.padding.left)
-            .min(width);
+        let [_, covered_columns] = problem.phases.covered();
+        let [rows, columns] = problem.phases.covered_input();
         let plane = &mut self.padded[term * together.plane..][..together.plane];
         for row in 0..rows {
             let to = (window.padding.top + row) * covered_columns + window.padding.left;
