@@ -1,6 +1,5 @@
 //! Makes the networks trainable by burn-train: cross-entropy on batches of labelled images.
 
-use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Int, Tensor};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
@@ -19,16 +18,22 @@ pub struct ImageBatch {
     pub labels: Tensor<1, Int>,
 }
 
-fn classify<M: Module>(
-    model: &M,
-    batch: ImageBatch,
-    forward: impl Fn(&M, Tensor<4>) -> Tensor<2>,
-) -> ClassificationOutput {
-    let logits = forward(model, batch.images);
+/// Logits `[batch, classes]` with their cross-entropy, as burn-train takes them: what a model's steps give.
+///
+/// ```
+/// use approx_models::training::classify;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let logits = Tensor::zeros([3, 2], &device);
+/// let output = classify(logits, Tensor::from_data([0, 1, 1], &device));
+/// assert!((output.loss.into_scalar::<f32>() - 2f32.ln()).abs() < 1e-6);
+/// ```
+pub fn classify(logits: Tensor<2>, labels: Tensor<1, Int>) -> ClassificationOutput {
     let loss = CrossEntropyLossConfig::new()
         .init(&logits.device())
-        .forward(logits.clone(), batch.labels.clone());
-    ClassificationOutput::new(loss, logits, batch.labels)
+        .forward(logits.clone(), labels.clone());
+    ClassificationOutput::new(loss, logits, labels)
 }
 
 macro_rules! trainable {
@@ -38,7 +43,7 @@ macro_rules! trainable {
             type Output = ClassificationOutput;
 
             fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
-                let output = classify(self, batch, Self::forward);
+                let output = classify(self.forward(batch.images), batch.labels);
                 TrainOutput::new(self, output.loss.backward(), output)
             }
         }
@@ -48,7 +53,7 @@ macro_rules! trainable {
             type Output = ClassificationOutput;
 
             fn step(&self, batch: ImageBatch) -> ClassificationOutput {
-                classify(self, batch, Self::forward)
+                classify(self.forward(batch.images), batch.labels)
             }
         }
     )+};

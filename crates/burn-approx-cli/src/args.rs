@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    compare, export, factor, fit_htp, import, info, layer, list, metrics, plot, trace,
+    compare, evaluate, export, factor, fit_htp, import, info, inspect, layer, list, metrics, plot,
+    run, trace,
 };
 use crate::error::CliError;
 use crate::output::Output;
@@ -49,6 +50,9 @@ pub enum Command {
     FitHtp(fit_htp::Args),
     Layer(Box<layer::Args>),
     Trace(trace::Args),
+    Inspect(inspect::Args),
+    Run(run::Args),
+    Evaluate(Box<evaluate::Args>),
 }
 
 impl Command {
@@ -66,6 +70,9 @@ impl Command {
             Self::FitHtp(args) => fit_htp::run(args, output),
             Self::Layer(args) => layer::run(args, output),
             Self::Trace(args) => trace::run(args, output),
+            Self::Inspect(args) => inspect::run(args, output),
+            Self::Run(args) => run::run(args, output),
+            Self::Evaluate(args) => evaluate::run(args, output),
         }
     }
 }

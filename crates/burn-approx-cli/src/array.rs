@@ -5,16 +5,13 @@ use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
 use approx_multiplier::export::replace_file;
+use approx_multiplier::import::npy_header;
 use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
 
 use crate::error::CliError;
 
 /// The most bytes of an array that is read: more than any single layer has.
 const MAX_BYTES: u64 = 1 << 30;
-
-/// The longest header of an array; NumPy's of a simple type has 118 bytes, and their parser recurses into brackets.
-const MAX_HEADER: usize = 1024;
-const MAX_BRACKETS: usize = 8;
 
 /// An array, row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +47,7 @@ pub fn read_array(path: &Path) -> Result<Array, CliError> {
 }
 
 fn parse_array(bytes: &[u8]) -> Result<Array, String> {
-    check_header(bytes)?;
+    npy_header(&mut &*bytes).map_err(|error| error.to_string())?;
     let array = NpyFile::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
     let shape: Vec<usize> = array
         .shape()
@@ -113,28 +110,6 @@ fn parse_array(bytes: &[u8]) -> Result<Array, String> {
         Order::Fortran => values.reordered(&shape),
     };
     Ok(Array { shape, values })
-}
-
-/// Refuses headers that the parser would take too much memory or stack for.
-fn check_header(bytes: &[u8]) -> Result<(), String> {
-    let (start, length): (usize, usize) = match bytes {
-        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, low, high, ..] => {
-            (10, usize::from(u16::from_le_bytes([*low, *high])))
-        }
-        [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d, ..] => {
-            (12, u32::from_le_bytes([*a, *b, *c, *d]) as usize)
-        }
-        _ => return Err("it is not a NumPy array (.npy)".into()),
-    };
-    let header = start
-        .checked_add(length)
-        .filter(|_| length <= MAX_HEADER)
-        .and_then(|end| bytes.get(start..end))
-        .ok_or("its header is too long, or cut off")?;
-    match header.iter().filter(|byte| b"([{".contains(byte)).count() > MAX_BRACKETS {
-        true => Err("its header is nested too deep".into()),
-        false => Ok(()),
-    }
 }
 
 fn wrong_type(found: &DType) -> String {

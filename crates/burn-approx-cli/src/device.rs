@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor};
 use clap::ValueEnum;
 
 use crate::error::CliError;
+use crate::panics::silenced;
 
 /// The devices that this build knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -27,14 +28,13 @@ impl DeviceKind {
     pub fn open(self) -> Result<Device, CliError> {
         // A backend without its hardware or driver panics at the latest at the first tensor; its message says no more
         // than ours.
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|_| {}));
-        let tried = std::panic::catch_unwind(|| {
-            let device = self.device();
-            let first = Tensor::<1>::zeros([1], &device).try_into_scalar::<f32>();
-            first.map(|_| device).map_err(|error| error.to_string())
+        let tried = silenced(|| {
+            std::panic::catch_unwind(|| {
+                let device = self.device();
+                let first = Tensor::<1>::zeros([1], &device).try_into_scalar::<f32>();
+                first.map(|_| device).map_err(|error| error.to_string())
+            })
         });
-        std::panic::set_hook(hook);
         let reason = match tried {
             Ok(Ok(device)) => return Ok(device),
             Ok(Err(reason)) => reason,

@@ -3,8 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use approx_experiment::calibration::CalibrationError;
+use approx_experiment::data::DataError;
+use approx_experiment::device::DeviceError;
+use approx_experiment::evaluation::EvaluationError;
 use approx_multiplier::MultiplierError;
 use approx_multiplier::import::ImportError;
+use approx_onnx::OnnxError;
 use burn_approx::ApproxError;
 
 /// Why a command did not end well.
@@ -25,6 +30,21 @@ pub enum CliError {
     /// A layer that cannot be computed.
     #[error(transparent)]
     Layer(#[from] ApproxError),
+    /// A network that cannot be read or run.
+    #[error(transparent)]
+    Network(#[from] OnnxError),
+    /// Images that cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A network that cannot be measured.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
+    /// Ranges that cannot be found.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+    /// A device for a whole network that cannot be used.
+    #[error(transparent)]
+    Devices(#[from] DeviceError),
     /// A file that cannot be read or written.
     #[error("{path}: {problem}", path = .path.display())]
     File {

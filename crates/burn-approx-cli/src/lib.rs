@@ -1,7 +1,7 @@
 //! The command `burn-approx`: a workbench for approximate multipliers.
 //!
 //! `args` is the command line; `commands` has one file or folder per command: its arguments, and `run`. Below them,
-//! `layer` computes single layers, `plot` draws, `spec` finds multipliers, and `array` and `files` read and write.
+//! `layer` computes single layers, `network` holds whole ones, `plot` draws, `spec` finds multipliers, and `array` and `files` read and write.
 //! Results go to standard output, as text or as JSON; notes, progress and errors to standard error.
 
 mod args;
@@ -11,7 +11,9 @@ mod device;
 mod error;
 mod files;
 mod layer;
+mod network;
 mod output;
+mod panics;
 mod plot;
 mod progress;
 mod spec;

@@ -306,6 +306,15 @@ pub enum ApproxError {
         problem: String,
     },
 
+    /// Tensors of other kinds or ranks than a signature names.
+    #[error("the tensors are {found}, but should be {expected}")]
+    Signature {
+        /// The kinds and ranks that there are.
+        found: String,
+        /// The kinds and ranks that were asked for.
+        expected: String,
+    },
+
     /// A setting for a layer that was never converted.
     #[error("{} is not converted: pass the model through `convert` first", layer_name(.layer))]
     NotConverted {

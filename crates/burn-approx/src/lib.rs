@@ -67,12 +67,12 @@ pub mod quantization;
 mod storage;
 
 pub use approx_multiplier as multipliers;
+#[cfg(feature = "capture")]
+pub use convert::{AnyTensor, CaptureOptions, GraphModel, GraphTensors, capture};
 pub use convert::{
     ApproxConfig, ApproxLayer, ConversionReport, LayerRule, LayerTable, approx_layers, calibrate,
     convert, trace,
 };
-#[cfg(feature = "capture")]
-pub use convert::{CaptureOptions, GraphModel, GraphTensors, capture};
 pub use error::ApproxError;
 pub use multiplier::PreparedMultiplier;
 pub use nn::{LayerSettings, Mode, Noise};

@@ -1,14 +1,14 @@
 //! Putting the trained network on the approximate multiplier: conversion, calibration, and the modes to measure in.
 
+use approx_experiment::calibration::{CalibrationError, calibrate};
+use approx_experiment::data::Augmentation;
+use approx_experiment::progress::Display;
+use approx_experiment::training::TrainingData;
 use approx_models::MobileNetV2;
-use burn::data::dataloader::DataLoader;
 use burn_approx::convert::LayerRule;
-use burn_approx::{ApproxConfig, ApproxError, Mode, approx_layers, calibrate, convert};
+use burn_approx::{ApproxConfig, ApproxError, Mode, approx_layers, convert};
 
-use crate::data::Augmentation;
-use crate::progress::Display;
 use crate::settings::Settings;
-use crate::train::TrainingData;
 
 /// How many training images the ranges of the activations are taken from, or a few more to fill a batch.
 const CALIBRATION_IMAGES: usize = 512;
@@ -36,24 +36,15 @@ pub fn approximate(
     settings: &Settings,
     data: &TrainingData,
     display: Display,
-) -> Result<(MobileNetV2, Vec<String>), ApproxError> {
+) -> Result<(MobileNetV2, Vec<String>), CalibrationError> {
     let (model, report) = convert(model, &configuration(settings))?;
     let loader = data
         .train_in_order()
         .clone()
         .shuffled(settings.seed, Augmentation::NONE, 0);
-    let batches = CALIBRATION_IMAGES
-        .div_ceil(settings.batch_size)
-        .min(loader.num_batches());
-    let bar = display.bar("calibration", batches);
-    calibrate(&model, |model| {
-        for batch in loader.iter().take(batches) {
-            let batch = batch.expect("images in memory can always be read");
-            model.forward(batch.images);
-            bar.inc(1);
-        }
-    })?;
-    bar.finish_and_clear();
+    let batches = CALIBRATION_IMAGES.div_ceil(settings.batch_size);
+    let forward = |model: &MobileNetV2, images| drop(model.forward(images));
+    calibrate(&model, forward, &loader, batches, display)?;
     Ok((model, report.converted))
 }
 

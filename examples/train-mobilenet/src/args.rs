@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
+use approx_experiment::device::DeviceKind;
 use approx_multiplier::{GradientRule, MultiplierSource};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
-
-use crate::device::DeviceKind;
 
 /// Trains MobileNetV2, puts it on an approximate multiplier, retrains it, and reports its accuracy at every stage.
 ///

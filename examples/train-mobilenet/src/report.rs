@@ -3,15 +3,16 @@
 use std::fmt;
 use std::path::Path;
 
-use approx_multiplier::{GradientRule, HardwareFigures, Multiplier};
+use approx_experiment::data::{DataError, Dataset, Split};
+use approx_experiment::device::DeviceKind;
+use approx_experiment::files::write_atomically;
+use approx_experiment::report::MultiplierSummary;
+use approx_experiment::training::EpochMetrics;
+use approx_multiplier::GradientRule;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
-use crate::data::Dataset;
-use crate::device::DeviceKind;
-use crate::files::write_atomically;
 use crate::settings::Settings;
-use crate::train::EpochMetrics;
 
 /// Everything that a run found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,37 +58,18 @@ pub struct DatasetSummary {
 
 impl DatasetSummary {
     /// Describes a data set.
-    pub fn of(dataset: &Dataset) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// A data set without images to train on, or none to test on.
+    pub fn of(dataset: &Dataset) -> Result<Self, DataError> {
+        Ok(Self {
             name: dataset.name.clone(),
             classes: dataset.classes.clone(),
-            train: dataset.train.len(),
-            test: dataset.test.len(),
-            shape: dataset.train.shape(),
-        }
-    }
-}
-
-/// The multiplier, by name and content.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MultiplierSummary {
-    /// Its name.
-    pub name: String,
-    /// The hash of what it computes.
-    pub hash: String,
-    /// Power, area and delay, where they are known.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub hardware: Option<HardwareFigures>,
-}
-
-impl MultiplierSummary {
-    /// Describes a multiplier.
-    pub fn of(multiplier: &Multiplier) -> Self {
-        Self {
-            name: multiplier.name().into(),
-            hash: multiplier.hash().to_string(),
-            hardware: multiplier.hardware().cloned(),
-        }
+            train: dataset.images(Split::Train)?.len(),
+            test: dataset.images(Split::Test)?.len(),
+            shape: dataset.shape(),
+        })
     }
 }
 

@@ -2,14 +2,13 @@
 
 mod common;
 
-use std::sync::Arc;
-
+use approx_experiment::data::{Dataset, Split, Splits, digits};
+use approx_experiment::evaluation::evaluate;
+use approx_experiment::progress::Display;
+use approx_experiment::training::{EpochMetrics, Optimizer, Phase, TrainingData, fit};
 use burn::module::Module;
 use burn::tensor::{Device, DeviceType};
-use common::{Workplace, errors};
-use train_mobilenet::data::{Dataset, Images, digits};
-use train_mobilenet::progress::Display;
-use train_mobilenet::train::{EpochMetrics, Phase, TrainingData, accuracy, fit, parameters};
+use common::{Workplace, errors, parameters};
 
 /// Training and test images for a GPU: a software driver takes a second for a dozen of them.
 #[cfg(feature = "wgpu")]
@@ -18,7 +17,7 @@ const FEW: [usize; 2] = [64, 16];
 /// Trains a MobileNetV2 on images that `devices` share, for two epochs.
 fn train_together(dataset: &Dataset, devices: &[Device]) -> Vec<EpochMetrics> {
     let directory = tempfile::tempdir().unwrap();
-    let data = TrainingData::new(dataset, 64, 1, devices);
+    let data = TrainingData::of(dataset, 64, 1, devices).unwrap();
     let device = devices[0].clone().autodiff();
     device.seed(1);
     let model = approx_models::MobileNetV2Config::new(10)
@@ -32,6 +31,7 @@ fn train_together(dataset: &Dataset, devices: &[Device]) -> Vec<EpochMetrics> {
         directory: directory.path().into(),
         epochs: 2,
         learning_rate: 0.006,
+        optimizer: Optimizer::Adamw,
         resume: false,
     };
     let (model, epochs) = fit(model, &data, &phase, Display::hidden()).unwrap();
@@ -39,9 +39,8 @@ fn train_together(dataset: &Dataset, devices: &[Device]) -> Vec<EpochMetrics> {
     assert_ne!(parameters(&model), before);
     // All of it comes back to the first device, where it is what was validated there.
     assert_eq!(model.devices(), [devices[0].clone()]);
-    let forward = |images| model.forward(images);
-    let found = accuracy(forward, data.test(), "test", Display::hidden());
-    assert_eq!(found, epochs[1].test_accuracy);
+    let found = evaluate(|images| model.forward(images), data.test(), |_| {}).unwrap();
+    assert_eq!(found.top1, epochs[1].test_accuracy);
     epochs
 }
 
@@ -76,7 +75,7 @@ fn a_run_on_a_gpu() {
     let output = workplace.run("run", &arguments);
     assert!(output.status.success(), "{}", errors(&output));
     let report = workplace.report("run");
-    assert_eq!(report.device, train_mobilenet::device::DeviceKind::Wgpu);
+    assert_eq!(report.device, approx_experiment::device::DeviceKind::Wgpu);
     assert_eq!(report.retraining.len(), 1);
     assert_eq!(report.layers.len(), 53);
     assert!(!workplace.weights("run").is_empty());
@@ -97,19 +96,12 @@ fn two_gpus_train_together() {
     devices.truncate(2);
     assert_ne!(devices[0], devices[1]);
     let digits = digits::read().unwrap();
-    let few = Dataset {
-        train: first(&digits.train, FEW[0]),
-        test: first(&digits.test, FEW[1]),
-        ..digits
-    };
+    let [train, test] = [(Split::Train, FEW[0]), (Split::Test, FEW[1])].map(|(split, count)| {
+        let first: Vec<usize> = (0..count).collect();
+        digits.images(split).unwrap().choose(&first)
+    });
+    let splits = Splits::train_and_test(train, test);
+    let few = Dataset::new("few", digits.classes, splits, digits.augmentation).unwrap();
     let epochs = train_together(&few, &devices);
     assert!(epochs.iter().all(|epoch| epoch.train_loss.is_finite()));
-}
-
-/// The first `count` of some images.
-#[cfg(feature = "wgpu")]
-fn first(images: &Images, count: usize) -> Arc<Images> {
-    let pixels = (0..count).flat_map(|index| images.pixels(index).iter().copied());
-    let labels = images.labels()[..count].to_vec();
-    Arc::new(Images::new(images.shape(), pixels.collect(), labels))
 }

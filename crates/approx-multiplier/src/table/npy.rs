@@ -13,7 +13,7 @@ use py_literal::Value;
 use super::product::{ProductTable, checked_entry, entry_count};
 use crate::{MultiplierError, OperandFormat, file};
 
-/// The longest header accepted. NumPy's for a two-dimensional integer array has 118 bytes.
+/// The longest header accepted. NumPy's for an array of a simple type has 118 bytes.
 const MAX_HEADER_LENGTH: u32 = 1024;
 
 /// The most brackets of a header accepted: its parser recurses into them. NumPy's has the dictionary's and the shape's.
@@ -66,7 +66,7 @@ pub(crate) fn read<E: From<MultiplierError>>(
         origin: origin.into(),
         reason,
     };
-    let header = read_header(&mut reader).map_err(invalid)?;
+    let header = read_header(&mut reader).map_err(|error| invalid(error.to_string()))?;
     let announced = announced_by(&header).map_err(invalid)?;
     let (activation, weight) = formats(&announced)?;
     let table = read_entries(&mut reader, origin, header, announced, activation, weight)?;
@@ -184,22 +184,38 @@ impl Destination<'_> {
     }
 }
 
-/// Reads everything in front of the entries, or says what is wrong with it.
+/// Reads what a `.npy` array begins with, as the bytes that `npyz` parses; what follows are the entries.
 ///
-/// `npyz` would take the memory that the header's length field asks for, up to 4 GiB, and recurse into nested brackets
-/// until the stack ends.
-fn read_header(reader: &mut impl Read) -> Result<Vec<u8>, String> {
+/// A stranger's header is bounded here: `npyz` would take the memory that its length field asks for, up to 4 GiB, and recurse
+/// into nested brackets until the stack ends.
+///
+/// ```
+/// use approx_multiplier::import::npy_header;
+///
+/// let mut file = &b"\x93NUMPY\x01\x00\x03\x00{ }entries"[..];
+/// assert_eq!(npy_header(&mut file)?.len(), 13);
+/// assert_eq!(file, b"entries");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// An input that does not begin with such a header, or with one that is longer or nested deeper than a simple array's.
+pub fn read_header(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
     let mut header = Vec::new();
     let mut extend = |header: &mut Vec<u8>, length: usize| {
         let start = header.len();
         header.resize(start + length, 0);
-        reader
-            .read_exact(&mut header[start..])
-            .map_err(|error| format!("its header cannot be read: {error}"))
+        reader.read_exact(&mut header[start..]).map_err(|error| {
+            io::Error::new(error.kind(), format!("its header cannot be read: {error}"))
+        })
     };
     extend(&mut header, 8)?;
     if !header.starts_with(b"\x93NUMPY") {
-        return Err("it does not begin with the .npy magic number".into());
+        return Err(invalid(
+            "it does not begin with the .npy magic number".into(),
+        ));
     }
     let text_length = match header[6] {
         1 => {
@@ -211,20 +227,22 @@ fn read_header(reader: &mut impl Read) -> Result<Vec<u8>, String> {
             u32::from_le_bytes([header[8], header[9], header[10], header[11]])
         }
         version => {
-            return Err(format!(
+            return Err(invalid(format!(
                 "its format version {version} is unknown: 1 to 3 are known"
-            ));
+            )));
         }
     };
     if text_length > MAX_HEADER_LENGTH {
-        return Err(format!(
-            "its header has {text_length} bytes: an integer array's has at most {MAX_HEADER_LENGTH}"
-        ));
+        return Err(invalid(format!(
+            "its header has {text_length} bytes: a simple array's has at most {MAX_HEADER_LENGTH}"
+        )));
     }
     extend(&mut header, text_length as usize)?;
     let brackets = header.iter().filter(|byte| b"([{".contains(byte)).count();
     if brackets > MAX_HEADER_BRACKETS {
-        return Err("its header is nested deeper than an integer array's".into());
+        return Err(invalid(
+            "its header is nested deeper than a simple array's".into(),
+        ));
     }
     Ok(header)
 }

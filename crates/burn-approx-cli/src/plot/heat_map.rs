@@ -1,11 +1,12 @@
 //! The error of a multiplier over the codes of its operands.
 
+use approx_experiment::plot::{Drawing, Drawn, FONT};
 use approx_multiplier::{Multiplier, OperandFormat};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Drawing, Drawn, FONT, mark};
+use super::mark;
 
 /// Cells along an axis at most, and the pixels of the map along each.
 const CELLS: usize = 128;

@@ -1,11 +1,12 @@
 //! How often which error occurs.
 
+use approx_experiment::plot::{Drawing, Drawn, FONT};
 use approx_multiplier::{Multiplier, OperandFormat};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{BLUE, Drawing, Drawn, FONT, RED, mark};
+use super::{BLUE, RED, mark};
 
 /// Bars at most.
 const BARS: usize = 81;

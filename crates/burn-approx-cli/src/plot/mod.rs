@@ -8,29 +8,15 @@ pub mod pareto;
 use std::io::Cursor;
 use std::path::Path;
 
+use approx_experiment::plot::{Drawing, PlotError, svg};
 use approx_multiplier::export::replace_file;
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::error::CliError;
 use canvas::Canvas;
 
-/// The font of all text.
-const FONT: &str = "sans-serif";
 const BLUE: RGBColor = RGBColor(31, 119, 180);
 const RED: RGBColor = RGBColor(200, 40, 40);
-
-/// What drawing on a backend gives.
-type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
-
-/// A picture that can be drawn on any backend.
-pub trait Drawing {
-    /// Its width and height in pixels.
-    const SIZE: (u32, u32);
-
-    /// Draws it on a white area of this size.
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Drawn<B>;
-}
 
 /// The kinds of files.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +45,7 @@ impl Kind {
 /// Draws a picture into a file.
 pub fn save<D: Drawing>(drawing: &D, kind: Kind, path: &Path) -> Result<(), CliError> {
     let content = match kind {
-        Kind::Svg => svg(drawing)?.into_bytes(),
+        Kind::Svg => svg(drawing).map_err(undrawn)?.into_bytes(),
         Kind::Png => png(drawing)?,
     };
     replace_file(path, |writer| writer.write_all(&content))?;
@@ -70,15 +56,12 @@ fn failed(error: impl ToString) -> CliError {
     CliError::Plot(error.to_string())
 }
 
-fn svg<D: Drawing>(drawing: &D) -> Result<String, CliError> {
-    let mut picture = String::new();
-    {
-        let area = SVGBackend::with_string(&mut picture, D::SIZE).into_drawing_area();
-        area.fill(&WHITE).map_err(failed)?;
-        drawing.draw(&area).map_err(failed)?;
-        area.present().map_err(failed)?;
+/// An error of the library that plots share, whose text begins as this program's does.
+fn undrawn(error: PlotError) -> CliError {
+    match error {
+        PlotError::Draw(reason) => CliError::Plot(reason),
+        error => failed(error),
     }
-    Ok(picture)
 }
 
 fn png<D: Drawing>(drawing: &D) -> Result<Vec<u8>, CliError> {

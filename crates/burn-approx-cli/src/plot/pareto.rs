@@ -1,16 +1,17 @@
 //! Power against error of the bundled multipliers, with those that no other beats in both.
 
+use approx_experiment::plot::labels::Labels;
+use approx_experiment::plot::{Drawing, Drawn, FONT};
 use approx_multiplier::evoapprox::{self, PublishedFigures};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{BLUE, Drawing, Drawn, FONT, RED, mark};
+use super::{BLUE, RED, mark};
 use crate::error::CliError;
 
-/// About the width of a letter of the names beside points, and the height of a line.
-const LETTER: i32 = 7;
-const LINE: i32 = 13;
+/// The size of the letters of multipliers' names.
+const NAME_SIZE: i32 = 15;
 
 /// Room above the highest point, for the legend.
 const HEADROOM: f64 = 1.36;
@@ -135,17 +136,20 @@ impl Drawing for Pareto {
             .axis_desc_style((FONT, 18))
             .draw()?;
         // Names must touch neither points nor lines nor each other.
-        let mut taken = Vec::new();
-        let (_, floor) = chart.backend_coord(&(high, 0.0));
+        let (left, ceiling) = chart.backend_coord(&(low, top));
+        let (right, floor) = chart.backend_coord(&(high, 0.0));
+        let mut labels = Labels::within([left, ceiling, right, floor], NAME_SIZE);
         for group in &self.groups {
             let place = |point: &Point| chart.backend_coord(&(point.error, point.power));
             if let Some(power) = group.exact {
                 let ends = [low, high].map(|error| chart.backend_coord(&(error, power)));
-                taken.extend(along(ends[0], ends[1]).map(|dot| around(dot, 1)));
+                labels.avoid_line(ends[0], ends[1]);
             }
-            taken.extend(group.points.iter().map(|point| around(place(point), 5)));
+            for point in &group.points {
+                labels.avoid_point(place(point));
+            }
             for pair in group.front().windows(2) {
-                taken.extend(along(place(&pair[0]), place(&pair[1])).map(|dot| around(dot, 1)));
+                labels.avoid_line(place(&pair[0]), place(&pair[1]));
             }
         }
         for group in &self.groups {
@@ -185,32 +189,15 @@ impl Drawing for Pareto {
                     .map(|point| Circle::new((point.error, point.power), 4, color.filled())),
             )?;
             for point in front {
-                let (x, y) = chart.backend_coord(&(point.error, point.power));
-                let width = LETTER * point.name.len() as i32 * 5 / 4;
-                // Above to the right, below to the left, and further around the point.
-                let places = [
-                    (7, -LINE - 1),
-                    (-width - 7, 1),
-                    (7, 1),
-                    (-width - 7, -LINE - 1),
-                    (-width / 2, -LINE - 7),
-                    (-width / 2, 7),
-                    (9, -LINE / 2),
-                    (-width - 9, -LINE / 2),
-                ];
-                let free = places.into_iter().find_map(|(right, down)| {
-                    let place = [x + right, y + down, x + right + width, y + down + LINE];
-                    let is_free =
-                        place[3] < floor && taken.iter().all(|other| !overlap(&place, other));
-                    is_free.then_some(place)
-                });
-                let Some(place) = free else { continue };
-                taken.push(place);
-                let style = (FONT, 15)
+                let place = chart.backend_coord(&(point.error, point.power));
+                let Some(place) = labels.place(&point.name, place) else {
+                    continue;
+                };
+                let style = (FONT, NAME_SIZE)
                     .into_font()
                     .color(&color)
                     .pos(Pos::new(HPos::Left, VPos::Top));
-                area.draw(&Text::new(point.name, (place[0], place[1]), style))?;
+                area.draw(&Text::new(point.name, place, style))?;
             }
         }
         chart
@@ -221,26 +208,4 @@ impl Drawing for Pareto {
             .label_font((FONT, 16))
             .draw()
     }
-}
-
-/// Whether two rectangles, given as left, top, right and bottom, overlap.
-fn overlap(one: &[i32; 4], other: &[i32; 4]) -> bool {
-    one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3]
-}
-
-/// The rectangle that reaches so far around a point.
-fn around((x, y): (i32, i32), reach: i32) -> [i32; 4] {
-    [x - reach, y - reach, x + reach, y + reach]
-}
-
-/// Dots along a line.
-fn along(from: (i32, i32), to: (i32, i32)) -> impl Iterator<Item = (i32, i32)> {
-    let (right, down) = (to.0 - from.0, to.1 - from.1);
-    let count = (right.abs().max(down.abs()) / 3).max(1);
-    (0..=count).map(move |index| {
-        (
-            from.0 + right * index / count,
-            from.1 + down * index / count,
-        )
-    })
 }

@@ -11,5 +11,6 @@ mod golden;
 mod layer;
 mod multipliers;
 mod netlists;
+mod networks;
 mod plots;
 mod support;

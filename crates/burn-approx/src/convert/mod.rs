@@ -8,7 +8,7 @@ mod trace;
 mod walk;
 
 #[cfg(feature = "capture")]
-pub use crate::graph::{CaptureOptions, GraphModel, GraphTensors, capture};
+pub use crate::graph::{AnyTensor, CaptureOptions, GraphModel, GraphTensors, capture};
 pub use apply::{ConversionReport, convert};
 pub use calibrate::calibrate;
 pub use config::{ApproxConfig, LayerRule};

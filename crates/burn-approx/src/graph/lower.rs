@@ -32,6 +32,7 @@ pub(super) fn lower(
     parameters: &[String],
     device: &Device,
     of_activations: bool,
+    rounds_straight_through: bool,
 ) -> Result<Lowered, ApproxError> {
     let (inputs, sizes) = batch::compare(recordings, parameters)?;
     let recording = &recordings[0];
@@ -54,6 +55,9 @@ pub(super) fn lower(
         let layer = (!folded[index]).then(|| layers.find(operation, &sources, parameters));
         let kernel = match layer.flatten() {
             Some(kernel) => kernel,
+            None if rounds_straight_through && operations::is_rounding(operation) => {
+                operations::straight_through_rounding(operation)
+            }
             None => operations::kernel(operation, &sizes[index]).ok_or_else(|| {
                 ApproxError::UnsupportedOperation {
                     operation: name::of(operation),

@@ -16,6 +16,7 @@
 //! imitate all of that.
 
 mod activations;
+mod any_tensor;
 mod batch;
 mod capture;
 mod fold;
@@ -35,6 +36,7 @@ use burn::backend::{DispatchAutodiffContext, TensorMetadata};
 use burn::module::Module;
 use burn::tensor::Device;
 
+pub use any_tensor::AnyTensor;
 pub use model::GraphModel;
 pub use tensors::GraphTensors;
 
@@ -110,6 +112,7 @@ pub fn capture<M: Module, I: GraphTensors, O: GraphTensors>(
 pub struct CaptureOptions {
     fold_batch_norm: bool,
     products_of_activations: bool,
+    straight_through_rounding: bool,
 }
 
 impl CaptureOptions {
@@ -172,6 +175,32 @@ impl CaptureOptions {
         }
     }
 
+    /// Whether gradients pass through rounding as if it were not there, which they do not by default, as in Burn: its
+    /// derivative is 0.
+    ///
+    /// A model that rounds activations to the codes of a quantiser in its forward pass learns through it so.
+    ///
+    /// ```
+    /// use burn::{nn, prelude::*};
+    /// use burn_approx::CaptureOptions;
+    ///
+    /// let device = Device::default().autodiff();
+    /// let model = nn::LinearConfig::new(4, 2).init(&device);
+    /// let x = Tensor::<2>::from_floats([[0.2, 0.7, -1.4, 3.0]], &device).require_grad();
+    /// let options = CaptureOptions::default().with_straight_through_rounding(true);
+    /// let captured = options.capture(&model, x.clone(), |model, x| model.forward(x.round()))?;
+    /// let gradients = captured.forward(x.clone()).sum().backward();
+    /// let of_weight = model.weight.val().without_autodiff().sum_dim(1).transpose();
+    /// x.grad(&gradients).unwrap().to_data().assert_eq(&of_weight.to_data(), false);
+    /// # Ok::<(), burn_approx::ApproxError>(())
+    /// ```
+    pub fn with_straight_through_rounding(self, straight_through_rounding: bool) -> Self {
+        Self {
+            straight_through_rounding,
+            ..self
+        }
+    }
+
     /// As [`capture()`], with these options.
     ///
     /// # Errors
@@ -220,7 +249,13 @@ impl CaptureOptions {
             recordings.iter_mut().for_each(fold::fold_batch_norm);
         }
         let paths = parameters::paths(model);
-        let lowered = lower::lower(&recordings, &paths, &device, self.products_of_activations)?;
+        let lowered = lower::lower(
+            &recordings,
+            &paths,
+            &device,
+            self.products_of_activations,
+            self.straight_through_rounding,
+        )?;
         Ok(GraphModel::new(separate(model), lowered))
     }
 }

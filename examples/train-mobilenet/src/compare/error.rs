@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::data::DataError;
+use approx_experiment::calibration::CalibrationError;
+use approx_experiment::data::DataError;
+use approx_experiment::evaluation::EvaluationError;
 use approx_models::{LoadError, ModelError};
 use approx_multiplier::MultiplierError;
 use burn_approx::ApproxError;
@@ -35,6 +37,9 @@ pub enum StudyError {
     /// A conversion that cannot be made.
     #[error(transparent)]
     Approximation(#[from] ApproxError),
+    /// A network that cannot be measured.
+    #[error(transparent)]
+    Evaluation(EvaluationError),
     /// Another program works in the output directory.
     #[error(
         "{directory} is in use by another compare-gradients; wait for it, or give another --output"
@@ -69,6 +74,24 @@ pub enum StudyError {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl From<CalibrationError> for StudyError {
+    fn from(error: CalibrationError) -> Self {
+        match error {
+            CalibrationError::Data(error) => Self::Data(error),
+            CalibrationError::Approximation(error) => Self::Approximation(error),
+        }
+    }
+}
+
+impl From<EvaluationError> for StudyError {
+    fn from(error: EvaluationError) -> Self {
+        match error {
+            EvaluationError::Data(error) => Self::Data(error),
+            error => Self::Evaluation(error),
+        }
+    }
 }
 
 impl StudyError {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use approx_experiment::files;
+use approx_experiment::progress::Display;
 use approx_models::{ResNet, ResNetConfig, ShortcutKind, torchvision::TorchvisionLoader};
 use burn::module::Module;
 use burn::store::ModuleRecord;
@@ -13,7 +15,6 @@ use super::error::StudyError;
 use super::images::Images;
 use super::results::Float;
 use super::train::{Training, measure};
-use crate::progress::Display;
 
 /// The file of the trained network.
 const FILE: &str = "float.bpk";
@@ -42,7 +43,8 @@ fn given(args: &Args, model: ResNet) -> Result<ResNet, StudyError> {
     Ok(loader.load(model, path)?.0)
 }
 
-/// The trained network and its accuracies: read from the output directory if `known` says that it is there, otherwise made.
+/// The trained network and its accuracies: read from the output directory if `known` says that it is there, otherwise
+/// made.
 ///
 /// # Errors
 /// Weights that do not fit, or files that cannot be read or written.
@@ -58,13 +60,13 @@ pub fn train(
         return Ok((read(&model, &path, Some(&float.digest))?.0, float));
     }
     let mut model = given(args, model)?;
-    let before = measure(&model, &images.test, "float, as given", display);
+    let before = measure(&model, &images.test, "float, as given", display)?;
     let mut training = Training::new(args.learning_rate);
     for epoch in 1..=args.float_epochs {
         let loader = images.shuffled(SEED, epoch);
         model = training.epoch(model, &loader, &format!("float, epoch {epoch}"), display)?;
     }
-    let after = measure(&model, &images.test, "float, trained", display);
+    let after = measure(&model, &images.test, "float, trained", display)?;
     display.line(&format!(
         "float: {before:.2} % as given, {after:.2} % after {} epochs",
         args.float_epochs
@@ -81,12 +83,12 @@ pub fn train(
 }
 
 fn write(model: &ResNet, path: &Path) -> Result<(), StudyError> {
-    let temporary = path.with_extension("tmp");
     let record = model.valid().into_record();
-    record
-        .save(&temporary)
-        .map_err(|error| StudyError::output(path, error))?;
-    std::fs::rename(&temporary, path).map_err(|error| StudyError::output(path, error))
+    let save = |path: &Path| {
+        let saved = record.save(path);
+        saved.map_err(|error| std::io::Error::other(error.to_string()))
+    };
+    files::replace(path, save).map_err(|error| StudyError::output(path, error))
 }
 
 /// The network in a file, with the file's digest, which must be an expected one if there is one.

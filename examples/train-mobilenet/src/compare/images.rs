@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use approx_experiment::data::image_folder::{self, FolderOptions};
+use approx_experiment::data::{Augmentation, Normalisation, Scaling, Split};
+use approx_experiment::loader::ImageLoader;
+use approx_experiment::progress::Display;
 use burn::tensor::Device;
 
 use super::args::Args;
 use super::digest::digest;
 use super::error::StudyError;
-use crate::data::{Augmentation, image_folder};
-use crate::loader::{ImageLoader, Normalisation};
-use crate::progress::Display;
 
 /// Mean and deviation of ImageNet's channels, by which most published weights expect images to be normalised.
 const NORMALISATION: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
@@ -36,30 +37,47 @@ impl Images {
     /// # Errors
     /// Images that are missing or damaged.
     pub fn read(args: &Args, display: Display) -> Result<Self, StudyError> {
-        let dataset = image_folder::read_directory(&args.data, args.image_size, display)?;
+        let options = FolderOptions {
+            scaling: Scaling::square(args.image_size),
+            memory: usize::MAX,
+        };
+        let dataset = image_folder::read_directory(&args.data, options)?;
+        let [train, test] = [Split::Train, Split::Test].map(|split| dataset.images(split).cloned());
+        let (train, test) = (train?, test?);
+        for images in [&train, &test] {
+            images.load(display)?;
+        }
         let [mean, deviation] = NORMALISATION;
         let normalisation = Arc::new(Normalisation::new(&mean, &deviation));
         let device = Device::flex();
         let loader =
             |images| ImageLoader::in_order(images, normalisation.clone(), args.batch_size, &device);
         let train = match args.train_images {
-            None => dataset.train,
-            Some(count) => Arc::new(dataset.train.spread(count)),
+            None => train,
+            Some(count) => train.spread(count),
         };
         let names = dataset
             .classes
             .iter()
             .flat_map(|name| name.bytes().chain([0]));
-        let parts = [&train, &dataset.test].into_iter().flat_map(|images| {
-            let labels = images.labels().iter().map(|label| *label as u8);
-            let pixels = (0..images.len()).flat_map(|index| images.pixels(index).iter().copied());
-            labels.chain(pixels)
+        let mut parts = Vec::new();
+        for images in [&train, &test] {
+            let values = (0..images.len()).map(|index| images.values(index));
+            parts.push((images.labels(), values.collect::<Result<Vec<_>, _>>()?));
+        }
+        let parts = parts.iter().flat_map(|(labels, values)| {
+            let labels = labels.iter().map(|label| *label as u8);
+            labels.chain(
+                values
+                    .iter()
+                    .flat_map(|values| values.to_bytes().into_owned()),
+            )
         });
         let digest = digest(names.chain(parts));
         Ok(Self {
             digest,
             train: loader(train),
-            test: loader(dataset.test),
+            test: loader(test),
             augmentation: dataset.augmentation,
             classes: dataset.classes.len(),
             device: device.clone(),

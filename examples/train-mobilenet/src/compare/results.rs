@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use approx_experiment::files::write_atomically;
+use approx_experiment::report::{MultiplierSummary, quoted};
 use approx_multiplier::{GradientRule, Multiplier, MultiplierSource};
 use burn::data::dataloader::DataLoader;
 use serde::{Deserialize, Serialize};
@@ -12,8 +14,6 @@ use super::args::Args;
 use super::digest::digest;
 use super::error::StudyError;
 use super::images::Images;
-use crate::files::write_atomically;
-use crate::report::MultiplierSummary;
 
 const FILE: &str = "results.json";
 
@@ -224,8 +224,7 @@ impl Results {
     fn csv(&self) -> String {
         let mut lines = vec!["multiplier,gradient,seed,epoch,accuracy".to_owned()];
         for subject in &self.subjects {
-            // Names of families have commas.
-            let name = format!("\"{}\"", subject.name.replace('"', "\"\""));
+            let name = quoted(&subject.name);
             lines.push(format!("{name},,,0,{}", subject.before));
             for run in &subject.runs {
                 for (epoch, accuracy) in run.accuracy.iter().enumerate() {
@@ -268,8 +267,8 @@ impl Settings {
     }
 }
 
-/// A table in Markdown, of all runs in the directory: a line for every multiplier; for every gradient and epoch shown, the
-/// mean of the seeds and, after `±`, half the distance between the best and the worst.
+/// A table in Markdown, of all runs in the directory: a line for every multiplier; for every gradient and epoch shown,
+/// the mean of the seeds and, after `±`, half the distance between the best and the worst.
 impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(Float { before, after, .. }) = &self.float {

@@ -4,20 +4,21 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Instant;
 
+use approx_experiment::calibration::calibrate;
+use approx_experiment::data::Augmentation;
+use approx_experiment::plot;
+use approx_experiment::progress::Display;
 use approx_models::ResNet;
 use approx_multiplier::{GradientRule, Multiplier, MultiplierSource};
-use burn::data::dataloader::DataLoader;
 use burn::module::Module;
-use burn_approx::{ApproxConfig, Mode, approx_layers, calibrate, convert};
+use burn_approx::{ApproxConfig, Mode, approx_layers, convert};
 
 use super::args::Args;
 use super::error::StudyError;
+use super::float;
 use super::images::Images;
 use super::results::{Results, Run, Subject};
 use super::train::{Training, measure};
-use super::{float, plot};
-use crate::data::Augmentation;
-use crate::progress::Display;
 
 /// How many training images the ranges of the activations are taken from, or a few more to fill a batch.
 const CALIBRATION_IMAGES: usize = 512;
@@ -59,7 +60,8 @@ pub fn run(args: &Args) -> Result<Results, StudyError> {
                     .zip([Mode::Quantized, Mode::Approximate])
                 {
                     approx_layers(&model).set_mode(mode)?;
-                    *measured = measure(&model, &images.test, &format!("{name}, {mode}"), display);
+                    let label = format!("{name}, {mode}");
+                    *measured = measure(&model, &images.test, &label, display)?;
                 }
                 results
                     .subjects
@@ -95,7 +97,8 @@ pub fn run(args: &Args) -> Result<Results, StudyError> {
 /// Writes the results, their tables and their picture.
 fn save(results: &Results, args: &Args) -> Result<(), StudyError> {
     results.save(&args.output)?;
-    plot::save(results, &args.output.join("accuracy.svg"))
+    let path = args.output.join("accuracy.svg");
+    plot::save(results, &path).map_err(|error| StudyError::output(&path, error))
 }
 
 /// A file in the output directory that no other program holds.
@@ -153,11 +156,8 @@ fn approximate(
     let (model, _) = convert(float.valid(), &config)?;
     let loader = images.train.clone().shuffled(1, Augmentation::NONE, 0);
     let batches = CALIBRATION_IMAGES.div_ceil(args.batch_size);
-    calibrate(&model, |model| {
-        for batch in loader.iter().take(batches) {
-            model.forward(batch.expect("images in memory can always be read").images);
-        }
-    })?;
+    let forward = |model: &ResNet, images| drop(model.forward(images));
+    calibrate(&model, forward, &loader, batches, Display::hidden())?;
     Ok(model)
 }
 
@@ -177,7 +177,7 @@ fn retrain(
     for epoch in 1..=args.epochs {
         let loader = images.shuffled(seed, epoch);
         model = training.epoch(model, &loader, &format!("{name}, epoch {epoch}"), display)?;
-        accuracy.push(measure(&model, &images.test, name, display));
+        accuracy.push(measure(&model, &images.test, name, display)?);
     }
     Ok(Run {
         gradient,

@@ -1,22 +1,20 @@
 //! Training and measuring one network.
 
+use approx_experiment::loader::ImageLoader;
+use approx_experiment::progress::Display;
+use approx_experiment::training::Optimizer;
 use approx_models::ResNet;
-use burn::data::dataloader::DataLoader;
+use approx_models::training::classify;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 
 use super::error::StudyError;
-use crate::loader::ImageLoader;
-use crate::progress::Display;
-use crate::train::accuracy;
+use crate::measure::accuracy;
 
-/// Stochastic gradient descent with momentum 0.9 and a weight decay of 1e-4. In every epoch the learning rate falls to zero
-/// along a cosine and begins anew in the next (I. Loshchilov, F. Hutter, "SGDR", ICLR 2017), so that the network after
-/// every epoch is one at the end of a training.
+/// Stochastic gradient descent with momentum 0.9 and a weight decay of 1e-4. In every epoch the learning rate falls to
+/// zero along a cosine and begins anew in the next (I. Loshchilov, F. Hutter, "SGDR", ICLR 2017), so that the network
+/// after every epoch is one at the end of a training.
 pub struct Training {
     optimizer: ModuleOptimizer,
     learning_rate: f64,
@@ -25,12 +23,8 @@ pub struct Training {
 impl Training {
     /// A training that has not begun.
     pub fn new(learning_rate: f64) -> Self {
-        let optimizer = SgdConfig::new()
-            .with_momentum(Some(MomentumConfig::new().with_momentum(0.9)))
-            .with_weight_decay(Some(WeightDecayConfig::new(1e-4)))
-            .init();
         Self {
-            optimizer,
+            optimizer: Optimizer::Sgd.init(),
             learning_rate,
         }
     }
@@ -38,7 +32,7 @@ impl Training {
     /// Trains for one pass over the loader's images.
     ///
     /// # Errors
-    /// A learning rate that no schedule can be made from.
+    /// A learning rate that no schedule can be made from, or images that cannot be read or decoded.
     pub fn epoch(
         &mut self,
         mut model: ResNet,
@@ -55,12 +49,9 @@ impl Training {
                 expected: reason,
             })?;
         let bar = display.bar(label, steps);
-        for batch in loader.iter() {
-            let batch = batch.expect("images in memory can always be read");
-            let logits = model.forward(batch.images);
-            let loss = CrossEntropyLossConfig::new()
-                .init(&logits.device())
-                .forward(logits, batch.labels);
+        for batch in loader.batches() {
+            let batch = batch?;
+            let loss = classify(model.forward(batch.images), batch.labels).loss;
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
             model = self.optimizer.step(schedule.step(), model, gradients);
             bar.inc(1);
@@ -70,10 +61,18 @@ impl Training {
     }
 }
 
-/// The share of the loader's images that the network classifies rightly, in per cent, to four digits after the point: so
-/// much a text keeps as it is.
-pub fn measure(model: &ResNet, loader: &ImageLoader, label: &str, display: Display) -> f64 {
+/// The share of the loader's images that the network classifies rightly, in per cent, to four digits after the point:
+/// so much a text keeps as it is.
+///
+/// # Errors
+/// Images that cannot be read or decoded.
+pub fn measure(
+    model: &ResNet,
+    loader: &ImageLoader,
+    label: &str,
+    display: Display,
+) -> Result<f64, StudyError> {
     let model = model.valid();
-    let found = accuracy(|images| model.forward(images), loader, label, display);
-    (found * 1e4).round() / 1e4
+    let found = accuracy(|images| model.forward(images), loader, label, display)?;
+    Ok((found * 1e4).round() / 1e4)
 }

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use approx_experiment::calibration::CalibrationError;
+use approx_experiment::data::DataError;
+use approx_experiment::device::DeviceError;
+use approx_experiment::evaluation::EvaluationError;
+use approx_experiment::training::TrainError;
 use approx_models::ModelError;
 use burn_approx::ApproxError;
 
-use crate::data::DataError;
-use crate::device::DeviceError;
 use crate::settings::SettingsError;
-use crate::train::TrainError;
 
 /// Why a run did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,9 @@ pub enum RunError {
     /// A conversion that cannot be made.
     #[error(transparent)]
     Approximation(#[from] ApproxError),
+    /// A network that cannot be measured.
+    #[error(transparent)]
+    Evaluation(EvaluationError),
     /// A training that did not finish.
     #[error(transparent)]
     Training(#[from] TrainError),
@@ -39,6 +44,24 @@ pub enum RunError {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl From<CalibrationError> for RunError {
+    fn from(error: CalibrationError) -> Self {
+        match error {
+            CalibrationError::Data(error) => Self::Data(error),
+            CalibrationError::Approximation(error) => Self::Approximation(error),
+        }
+    }
+}
+
+impl From<EvaluationError> for RunError {
+    fn from(error: EvaluationError) -> Self {
+        match error {
+            EvaluationError::Data(error) => Self::Data(error),
+            error => Self::Evaluation(error),
+        }
+    }
 }
 
 impl RunError {

@@ -8,6 +8,10 @@ mod prepare;
 
 use std::time::Instant;
 
+use approx_experiment::plot::{self, PlotError};
+use approx_experiment::progress::Display;
+use approx_experiment::report::MultiplierSummary;
+use approx_experiment::training::{Optimizer, Phase, TrainingData, fit};
 use approx_models::MobileNetV2;
 use approx_multiplier::import::Imported;
 use burn::module::Module;
@@ -19,11 +23,9 @@ use self::directory::{APPROXIMATE_MODEL, FLOAT_MODEL, PLOT, REPORT, RETRAINING, 
 pub use self::error::RunError;
 use crate::approximate::{approximate, configuration, set_mode};
 use crate::args::Args;
-use crate::plot::{self, PlotError};
-use crate::progress::Display;
-use crate::report::{Accuracy, DatasetSummary, MultiplierSummary, Report};
+use crate::measure::accuracy;
+use crate::report::{Accuracy, DatasetSummary, Report};
 use crate::settings::{Settings, SettingsError};
-use crate::train::{Phase, TrainingData, accuracy, fit};
 
 /// Does what the command line asks for.
 ///
@@ -47,12 +49,13 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     convert(model.clone(), &configuration(&settings))?;
     directory::begin(args, &settings)?;
 
-    let data = TrainingData::new(&dataset, settings.batch_size, settings.seed, &devices);
+    let data = TrainingData::of(&dataset, settings.batch_size, settings.seed, &devices)?;
     let phase = |name, directory: &str, epochs, learning_rate| Phase {
         name,
         directory: args.output.join(directory),
         epochs,
         learning_rate,
+        optimizer: Optimizer::Adamw,
         resume: args.resume,
     };
     let training = phase(
@@ -71,12 +74,12 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     let measure = |model: &MobileNetV2, label| {
         accuracy(|images| model.forward(images), data.test(), label, display)
     };
-    let float = measure(&model, "float");
+    let float = measure(&model, "float")?;
     let (model, layers) = approximate(model, &settings, &data, display)?;
     set_mode(&model, Mode::Quantized)?;
-    let quantized = measure(&model, "quantised");
+    let quantized = measure(&model, "quantised")?;
     set_mode(&model, Mode::Approximate)?;
-    let approximate = measure(&model, "approximate");
+    let approximate = measure(&model, "approximate")?;
     display.line(&format!(
         "float {float:.2} %, quantised {quantized:.2} %, approximate {approximate:.2} %"
     ));
@@ -89,16 +92,16 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
             settings.retrain_learning_rate,
         );
         let (model, retraining) = fit(model.train(), &data, &phase, display)?;
-        let retrained = measure(&model, "retrained");
+        let retrained = measure(&model, "retrained")?;
         (model, retraining, Some(retrained))
     } else {
         (model, Vec::new(), None)
     };
     burn_approx::save(&model, args.output.join(APPROXIMATE_MODEL))?;
     if let Some(path) = &args.trace {
-        let trace = trace(&model, |model| {
-            measure(model, "tracing");
-        })?;
+        let mut measured = Ok(0.0);
+        let trace = trace(&model, |model| measured = measure(model, "tracing"))?;
+        measured?;
         trace
             .save(path)
             .map_err(|error| RunError::output(path, error))?;
@@ -107,7 +110,7 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     let report = Report {
         device: args.device,
         devices: devices.len(),
-        dataset: DatasetSummary::of(&dataset),
+        dataset: DatasetSummary::of(&dataset)?,
         multiplier: MultiplierSummary::of(&multiplier),
         settings,
         layers,

@@ -1,12 +1,13 @@
 //! What a run begins with: the data set, and the network.
 
+use approx_experiment::data::image_folder::{self, FolderOptions};
+use approx_experiment::data::{Dataset, Scaling, Split, cifar, digits, idx};
+use approx_experiment::progress::Display;
 use approx_models::{MobileNetV2, MobileNetV2Config, ModelError, Stem};
 use burn::tensor::Device;
 
 use super::RunError;
 use crate::args::DatasetKind;
-use crate::data::{Dataset, cifar10, digits, idx, image_folder};
-use crate::progress::Display;
 use crate::settings::{Settings, SettingsError};
 
 /// The data set that the settings name.
@@ -19,9 +20,18 @@ pub fn dataset(settings: &Settings, display: Display) -> Result<Dataset, RunErro
     Ok(match settings.dataset {
         DatasetKind::Digits => digits::read()?,
         DatasetKind::Mnist => idx::read_directory(directory()?)?,
-        DatasetKind::Cifar10 => cifar10::read_directory(directory()?)?,
+        DatasetKind::Cifar10 => cifar::binary::read_cifar10(directory()?)?,
         DatasetKind::Folder => {
-            image_folder::read_directory(directory()?, settings.image_size, display)?
+            let options = FolderOptions {
+                scaling: Scaling::square(settings.image_size),
+                memory: usize::MAX,
+            };
+            let dataset = image_folder::read_directory(directory()?, options)?;
+            // A damaged image should not be found out after an hour of training.
+            for split in [Split::Train, Split::Test] {
+                dataset.images(split)?.load(display)?;
+            }
+            dataset
         }
     })
 }
@@ -32,7 +42,7 @@ pub fn model(
     dataset: &Dataset,
     device: &Device,
 ) -> Result<MobileNetV2, ModelError> {
-    let [channels, height, width] = dataset.train.shape();
+    let [channels, height, width] = dataset.shape();
     let stem = if height.max(width) <= 32 {
         Stem::Small
     } else {

@@ -6,13 +6,13 @@ mod error;
 
 use std::path::{Path, PathBuf};
 
+use approx_experiment::files::write_atomically;
 use approx_multiplier::{ContentHash, GradientRule, MultiplierSource};
 use serde::{Deserialize, Serialize};
 
 use self::choose::Chooser;
 pub use self::error::SettingsError;
 use crate::args::{Args, DatasetKind};
-use crate::files::write_atomically;
 
 /// The file in a run's directory that says what the run is.
 const FILE: &str = "run.json";

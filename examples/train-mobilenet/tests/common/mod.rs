@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use train_mobilenet::data::{Images, digits};
+use approx_experiment::data::{Images, Split, digits};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
 use train_mobilenet::report::Report;
 
 /// A directory that holds a small data set in MNIST's format and the output of runs.
@@ -23,8 +25,9 @@ impl Workplace {
         let dataset = digits::read().unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        write_idx(&data, "train", &dataset.train, train);
-        write_idx(&data, "t10k", &dataset.test, test);
+        for (name, split, count) in [("train", Split::Train, train), ("t10k", Split::Test, test)] {
+            write_idx(&data, name, dataset.images(split).unwrap(), count);
+        }
         Self { directory }
     }
 
@@ -69,7 +72,7 @@ impl Workplace {
             .with_width(0.25)
             .with_stem(approx_models::Stem::Small)
             .init(&burn::tensor::Device::flex());
-        train_mobilenet::train::parameters(&burn_approx::load(model, path).unwrap())
+        parameters(&burn_approx::load(model, path).unwrap())
     }
 }
 
@@ -80,7 +83,7 @@ fn write_idx(directory: &Path, name: &str, images: &Images, count: usize) {
         content.extend((size as u32).to_be_bytes());
     }
     for index in 0..count {
-        content.extend(images.pixels(index));
+        content.extend(&*images.values(index).unwrap().to_bytes());
     }
     std::fs::write(directory.join(format!("{name}-images-idx3-ubyte")), content).unwrap();
 
@@ -88,6 +91,19 @@ fn write_idx(directory: &Path, name: &str, images: &Images, count: usize) {
     content.extend((count as u32).to_be_bytes());
     content.extend(images.labels()[..count].iter().map(|&label| label as u8));
     std::fs::write(directory.join(format!("{name}-labels-idx1-ubyte")), content).unwrap();
+}
+
+/// A model's parameters as one list of numbers, to compare two trainings by.
+pub fn parameters<M: Module>(model: &M) -> Vec<f32> {
+    struct Collector(Vec<f32>);
+    impl ModuleVisitor for Collector {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.extend(param.val().into_data().iter::<f32>());
+        }
+    }
+    let mut collector = Collector(Vec::new());
+    model.visit(&mut collector);
+    collector.0
 }
 
 /// What the program wrote to standard error.

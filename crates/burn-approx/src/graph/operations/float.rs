@@ -1,12 +1,23 @@
 //! Operations that only float tensors have.
 
-use burn::backend::Dispatch;
 use burn::backend::ir::FloatOperationIr;
 use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Dispatch, DispatchAutodiffContext, DispatchTensor};
 use burn::tensor::ops::GridSampleOptions;
 
 use super::{binary, scalar, step, to_bool, to_int, unary};
 use crate::graph::program::{Kernel, Operand};
+
+/// `x + (round(x) - x)` with the difference out of the gradients' sight: the difference of two such neighbours is exact, and
+/// so is the sum.
+pub(super) fn straight_through_round(x: DispatchTensor) -> DispatchTensor {
+    let rounded = Dispatch::float_round(x.clone());
+    if x.autodiff == DispatchAutodiffContext::Disabled {
+        return rounded;
+    }
+    let step = Dispatch::float_detach(Dispatch::float_sub(rounded, x.clone()));
+    Dispatch::float_add(x, step)
+}
 
 pub(super) fn kernel(operation: &FloatOperationIr) -> Option<Kernel> {
     use FloatOperationIr::*;

@@ -12,8 +12,8 @@ mod module;
 mod numeric;
 
 use burn::backend::ir::{
-    BinaryOpIr, BoolOperationIr, DimOpIr, OperationIr, ReduceDimOpIr, ReduceOpIr, ScalarOpIr,
-    TensorIr, UnaryOpIr,
+    BinaryOpIr, BoolOperationIr, DimOpIr, FloatOperationIr, OperationIr, ReduceDimOpIr, ReduceOpIr,
+    ScalarOpIr, TensorIr, UnaryOpIr,
 };
 use burn::backend::ops::BoolTensorOps;
 use burn::backend::{Dispatch, DispatchTensor, Scalar};
@@ -43,6 +43,24 @@ pub(super) fn kernel(operation: &OperationIr, sizes: &Sizes) -> Option<Kernel> {
         // Values come with the recording; memory is the program's business.
         OperationIr::Init(_) | OperationIr::Drop(_) => None,
         OperationIr::Custom(_) | OperationIr::Distributed(_) => None,
+    }
+}
+
+/// Whether an operation rounds to whole numbers.
+pub(super) fn is_rounding(operation: &OperationIr) -> bool {
+    matches!(operation, OperationIr::Float(_, FloatOperationIr::Round(_)))
+}
+
+/// The step that rounds to whole numbers, and through which gradients pass as if it did not.
+///
+/// # Panics
+/// If the operation does anything else.
+pub(super) fn straight_through_rounding(operation: &OperationIr) -> Kernel {
+    match operation {
+        OperationIr::Float(_, FloatOperationIr::Round(operation)) => {
+            unary(operation, float::straight_through_round)
+        }
+        other => unreachable!("{other:?} does not round"),
     }
 }
 

@@ -1,0 +1,13 @@
+//! From bytes to a graph: `guard` refuses what would take more memory than the file justifies, `tensor` reads weights,
+//! `external` those that lie in files beside, `read` puts nodes and constants together; `save` goes the other way.
+
+mod external;
+mod guard;
+mod read;
+mod save;
+mod tensor;
+
+pub(crate) use read::{Source, read};
+pub(crate) use save::save;
+pub(crate) use tensor::dtype;
+pub use tensor::read_tensor;

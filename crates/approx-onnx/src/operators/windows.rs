@@ -1,0 +1,122 @@
+//! The windows of convolutions and poolings: sizes, steps, and what is around the input.
+
+use crate::call::Call;
+use crate::error::Problem;
+
+/// Windows along each axis of lines, images or volumes.
+pub(super) struct Windows {
+    pub(super) kernel: Vec<usize>,
+    pub(super) stride: Vec<usize>,
+    pub(super) dilation: Vec<usize>,
+    /// What is around the input, before and after it.
+    pub(super) sides: Vec<(usize, usize)>,
+}
+
+/// What is around the input.
+pub(super) enum Padding {
+    /// As much before as after.
+    Even(Vec<usize>),
+    /// More on one side.
+    Uneven(Vec<(usize, usize)>),
+}
+
+/// Numbers of a setting, one for each axis, none negative.
+pub(super) fn sizes_of(name: &str, values: &[i64], count: usize) -> Result<Vec<usize>, Problem> {
+    let wrong = || {
+        Problem::new(format!(
+            "its setting {name:?} is {values:?}, but must be {count} numbers that are not negative"
+        ))
+    };
+    if values.len() != count {
+        return Err(wrong());
+    }
+    let values = values
+        .iter()
+        .map(|&value| usize::try_from(value).map_err(|_| wrong()));
+    values.collect()
+}
+
+impl Windows {
+    pub(super) fn new(
+        call: &Call<'_>,
+        sizes: &[usize],
+        kernel: Vec<usize>,
+    ) -> Result<Self, Problem> {
+        let axes = kernel.len();
+        let numbers = |name: &str, count, default| match call.ints(name)? {
+            None => Ok(vec![default; count]),
+            Some(values) => sizes_of(name, &values, count),
+        };
+        let stride = numbers("strides", axes, 1)?;
+        let dilation = numbers("dilations", axes, 1)?;
+        if [&kernel, &stride, &dilation]
+            .iter()
+            .any(|values| values.contains(&0))
+        {
+            return Err(Problem::new(
+                "its kernel, strides and dilations must be above 0",
+            ));
+        }
+        let amounts = numbers("pads", 2 * axes, 0)?;
+        let automatic = [
+            ("NOTSET", 0),
+            ("SAME_UPPER", 1),
+            ("SAME_LOWER", 2),
+            ("VALID", 3),
+        ];
+        let automatic = call.choice("auto_pad", "NOTSET", &automatic)?;
+        let sides = (0..axes).map(|axis| {
+            let reach = (kernel[axis] - 1) * dilation[axis] + 1;
+            match automatic {
+                0 => (amounts[axis], amounts[axis + axes]),
+                3 => (0, 0),
+                automatic => {
+                    let outputs = sizes[axis].div_ceil(stride[axis]);
+                    let needed = (outputs - 1) * stride[axis] + reach;
+                    let missing = needed.saturating_sub(sizes[axis]);
+                    let smaller = missing / 2;
+                    match automatic {
+                        1 => (smaller, missing - smaller),
+                        _ => (missing - smaller, smaller),
+                    }
+                }
+            }
+        });
+        let sides: Vec<_> = sides.collect();
+        for axis in 0..axes {
+            let reach = (kernel[axis] - 1) * dilation[axis] + 1;
+            if sizes[axis] + sides[axis].0 + sides[axis].1 < reach {
+                return Err(Problem::new(format!(
+                    "its windows reach over {reach} places of an axis of size {}",
+                    sizes[axis]
+                )));
+            }
+        }
+        Ok(Self {
+            kernel,
+            stride,
+            dilation,
+            sides,
+        })
+    }
+
+    pub(super) fn padding(&self) -> Padding {
+        match self.sides.iter().all(|(before, after)| before == after) {
+            true => Padding::Even(self.sides.iter().map(|(before, _)| *before).collect()),
+            false => Padding::Uneven(self.sides.clone()),
+        }
+    }
+
+    /// How far the last window reaches beyond what is around the input if every place is to be in one.
+    pub(super) fn overhang(&self, axis: usize, size: usize) -> usize {
+        let reach = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
+        let (before, after) = self.sides[axis];
+        let stride = self.stride[axis];
+        let mut outputs = (size + before + after - reach).div_ceil(stride) + 1;
+        // A window that begins behind the input has nothing in it.
+        if (outputs - 1) * stride >= size + before {
+            outputs -= 1;
+        }
+        ((outputs - 1) * stride + reach).saturating_sub(size + before + after)
+    }
+}
