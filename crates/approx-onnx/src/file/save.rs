@@ -143,8 +143,8 @@ fn encode(tensor: &TensorProto, elements: &[f64]) -> Result<Vec<u8>, String> {
     Ok(match tensor::dtype(tensor.data_type)? {
         DType::F32 => bytes!(|value| value as f32),
         DType::F64 => bytes!(|value| value),
-        DType::F16 => bytes!(|value| f16::from_f64(value)),
-        DType::BF16 => bytes!(|value| bf16::from_f64(value)),
+        DType::F16 => bytes!(f16::from_f64),
+        DType::BF16 => bytes!(bf16::from_f64),
         DType::I8 => bytes!(|value| value as i8),
         DType::U8 => bytes!(|value| value as u8),
         DType::I16 => bytes!(|value| value as i16),

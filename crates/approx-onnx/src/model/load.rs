@@ -56,10 +56,7 @@ pub(super) fn take_parameters(
         let nodes = body
             .nodes
             .iter()
-            .filter_map(|node| match constant_of(node) {
-                Some(constant) => Some((&node.outputs[0], constant, true)),
-                None => None,
-            });
+            .filter_map(|node| Some((&node.outputs[0], constant_of(node)?, true)));
         for (name, constant, from_node) in initializers.chain(nodes) {
             let Some((role, node)) = uses.role(name) else {
                 continue;

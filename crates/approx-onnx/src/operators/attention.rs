@@ -97,7 +97,7 @@ fn attention(call: &Call<'_>) -> Result<Value, Problem> {
         };
         let seen = (0..queries * keys).map(|place| place % keys <= place / keys);
         let seen = TensorData::new(seen.collect::<Vec<bool>>(), [queries, keys]);
-        let seen = call.context.from_data(seen, BOOL);
+        let seen = call.context.known(seen, BOOL);
         let mask = addend(call, &seen);
         visible.push(seen);
         scores = combine(

@@ -98,7 +98,7 @@ fn convolution(call: &Call<'_>) -> Result<Value, Problem> {
         Padding::Even(padding) => padding,
         Padding::Uneven(sides) => {
             let sides = [&[(0, 0); 2], &sides[..]].concat();
-            x = Dispatch::float_pad(x, &sides, PadMode::Constant(0.0.into()));
+            x = Dispatch::float_pad(x, &sides, PadMode::Constant(0.0));
             vec![0; windows.kernel.len()]
         }
     };

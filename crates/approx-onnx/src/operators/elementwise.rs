@@ -40,7 +40,7 @@ pub(super) fn find(name: &str) -> Option<Function> {
         "CastLike" => One(|call| Ok(call.context.cast(call.input(0)?, call.input(1)?.dtype()))),
         "Clip" => One(clip),
         "Not" => One(not),
-        "IsNaN" => One(|call| test(call, |x, bool| Dispatch::float_is_nan(x, bool))),
+        "IsNaN" => One(|call| test(call, Dispatch::float_is_nan)),
         "IsInf" => One(is_infinite),
         _ => return None,
     })

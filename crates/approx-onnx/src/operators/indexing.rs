@@ -114,7 +114,7 @@ fn nothing(call: &Call<'_>, input: &Value, axis: usize) -> Value {
         Kind::Int => TensorData::new(Vec::<i64>::new(), shape),
         Kind::Bool => TensorData::new(Vec::<bool>::new(), shape),
     };
-    call.context.from_data(data, input.dtype())
+    call.context.known(data, input.dtype())
 }
 
 /// Indices in one place with a tensor; negative ones count from the end of its axis.

@@ -31,7 +31,7 @@ pub(super) fn find(name: &str) -> Option<Function> {
 }
 
 fn constant(call: &Call<'_>) -> Result<Value, Problem> {
-    let data = |data, dtype| Ok(call.context.from_data(data, dtype));
+    let data = |data, dtype| Ok(call.context.known(data, dtype));
     if let Some(constant) = call.constant("value")? {
         return Ok(call.context.constant(&constant));
     }
@@ -128,7 +128,7 @@ fn range(call: &Call<'_>) -> Result<Value, Problem> {
             TensorData::new(values.collect::<Vec<f32>>(), [length as usize])
         }
     };
-    Ok(call.context.from_data(data, dtype))
+    Ok(call.context.known(data, dtype))
 }
 
 fn eye_like(call: &Call<'_>) -> Result<Value, Problem> {
@@ -148,7 +148,7 @@ fn eye_like(call: &Call<'_>) -> Result<Value, Problem> {
         f32::from(column - row == shift)
     });
     let data = TensorData::new(ones.collect::<Vec<f32>>(), [rows, columns]);
-    let ones = call.context.from_data(data, DType::F32);
+    let ones = call.context.known(data, DType::F32);
     Ok(call.context.cast(&ones, dtype))
 }
 
@@ -174,9 +174,9 @@ fn triangle(call: &Call<'_>) -> Result<Value, Problem> {
         }
     });
     let mask = TensorData::new(outside.collect::<Vec<bool>>(), [rows, columns]);
-    let mask = call.context.from_data(mask, crate::values::BOOL);
+    let mask = call.context.known(mask, crate::values::BOOL);
     let zero = TensorData::new(vec![0_i64], [1]);
-    let zero = call.context.from_data(zero, DType::I64);
+    let zero = call.context.known(zero, DType::I64);
     let zero = call.context.cast(&zero, input.dtype());
     let known = input.is_known();
     let expanded = |value: &Value, own: &[usize]| {
@@ -226,7 +226,7 @@ fn one_hot(call: &Call<'_>) -> Result<Value, Problem> {
         let data = TensorData::new(vec![value as f32], [1]);
         let value = call
             .context
-            .cast(&call.context.from_data(data, DType::F32), values.dtype());
+            .cast(&call.context.known(data, DType::F32), values.dtype());
         let tensor =
             super::arithmetic::with_rank(call.context.tensor(&value, known), &[1], shape.len());
         movement::expand(tensor, shape.clone().into())

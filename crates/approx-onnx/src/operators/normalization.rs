@@ -274,7 +274,7 @@ fn local_response(call: &Call<'_>) -> Result<Value, Problem> {
     let square = Dispatch::float_mul(x.clone(), x.clone());
     let mut sides = vec![(0, 0); input.rank()];
     sides[1] = ((size - 1) / 2, size / 2);
-    let around = Dispatch::float_pad(square, &sides, PadMode::Constant(0.0.into()));
+    let around = Dispatch::float_pad(square, &sides, PadMode::Constant(0.0));
     let around = input.with_tensor(around);
     let part = |start: usize| super::axes::part(&around, 1, start..start + channels).tensor();
     let sum = (1..size).fold(part(0), |sum, start| Dispatch::float_add(sum, part(start)));

@@ -129,7 +129,7 @@ fn average_pool(call: &Call<'_>) -> Result<Value, Problem> {
     let sizes = &call.input(0)?.shape()[2..];
     let shape: Vec<usize> = [1, 1].iter().chain(sizes).copied().collect();
     let ones = TensorData::new(vec![1.0_f32; sizes.iter().product()], shape);
-    let ones = call.context.from_data(ones, DType::F32).tensor();
+    let ones = call.context.known(ones, DType::F32).tensor();
     let nothing = vec![0; overhang.len()];
     let around = padded(ones, &windows, &nothing, f32::from(counts_padding));
     let beyond = Windows {

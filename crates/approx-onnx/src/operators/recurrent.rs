@@ -2,7 +2,8 @@
 //! state for every step.
 
 use burn::backend::ops::{ActivationOps, FloatTensorOps, ModuleOps};
-use burn::backend::{Dispatch, DispatchTensor};
+use burn::backend::{Dispatch, DispatchTensor, TensorMetadata};
+use burn::tensor::{DType, Slice, TensorData};
 
 use super::Function;
 use super::axes::part;
@@ -125,9 +126,9 @@ fn recurrent(call: &Call<'_>, cell: Cell) -> Result<Vec<Value>, Problem> {
         let resets_before = cell == Cell::Gru && !resets_after;
         let start = |place: usize| -> Result<DispatchTensor, Problem> {
             let Some(value) = call.optional(place) else {
-                let none = call.context.from_data(
-                    burn::tensor::TensorData::new(vec![0.0_f32; hidden], [1, hidden]),
-                    burn::tensor::DType::F32,
+                let none = call.context.known(
+                    TensorData::new(vec![0.0_f32; hidden], [1, hidden]),
+                    DType::F32,
                 );
                 let row = call.context.tensor(&none, false);
                 return Ok(movement::expand(row, [batch, hidden].into()));
@@ -240,15 +241,11 @@ fn one_direction(
             weights.state_bias.clone(),
         );
         let gate = |tensor: &DispatchTensor, index: usize| {
-            let value = sequence.with_tensor(tensor.clone());
-            let rows = movement::slice(
-                value.tensor(),
-                &[
-                    burn::tensor::Slice::new(0, None, 1),
-                    burn::tensor::Slice::from(index * hidden..(index + 1) * hidden),
-                ],
-            );
-            rows
+            let gates = [
+                Slice::new(0, None, 1),
+                Slice::from(index * hidden..(index + 1) * hidden),
+            ];
+            movement::slice(tensor.clone(), &gates)
         };
         state = match cell {
             Cell::Plain => Dispatch::float_tanh(Dispatch::float_add(own, from_state)),
@@ -293,12 +290,12 @@ fn one_direction(
     }
     let rows = states.into_iter().map(|state| {
         let state = state.expect("every step has a state");
-        let shape = burn::backend::TensorMetadata::shape(&state);
+        let shape = state.shape();
         movement::reshape(state, [1, shape[0], shape[1]].into())
     });
     (movement::cat(rows.collect(), 0), state, memory)
 }
 
 fn state_size(state: &DispatchTensor) -> usize {
-    burn::backend::TensorMetadata::shape(state)[1]
+    state.shape()[1]
 }

@@ -237,7 +237,7 @@ fn along(
                 let mut shape = vec![1; rank];
                 shape[axis.axis] = axis.output;
                 let weights = TensorData::new(weights, shape);
-                let weights = call.context.from_data(weights, DType::F32);
+                let weights = call.context.known(weights, DType::F32);
                 Dispatch::float_mul(rows, call.context.tensor(&weights, known))
             }
         };

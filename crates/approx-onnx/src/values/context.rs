@@ -87,11 +87,11 @@ impl Context {
 
     /// A tensor of the file as a known value.
     pub(crate) fn constant(&self, constant: &Constant) -> Value {
-        self.from_data(constant.data.clone(), constant.dtype)
+        self.known(constant.data.clone(), constant.dtype)
     }
 
     /// Data as a known value, of a type in the file.
-    pub(crate) fn from_data(&self, data: TensorData, dtype: DType) -> Value {
+    pub(crate) fn known(&self, data: TensorData, dtype: DType) -> Value {
         let scalar = data.shape().is_empty();
         let tensor = self.place(data, true);
         let value = Value::new(tensor, dtype, true);
@@ -104,12 +104,12 @@ impl Context {
     /// A row of integers as a known value.
     pub(crate) fn ints(&self, values: Vec<i64>) -> Value {
         let length = values.len();
-        self.from_data(TensorData::new(values, [length]), DType::I64)
+        self.known(TensorData::new(values, [length]), DType::I64)
     }
 
     /// One float as a known value without axes.
     pub(crate) fn scalar(&self, value: f32) -> Value {
-        self.from_data(TensorData::new(vec![value], [0_usize; 0]), DType::F32)
+        self.known(TensorData::new(vec![value], [0_usize; 0]), DType::F32)
     }
 
     /// Data where known tensors lie, or others.
