@@ -41,22 +41,10 @@ pub enum OnnxError {
         /// Every place where one was found.
         places: Vec<Place>,
     },
-    /// Sizes of inputs that the file leaves open.
-    #[error(
-        "{file}: the input {input:?} has the shape {shape}; say how large the open axes behind the batch are, with \
-         `OnnxOptions::with_input_shape`"
-    )]
-    OpenShape {
-        /// The file.
-        file: String,
-        /// The input's name.
-        input: String,
-        /// Its shape as the file has it, with names for what is open.
-        shape: String,
-    },
     /// A file that is made for one batch, and whose graph mixes or drops the rows of any other one.
     #[error(
-        "{file} is made for a batch of {batch}, and its graph does not give the same for each row of another one; export it with          an open batch, or run it with that one"
+        "{file} is made for a batch of {batch}, and its graph does not give the same for each row of another one; export it \
+         with an open batch, or run it with that one"
     )]
     FixedBatch {
         /// The file.

@@ -170,6 +170,12 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         results: Vec::new(),
     };
     study.measure(&multipliers, config, &mut report)?;
+    if report.results.is_empty() {
+        return Err(CliError::Usage(
+            "nothing was to be measured: name a multiplier with --multiplier or --config"
+                .to_string(),
+        ));
+    }
     let fault = |path: &PathBuf, problem: String| CliError::file(path, problem);
     if let Some(path) = &args.report {
         report

@@ -188,7 +188,7 @@ fn a_network_is_measured_in_float_with_exact_products_and_on_every_multiplier_of
     let top1 = |index: usize| results[index]["evaluation"]["top1"].as_f64().unwrap();
     assert_eq!(results[0]["subject"], "float");
     assert_eq!(results[1]["subject"], "quantized");
-    assert_eq!(results[2]["subject"]["multiplier"]["name"], "exact_int8");
+    assert_eq!(results[2]["subject"]["multiplier"]["name"], "exact");
     // The exact multiplier is what quantised means.
     assert_eq!(
         (top1(1), &results[1]["evaluation"]["loss"]),
@@ -219,6 +219,11 @@ fn a_network_is_measured_in_float_with_exact_products_and_on_every_multiplier_of
         "evaluate network.onnx --data images --multiplier no*",
         2,
         "no multiplier",
+    );
+    workplace.fail(
+        "evaluate network.onnx --data images --only multipliers",
+        2,
+        "--multiplier",
     );
     workplace.fail("evaluate network.onnx --data missing", 2, "missing");
 }
