@@ -42,7 +42,7 @@ pub enum CliError {
     /// Ranges that cannot be found.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
-    /// A device for a whole network that cannot be used.
+    /// A device that cannot be used.
     #[error(transparent)]
     Devices(#[from] DeviceError),
     /// A file that cannot be read or written.
@@ -56,14 +56,6 @@ pub enum CliError {
     /// Standard output cannot be written to.
     #[error("the result cannot be printed: {0}")]
     Print(std::io::Error),
-    /// A device that cannot be used.
-    #[error("device {device} cannot be used here: {reason}")]
-    Device {
-        /// Its name.
-        device: String,
-        /// What its driver says.
-        reason: String,
-    },
     /// A plot that cannot be drawn.
     #[error("the plot cannot be drawn: {0}")]
     Plot(String),

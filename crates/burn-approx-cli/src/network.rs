@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use approx_multiplier::Multiplier;
 use approx_onnx::{FileCodes, OnnxModel, OnnxValue, set_file_quantizers};
 use burn::tensor::{Device, TensorData};
 use burn_approx::{AnyTensor, ApproxConfig, GraphModel, approx_layers, convert};
@@ -188,11 +187,6 @@ impl Network {
             .all(|layer| !layer.is_converted() || layer.is_calibrated());
         Ok((converted, is_calibrated))
     }
-}
-
-/// The configuration that puts every layer on one multiplier.
-pub fn config_for(multiplier: &Multiplier) -> ApproxConfig {
-    ApproxConfig::for_multiplier(multiplier)
 }
 
 /// A configuration from its file.

@@ -83,13 +83,7 @@ fn attention(call: &Call<'_>) -> Result<Value, Problem> {
             }
             _ => mask.clone(),
         };
-        scores = combine(
-            call,
-            &scores,
-            &mask,
-            Dispatch::float_add,
-            Dispatch::float_add,
-        )?;
+        scores = added(call, &scores, &mask)?;
     }
     if call.switch("is_causal", false)? {
         let [.., queries, keys] = scores.shape()[..] else {
@@ -100,13 +94,7 @@ fn attention(call: &Call<'_>) -> Result<Value, Problem> {
         let seen = call.context.known(seen, BOOL);
         let mask = addend(call, &seen);
         visible.push(seen);
-        scores = combine(
-            call,
-            &scores,
-            &mask,
-            Dispatch::float_add,
-            Dispatch::float_add,
-        )?;
+        scores = added(call, &scores, &mask)?;
     }
     let mut shares = scores.with_tensor(Dispatch::softmax(scores.tensor(), 3));
     for mask in visible {
@@ -133,6 +121,11 @@ fn attention(call: &Call<'_>) -> Result<Value, Problem> {
         output.dtype(),
         output.is_known(),
     ))
+}
+
+/// The sum of two values of floats.
+fn added(call: &Call<'_>, left: &Value, right: &Value) -> Result<Value, Problem> {
+    combine(call, left, right, Dispatch::float_add, Dispatch::float_add)
 }
 
 /// 0 where a mask is true, and what no softmax gives a share elsewhere.

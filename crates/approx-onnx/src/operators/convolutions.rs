@@ -7,7 +7,7 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, PadMode};
 
 use super::Function;
 use super::elementwise::floats;
-use super::windows::{Padding, Windows};
+use super::windows::{Automatic, Padding, Windows, sizes_of};
 use crate::call::Call;
 use crate::error::Problem;
 use crate::values::{Value, movement};
@@ -137,7 +137,7 @@ fn transposed(call: &Call<'_>) -> Result<Value, Problem> {
     let numbers = |name: &str, default: usize| -> Result<Vec<usize>, Problem> {
         match call.ints(name)? {
             None => Ok(vec![default; axes]),
-            Some(values) => super::windows::sizes_of(name, &values, axes),
+            Some(values) => sizes_of(name, &values, axes),
         }
     };
     let stride = numbers("strides", 1)?;
@@ -146,30 +146,20 @@ fn transposed(call: &Call<'_>) -> Result<Value, Problem> {
     let mut sides = match call.ints("pads")? {
         None => vec![(0, 0); axes],
         Some(values) => {
-            let values = super::windows::sizes_of("pads", &values, 2 * axes)?;
+            let values = sizes_of("pads", &values, 2 * axes)?;
             (0..axes)
                 .map(|axis| (values[axis], values[axis + axes]))
                 .collect()
         }
     };
-    let automatic = [
-        ("NOTSET", 0),
-        ("SAME_UPPER", 1),
-        ("SAME_LOWER", 2),
-        ("VALID", 3),
-    ];
-    let automatic = call.choice("auto_pad", "NOTSET", &automatic)?;
+    let automatic = Automatic::of(call)?;
     let wanted = match call.ints("output_shape")? {
         Some(values) => {
             // The batch and the channels may be named too.
             let skipped = values.len().saturating_sub(axes);
-            Some(super::windows::sizes_of(
-                "output_shape",
-                &values[skipped..],
-                axes,
-            )?)
+            Some(sizes_of("output_shape", &values[skipped..], axes)?)
         }
-        None if matches!(automatic, 1 | 2) => {
+        None if matches!(automatic, Automatic::Upper | Automatic::Lower) => {
             Some((0..axes).map(|axis| sizes[axis] * stride[axis]).collect())
         }
         None => None,
@@ -186,12 +176,7 @@ fn transposed(call: &Call<'_>) -> Result<Value, Problem> {
                 sides[axis] = (0, 0);
                 continue;
             }
-            let cut = whole - wanted[axis];
-            let smaller = cut / 2;
-            sides[axis] = match automatic {
-                1 => (smaller, cut - smaller),
-                _ => (cut - smaller, smaller),
-            };
+            sides[axis] = automatic.halves(whole - wanted[axis]);
         }
     }
     let padding: Vec<usize> = sides

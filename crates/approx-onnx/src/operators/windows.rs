@@ -20,6 +20,40 @@ pub(super) enum Padding {
     Uneven(Vec<(usize, usize)>),
 }
 
+/// Who decides what is around the input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Automatic {
+    /// The file, by numbers.
+    No,
+    /// As much as outputs need that are as many as the steps, the odd one after the input.
+    Upper,
+    /// Likewise, the odd one before the input.
+    Lower,
+    /// There is nothing around it.
+    Nothing,
+}
+
+impl Automatic {
+    pub(super) fn of(call: &Call<'_>) -> Result<Self, Problem> {
+        let choices = [
+            ("NOTSET", Self::No),
+            ("SAME_UPPER", Self::Upper),
+            ("SAME_LOWER", Self::Lower),
+            ("VALID", Self::Nothing),
+        ];
+        call.choice("auto_pad", "NOTSET", &choices)
+    }
+
+    /// An amount before and after the input.
+    pub(super) fn halves(self, amount: usize) -> (usize, usize) {
+        let smaller = amount / 2;
+        match self {
+            Self::Upper => (smaller, amount - smaller),
+            _ => (amount - smaller, smaller),
+        }
+    }
+}
+
 /// Numbers of a setting, one for each axis, none negative.
 pub(super) fn sizes_of(name: &str, values: &[i64], count: usize) -> Result<Vec<usize>, Problem> {
     let wrong = || {
@@ -58,27 +92,17 @@ impl Windows {
             ));
         }
         let amounts = numbers("pads", 2 * axes, 0)?;
-        let automatic = [
-            ("NOTSET", 0),
-            ("SAME_UPPER", 1),
-            ("SAME_LOWER", 2),
-            ("VALID", 3),
-        ];
-        let automatic = call.choice("auto_pad", "NOTSET", &automatic)?;
+        let automatic = Automatic::of(call)?;
         let sides = (0..axes).map(|axis| {
             let reach = (kernel[axis] - 1) * dilation[axis] + 1;
             match automatic {
-                0 => (amounts[axis], amounts[axis + axes]),
-                3 => (0, 0),
-                automatic => {
+                Automatic::No => (amounts[axis], amounts[axis + axes]),
+                Automatic::Nothing => (0, 0),
+                Automatic::Upper | Automatic::Lower => {
                     let outputs = sizes[axis].div_ceil(stride[axis]);
                     let needed = (outputs - 1) * stride[axis] + reach;
                     let missing = needed.saturating_sub(sizes[axis]);
-                    let smaller = missing / 2;
-                    match automatic {
-                        1 => (smaller, missing - smaller),
-                        _ => (missing - smaller, smaller),
-                    }
+                    automatic.halves(missing)
                 }
             }
         });

@@ -2,11 +2,10 @@
 
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchDevice, DispatchTensor};
-use burn::tensor::{
-    Bool, BoolDType, BoolStore, DType, Device, FloatDType, Int, IntDType, Tensor, TensorData,
-};
+use burn::tensor::{BoolDType, BoolStore, DType, Device, FloatDType, IntDType, TensorData};
+use burn_approx::AnyTensor;
 
-use super::{Kind, Value, movement};
+use super::{Kind, Value};
 use crate::error::Problem;
 use crate::graph::Constant;
 
@@ -150,18 +149,7 @@ impl Context {
 
     /// The elements of a known value.
     fn data(&self, value: &Value) -> TensorData {
-        let shape = match value.rank() {
-            0 => vec![1],
-            _ => value.shape(),
-        };
-        let row = movement::reshape(value.tensor(), [value.elements()].into());
-        let data = match value.stored() {
-            Kind::Float => Tensor::<1>::from_dispatch(row).into_data(),
-            Kind::Int => Tensor::<1, Int>::from_dispatch(row).into_data(),
-            Kind::Bool => Tensor::<1, Bool>::from_dispatch(row).into_data(),
-        };
-        let (bytes, _, dtype) = data.into_parts();
-        TensorData::from_bytes(bytes, shape, dtype)
+        AnyTensor::from_dispatch(value.tensor()).into_data()
     }
 
     /// A known value as a tensor of the file.

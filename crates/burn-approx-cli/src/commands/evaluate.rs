@@ -19,9 +19,10 @@ use burn_approx::{AnyTensor, ApproxConfig, GraphTensors, Mode, approx_layers};
 use clap::ValueEnum;
 use globset::Glob;
 
+use crate::device;
 use crate::error::CliError;
 use crate::files::refuse_overwriting;
-use crate::network::{FileQuantizers, NamedShape, Network, Recorded, config_for, read_config};
+use crate::network::{FileQuantizers, NamedShape, Network, Recorded, read_config};
 use crate::output::Output;
 use crate::spec::{FileOptions, resolve};
 
@@ -141,7 +142,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     }
     let multipliers = multipliers(&args.multiplier, output)?;
     let config = args.config.as_deref().map(read_config).transpose()?;
-    let device = args.device.open(1)?.remove(0);
+    let device = device::open(args.device)?;
     let network = Network::load(&args.model, &device)?;
     let data = read_data(args, &network)?;
     for assumption in &data.assumptions {
@@ -270,7 +271,7 @@ impl Study<'_> {
         }
         if is_wanted(Pass::Quantized) {
             let config = match (multipliers.first(), &config) {
-                (Some(multiplier), _) => config_for(multiplier),
+                (Some(multiplier), _) => ApproxConfig::for_multiplier(multiplier),
                 (None, Some(config)) => config.clone(),
                 (None, None) => ApproxConfig::new("exact".parse()?),
             };
@@ -280,7 +281,7 @@ impl Study<'_> {
         }
         if is_wanted(Pass::Multipliers) {
             for multiplier in multipliers {
-                let converted = self.on_multiplier(&config_for(multiplier))?;
+                let converted = self.on_multiplier(&ApproxConfig::for_multiplier(multiplier))?;
                 let subject = Subject::Multiplier(MultiplierSummary::of(multiplier));
                 add(subject, self.pass(multiplier.name(), &converted)?);
             }

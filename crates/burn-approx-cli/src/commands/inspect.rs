@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use approx_experiment::device::DeviceKind;
 use approx_onnx::{OnnxLayerQuantizers, OnnxQuantizer, OnnxValue};
 use burn::module::Module;
 use burn_approx::{ApproxLayer, approx_layers};
 use serde::Serialize;
 
-use crate::device::DeviceKind;
+use crate::device;
 use crate::error::CliError;
 use crate::network::{NamedShape, Network};
 use crate::output::{Output, number, table};
@@ -138,7 +139,7 @@ impl Layer {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
-    let network = Network::load(&args.model, &DeviceKind::default().open()?)?;
+    let network = Network::load(&args.model, &device::open(DeviceKind::default())?)?;
     let example = network.example(&args.input_shape)?;
     let recorded = network.record(example.clone())?;
     recorded.try_forward(example)?;

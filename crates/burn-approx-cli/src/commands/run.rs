@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
+use approx_experiment::device::DeviceKind;
 use burn::tensor::TensorData;
 use burn_approx::{AnyTensor, ApproxConfig, calibrate};
 use serde::Serialize;
 
 use crate::array::write_array;
-use crate::device::DeviceKind;
+use crate::device;
 use crate::error::CliError;
 use crate::files::refuse_overwriting;
-use crate::network::{FileQuantizers, NamedFile, Network, config_for, read_config};
+use crate::network::{FileQuantizers, NamedFile, Network, read_config};
 use crate::output::Output;
 use crate::progress;
 use crate::spec::{FileOptions, resolve};
@@ -75,7 +76,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         .chain([args.model.as_path()])
         .chain(args.config.as_deref());
     refuse_overwriting(read, [args.output.as_path()])?;
-    let network = Network::load(&args.model, &args.device.open()?)?;
+    let network = Network::load(&args.model, &device::open(args.device)?)?;
     let inputs = network.inputs(&args.input)?;
     let outputs = match config(args, output)? {
         None => progress::during("computing", || network.forward(inputs))?,
@@ -118,7 +119,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
 fn config(args: &Args, output: Output) -> Result<Option<ApproxConfig>, CliError> {
     if let Some(spec) = &args.multiplier {
         let multiplier = resolve(spec, &FileOptions::default(), output)?;
-        return Ok(Some(config_for(&multiplier)));
+        return Ok(Some(ApproxConfig::for_multiplier(&multiplier)));
     }
     args.config.as_deref().map(read_config).transpose()
 }

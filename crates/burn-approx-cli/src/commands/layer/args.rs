@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use approx_experiment::device::DeviceKind;
 use clap::{Subcommand, ValueEnum};
 
-use crate::device::DeviceKind;
 use crate::layer::sizes::Window;
 use crate::spec::FileOptions;
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 pub use self::args::Args;
 use self::args::{Common, Plan};
 use crate::array::write_array;
+use crate::device;
 use crate::error::CliError;
 use crate::files::refuse_overwriting;
 use crate::layer::{Computed, Layer, Wanted, operators, reference};
@@ -64,7 +65,7 @@ fn compute(common: &Common, layer: &Layer, wanted: &Wanted) -> Result<Computed, 
         Plan::Factored => PlanChoice::Factored,
         Plan::Htp => PlanChoice::Htp,
     };
-    operators::compute(layer, wanted, plan, &common.device.open()?)
+    operators::compute(layer, wanted, plan, &device::open(common.device)?)
 }
 
 /// Writes what was computed and has a file to go to; these files.
