@@ -2,11 +2,13 @@
 //! convolutions of images through its operators, convolutions of lines and volumes, which have none, through its
 //! drop-in layers.
 
+use std::cell::RefCell;
+
 use approx_multiplier::{MultiplierSource, OperandFormat};
 use burn::module::{Module, Param, ParamId};
 use burn::nn::{PaddingConfig1d, PaddingConfig3d};
 use burn::prelude::*;
-use burn_approx::convert::{ApproxConfig, approx_layers, convert};
+use burn_approx::convert::{ApproxConfig, accumulators as tapped, approx_layers, convert};
 use burn_approx::nn::Linear;
 use burn_approx::nn::conv::{
     Conv1d, Conv1dConfig, Conv3d, Conv3dConfig, ConvTranspose1d, ConvTranspose1dConfig,
@@ -304,6 +306,7 @@ impl Layer {
             layer: self,
             multiplier,
             device,
+            sums: None,
         };
         match &self.geometry {
             LayerGeometry::Linear { leading, .. } => match leading.len() {
@@ -343,6 +346,7 @@ impl Layer {
             layer: self,
             multiplier,
             device,
+            sums: None,
         };
         match &self.geometry {
             LayerGeometry::Linear { leading, .. } => match leading.len() {
@@ -361,6 +365,40 @@ impl Layer {
                 run.backward::<4, 4>(gradient, Run::conv_transpose2d)
             }
         }
+    }
+
+    /// What a drop-in layer sums in a forward pass, and in which shape; `None` for layers that are run by an operator here.
+    pub fn tapped_accumulators(
+        &self,
+        multiplier: &PreparedMultiplier,
+        device: &Device,
+    ) -> Option<(Vec<usize>, Vec<i64>)> {
+        let run = Run {
+            layer: self,
+            multiplier,
+            device,
+            sums: Some(RefCell::default()),
+        };
+        match &self.geometry {
+            LayerGeometry::Linear { .. }
+            | LayerGeometry::Matmul { .. }
+            | LayerGeometry::Conv2d(_) => return None,
+            LayerGeometry::Conv1d(_) => {
+                drop(run.conv1d(self.activation.tensor(device), run.weight()));
+            }
+            LayerGeometry::Conv3d(_) => {
+                drop(run.conv3d(self.activation.tensor(device), run.weight()));
+            }
+            LayerGeometry::ConvTranspose1d(_) => {
+                drop(run.conv_transpose1d(self.activation.tensor(device), run.weight()));
+            }
+            LayerGeometry::ConvTranspose2d(_) => {
+                drop(run.conv_transpose2d(self.activation.tensor(device), run.weight()));
+            }
+        }
+        let sums = run.sums?.into_inner();
+        assert_eq!(sums.len(), 1, "a layer has one product");
+        Some((sums[0].shape().to_vec(), sums[0].iter().collect()))
     }
 
     /// The library's accumulators of the reference's codes.
@@ -461,6 +499,8 @@ struct Run<'a> {
     layer: &'a Layer,
     multiplier: &'a PreparedMultiplier,
     device: &'a Device,
+    /// What a drop-in layer has summed, once it is run and if its sums are wanted.
+    sums: Option<RefCell<Vec<TensorData>>>,
 }
 
 impl Run<'_> {
@@ -615,7 +655,17 @@ impl Run<'_> {
         set.and_then(|()| layers[0].set_weight_quantizer(&w))
             .and_then(|()| layers[0].set_multiplier(self.multiplier.clone()))
             .expect("quantisers and multiplier are made for the layer");
-        let output = forward(&layer);
+        let mut output = None;
+        let pass = |layer: &M| output = Some(forward(layer));
+        match &self.sums {
+            Some(sums) => {
+                let path = layers[0].path();
+                *sums.borrow_mut() =
+                    tapped(&layer, path, pass).expect("a multiplier of integer products");
+            }
+            None => pass(&layer),
+        }
+        let output = output.expect("the layer was run");
         let planned = self.layer.geometry.planned();
         assert_eq!(
             layers[0].geometry(),

@@ -131,6 +131,12 @@ fn list(names: &[String]) -> String {
     }
 }
 
+/// A tensor of a file, and what the file calls it.
+struct StoredUnder {
+    key: String,
+    tensor: StoredTensor,
+}
+
 /// How a state dict is loaded. [`load_torchvision`] is this with everything left at its default.
 #[derive(Debug, Clone, Default)]
 pub struct TorchvisionLoader {
@@ -174,15 +180,8 @@ impl TorchvisionLoader {
         let mut sources = BTreeMap::new();
         let mut tensors = Vec::new();
         let classifier = classifier_paths(&model);
-        let stored = self.read(path)?;
-        // So `torch.nn.DataParallel` names everything that it wraps.
-        let is_wrapped = stored.keys().all(|key| key.starts_with(WRAPPER));
-        for (key, mut tensor) in stored {
-            let name = match is_wrapped {
-                true => &key[WRAPPER.len()..],
-                false => &key,
-            };
-            let target = model.path_of(name);
+        for (name, StoredUnder { key, mut tensor }) in self.read_unwrapped(path)? {
+            let target = model.path_of(&name);
             // Whatever stands in the classifier's place, a head of several layers for instance.
             let of_classifier = name.starts_with(model.classifier_prefix())
                 || target
@@ -289,6 +288,28 @@ impl TorchvisionLoader {
                 left_out,
             },
         ))
+    }
+
+    /// The shapes of the file's tensors, as PyTorch has them, by the names of the network's own tensors.
+    pub(crate) fn shapes(&self, path: &Path) -> Result<BTreeMap<String, Vec<usize>>, LoadError> {
+        let stored = self.read_unwrapped(path)?.into_iter();
+        let shapes = stored.map(|(name, stored)| (name, stored.tensor.shape.to_vec()));
+        Ok(shapes.collect())
+    }
+
+    /// The file's tensors by the names that a network has which was not wrapped for several devices.
+    fn read_unwrapped(&self, path: &Path) -> Result<BTreeMap<String, StoredUnder>, LoadError> {
+        let stored = self.read(path)?;
+        // So `torch.nn.DataParallel` names everything that it wraps.
+        let is_wrapped = stored.keys().all(|key| key.starts_with(WRAPPER));
+        let named = stored.into_iter().map(|(key, tensor)| {
+            let name = match is_wrapped {
+                true => key[WRAPPER.len()..].to_owned(),
+                false => key.clone(),
+            };
+            (name, StoredUnder { key, tensor })
+        });
+        Ok(named.collect())
     }
 
     /// The file's tensors by their names in it, their values still unread.

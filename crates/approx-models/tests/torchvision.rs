@@ -190,6 +190,37 @@ fn a_wrapped_state_dict_loads_without_the_wrapper() {
 }
 
 #[test]
+fn an_architecture_takes_channels_classes_and_width_from_the_file() {
+    let device = Device::flex();
+    let images = Tensor::<4>::from_data(read_npy("mobilenet_v2_w025_random_input.npy"), &device);
+    let expected = Tensor::<2>::from_data(read_npy("mobilenet_v2_w025_random_output.npy"), &device);
+    let path = data("mobilenet_v2_w025_random.safetensors");
+    let network = Architecture::MobileNetV2.load(path, &device).unwrap();
+    let found = (network.in_channels, network.classes, network.image_size);
+    assert_eq!(found, (3, CLASSES, [224, 224]));
+    assert!(largest_difference(network.model.forward(images), expected) < 1e-4);
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("resnet8.safetensors");
+    let model = ResNetConfig::resnet8(5).with_in_channels(1).init(&device);
+    write_state_dict(&model, &path, &RESNET_NAMES);
+    let network = Architecture::ResNet8.load(&path, &device).unwrap();
+    let found = (network.in_channels, network.classes, network.image_size);
+    assert_eq!(found, (1, 5, [32, 32]));
+    let images = Tensor::random([2, 1, 32, 32], Distribution::Default, &device);
+    let difference =
+        largest_difference(network.model.forward(images.clone()), model.forward(images));
+    assert_eq!(difference, 0.0);
+
+    let error = Architecture::MobileNetV2.load(&path, &device).unwrap_err();
+    assert!(error.to_string().contains("features.0.0.weight"), "{error}");
+    let error = Architecture::ResNet8
+        .load("missing.pth", &device)
+        .unwrap_err();
+    assert!(matches!(error, LoadError::Open { .. }));
+}
+
+#[test]
 fn names_are_those_of_torchvision() {
     let device = Device::flex();
     let mobilenet = model(&device);

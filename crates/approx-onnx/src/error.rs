@@ -52,6 +52,14 @@ pub enum OnnxError {
         /// The batch that it is made for.
         batch: usize,
     },
+    /// Quantisers that cannot be written into a file.
+    #[error("{file} cannot be written with these quantisers: {problem}")]
+    Quantizers {
+        /// The file that is copied.
+        file: String,
+        /// What stands in the way.
+        problem: String,
+    },
     /// Inputs that the model does not take.
     #[error("the model does not take these inputs: {problem}")]
     Input {

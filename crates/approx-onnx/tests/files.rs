@@ -246,6 +246,25 @@ fn gradients_pass_through_the_quantisers_of_a_file() {
 }
 
 #[test]
+fn weights_are_learned_on_an_autodiff_device_wherever_the_file_was_read() {
+    let plain = Device::flex();
+    let there = OnnxModel::from_bytes(network(None).bytes(17), &plain.clone().autodiff()).unwrap();
+    let here = OnnxModel::from_bytes(network(None).bytes(17), &plain).unwrap();
+    let images = images(3);
+    for captured in [
+        there
+            .capture::<Tensor<4>, Tensor<2>>(images.clone().autodiff())
+            .unwrap(),
+        here.capture(images.clone()).unwrap().train(),
+    ] {
+        let loss = captured.forward(images.clone().autodiff()).square().sum();
+        let gradients = loss.backward();
+        let gradients = burn::optim::GradientsParams::from_grads(gradients, &captured);
+        assert_eq!(gradients.len(), 4, "both weights and both biases");
+    }
+}
+
+#[test]
 fn unsigned_codes_do_not_fit_a_signed_multiplier() {
     let model = OnnxModel::from_bytes(quantized(2, 128).bytes(17), &Device::flex()).unwrap();
     let captured = model.capture::<Tensor<4>, Tensor<4>>(images(3)).unwrap();

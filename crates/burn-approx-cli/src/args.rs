@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    compare, evaluate, export, factor, fit_htp, import, info, inspect, layer, list, metrics, plot,
-    run, trace,
+    calibrate, compare, evaluate, export, factor, fit_htp, import, info, inspect, layer, list,
+    metrics, plot, retrain, run, trace,
 };
 use crate::error::CliError;
 use crate::output::Output;
@@ -53,6 +53,8 @@ pub enum Command {
     Inspect(inspect::Args),
     Run(run::Args),
     Evaluate(Box<evaluate::Args>),
+    Calibrate(Box<calibrate::Args>),
+    Retrain(Box<retrain::Args>),
 }
 
 impl Command {
@@ -73,6 +75,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, output),
             Self::Run(args) => run::run(args, output),
             Self::Evaluate(args) => evaluate::run(args, output),
+            Self::Calibrate(args) => calibrate::run(args, output),
+            Self::Retrain(args) => retrain::run(args, output),
         }
     }
 }

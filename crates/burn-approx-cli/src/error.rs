@@ -7,6 +7,8 @@ use approx_experiment::calibration::CalibrationError;
 use approx_experiment::data::DataError;
 use approx_experiment::device::DeviceError;
 use approx_experiment::evaluation::EvaluationError;
+use approx_experiment::training::TrainError;
+use approx_models::LoadError;
 use approx_multiplier::MultiplierError;
 use approx_multiplier::import::ImportError;
 use approx_onnx::OnnxError;
@@ -42,6 +44,12 @@ pub enum CliError {
     /// Ranges that cannot be found.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
+    /// A training that did not finish.
+    #[error(transparent)]
+    Training(#[from] TrainError),
+    /// Weights that cannot be loaded.
+    #[error(transparent)]
+    Weights(#[from] LoadError),
     /// A device that cannot be used.
     #[error(transparent)]
     Devices(#[from] DeviceError),

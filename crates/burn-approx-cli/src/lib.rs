@@ -1,11 +1,13 @@
 //! The command `burn-approx`: a workbench for approximate multipliers.
 //!
 //! `args` is the command line; `commands` has one file or folder per command: its arguments, and `run`. Below them,
-//! `layer` computes single layers, `network` holds whole ones, `plot` draws, `spec` finds multipliers, and `array` and `files` read and write.
+//! `layer` computes single layers, `network` holds whole ones, `classification` those of images with their images,
+//! `run_folder` is where they are kept, `plot` draws, `spec` finds multipliers, and `array` and `files` read and write.
 //! Results go to standard output, as text or as JSON; notes, progress and errors to standard error.
 
 mod args;
 mod array;
+mod classification;
 mod commands;
 mod device;
 mod error;
@@ -16,6 +18,7 @@ mod output;
 mod panics;
 mod plot;
 mod progress;
+mod run_folder;
 mod spec;
 
 use std::process::ExitCode;

@@ -360,6 +360,15 @@ pub enum ApproxError {
         problem: String,
     },
 
+    /// A path that no layer of the model has.
+    #[error("there is no layer `{path}`; there are {}", .known.join(", "))]
+    UnknownLayer {
+        /// The path.
+        path: String,
+        /// The paths of the layers.
+        known: Vec<String>,
+    },
+
     /// The codes of a layer could not be counted.
     #[error("{}: its codes cannot be read from the device: {problem}", layer_name(.layer))]
     Trace {

@@ -6,10 +6,9 @@ use std::path::Path;
 use approx_experiment::data::{DataError, Dataset, Split};
 use approx_experiment::device::DeviceKind;
 use approx_experiment::files::write_atomically;
-use approx_experiment::report::MultiplierSummary;
+use approx_experiment::report::{MultiplierSummary, Stages};
 use approx_experiment::training::EpochMetrics;
 use approx_multiplier::GradientRule;
-use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
@@ -107,32 +106,15 @@ impl fmt::Display for Report {
             retrained,
         } = self.accuracy;
         let name = &self.multiplier.name;
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header([
-            "network",
-            "test accuracy",
-            "against float",
-        ]);
-        let mut row = |label: String, accuracy: f64| {
-            let difference = accuracy - float;
-            table.add_row([
-                label,
-                format!("{accuracy:.2} %"),
-                format!("{difference:+.2}"),
-            ]);
-        };
-        row("float".into(), float);
-        row("quantised, exact products".into(), quantized);
-        row(format!("approximate ({name})"), approximate);
+        let mut stages = Stages::new("float", float)
+            .with("quantised, exact products", quantized)
+            .with(format!("approximate ({name})"), approximate);
         if let Some(retrained) = retrained {
             let label = match self.settings.gradient {
                 GradientRule::StraightThrough => "retrained".to_string(),
                 gradient => format!("retrained by {gradient}"),
             };
-            row(format!("approximate ({name}), {label}"), retrained);
-        }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
+            stages = stages.with(format!("approximate ({name}), {label}"), retrained);
         }
         writeln!(
             formatter,
@@ -143,7 +125,7 @@ impl fmt::Display for Report {
             self.dataset.test,
             self.layers.len()
         )?;
-        write!(formatter, "{table}")
+        write!(formatter, "{stages}")
     }
 }
 

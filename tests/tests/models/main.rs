@@ -1,6 +1,7 @@
 //! Tests of converted models, on the CPU: what the layers, the conversion pass, calibration and saving promise.
 //! `models_gpu` is the same for a GPU.
 
+mod accumulators;
 mod attention;
 mod bad_input;
 mod batch_norm;

@@ -1,9 +1,13 @@
 //! What a network is worth on several multipliers: as JSON, as CSV, as a table, and as a plot of accuracy over power.
 //! `summary` says what a report is about, `table` and `picture` show it, `front` finds the multipliers that no other
-//! beats.
+//! beats. `retraining` is the other report: what a network was before it was retrained on a multiplier, and after.
+//! `stages` is the table of a network's accuracies one after the other, and `curve` the picture.
 
+mod curve;
 mod front;
 mod picture;
+mod retraining;
+mod stages;
 mod summary;
 mod table;
 
@@ -11,7 +15,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::summary::{DataSummary, MultiplierSummary};
+pub use self::curve::{AccuracyCurve, Curve};
+pub use self::retraining::RetrainingReport;
+pub use self::stages::Stages;
+pub use self::summary::{
+    DataSummary, FileCodesUse, FileSummary, MultiplierSummary, NetworkSummary, RangeSummary,
+};
 use crate::device::DeviceKind;
 use crate::evaluation::Evaluation;
 use crate::files::write_atomically;
@@ -65,14 +74,18 @@ pub struct EvaluationResult {
 /// ```
 /// use approx_experiment::data::{DataSource, ReadOptions, Selection, Split};
 /// use approx_experiment::evaluation::Evaluation;
-/// use approx_experiment::report::{DataSummary, EvaluationReport, EvaluationResult, MultiplierSummary, Subject};
+/// use approx_experiment::report::{
+///     DataSummary, EvaluationReport, EvaluationResult, FileCodesUse, MultiplierSummary, NetworkSummary, RangeSummary, Subject,
+/// };
 ///
 /// let data = DataSource::DIGITS.read(&ReadOptions::default())?;
 /// let selection = Selection::default();
 /// let images = data.dataset.select(Split::Test, &selection)?;
 /// let mut report = EvaluationReport {
-///     network: "mine".into(),
+///     version: env!("CARGO_PKG_VERSION").into(),
+///     network: NetworkSummary::of_files("mine".into(), &[])?,
 ///     data: DataSummary::of(&DataSource::DIGITS, &data, Split::Test, &selection, &images)?,
+///     ranges: RangeSummary { file_codes: FileCodesUse::None, images: 512, seed: 1 },
 ///     device: Default::default(),
 ///     results: Vec::new(),
 /// };
@@ -86,10 +99,14 @@ pub struct EvaluationResult {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationReport {
-    /// What the network is called.
-    pub network: String,
+    /// The version of the program that measured.
+    pub version: String,
+    /// The network.
+    pub network: NetworkSummary,
     /// The images.
     pub data: DataSummary,
+    /// Where the ranges of codes come from.
+    pub ranges: RangeSummary,
     /// Where it was computed.
     pub device: DeviceKind,
     /// What was measured, in the order in which it was.
@@ -223,7 +240,16 @@ pub(crate) mod tests {
             })
         };
         EvaluationReport {
-            network: "mine.onnx".into(),
+            version: "0.0.0".into(),
+            network: NetworkSummary {
+                name: "mine.onnx".into(),
+                files: Vec::new(),
+            },
+            ranges: RangeSummary {
+                file_codes: FileCodesUse::None,
+                images: 512,
+                seed: 1,
+            },
             data: DataSummary {
                 source: DataSource::DIGITS,
                 split: Split::Test,

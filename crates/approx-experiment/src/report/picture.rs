@@ -53,7 +53,7 @@ impl Drawing for EvaluationReport {
         let data = &self.data;
         let caption = format!(
             "{} on {}, {} {} images",
-            self.network, data.source, data.images, data.split
+            self.network.name, data.source, data.images, data.split
         );
         let mut chart = plot::chart(area, &caption, 0.0..right, bottom..102.0)?;
         chart

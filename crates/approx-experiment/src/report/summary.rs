@@ -1,11 +1,101 @@
-//! What a report says of a multiplier and of images, so that whoever reads it can tell whether theirs are the same.
+//! What a report says of a network, a multiplier and images, so that whoever reads it can tell whether theirs are the
+//! same.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use approx_multiplier::{HardwareFigures, Multiplier};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::data::{
     Assumption, DataError, DataSource, Images, Preparation, PreparedData, Selection, Split,
 };
+
+/// A network, by name and content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkSummary {
+    /// What it is called.
+    pub name: String,
+    /// The files that it was read from.
+    pub files: Vec<FileSummary>,
+}
+
+/// A file, by path and content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileSummary {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The hash of its content, as `sha256sum` gives it.
+    pub sha256: String,
+}
+
+impl NetworkSummary {
+    /// Describes a network by the files that it was read from.
+    ///
+    /// ```
+    /// use approx_experiment::report::NetworkSummary;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("net.onnx");
+    /// std::fs::write(&path, "abc")?;
+    /// let network = NetworkSummary::of_files("net.onnx".into(), &[path])?;
+    /// assert!(network.files[0].sha256.starts_with("ba7816bf"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn of_files(name: String, paths: &[PathBuf]) -> std::io::Result<Self> {
+        let files = paths.iter().map(|path| {
+            Ok(FileSummary {
+                path: path.clone(),
+                sha256: sha256(path)?,
+            })
+        });
+        Ok(Self {
+            name,
+            files: files.collect::<std::io::Result<_>>()?,
+        })
+    }
+}
+
+/// The hash of a file's content, read piece by piece: weights can be large.
+fn sha256(path: &Path) -> std::io::Result<String> {
+    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            length => hash.update(&piece[..length]),
+        }
+    }
+}
+
+/// Where the ranges of a network's codes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeSummary {
+    /// What was made of the quantisers that the network's file has.
+    pub file_codes: FileCodesUse,
+    /// How many training images the ranges of all other layers were found on, drawn by the seed.
+    pub images: usize,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// What was made of the quantisers of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileCodesUse {
+    /// Nothing, or it has none.
+    None,
+    /// Codes are as in the file.
+    AsTheyAre,
+    /// Unsigned codes were shifted to signed ones.
+    Shifted,
+}
 
 /// A multiplier, by name and content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

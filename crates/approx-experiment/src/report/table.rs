@@ -44,7 +44,7 @@ impl fmt::Display for EvaluationReport {
         writeln!(
             f,
             "{} on {}: {} {} images of {channels} x {height} x {width}, {}",
-            self.network, data.source, data.images, data.split, data.preparation
+            self.network.name, data.source, data.images, data.split, data.preparation
         )?;
         for assumption in &data.assumptions {
             writeln!(f, "assumed: {assumption}")?;

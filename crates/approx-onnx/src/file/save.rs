@@ -11,28 +11,38 @@ use half::{bf16, f16};
 use onnx_ir::{GraphProto, Message, ModelProto, TensorProto};
 use tempfile::NamedTempFile;
 
+use super::quantize::{self, LayerCodes};
 use super::{Source, external, tensor};
 use crate::error::OnnxError;
 
 /// New elements of a tensor of the file: floats, or codes as whole numbers.
 pub(crate) type Elements = Vec<f64>;
 
-/// Writes a copy of a model's file in which some tensors have other elements.
+/// Writes a copy of a model's file in which some tensors have other elements and some layers quantisers; gives the paths of
+/// those layers.
 ///
 /// Tensors whose elements are outside of the file go into one file beside the new one, `NAME.data`.
 pub(crate) fn save(
     source: &Source,
     path: &Path,
     changed: &HashMap<String, Elements>,
-) -> Result<(), OnnxError> {
+    layers: &[LayerCodes],
+) -> Result<Vec<String>, OnnxError> {
     let mut model = source.parse()?;
+    let inserted = quantize::insert(&mut model, layers);
+    let (quantized, replaced) = inserted.map_err(|problem| OnnxError::Quantizers {
+        file: source.name(),
+        problem,
+    })?;
     let damaged = |problem| OnnxError::Damaged {
         file: source.name(),
         problem,
     };
     let mut left: HashMap<&str, &Elements> = HashMap::new();
     for (name, elements) in changed {
-        left.insert(name, elements);
+        if !replaced.contains(name) {
+            left.insert(name, elements);
+        }
     }
     let mut tensors = Vec::new();
     tensors_of(&mut model, &mut tensors);
@@ -83,7 +93,7 @@ pub(crate) fn save(
         beside.persist().map_err(fault)?;
     }
     file.persist(path).map_err(|error| fault(error.error))?;
-    Ok(())
+    Ok(quantized)
 }
 
 /// The tensors of a model that may be weights, by the names of their values.

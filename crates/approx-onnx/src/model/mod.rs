@@ -20,7 +20,7 @@ use self::load::{Form, Origin};
 use self::parameters::Parameters;
 pub use self::quantizers::{FileCodes, OnnxLayerQuantizers, OnnxQuantizer, set_file_quantizers};
 use crate::error::{OnnxError, Place};
-use crate::file::{self, Source};
+use crate::file::{self, LayerCodes, Source};
 use crate::graph::{Axis, Graph, ValueInfo};
 use crate::operators;
 use crate::run::{self, Values};
@@ -144,6 +144,30 @@ impl OnnxModel {
     /// # Errors
     /// If the file that was loaded cannot be read again or was changed since, or the new one cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), OnnxError> {
+        self.save_with(path.as_ref(), &[]).map(|_| ())
+    }
+
+    /// Writes the file anew with the parameters as they are now, and with quantisers around its layers, as
+    /// [`save`](Self::save) does otherwise; gives the paths of the layers that got theirs.
+    ///
+    /// A layer's input is rounded by `QuantizeLinear` and `DequantizeLinear`, its weight is stored as codes. What the file
+    /// then gives is what the converted model gives in mode QUANTIZED, but for codes that a sum in another order rounds
+    /// the other way. [`OnnxLayerQuantizers::of`] gives the quantisers of a converted layer. A layer that is part of one
+    /// node with others, as in an `LSTM`, stays in float.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save); a file that has quantisers of its own, or whose version of ONNX's operators (13 for codes
+    /// of 8 bits, 21 for 16) lacks codes; scales that differ between groups of a transposed convolution.
+    pub fn save_with_quantization(
+        &self,
+        path: impl AsRef<Path>,
+        quantizers: &[OnnxLayerQuantizers],
+    ) -> Result<Vec<String>, OnnxError> {
+        let layers = self.layer_codes(quantizers)?;
+        self.save_with(path.as_ref(), &layers)
+    }
+
+    fn save_with(&self, path: &Path, layers: &[LayerCodes]) -> Result<Vec<String>, OnnxError> {
         let mut changed = HashMap::new();
         for origin in &self.file.origins {
             let parameter = self
@@ -163,7 +187,7 @@ impl OnnxModel {
                 });
             }
         }
-        file::save(&self.file.source, path.as_ref(), &changed)
+        file::save(&self.file.source, path, &changed, layers)
     }
 
     /// What it takes, in order.

@@ -5,17 +5,20 @@
 //! calibrated.
 
 use burn::module::Module;
-use burn::tensor::DType;
+use burn::tensor::{DType, TensorData};
+use burn_approx::nn::LayerKind;
 use burn_approx::quantization::{
     CodeQuantizer, CodeRange, Granularity, LayerQuantization, Observation, Observer,
     OperandQuantization, Symmetry,
 };
-use burn_approx::{ApproxError, approx_layers};
+use burn_approx::{ApproxError, ApproxLayer, approx_layers};
 
+use super::OnnxModel;
 use super::load::{Form, Origin};
-use super::parameters::Parameters;
+use super::parameters::{Parameter, Parameters};
 use crate::call::Call;
 use crate::error::OnnxError;
+use crate::file::{Codes, LayerCodes};
 use crate::graph::{Body, Constant, Graph, Node};
 use crate::operators::{code_range, qonnx_range};
 use crate::values::{Context, Value};
@@ -84,6 +87,122 @@ pub struct OnnxLayerQuantizers {
     pub weight: OnnxQuantizer,
 }
 
+impl OnnxLayerQuantizers {
+    /// The quantisers of a converted layer with a weight; `None` before it is calibrated.
+    ///
+    /// ```
+    /// use approx_onnx::OnnxLayerQuantizers;
+    /// use burn::prelude::*;
+    /// use burn_approx::nn::LinearConfig;
+    /// use burn_approx::{ApproxConfig, approx_layers, calibrate, convert};
+    ///
+    /// let layer = LinearConfig::new(8, 4).init(&Device::flex());
+    /// let (layer, _) = convert(layer, &ApproxConfig::bundled("mul8s_1L2J"))?;
+    /// let x = Tensor::<2>::ones([2, 8], &Device::flex());
+    /// assert!(OnnxLayerQuantizers::of(&approx_layers(&layer)[0]).is_none());
+    /// calibrate(&layer, |layer| drop(layer.forward(x)))?;
+    /// let quantizers = OnnxLayerQuantizers::of(&approx_layers(&layer)[0]).unwrap();
+    /// assert_eq!(quantizers.weight.scales.len(), 4); // one for each output
+    /// # Ok::<(), burn_approx::ApproxError>(())
+    /// ```
+    pub fn of(layer: &ApproxLayer) -> Option<Self> {
+        let axis = match layer.kind() {
+            LayerKind::Linear | LayerKind::ConvTranspose1d | LayerKind::ConvTranspose2d => 1,
+            LayerKind::Conv1d | LayerKind::Conv2d | LayerKind::Conv3d => 0,
+            LayerKind::Matmul => return None,
+        };
+        let quantization = layer.settings()?.quantization;
+        let quantizer =
+            |quantizer: CodeQuantizer, codes: CodeRange, axis: Option<usize>| OnnxQuantizer {
+                scales: quantizer.scales(),
+                zero_points: quantizer.zero_points(),
+                codes: [codes.low(), codes.high()],
+                axis,
+            };
+        let axis = (quantization.granularity == Granularity::PerChannel).then_some(axis);
+        Some(Self {
+            path: layer.path().to_string(),
+            activation: quantizer(
+                layer.activation_quantizer()?,
+                quantization.activation.codes,
+                None,
+            ),
+            weight: quantizer(layer.weight_quantizer()?, quantization.weight.codes, axis),
+        })
+    }
+}
+
+impl OnnxModel {
+    /// The codes of layers that have quantisers, in terms of the file.
+    pub(super) fn layer_codes(
+        &self,
+        quantizers: &[OnnxLayerQuantizers],
+    ) -> Result<Vec<LayerCodes>, OnnxError> {
+        let refuse = |problem: String| OnnxError::Quantizers {
+            file: self.file.source.name(),
+            problem,
+        };
+        if !self.quantizers().is_empty() {
+            let problem = "it has quantisers of its own, which its codes are written back by without any others";
+            return Err(refuse(problem.to_string()));
+        }
+        let mut layers = Vec::new();
+        for node in &self.file.graph.body.nodes {
+            let Some([_, weight]) = layer_operands(node) else {
+                continue;
+            };
+            let mut parameters = self.parameters.iter();
+            let Some(parameter) = parameters.find(|parameter| parameter.name == *weight) else {
+                continue;
+            };
+            let path = layer_path(parameter);
+            let Some(own) = quantizers.iter().find(|own| own.path == path) else {
+                continue;
+            };
+            let in_file = |quantizer: &OnnxQuantizer| Codes {
+                scales: quantizer.scales.clone(),
+                zero_points: quantizer.zero_points.clone(),
+                range: quantizer.codes,
+                axis: quantizer.axis.map(|axis| layer_axis(node, axis)),
+            };
+            let (activation, weight) = (in_file(&own.activation), in_file(&own.weight));
+            let weight_codes = codes(&parameter.value.data(), &weight)
+                .map_err(|problem| refuse(format!("{path}: {problem}")))?;
+            layers.push(LayerCodes {
+                node: node.outputs[0].clone(),
+                path,
+                activation,
+                weight,
+                weight_codes,
+            });
+        }
+        Ok(layers)
+    }
+}
+
+/// A weight's codes, as layers round them: by products with the reciprocals of the scales.
+fn codes(weight: &TensorData, quantizer: &Codes) -> Result<Vec<i32>, String> {
+    let shape = weight.shape().to_vec();
+    let (inner, size) = match quantizer.axis {
+        Some(axis) => (shape[axis + 1..].iter().product::<usize>(), shape[axis]),
+        None => (1, 1),
+    };
+    if size != quantizer.scales.len() {
+        return Err(format!(
+            "its weight has {} scales for {size} places along an axis: in ONNX, groups of a transposed convolution share \
+             theirs. Scales per tensor would do",
+            quantizer.scales.len()
+        ));
+    }
+    let [least, most] = quantizer.range.map(|code| code as f32);
+    let codes = weight.iter::<f32>().enumerate().map(|(place, value)| {
+        let channel = place / inner % size;
+        let code = (value * (1.0 / quantizer.scales[channel])).round_ties_even();
+        (code + quantizer.zero_points[channel] as f32).clamp(least, most) as i32
+    });
+    Ok(codes.collect())
+}
+
 /// Finds the quantisers around the layers of a graph.
 pub(super) fn find(
     graph: &Graph,
@@ -100,15 +219,19 @@ pub(super) fn find(
         let parameter = parameters.iter().find(|parameter| {
             parameter.name == *weight || finder.through_quantizer(weight) == Some(&parameter.name)
         })?;
-        let path = parameter.path.join(".");
-        let path = path.strip_suffix(".weight").unwrap_or(&path).to_string();
         Some(OnnxLayerQuantizers {
-            path,
+            path: layer_path(parameter),
             activation: finder.activation(input)?,
             weight: finder.weight(node, weight)?,
         })
     });
     layers.collect()
+}
+
+/// The path of the layer that has a weight.
+fn layer_path(weight: &Parameter) -> String {
+    let path = weight.path.join(".");
+    path.strip_suffix(".weight").unwrap_or(&path).to_string()
 }
 
 /// The names of a layer's input and weight.

@@ -2,36 +2,30 @@
 
 use std::path::PathBuf;
 
-use approx_experiment::calibration::calibrate;
-use approx_experiment::data::{
-    Crop, DataSource, PreparedData, ReadOptions, Resize, Selection, Split, parse_channels,
-};
-use approx_experiment::device::DeviceKind;
-use approx_experiment::evaluation::{Evaluation, evaluate};
+use approx_experiment::data::Split;
 use approx_experiment::loader::ImageLoader;
-use approx_experiment::progress::Display;
 use approx_experiment::report::{
     DataSummary, EvaluationReport, EvaluationResult, MultiplierSummary, Subject,
 };
-use approx_multiplier::{Multiplier, evoapprox};
-use burn::tensor::{Device, Tensor};
-use burn_approx::{AnyTensor, ApproxConfig, GraphTensors, Mode, approx_layers};
+use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
+use burn_approx::ApproxConfig;
 use clap::ValueEnum;
 use globset::Glob;
 
-use crate::device;
+use crate::classification::{Classification, ImageArgs};
 use crate::error::CliError;
 use crate::files::refuse_overwriting;
-use crate::network::{FileQuantizers, NamedShape, Network, Recorded, read_config};
+use crate::network::{Choice, ModelSource, read_config};
 use crate::output::Output;
 use crate::spec::{FileOptions, resolve};
 
 /// Measures a network's accuracy on images: in float, with quantised operands and exact products, and on every multiplier
 /// that is named.
 ///
-/// A network is an ONNX file that classifies images. One that holds quantisers is simulated with them; the ranges of any
-/// other one are found on training images. Images are scaled to the size that the network takes; what is assumed of them
-/// is said.
+/// A network is an ONNX file that classifies images, a folder that `calibrate` or `retrain` has written, or an
+/// architecture with its weights (resnet18:weights.pth). One that holds quantisers is simulated with them; the ranges of
+/// any other one are found on training images. Images are scaled to the size that the network takes; what is assumed of
+/// them is said.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  burn-approx evaluate resnet20.onnx --data cifar10 --multiplier 'mul8s_*' --report report.json \
@@ -39,12 +33,8 @@ use crate::spec::{FileOptions, resolve};
 )]
 pub struct Args {
     /// The network
-    #[arg(value_name = "MODEL.onnx")]
-    model: PathBuf,
-
-    /// The images: `digits`, a folder (train/CLASS and test/CLASS, or MNIST's or CIFAR's files), or an .npz file
-    #[arg(long, value_name = "DATA")]
-    data: DataSource,
+    #[arg(value_name = "MODEL")]
+    model: ModelSource,
 
     /// A multiplier, or all of the library's that a pattern such as 'mul8s_*' names; may be given several times
     #[arg(long, value_name = "SPEC|PATTERN")]
@@ -62,45 +52,12 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
 
-    /// How many training images are held back for validation
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    validation: usize,
-
     /// How many images are measured on at most, drawn by the seed
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 
-    /// How many training images the ranges of activations are found on, drawn by the seed
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    calibration: usize,
-
-    /// The seed of what is drawn
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-
-    /// Images at a time
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    batch_size: usize,
-
-    /// Scale images, so that the shorter side has this size, or to HEIGHTxWIDTH
-    #[arg(long, value_name = "PIXELS|HxW")]
-    resize: Option<Resize>,
-
-    /// Cut this size out of the middle
-    #[arg(long, value_name = "PIXELS|HxW")]
-    crop: Option<Crop>,
-
-    /// The mean that is subtracted once grey levels are divided by 255, for all channels or each
-    #[arg(long, value_name = "MEAN,..")]
-    mean: Option<String>,
-
-    /// The standard deviation that is divided by, likewise
-    #[arg(long, value_name = "STD,..")]
-    std: Option<String>,
-
-    /// How the codes of a quantised file are used.
     #[command(flatten)]
-    quantizers: FileQuantizers,
+    images: ImageArgs,
 
     /// Write everything that was measured, and on what
     #[arg(long, value_name = "FILE.json")]
@@ -113,10 +70,6 @@ pub struct Args {
     /// Draw accuracy over power
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t)]
-    device: DeviceKind,
 }
 
 /// What can be measured.
@@ -132,45 +85,33 @@ enum Pass {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
+    let files = args.model.files();
     let written = [&args.report, &args.csv, &args.plot].into_iter().flatten();
-    let read = [args.model.as_path()]
-        .into_iter()
+    let read = files
+        .iter()
+        .map(PathBuf::as_path)
         .chain(args.config.as_deref());
     refuse_overwriting(read, written.map(PathBuf::as_path))?;
-    if args.batch_size == 0 {
-        return Err(CliError::Usage("--batch-size must be above 0".to_string()));
-    }
     let multipliers = multipliers(&args.multiplier, output)?;
     let config = args.config.as_deref().map(read_config).transpose()?;
-    let device = device::open(args.device)?;
-    let network = Network::load(&args.model, &device)?;
-    let data = read_data(args, &network)?;
-    for assumption in &data.assumptions {
-        output.note(assumption);
-    }
-    let selection = Selection {
-        validation: args.validation,
-        limit: args.limit,
-        seed: args.seed,
-    };
-    let images = data.dataset.select(args.split, &selection)?;
-    let summary = DataSummary::of(&args.data, &data, args.split, &selection, &images)?;
-    let study = Study {
-        args,
-        network: &network,
-        loader: ImageLoader::in_order(images, data.normalisation(), args.batch_size, &device),
-        data: &data,
-        device: &device,
-        display: Display::new(false),
-        output,
-    };
+    let classification = Classification::read(&args.model, &args.images, output)?;
+    let images = classification.images(args.split, args.limit)?;
+    let selection = args.images.selection(args.limit);
+    let data = &classification.data;
     let mut report = EvaluationReport {
-        network: args.model.display().to_string(),
-        data: summary,
-        device: args.device,
+        version: env!("CARGO_PKG_VERSION").into(),
+        network: classification.network_summary()?,
+        data: DataSummary::of(&args.images.data, data, args.split, &selection, &images)?,
+        ranges: classification.range_summary(),
+        device: args.images.device,
         results: Vec::new(),
     };
-    study.measure(&multipliers, config, &mut report)?;
+    let study = Study {
+        args,
+        loader: classification.in_order(images),
+        classification,
+    };
+    study.measure(&multipliers, config.as_ref(), &mut report)?;
     if report.results.is_empty() {
         return Err(CliError::Usage(
             "nothing was to be measured: name a multiplier with --multiplier or --config"
@@ -220,125 +161,65 @@ fn multipliers(specs: &[String], output: Output) -> Result<Vec<Multiplier>, CliE
     Ok(multipliers)
 }
 
-/// Reads the images at the size that the network takes.
-fn read_data(args: &Args, network: &Network) -> Result<PreparedData, CliError> {
-    let inputs = network.model().inputs();
-    let network_size = match inputs.first().and_then(|input| input.shape.as_deref()) {
-        Some([_, _, Some(height), Some(width)]) => Some([*height, *width]),
-        _ => None,
-    };
-    let channels = |text: &Option<String>| {
-        let channels = text.as_deref().map(parse_channels).transpose();
-        channels.map_err(|error| CliError::Usage(error.to_string()))
-    };
-    Ok(args.data.read(&ReadOptions {
-        resize: args.resize,
-        crop: args.crop,
-        mean: channels(&args.mean)?,
-        std: channels(&args.std)?,
-        network_size,
-        ..ReadOptions::default()
-    })?)
-}
-
 /// What all passes share.
 struct Study<'a> {
     args: &'a Args,
-    network: &'a Network,
+    classification: Classification<'a>,
     loader: ImageLoader,
-    data: &'a PreparedData,
-    device: &'a Device,
-    display: Display,
-    output: Output,
 }
 
 impl Study<'_> {
     fn measure(
         &self,
         multipliers: &[Multiplier],
-        config: Option<ApproxConfig>,
+        config: Option<&ApproxConfig>,
         report: &mut EvaluationReport,
     ) -> Result<(), CliError> {
+        let classification = &self.classification;
         let is_wanted = |pass| self.args.only.is_empty() || self.args.only.contains(&pass);
-        let mut add = |subject: Subject, evaluation| {
+        let mut add = |subject: Subject, network, name: &str| {
+            let evaluation = classification.measure(name, &network, &self.loader)?;
             report.results.push(EvaluationResult {
                 subject,
                 evaluation,
             });
+            Ok::<_, CliError>(())
         };
         if is_wanted(Pass::Float) {
-            add(Subject::Float, self.pass("float", &self.record()?)?);
+            add(Subject::Float, classification.in_float()?, "float")?;
         }
+        let is_saved = self.args.model.folder().is_some();
         if is_wanted(Pass::Quantized) {
-            let config = match (multipliers.first(), &config) {
-                (Some(multiplier), _) => ApproxConfig::for_multiplier(multiplier),
-                (None, Some(config)) => config.clone(),
-                (None, None) => ApproxConfig::new("exact".parse()?),
+            let exact = Multiplier::exact(OperandFormat::INT8, OperandFormat::INT8);
+            let choice = match (multipliers.first(), config) {
+                _ if is_saved => Choice::AsSaved,
+                (Some(multiplier), _) => Choice::Multiplier(multiplier),
+                (None, Some(config)) => Choice::Config(config),
+                (None, None) => Choice::Multiplier(&exact),
             };
-            let converted = self.on_multiplier(&config)?;
-            approx_layers(&converted).set_mode(Mode::Quantized)?;
-            add(Subject::Quantized, self.pass("quantised", &converted)?);
-        }
-        if is_wanted(Pass::Multipliers) {
-            for multiplier in multipliers {
-                let converted = self.on_multiplier(&ApproxConfig::for_multiplier(multiplier))?;
-                let subject = Subject::Multiplier(MultiplierSummary::of(multiplier));
-                add(subject, self.pass(multiplier.name(), &converted)?);
-            }
-            if let (Some(config), Some(path)) = (&config, &self.args.config) {
-                let converted = self.on_multiplier(config)?;
-                let subject = Subject::Configuration(path.display().to_string());
-                add(subject, self.pass("configuration", &converted)?);
-            }
-        }
-        Ok(())
-    }
-
-    /// The network recorded for the images' shape.
-    fn record(&self) -> Result<Recorded, CliError> {
-        let [channels, height, width] = self.loader.images().shape();
-        let shape = NamedShape::of_first(vec![2, channels, height, width]);
-        let example = self.network.example(&[shape])?;
-        let recorded = self.network.record(example.clone())?;
-        let outputs = recorded.try_forward(example)?;
-        Tensor::<2>::from_tensors(outputs)?;
-        Ok(recorded)
-    }
-
-    /// The network on multipliers, with ranges from the file or from training images.
-    fn on_multiplier(&self, config: &ApproxConfig) -> Result<Recorded, CliError> {
-        let (converted, is_calibrated) =
-            self.network
-                .converted(self.record()?, config, self.args.quantizers, self.output)?;
-        if !is_calibrated {
-            let images = self.data.dataset.images(Split::Train)?;
-            let images = images.drawn(self.args.calibration.max(1), self.args.seed);
-            let normalisation = self.data.normalisation();
-            let loader =
-                ImageLoader::in_order(images, normalisation, self.args.batch_size, self.device);
-            let forward = |model: &Recorded, images: Tensor<4>| {
-                drop(model.forward(vec![AnyTensor::from(images)]));
-            };
-            calibrate(
-                &converted,
-                forward,
-                &loader,
-                loader.num_batches(),
-                self.display,
+            add(
+                Subject::Quantized,
+                classification.quantized(choice)?,
+                "quantised",
             )?;
         }
-        Ok(converted)
-    }
-
-    /// One pass over the images.
-    fn pass(&self, name: &str, network: &Recorded) -> Result<Evaluation, CliError> {
-        let bar = self.display.bar(name, self.loader.images().len());
-        let forward = |images: Tensor<4>| {
-            let outputs = network.forward(vec![AnyTensor::from(images)]);
-            Tensor::<2>::from_tensors(outputs).expect("the outputs were tried once")
-        };
-        let evaluation = evaluate(forward, &self.loader, |images| bar.inc(images as u64))?;
-        bar.finish_and_clear();
-        Ok(evaluation)
+        if !is_wanted(Pass::Multipliers) {
+            return Ok(());
+        }
+        for multiplier in multipliers {
+            let network = classification.on(Choice::Multiplier(multiplier))?;
+            let subject = Subject::Multiplier(MultiplierSummary::of(multiplier));
+            add(subject, network, multiplier.name())?;
+        }
+        if let (Some(config), Some(path)) = (config, &self.args.config) {
+            let network = classification.on(Choice::Config(config))?;
+            let subject = Subject::Configuration(path.display().to_string());
+            add(subject, network, "configuration")?;
+        }
+        if is_saved && multipliers.is_empty() && config.is_none() {
+            let subject = Subject::Configuration("as it was saved".to_string());
+            add(subject, classification.on(Choice::AsSaved)?, "as saved")?;
+        }
+        Ok(())
     }
 }

@@ -1,31 +1,33 @@
 //! `inspect`: the layers of a network.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 
 use approx_experiment::device::DeviceKind;
 use approx_onnx::{OnnxLayerQuantizers, OnnxQuantizer, OnnxValue};
-use burn::module::Module;
-use burn_approx::{ApproxLayer, approx_layers};
+use burn_approx::{AnyTensor, ApproxLayer, Mode, approx_layers};
 use serde::Serialize;
 
 use crate::device;
 use crate::error::CliError;
-use crate::network::{NamedShape, Network};
+use crate::network::{FileQuantizers, ModelSource, NamedChoice, NamedShape, Network, Recorded};
 use crate::output::{Output, number, table};
 
 /// Shows a network's inputs, outputs and layers: what can be put on a multiplier, under which path, and how many products it
 /// computes.
 ///
-/// A network is an ONNX file. Paths are what configurations name layers by.
+/// A network is an ONNX file, a folder that `calibrate` or `retrain` has written, or an architecture with its weights
+/// (resnet18:weights.pth). Paths are what configurations name layers by.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  burn-approx inspect resnet20.onnx\n  burn-approx inspect detector.onnx --input-shape 1,3,224,224"
 )]
 pub struct Args {
     /// The network
-    #[arg(value_name = "MODEL.onnx")]
-    model: PathBuf,
+    #[arg(value_name = "MODEL")]
+    model: ModelSource,
+
+    #[command(flatten)]
+    choice: NamedChoice,
 
     /// The sizes of an input where the file leaves them open
     #[arg(long, value_name = "[NAME=]SIZE,SIZE,..")]
@@ -82,7 +84,10 @@ struct Layer {
     kind: String,
     weight: Vec<usize>,
     multiplications: Option<u64>,
-    /// What the file quantises its input and weight by.
+    /// What it multiplies with, and how its products are computed.
+    multiplier: Option<String>,
+    plan: Option<String>,
+    /// What its input and weight are quantised by, in the file or as it was saved.
     activation_quantizer: Option<Quantizer>,
     weight_quantizer: Option<Quantizer>,
 }
@@ -122,45 +127,59 @@ impl std::fmt::Display for Quantizer {
 }
 
 impl Layer {
-    fn of(layer: &ApproxLayer, quantizers: &[OnnxLayerQuantizers]) -> Self {
-        let quantizers = quantizers
-            .iter()
-            .find(|quantizers| quantizers.path == layer.path());
-        Self {
+    fn of(layer: &ApproxLayer, of_file: &[OnnxLayerQuantizers]) -> Result<Self, CliError> {
+        let of_file = of_file.iter().find(|own| own.path == layer.path());
+        let quantizers = of_file.cloned().or_else(|| OnnxLayerQuantizers::of(layer));
+        let settings = layer.settings();
+        let multiplier = settings.map(|settings| settings.multiplier().name().to_string());
+        let plan = match multiplier {
+            Some(_) => Some(layer.plan()?.to_string()),
+            None => None,
+        };
+        Ok(Self {
             path: layer.path().to_string(),
             kind: layer.kind().to_string(),
             weight: layer.shape().weight,
             multiplications: layer.multiplications(),
-            activation_quantizer: quantizers.map(|quantizers| (&quantizers.activation).into()),
-            weight_quantizer: quantizers.map(|quantizers| (&quantizers.weight).into()),
-        }
+            multiplier,
+            plan,
+            activation_quantizer: (quantizers.as_ref()).map(|own| (&own.activation).into()),
+            weight_quantizer: quantizers.as_ref().map(|own| (&own.weight).into()),
+        })
     }
 }
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
+    let NamedChoice { multiplier, config } = &args.choice;
+    let chosen = match (multiplier, config) {
+        (None, None) => None,
+        _ => Some(args.choice.resolve(&args.model, output)?),
+    };
     let network = Network::load(&args.model, &device::open(DeviceKind::default())?)?;
     let example = network.example(&args.input_shape)?;
-    let recorded = network.record(example.clone())?;
-    recorded.try_forward(example)?;
-    let quantizers = network.model().quantizers();
+    let recorded: Recorded = network.record(example.clone())?;
+    let recorded = match chosen {
+        Some(chosen) => {
+            let no_quantizers = FileQuantizers {
+                shift_codes: false,
+                recalibrate: true,
+            };
+            (network.convert(recorded, chosen.choice(), no_quantizers)?).network
+        }
+        None => recorded,
+    };
+    // Plans are made for the shapes of a pass.
+    pass(&recorded, example)?;
+    let quantizers = network.file_quantizers();
     let layers: Vec<Layer> = (approx_layers(&recorded).iter())
         .map(|layer| Layer::of(layer, &quantizers))
-        .collect();
+        .collect::<Result<_, _>>()?;
+    let declared = network.declared();
     let summary = Summary {
-        inputs: network
-            .model()
-            .inputs()
-            .into_iter()
-            .map(Port::from)
-            .collect(),
-        outputs: network
-            .model()
-            .outputs()
-            .into_iter()
-            .map(Port::from)
-            .collect(),
-        parameters: network.model().num_params(),
+        inputs: declared.inputs.iter().cloned().map(Port::from).collect(),
+        outputs: declared.outputs.iter().cloned().map(Port::from).collect(),
+        parameters: network.num_params(),
         multiplications: layers
             .iter()
             .filter_map(|layer| layer.multiplications)
@@ -169,6 +188,24 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     };
     let text = text(&summary);
     output.result(&summary, text)
+}
+
+/// A forward pass in float, whatever the layers were converted to; their modes stay.
+fn pass(recorded: &Recorded, example: Vec<AnyTensor>) -> Result<(), CliError> {
+    let layers = approx_layers(recorded);
+    let converted = || layers.iter().filter(|layer| layer.is_converted());
+    let modes: Vec<Mode> = converted()
+        .filter_map(|layer| Some(layer.settings()?.mode))
+        .collect();
+    for layer in converted() {
+        layer.set_mode(Mode::Baseline)?;
+    }
+    let passed = recorded.try_forward(example);
+    for (layer, mode) in converted().zip(modes) {
+        layer.set_mode(mode)?;
+    }
+    passed?;
+    Ok(())
 }
 
 /// The summary as a person reads it.
@@ -193,10 +230,15 @@ fn text(summary: &Summary) -> String {
         .layers
         .iter()
         .any(|layer| layer.activation_quantizer.is_some());
+    let is_converted = summary.layers.iter().any(|layer| layer.plan.is_some());
     let mut header = vec!["layer", "kind", "weight", "multiplications"];
     if is_quantized {
         header.extend(["input codes", "weight codes"]);
     }
+    if is_converted {
+        header.extend(["multiplier", "plan"]);
+    }
+    let columns = header.len();
     let mut rows = table(["layer", "kind", "weight", "multiplications"]);
     rows.set_header(header);
     for (name, layer) in paths {
@@ -218,8 +260,12 @@ fn text(summary: &Summary) -> String {
                     cells.push(quantizer(&layer.activation_quantizer));
                     cells.push(quantizer(&layer.weight_quantizer));
                 }
+                if is_converted {
+                    cells.push(layer.multiplier.clone().unwrap_or_default());
+                    cells.push(layer.plan.clone().unwrap_or_default());
+                }
             }
-            None => cells.resize(if is_quantized { 6 } else { 4 }, String::new()),
+            None => cells.resize(columns, String::new()),
         }
         rows.add_row(cells);
     }
@@ -280,6 +326,8 @@ mod tests {
             kind: "conv2d".to_string(),
             weight: vec![1],
             multiplications: None,
+            multiplier: None,
+            plan: None,
             activation_quantizer: None,
             weight_quantizer: None,
         };

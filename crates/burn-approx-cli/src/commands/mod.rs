@@ -1,5 +1,6 @@
 //! The commands, one file or folder each: its arguments, and `run`.
 
+pub mod calibrate;
 pub mod compare;
 pub mod evaluate;
 pub mod export;
@@ -12,5 +13,6 @@ pub mod layer;
 pub mod list;
 pub mod metrics;
 pub mod plot;
+pub mod retrain;
 pub mod run;
 pub mod trace;

@@ -13,4 +13,5 @@ mod multipliers;
 mod netlists;
 mod networks;
 mod plots;
+mod retraining;
 mod support;

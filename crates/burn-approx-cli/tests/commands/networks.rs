@@ -1,8 +1,6 @@
 //! Networks from ONNX files: what they consist of, and what they give.
 
-use npyz::WriterBuilder;
-
-use crate::support::Workplace;
+use crate::support::{Workplace, distance, image_archive};
 
 /// A folder with the network of `tests/data`, images, and what PyTorch gives for them.
 fn workplace() -> Workplace {
@@ -11,20 +9,6 @@ fn workplace() -> Workplace {
     workplace.write("x.npy", include_bytes!("../data/input.npy"));
     workplace.write("expected.npy", include_bytes!("../data/output.npy"));
     workplace
-}
-
-/// The largest difference of two arrays of float32.
-fn distance(workplace: &Workplace, one: &str, other: &str) -> f32 {
-    let read = |name: &str| {
-        let bytes = workplace.read(name);
-        let array = npyz::NpyFile::new(&bytes[..]).unwrap();
-        (array.shape().to_vec(), array.into_vec::<f32>().unwrap())
-    };
-    let ((shape, one), (other_shape, other)) = (read(one), read(other));
-    assert_eq!(shape, other_shape);
-    one.iter()
-        .zip(&other)
-        .fold(0.0, |most, (one, other)| most.max((one - other).abs()))
 }
 
 #[test]
@@ -147,39 +131,12 @@ fn what_is_wrong_is_said() {
     }
 }
 
-/// Writes images of 8 x 8 and their labels, which look random.
-fn archive(workplace: &Workplace, name: &str, count: usize) {
-    let mut writer = npyz::npz::NpzWriter::create(workplace.path(name)).unwrap();
-    let images: Vec<f32> = (0..count * 64)
-        .map(|place| ((place * 7919 + 13) % 97) as f32 / 48.0 - 1.0)
-        .collect();
-    let labels: Vec<i64> = (0..count).map(|image| image as i64 * 7 % 3).collect();
-    let mut array = writer
-        .array("inputs", Default::default())
-        .unwrap()
-        .default_dtype()
-        .shape(&[count as u64, 1, 8, 8])
-        .begin_nd()
-        .unwrap();
-    array.extend(images).unwrap();
-    array.finish().unwrap();
-    let mut array = writer
-        .array("labels", Default::default())
-        .unwrap()
-        .default_dtype()
-        .shape(&[count as u64])
-        .begin_nd()
-        .unwrap();
-    array.extend(labels).unwrap();
-    array.finish().unwrap();
-}
-
 #[test]
 fn a_network_is_measured_in_float_with_exact_products_and_on_every_multiplier_of_a_pattern() {
     let workplace = workplace();
     std::fs::create_dir(workplace.path("images")).unwrap();
-    archive(&workplace, "images/train.npz", 40);
-    archive(&workplace, "images/test.npz", 30);
+    image_archive(&workplace, "images/train.npz", 40);
+    image_archive(&workplace, "images/test.npz", 30);
     let report = workplace.json(
         "evaluate network.onnx --data images --multiplier exact --multiplier mul8s_1L2* --calibration 20 --report report.json --csv \
          table.csv --plot accuracy.svg",

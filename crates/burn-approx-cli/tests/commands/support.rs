@@ -132,3 +132,44 @@ impl Workplace {
 pub fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/golden")
 }
+
+/// The largest difference of two arrays of float32.
+pub fn distance(workplace: &Workplace, one: &str, other: &str) -> f32 {
+    let read = |name: &str| {
+        let bytes = workplace.read(name);
+        let array = npyz::NpyFile::new(&bytes[..]).unwrap();
+        (array.shape().to_vec(), array.into_vec::<f32>().unwrap())
+    };
+    let ((shape, one), (other_shape, other)) = (read(one), read(other));
+    assert_eq!(shape, other_shape);
+    one.iter()
+        .zip(&other)
+        .fold(0.0, |most, (one, other)| most.max((one - other).abs()))
+}
+
+/// Writes images of 8 x 8 and their labels, which look random.
+pub fn image_archive(workplace: &Workplace, name: &str, count: usize) {
+    let mut writer = npyz::npz::NpzWriter::create(workplace.path(name)).unwrap();
+    let images: Vec<f32> = (0..count * 64)
+        .map(|place| ((place * 7919 + 13) % 97) as f32 / 48.0 - 1.0)
+        .collect();
+    let labels: Vec<i64> = (0..count).map(|image| image as i64 * 7 % 3).collect();
+    let mut array = writer
+        .array("inputs", Default::default())
+        .unwrap()
+        .default_dtype()
+        .shape(&[count as u64, 1, 8, 8])
+        .begin_nd()
+        .unwrap();
+    array.extend(images).unwrap();
+    array.finish().unwrap();
+    let mut array = writer
+        .array("labels", Default::default())
+        .unwrap()
+        .default_dtype()
+        .shape(&[count as u64])
+        .begin_nd()
+        .unwrap();
+    array.extend(labels).unwrap();
+    array.finish().unwrap();
+}

@@ -1,5 +1,6 @@
 //! Conversion: switching the drop-in layers of a finished model to an approximate multiplier, and reaching them after.
 
+mod accumulators;
 mod apply;
 mod calibrate;
 mod config;
@@ -9,6 +10,7 @@ mod walk;
 
 #[cfg(feature = "capture")]
 pub use crate::graph::{AnyTensor, CaptureOptions, GraphModel, GraphTensors, capture};
+pub use accumulators::accumulators;
 pub use apply::{ConversionReport, convert};
 pub use calibrate::calibrate;
 pub use config::{ApproxConfig, LayerRule};

@@ -32,7 +32,7 @@ pub use conv::{
     ConvTranspose1dConfig, ConvTranspose2d, ConvTranspose2dConfig,
 };
 pub use layer::{Approximation, LayerKind, LayerShape};
-pub(crate) use layer::{Converted, LayerState, with_handle};
+pub(crate) use layer::{Converted, LayerState, Tap, with_handle};
 pub use linear::{Linear, LinearConfig};
 pub use matmul::Matmul;
 pub use settings::{LayerSettings, Mode, Noise};

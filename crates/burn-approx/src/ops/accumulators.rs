@@ -5,7 +5,8 @@ use burn::backend::Dispatch;
 use burn::prelude::*;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
-use super::arguments::{check_devices, check_weight_size};
+use super::arguments::{Quantizers, check_devices, check_weight_size};
+use super::products::reshaped;
 use crate::backends::ApproxOps;
 use crate::codes::{CodeGrid, CodeRange, Operand};
 use crate::error::ApproxError;
@@ -125,6 +126,45 @@ fn accumulators<const D: usize>(
         padding_code,
         operation,
     )))
+}
+
+/// The accumulators of a planned product of real values, whose operands lie as its geometry says.
+pub(crate) fn accumulators_of<const D: usize>(
+    activation: &Tensor<D>,
+    weight: &Tensor<D>,
+    quantizers: Quantizers<'_>,
+    operation: &ProductOperation,
+) -> Result<TensorData, ApproxError> {
+    // Sums of nothing.
+    if activation.shape().num_elements() == 0 {
+        let shape = (operation.geometry()).output_shape(&activation.shape(), &weight.shape());
+        return Ok(TensorData::zeros::<i64, _>(shape));
+    }
+    let codes = quantizers.activation.try_codes(activation.clone())?;
+    let weight_codes = quantizers.weight.try_codes(weight.clone())?;
+    let padding_code = quantizers.activation.zero_points()[0];
+    let (multiplier, geometry) = (operation.multiplier(), *operation.geometry());
+    let sums = accumulators(codes, weight_codes, padding_code, multiplier, geometry)?;
+    Ok(sums.into_data().convert::<i64>())
+}
+
+/// The accumulators of a linear layer's planned product, `[.., in]` with `[in, out]`.
+pub(crate) fn linear_accumulators_of<const D: usize>(
+    activation: &Tensor<D>,
+    weight: &Tensor<2>,
+    quantizers: Quantizers<'_>,
+    operation: &ProductOperation,
+) -> Result<TensorData, ApproxError> {
+    let mut dims = activation.dims().to_vec();
+    let [inputs, outputs] = weight.dims();
+    let rows = dims[..D - 1].iter().product::<usize>();
+    let activation = reshaped(activation.clone(), [rows, inputs]);
+    let sums = accumulators_of(&activation, weight, quantizers, operation)?;
+    dims[D - 1] = outputs;
+    Ok(TensorData::new(
+        sums.iter::<i64>().collect::<Vec<i64>>(),
+        dims,
+    ))
 }
 
 /// The integer accumulators of a convolution of codes; padded taps hold the code `padding_code`.

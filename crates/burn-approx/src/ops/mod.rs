@@ -8,6 +8,7 @@ mod observe;
 mod precision;
 mod products;
 
+pub(crate) use accumulators::{accumulators_of, linear_accumulators_of};
 pub use accumulators::{conv_transpose2d_accumulators, conv2d_accumulators, matmul_accumulators};
 pub use arguments::check_device;
 pub(crate) use arguments::{Quantizers, check_bias, check_devices, check_float};

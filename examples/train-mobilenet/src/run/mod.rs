@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
         seconds: started.elapsed().as_secs_f64(),
     };
     let path = args.output.join(PLOT);
-    plot::save(&report, &path).map_err(|error| match error {
+    plot::save(&crate::plot::curve(&report), &path).map_err(|error| match error {
         PlotError::Write(source) => RunError::output(&path, source),
         error => RunError::output(&path, error),
     })?;

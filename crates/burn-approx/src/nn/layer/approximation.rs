@@ -210,7 +210,8 @@ impl Approximation {
             let version = &mut converted.version;
             Some(version.keep(parameter, &quantizers[1], weight_was_observed))
         };
-        let simulation = Simulation::new(quantizers, operation.keeping(kept), noise);
+        let (operation, tap) = (operation.keeping(kept), self.layer.tap());
+        let simulation = Simulation::new(quantizers, operation, noise, tap);
         let simulation = Arc::new(simulation);
         if !training && !observes {
             converted.last = LastSimulation::new(pass, simulation.clone());

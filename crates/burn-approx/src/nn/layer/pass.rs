@@ -17,6 +17,13 @@ pub(crate) struct Pass {
     pub(super) batch: usize,
 }
 
+impl Pass {
+    /// The inputs of the batch.
+    pub(crate) fn batch(&self) -> usize {
+        self.batch
+    }
+}
+
 /// How the last forward pass was simulated, if nothing was observed in it and nothing of the layer has changed since
 /// (whoever may change something forgets it first: see `LayerState::lock`).
 ///

@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 
+use super::tap::Tap;
 use crate::error::ApproxError;
 use crate::geometry::Geometry;
 use crate::nn::settings::Noise;
@@ -41,6 +42,7 @@ pub(crate) struct Simulation {
     weight: CodeQuantizer,
     operation: ProductOperation,
     noise: Option<Noise>,
+    tap: Tap,
 }
 
 impl Simulation {
@@ -48,12 +50,14 @@ impl Simulation {
         [activation, weight]: [CodeQuantizer; 2],
         operation: ProductOperation,
         noise: Option<Noise>,
+        tap: Tap,
     ) -> Self {
         Self {
             activation,
             weight,
             operation,
             noise,
+            tap,
         }
     }
 
@@ -71,6 +75,9 @@ impl Simulation {
         weight: Tensor<D>,
         bias: Option<Tensor<1>>,
     ) -> Tensor<D> {
+        self.tap.take(|| {
+            ops::accumulators_of(&activation, &weight, self.quantizers(), &self.operation)
+        });
         let operation = self.operation.clone();
         let product = ops::product(activation, weight, self.quantizers(), operation);
         self.with_noise(ops::with_channel_bias(product, bias))
@@ -83,6 +90,10 @@ impl Simulation {
         weight: Tensor<2>,
         bias: Option<Tensor<1>>,
     ) -> Tensor<D> {
+        self.tap.take(|| {
+            let (quantizers, operation) = (self.quantizers(), &self.operation);
+            ops::linear_accumulators_of(&activation, &weight, quantizers, operation)
+        });
         let (quantizers, operation) = (self.quantizers(), self.operation.clone());
         let product = ops::linear_product(activation, weight, bias, quantizers, operation);
         self.with_noise(product)

@@ -7,6 +7,7 @@ use burn::prelude::*;
 use super::converted::Converted;
 use super::kind::{LayerKind, LayerShape};
 use super::pass::{LastSimulation, Pass};
+use super::tap::Tap;
 use crate::observation::{CodeCounts, PassCounts};
 use crate::ops::Quantizers;
 
@@ -20,6 +21,8 @@ pub(crate) struct LayerState {
     changing: Mutex<()>,
     /// The codes met while a trace is being recorded.
     traced: Mutex<Option<[CodeCounts; 2]>>,
+    /// The accumulators met while they are wanted.
+    tap: Tap,
 }
 
 /// What was last seen of a layer.
@@ -40,6 +43,7 @@ impl LayerState {
             converted: Mutex::new(converted),
             changing: Mutex::new(()),
             traced: Mutex::new(None),
+            tap: Tap::default(),
         }
     }
 
@@ -70,6 +74,11 @@ impl LayerState {
     pub(crate) fn set_tracing(&self, on: bool) -> Option<[CodeCounts; 2]> {
         let mut traced = self.traced.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *traced, on.then(Default::default))
+    }
+
+    /// Where products leave their accumulators.
+    pub(crate) fn tap(&self) -> Tap {
+        self.tap.clone()
     }
 
     /// Counts the codes of a forward pass, if a trace is being recorded.

@@ -1,4 +1,4 @@
-//! `export`: a multiplier as a file for other tools.
+//! A multiplier as a file for other tools.
 
 use std::path::PathBuf;
 
@@ -6,34 +6,11 @@ use approx_multiplier::ContentHash;
 use approx_multiplier::export::{self, ExportFormat};
 use serde::Serialize;
 
+use super::Args;
 use crate::error::CliError;
 use crate::output::Output;
 use crate::progress;
-use crate::spec::{self, FileOptions};
-
-/// Writes a multiplier's table for other tools.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  burn-approx export mul8s_1L2J --format c --output mul8s_1L2J.h\n  \
-        burn-approx export drum:k=4,bits=8,unsigned --format verilog --output drum.v"
-)]
-pub struct Args {
-    /// The multiplier
-    #[arg(value_name = "SPEC")]
-    multiplier: String,
-
-    #[command(flatten)]
-    file: FileOptions,
-
-    /// npy, csv, bin (raw little-endian), c (header), verilog (for test benches) or own [default: by the file's
-    /// extension]
-    #[arg(long)]
-    format: Option<ExportFormat>,
-
-    /// The file to write
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
-}
+use crate::spec;
 
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -43,7 +20,7 @@ struct Summary<'a> {
     output: &'a PathBuf,
 }
 
-/// Runs the command.
+/// Writes the multiplier.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let format = args
         .format
@@ -54,7 +31,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
                 args.output.display()
             ))
         })?;
-    let multiplier = spec::resolve(&args.multiplier, &args.file, output)?;
+    let multiplier = spec::resolve(&args.what, &args.file, output)?;
     progress::during("writing", || {
         export::write(&multiplier, &args.output, format)
     })?;

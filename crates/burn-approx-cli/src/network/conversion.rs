@@ -1,0 +1,118 @@
+//! How the layers of a recorded network get multipliers and quantisers.
+
+use std::path::Path;
+
+use approx_multiplier::{GradientRule, Multiplier};
+use approx_onnx::{FileCodes, set_file_quantizers};
+use burn_approx::{ApproxConfig, GraphTensors, approx_layers, convert};
+
+use super::{Network, Recorded};
+use crate::error::CliError;
+
+/// How the codes of a quantised file are used.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct FileQuantizers {
+    /// Shift unsigned codes of a quantised file to signed ones: the same values by codes and zero points that are 128
+    /// smaller (for 8 bits)
+    #[arg(long, conflicts_with = "recalibrate")]
+    pub shift_codes: bool,
+
+    /// Leave the quantisers of a quantised file out and find ranges anew
+    #[arg(long)]
+    pub recalibrate: bool,
+}
+
+/// What the layers of a network multiply with.
+#[derive(Clone, Copy)]
+pub enum Choice<'a> {
+    /// One multiplier for all.
+    Multiplier(&'a Multiplier),
+    /// What a configuration says.
+    Config(&'a ApproxConfig),
+    /// What the network was saved with.
+    AsSaved,
+}
+
+/// A network on multipliers.
+pub struct Converted<I, O> {
+    /// The network.
+    pub network: Recorded<I, O>,
+    /// How many of its layers have the quantisers of its file.
+    pub quantized_by_file: usize,
+    /// Whether every converted layer has its ranges.
+    pub is_calibrated: bool,
+}
+
+impl Network {
+    /// A recorded network on multipliers, with the quantisers that the file has or that it was saved with.
+    pub fn convert<I: GraphTensors, O: GraphTensors>(
+        &self,
+        recorded: Recorded<I, O>,
+        choice: Choice<'_>,
+        quantizers: FileQuantizers,
+    ) -> Result<Converted<I, O>, CliError> {
+        let converted = match (choice, self.source.folder()) {
+            (Choice::AsSaved, _) => recorded,
+            (Choice::Multiplier(multiplier), Some(_)) => {
+                for layer in &approx_layers(&recorded) {
+                    if layer.is_converted() {
+                        layer.set_multiplier(multiplier.clone())?;
+                    }
+                }
+                recorded
+            }
+            (Choice::Multiplier(multiplier), None) => {
+                convert(recorded, &ApproxConfig::for_multiplier(multiplier))?.0
+            }
+            (Choice::Config(config), _) => convert(recorded, config)?.0,
+        };
+        let layers = approx_layers(&converted);
+        if !layers.iter().any(|layer| layer.is_converted()) {
+            return Err(CliError::Usage(
+                "no layer of the network is converted".to_string(),
+            ));
+        }
+        let of_file = self.file_quantizers();
+        let mut quantized_by_file = 0;
+        if !quantizers.recalibrate && !of_file.is_empty() {
+            let codes = match quantizers.shift_codes {
+                true => FileCodes::Shifted,
+                false => FileCodes::AsTheyAre,
+            };
+            let set = set_file_quantizers(&converted, &of_file, codes).map_err(|error| {
+                CliError::Usage(format!(
+                    "{error}\n--shift-codes gives the multiplier the same values by signed codes; --recalibrate leaves the \
+                     file's quantisers out"
+                ))
+            })?;
+            quantized_by_file = set.len();
+        }
+        let is_calibrated = approx_layers(&converted)
+            .iter()
+            .all(|layer| !layer.is_converted() || layer.is_calibrated());
+        Ok(Converted {
+            network: converted,
+            quantized_by_file,
+            is_calibrated,
+        })
+    }
+}
+
+/// Sets the derivative that training uses in every converted layer.
+pub fn set_gradient<I: GraphTensors, O: GraphTensors>(
+    converted: &Recorded<I, O>,
+    gradient: GradientRule,
+) -> Result<(), CliError> {
+    for layer in &approx_layers(converted) {
+        if layer.is_converted() {
+            layer.set_gradient(gradient)?;
+        }
+    }
+    Ok(())
+}
+
+/// A configuration from its file.
+pub fn read_config(path: &Path) -> Result<ApproxConfig, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|error| CliError::file(path, error))?;
+    serde_json::from_str(&text).map_err(|error| CliError::file(path, error))
+}

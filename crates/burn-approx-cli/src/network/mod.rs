@@ -1,0 +1,237 @@
+//! MODEL: a network from a file or a folder, recorded at the sizes of an example, and put on a multiplier.
+//!
+//! `source` is how the command line names one, `any_model` one type over their kinds, `saved` the folders that they are
+//! kept in, `inputs` what they are run on, `conversion` how their layers get multipliers and quantisers, and `choice` how
+//! the command line names those.
+
+mod any_model;
+mod choice;
+mod conversion;
+mod inputs;
+mod saved;
+mod source;
+
+use std::path::Path;
+
+use approx_models::Pretrained;
+use approx_onnx::{OnnxLayerQuantizers, OnnxModel, OnnxValue};
+use burn::module::Module;
+use burn::tensor::{DType, Device, Tensor};
+use burn_approx::{
+    AnyTensor, ApproxError, CaptureOptions, GraphModel, GraphTensors, Mode, approx_layers,
+};
+
+pub use self::any_model::AnyModel;
+pub use self::choice::{Chosen, NamedChoice};
+pub use self::conversion::{Choice, Converted, FileQuantizers, read_config, set_gradient};
+pub use self::inputs::{NamedFile, NamedShape};
+pub use self::source::ModelSource;
+use crate::error::CliError;
+use crate::panics::silenced;
+use crate::progress;
+
+/// A network whose layers can be converted, of any inputs and outputs.
+pub type Recorded<I = Vec<AnyTensor>, O = Vec<AnyTensor>> = GraphModel<AnyModel, I, O>;
+
+/// What a network takes and gives.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// What it takes, in order.
+    pub inputs: Vec<OnnxValue>,
+    /// What it gives, in order.
+    pub outputs: Vec<OnnxValue>,
+}
+
+impl Declared {
+    fn of_file(model: &OnnxModel) -> Self {
+        Self {
+            inputs: model.inputs(),
+            outputs: model.outputs(),
+        }
+    }
+
+    fn of_images(channels: usize, classes: usize, image_size: [usize; 2]) -> Self {
+        let value = |name: &str, sizes: &[usize]| OnnxValue {
+            name: name.to_string(),
+            dtype: Some(DType::F32),
+            shape: Some(
+                [None]
+                    .into_iter()
+                    .chain(sizes.iter().copied().map(Some))
+                    .collect(),
+            ),
+        };
+        let [height, width] = image_size;
+        Self {
+            inputs: vec![value("images", &[channels, height, width])],
+            outputs: vec![value("logits", &[classes])],
+        }
+    }
+}
+
+/// A network from a file or a folder.
+pub struct Network {
+    source: ModelSource,
+    model: AnyModel,
+    kind: saved::Kind,
+    declared: Declared,
+    device: Device,
+}
+
+impl Network {
+    /// Reads a network.
+    pub fn load(source: &ModelSource, device: &Device) -> Result<Self, CliError> {
+        let (model, kind, declared) = progress::during("reading", || match source {
+            ModelSource::Onnx(path) => {
+                let model = OnnxModel::load(path, device)?;
+                let declared = Declared::of_file(&model);
+                Ok::<_, CliError>((AnyModel::Onnx(model), saved::Kind::Onnx, declared))
+            }
+            ModelSource::Saved(folder) => saved::read(folder, device),
+            ModelSource::Weights { architecture, path } => {
+                let Pretrained {
+                    model,
+                    in_channels,
+                    classes,
+                    image_size,
+                } = architecture.load(path, device)?;
+                let kind = saved::Kind::Architecture {
+                    name: *architecture,
+                    in_channels,
+                    classes,
+                    image_size,
+                };
+                let declared = Declared::of_images(in_channels, classes, image_size);
+                Ok((model.into(), kind, declared))
+            }
+        })?;
+        Ok(Self {
+            source: source.clone(),
+            model,
+            kind,
+            declared,
+            device: device.clone(),
+        })
+    }
+
+    /// Where it is from.
+    pub fn source(&self) -> &ModelSource {
+        &self.source
+    }
+
+    /// What it takes and gives.
+    pub fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
+    /// The number of its parameters.
+    pub fn num_params(&self) -> usize {
+        self.model.num_params()
+    }
+
+    /// The quantisers that the network's file has around its layers.
+    pub fn file_quantizers(&self) -> Vec<OnnxLayerQuantizers> {
+        match (&self.model, &self.source) {
+            // A saved network has quantisers of its own, whatever the file had.
+            (AnyModel::Onnx(model), ModelSource::Onnx(_)) => model.quantizers(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The height and width of the images that it takes, if it says so.
+    pub fn image_size(&self) -> Option<[usize; 2]> {
+        match self.declared.inputs.first()?.shape.as_deref()? {
+            [_, _, Some(height), Some(width)] => Some([*height, *width]),
+            _ => None,
+        }
+    }
+
+    /// What the network gives in float; for one that was saved, record it.
+    pub fn forward(&self, inputs: Vec<AnyTensor>) -> Result<Vec<AnyTensor>, CliError> {
+        Ok(silenced(|| match &self.model {
+            AnyModel::Onnx(model) => model.forward(inputs).map_err(CliError::from),
+            model => classify(model, inputs).map_err(CliError::from),
+        })?)
+    }
+
+    /// The network recorded at the sizes of an example. One that was saved comes with its weights, multipliers and
+    /// quantisers; any other one computes in float.
+    pub fn record<I: GraphTensors, O: GraphTensors>(
+        &self,
+        example: I,
+    ) -> Result<Recorded<I, O>, CliError> {
+        let recorded = progress::during("recording", || silenced(|| self.capture(example)))?;
+        match &self.source {
+            ModelSource::Saved(folder) => Ok(burn_approx::load(recorded, folder)?),
+            _ => Ok(recorded),
+        }
+    }
+
+    fn capture<I: GraphTensors, O: GraphTensors>(
+        &self,
+        example: I,
+    ) -> Result<Recorded<I, O>, CliError> {
+        if let AnyModel::Onnx(model) = &self.model {
+            return Ok(model.capture(example)?.map_original(AnyModel::Onnx));
+        }
+        let forward = |model: &AnyModel, inputs: I| {
+            classify(model, inputs.into_tensors())
+                .and_then(O::from_tensors)
+                .unwrap_or_else(|error| panic!("{error}"))
+        };
+        Ok(CaptureOptions::default().capture(&self.model, example, forward)?)
+    }
+
+    /// The network of a file with other parameters, those of a recorded one; an error for another kind of network.
+    pub fn into_file<I: GraphTensors, O: GraphTensors>(
+        &self,
+        recorded: Recorded<I, O>,
+    ) -> Result<OnnxModel, CliError> {
+        match recorded.into_original() {
+            AnyModel::Onnx(model) => Ok(model),
+            _ => Err(CliError::Usage(format!(
+                "{} is no network of an ONNX file, and has none to be written into",
+                self.source
+            ))),
+        }
+    }
+
+    /// Keeps a converted network in a folder.
+    pub fn save<I: GraphTensors, O: GraphTensors>(
+        &self,
+        converted: &Recorded<I, O>,
+        sizes: Vec<Vec<usize>>,
+        folder: &Path,
+    ) -> Result<(), CliError> {
+        saved::begin(folder, &self.model, &self.kind, sizes)?;
+        Ok(burn_approx::save(converted, folder)?)
+    }
+}
+
+/// The logits of a network for images, the one input.
+fn classify(model: &AnyModel, inputs: Vec<AnyTensor>) -> Result<Vec<AnyTensor>, ApproxError> {
+    let images = Tensor::<4>::from_tensors(inputs)?;
+    let logits = match model {
+        AnyModel::Onnx(_) => unreachable!("a file's graph is run by itself"),
+        AnyModel::LeNet5(model) => model.try_forward(images),
+        AnyModel::ResNet(model) => model.try_forward(images),
+        AnyModel::MobileNetV2(model) => model.try_forward(images),
+    };
+    let logits = logits.map_err(|error| ApproxError::GraphInput {
+        problem: error.to_string(),
+    })?;
+    Ok(vec![AnyTensor::from(logits)])
+}
+
+/// A recorded network that computes in float, whatever its layers were converted to.
+pub fn in_float<I: GraphTensors, O: GraphTensors>(
+    recorded: &Recorded<I, O>,
+) -> Result<Recorded<I, O>, CliError> {
+    let recorded = recorded.clone();
+    for layer in &approx_layers(&recorded) {
+        if layer.is_converted() {
+            layer.set_mode(Mode::Baseline)?;
+        }
+    }
+    Ok(recorded)
+}
