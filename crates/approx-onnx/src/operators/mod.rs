@@ -25,7 +25,7 @@ mod windows;
 pub(crate) use self::quantization::{code_range, range as qonnx_range};
 use crate::call::Call;
 use crate::error::Problem;
-use crate::graph::Operator;
+use crate::graph::{JOINED, Operator};
 use crate::values::Value;
 
 /// What an operator computes.
@@ -80,6 +80,7 @@ pub(crate) fn find(operator: &Operator) -> Option<Function> {
             ];
             one.into_iter().flatten().next()
         }
+        JOINED => products::find_of_joined(name),
         "com.microsoft" => {
             activations::find_of_runtime(name).or_else(|| quantization::find_of_runtime(name))
         }

@@ -1,0 +1,6 @@
+//! Nodes of a file: what single operators compute, a file for each family, beside plain loops; and functions.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod functions;
