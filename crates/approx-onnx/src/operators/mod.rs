@@ -20,6 +20,7 @@ mod quantization;
 mod recurrent;
 mod reductions;
 mod resizing;
+mod scattering;
 mod windows;
 
 pub(crate) use self::quantization::{code_range, range as qonnx_range};
@@ -77,6 +78,7 @@ pub(crate) fn find(operator: &Operator) -> Option<Function> {
                 recurrent::find(name),
                 reductions::find(name),
                 resizing::find(name),
+                scattering::find(name),
             ];
             one.into_iter().flatten().next()
         }

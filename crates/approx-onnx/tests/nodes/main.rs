@@ -5,3 +5,4 @@ mod common;
 
 mod functions;
 mod pooling;
+mod scattering;
