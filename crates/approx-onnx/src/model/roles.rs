@@ -78,6 +78,7 @@ fn use_of(node: &Node, place: usize) -> Use {
         ("Conv" | "ConvTranspose" | "Gemm", 1) | ("Gemm", 0) | ("MatMul", 0 | 1) => {
             Weight("weight")
         }
+        ("Einsum", _) => Weight("weight"),
         ("Conv" | "ConvTranspose" | "Gemm" | "MatMul", 2) => Trained("bias"),
         (
             "BatchNormalization"

@@ -9,6 +9,7 @@ mod attention;
 mod axes;
 mod comparisons;
 mod convolutions;
+mod einsum;
 mod elementwise;
 mod indexing;
 mod making;
@@ -20,6 +21,7 @@ mod quantization;
 mod recurrent;
 mod reductions;
 mod resizing;
+mod sampling;
 mod scattering;
 mod windows;
 
@@ -67,6 +69,7 @@ pub(crate) fn find(operator: &Operator) -> Option<Function> {
                 axes::find(name),
                 comparisons::find(name),
                 convolutions::find(name),
+                einsum::find(name),
                 elementwise::find(name),
                 indexing::find(name),
                 making::find(name),
@@ -78,6 +81,7 @@ pub(crate) fn find(operator: &Operator) -> Option<Function> {
                 recurrent::find(name),
                 reductions::find(name),
                 resizing::find(name),
+                sampling::find(name),
                 scattering::find(name),
             ];
             one.into_iter().flatten().next()

@@ -4,6 +4,8 @@
 mod common;
 
 mod attention;
+mod einsum;
 mod functions;
 mod pooling;
+mod sampling;
 mod scattering;
