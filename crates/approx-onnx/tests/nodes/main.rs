@@ -7,5 +7,6 @@ mod attention;
 mod einsum;
 mod functions;
 mod pooling;
+mod recurrent;
 mod sampling;
 mod scattering;
