@@ -51,7 +51,7 @@ pub(super) fn join(body: &mut Body) {
                     name: product_node.operator.name.clone(),
                 },
                 version: product_node.version,
-                inputs: [&product_node.inputs[..], &[added.clone()]].concat(),
+                inputs: [&product_node.inputs[..], std::slice::from_ref(added)].concat(),
                 outputs: node.outputs.clone(),
                 attributes: Vec::new(),
             },

@@ -26,7 +26,7 @@ pub enum Setting {
     Ints(Vec<i64>),
     /// That of the function around it.
     Of(&'static str),
-    Graph(Builder),
+    Graph(Box<Builder>),
 }
 
 impl Builder {

@@ -130,7 +130,7 @@ fn inner_graphs_inputs_left_out_and_inputs_given_back_keep_their_meaning() {
     let branch = |operator: &str| {
         let body = Builder::default().output("inner");
         // `x` is the function's, and so the caller's `v`.
-        Setting::Graph(body.node(operator, &["x"], &["inner"], &[]))
+        Setting::Graph(Box::new(body.node(operator, &["x"], &["inner"], &[])))
     };
     let body = Builder::default()
         .input("x", &[])
