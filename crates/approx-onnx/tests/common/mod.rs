@@ -27,6 +27,8 @@ pub enum Setting {
     /// That of the function around it.
     Of(&'static str),
     Graph(Box<Builder>),
+    /// A shape and floats.
+    Tensor(Vec<i64>, Vec<f32>),
 }
 
 impl Builder {
@@ -51,10 +53,7 @@ impl Builder {
 
     /// A weight of floats.
     pub fn weight(mut self, name: &str, shape: &[i64], values: &[f32]) -> Self {
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let bytes = bytes_of(values);
         self.graph.initializer.push(tensor(name, 1, shape, bytes));
         self
     }
@@ -187,6 +186,10 @@ fn attribute((name, setting): &(&str, Setting)) -> AttributeProto {
             attribute.g = Some(body.graph.clone()).into();
             AttributeType::GRAPH
         }
+        Setting::Tensor(shape, values) => {
+            attribute.t = Some(tensor("", 1, shape, bytes_of(values))).into();
+            AttributeType::TENSOR
+        }
     };
     attribute.type_ = kind.into();
     attribute
@@ -227,6 +230,13 @@ fn bytes_field(number: u8, inner: &[u8]) -> Vec<u8> {
     bytes[0] |= 2;
     bytes.extend(inner);
     bytes
+}
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 fn tensor(name: &str, dtype: i32, shape: &[i64], bytes: Vec<u8>) -> TensorProto {

@@ -107,6 +107,32 @@ fn a_file_with_functions_is_written_back_as_it_was() {
 }
 
 #[test]
+fn a_weight_within_a_function_is_a_layer_that_is_not_written_back() {
+    let body = Builder::default()
+        .input("x", &[])
+        .output("y")
+        .node(
+            "Constant",
+            &[],
+            &["w"],
+            &[("value", Setting::Tensor(vec![3, 3], numbers(9, 0)))],
+        )
+        .node("MatMul", &["x", "w"], &["y"], &[]);
+    let file = Builder::default()
+        .function("own::Product", 17, &[], &[], body)
+        .input("x", &[None, Some(3)])
+        .output("y")
+        .node("own::Product", &["x"], &["y"], &[]);
+    let model = read(file).unwrap();
+    let x = Tensor::<2>::ones([2, 3], &Device::flex());
+    let captured = model.capture::<Tensor<2>, Tensor<2>>(x).unwrap();
+    assert_eq!(approx_layers(&captured).len(), 1);
+    let folder = tempfile::tempdir().unwrap();
+    let error = model.save(folder.path().join("model.onnx")).unwrap_err();
+    assert!(error.to_string().contains("onnx.inliner"), "{error}");
+}
+
+#[test]
 fn operators_of_a_function_are_of_the_version_that_it_names() {
     // Before version 13 all elements of an image share one softmax.
     let body = Builder::default()
