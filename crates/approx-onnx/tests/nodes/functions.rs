@@ -200,6 +200,22 @@ fn inner_graphs_inputs_left_out_and_inputs_given_back_keep_their_meaning() {
     }
 }
 
+#[test]
+fn files_with_functions_that_are_changed_are_errors_and_nothing_else() {
+    let whole = with_functions().bytes(17);
+    let x = Tensor::<3>::ones([1, 2, 3], &Device::flex());
+    for place in 0..whole.len() {
+        for bit in 0..8 {
+            let mut changed = whole.clone();
+            changed[place] ^= 1 << bit;
+            // Whatever it says now, it says it without a panic.
+            if let Ok(model) = OnnxModel::from_bytes(changed, &Device::flex()) {
+                let _ = model.forward::<Tensor<3>, Tensor<3>>(x.clone());
+            }
+        }
+    }
+}
+
 /// A file in which `own::F` with one input and one output is called once.
 fn calling(functions: Builder, settings: &[(&str, Setting)]) -> Builder {
     functions
