@@ -215,6 +215,52 @@ fn a_bias_that_was_added_apart_is_written_back_where_it_was() {
 }
 
 #[test]
+fn a_weight_that_is_cut_and_joined_in_another_order_is_that_of_a_layer() {
+    let device = Device::flex();
+    let file = Builder::default()
+        .input("x", &[None, Some(2)])
+        .output("y")
+        .weight("fc.weight", &[2, 4], &numbers(8))
+        .ints("zero", &[1], &[0])
+        .ints("one", &[1], &[1])
+        .ints("four", &[1], &[4])
+        .node(
+            "Slice",
+            &["fc.weight", "zero", "one", "one"],
+            &["first"],
+            &[],
+        )
+        .node(
+            "Slice",
+            &["fc.weight", "one", "four", "one"],
+            &["rest"],
+            &[],
+        )
+        .node(
+            "Concat",
+            &["rest", "first"],
+            &["w"],
+            &[("axis", Setting::Int(1))],
+        )
+        .node("MatMul", &["x", "w"], &["y"], &[]);
+    let model = OnnxModel::from_bytes(file.bytes(17), &device).unwrap();
+    let x = Tensor::<2>::random([3, 2], Distribution::Uniform(-1.0, 1.0), &device);
+    let captured = model.capture::<Tensor<2>, Tensor<2>>(x.clone()).unwrap();
+    let paths: Vec<_> = approx_layers(&captured)
+        .iter()
+        .map(|layer| layer.path().to_string())
+        .collect();
+    assert_eq!(paths, ["fc"]);
+    let weight = Tensor::<1>::from_floats(&numbers(8)[..], &device).reshape([2, 4]);
+    let parts = [
+        weight.clone().slice([0..2, 1..4]),
+        weight.slice([0..2, 0..1]),
+    ];
+    let expected = x.clone().matmul(Tensor::cat(parts.to_vec(), 1));
+    assert_close(&captured.forward(x), &expected);
+}
+
+#[test]
 fn what_is_added_and_no_bias_is_added_as_it_is() {
     // A row of 4 to columns of 1: the sum is wider than the product.
     let file = Builder::default()

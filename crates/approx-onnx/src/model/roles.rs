@@ -96,8 +96,8 @@ fn use_of(node: &Node, place: usize) -> Use {
         ("Mul" | "Div", 0 | 1) => Trained("weight"),
         ("Concat", _) | ("Expand", 0) => Trained("value"),
         (
-            "Transpose" | "Reshape" | "Unsqueeze" | "Squeeze" | "Flatten" | "Identity" | "Cast"
-            | "DequantizeLinear" | "QuantizeLinear" | "Quant" | "IntQuant",
+            "Transpose" | "Reshape" | "Unsqueeze" | "Squeeze" | "Flatten" | "Slice" | "Identity"
+            | "Cast" | "DequantizeLinear" | "QuantizeLinear" | "Quant" | "IntQuant",
             0,
         ) => return Use::Passes,
         _ => return Use::Fixed,
