@@ -8,8 +8,8 @@ use burn::tensor::{DType, TensorData};
 #[derive(Clone, Debug)]
 pub(crate) struct Graph {
     pub(crate) body: Body,
-    /// The version of every domain's operators; ONNX's own domain has no name.
-    pub(crate) opsets: Vec<(String, i64)>,
+    /// The version of ONNX's own operators, for nodes that take the place of others.
+    pub(crate) version: i64,
 }
 
 /// Nodes between inputs and outputs: a model's, or those within a node that chooses.
@@ -25,11 +25,29 @@ pub(crate) struct Body {
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) name: String,
+    /// The path of the module that it computes for, where the exporter says it.
+    pub(crate) module: Option<String>,
     pub(crate) operator: Operator,
+    /// The version of its domain's operators.
+    pub(crate) version: i64,
     /// The names of its inputs; empty for one that is left out.
     pub(crate) inputs: Vec<String>,
     pub(crate) outputs: Vec<String>,
     pub(crate) attributes: Vec<(String, Attribute)>,
+}
+
+impl Node {
+    /// The value of a node that holds one.
+    pub(crate) fn constant(&self) -> Option<&Constant> {
+        if !self.operator.is("Constant") {
+            return None;
+        }
+        let mut attributes = self.attributes.iter();
+        attributes.find_map(|(name, attribute)| match attribute {
+            Attribute::Tensor(constant) if name == "value" => Some(constant),
+            _ => None,
+        })
+    }
 }
 
 /// What a node computes.
@@ -37,6 +55,16 @@ pub(crate) struct Node {
 pub(crate) struct Operator {
     pub(crate) domain: String,
     pub(crate) name: String,
+}
+
+/// The domain of operators that no file has: those that take the place of several of a file's.
+pub(crate) const JOINED: &str = "approx_onnx";
+
+impl Operator {
+    /// Whether it is ONNX's own of that name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.domain.is_empty() && self.name == name
+    }
 }
 
 impl std::fmt::Display for Operator {

@@ -14,34 +14,34 @@ pub(crate) type Values = HashMap<String, Value>;
 
 /// Runs the nodes of a graph, which must find there what it is given, and gives its outputs.
 pub(crate) fn run(graph: &Graph, context: &Context, values: Values) -> Result<Vec<Value>, Place> {
-    let runner = Runner { graph, context };
+    let runner = Runner { context };
     runner.body(&graph.body, values)
 }
 
 /// Every node whose operator is not covered at all, within others too.
 pub(crate) fn unknown_operators(graph: &Graph) -> Vec<Place> {
-    fn within(graph: &Graph, body: &Body, places: &mut Vec<Place>) {
+    fn within(body: &Body, places: &mut Vec<Place>) {
         for node in &body.nodes {
             if !is_choice(node)
-                && let Err(problem) = find(graph, node)
+                && let Err(problem) = find(node)
             {
                 places.push(place(node, problem));
             }
             for (_, attribute) in &node.attributes {
                 if let Attribute::Graph(inner) = attribute {
-                    within(graph, inner, places);
+                    within(inner, places);
                 }
             }
         }
     }
     let mut places = Vec::new();
-    within(graph, &graph.body, &mut places);
+    within(&graph.body, &mut places);
     places
 }
 
 /// Whether a node is the one that holds graphs and is covered.
 fn is_choice(node: &Node) -> bool {
-    node.operator.domain.is_empty() && node.operator.name == "If"
+    node.operator.is("If")
 }
 
 fn place(node: &Node, problem: Problem) -> Place {
@@ -52,20 +52,12 @@ fn place(node: &Node, problem: Problem) -> Place {
     }
 }
 
-/// The function of a node's operator, and the version of its domain.
-fn find(graph: &Graph, node: &Node) -> Result<(operators::Function, i64), Problem> {
-    let domain = &node.operator.domain;
-    let version = graph.opsets.iter().find(|(own, _)| own == domain);
-    // Files of ONNX Runtime leave out the version of its own domain.
-    let version = version.map_or(1, |(_, version)| *version);
-    match operators::find(&node.operator) {
-        Some(function) => Ok((function, version)),
-        None => Err(Problem::new("the operator is not covered")),
-    }
+/// The function of a node's operator.
+fn find(node: &Node) -> Result<operators::Function, Problem> {
+    operators::find(&node.operator).ok_or_else(|| Problem::new("the operator is not covered"))
 }
 
 struct Runner<'a> {
-    graph: &'a Graph,
     context: &'a Context,
 }
 
@@ -107,9 +99,9 @@ impl Runner<'_> {
         if is_choice(node) {
             return self.choice(node, values);
         }
-        let (function, version) = find(self.graph, node)?;
+        let function = find(node)?;
         let inputs = node.inputs.iter().map(|name| values.get(name).cloned());
-        let call = Call::new(node, version, self.context, inputs.collect());
+        let call = Call::new(node, node.version, self.context, inputs.collect());
         // What Burn's operations refuse, they refuse by panicking.
         let outputs = catch_unwind(AssertUnwindSafe(|| function.call(&call)))
             .unwrap_or_else(|panic| Err(Problem::new(said(&*panic))))?;

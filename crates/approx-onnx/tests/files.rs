@@ -127,15 +127,6 @@ fn what_was_trained_is_written_back_and_nothing_else_changes() {
         std::fs::read(&again).unwrap()
     );
 
-    struct Doubled;
-    impl burn::module::ModuleMapper for Doubled {
-        fn map_float<const D: usize>(
-            &mut self,
-            param: burn::module::Param<Tensor<D>>,
-        ) -> burn::module::Param<Tensor<D>> {
-            param.map(|tensor| tensor * 2.0)
-        }
-    }
     let model = model.map(&mut Doubled);
     // Over the file that it was read from.
     model.save(&path).unwrap();
@@ -148,6 +139,147 @@ fn what_was_trained_is_written_back_and_nothing_else_changes() {
     run.to_data().assert_eq(&expected.to_data(), true);
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(files.len(), 2, "no temporary files are left: {files:?}");
+}
+
+/// Every float of a model doubled.
+struct Doubled;
+
+impl burn::module::ModuleMapper for Doubled {
+    fn map_float<const D: usize>(
+        &mut self,
+        param: burn::module::Param<Tensor<D>>,
+    ) -> burn::module::Param<Tensor<D>> {
+        param.map(|tensor| tensor * 2.0)
+    }
+}
+
+/// A linear layer on rows of tokens as PyTorch's exporters write it, a product and a sum, the bias on either side.
+fn linear_on_tokens(sum: [&str; 2], outputs: &[&str]) -> Builder {
+    let builder = Builder::default()
+        .input("x", &[None, Some(5), Some(6)])
+        .weight("onnx::MatMul_9", &[6, 4], &numbers(24))
+        .weight("fc.bias", &[4], &numbers(4))
+        .node("MatMul", &["x", "onnx::MatMul_9"], &["/fc/MatMul"], &[])
+        .node("Add", &sum, &["y"], &[]);
+    outputs
+        .iter()
+        .fold(builder, |builder, name| builder.output(name))
+}
+
+#[test]
+fn a_product_and_what_is_added_to_it_are_one_layer_with_a_bias() {
+    let device = Device::flex();
+    let x = Tensor::<3>::random([3, 5, 6], Distribution::Uniform(-1.0, 1.0), &device);
+    let tensor = |count: usize| Tensor::<1>::from_floats(&numbers(count)[..], &device);
+    let product = x.clone().matmul(tensor(24).reshape([1, 6, 4]));
+    let expected = product.clone() + tensor(4).reshape([1, 1, 4]);
+    let tolerance = burn::tensor::Tolerance::absolute(1e-5);
+    for sum in [["/fc/MatMul", "fc.bias"], ["fc.bias", "/fc/MatMul"]] {
+        let file = linear_on_tokens(sum, &["y"]).bytes(17);
+        let model = OnnxModel::from_bytes(file, &device).unwrap();
+        let captured = model.capture::<Tensor<3>, Tensor<3>>(x.clone()).unwrap();
+        let found = captured.forward(x.clone()).into_data();
+        found.assert_approx_eq::<f32>(&expected.to_data(), tolerance);
+        let config = ApproxConfig::new("exact:int8".parse().unwrap());
+        let (_, report) = convert(captured, &config).unwrap();
+        assert_eq!(report.converted, ["fc"]);
+    }
+    // The product that is an output too is given as it is.
+    let file = linear_on_tokens(["/fc/MatMul", "fc.bias"], &["y", "/fc/MatMul"]).bytes(17);
+    let model = OnnxModel::from_bytes(file, &device).unwrap();
+    let outputs: Vec<burn_approx::AnyTensor> = model.forward(x).unwrap();
+    for (found, expected) in outputs.into_iter().zip([expected, product]) {
+        let found = found.into_data();
+        found.assert_approx_eq::<f32>(&expected.to_data(), tolerance);
+    }
+}
+
+#[test]
+fn a_bias_that_was_added_apart_is_written_back_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    let file = linear_on_tokens(["/fc/MatMul", "fc.bias"], &["y"]);
+    std::fs::write(&path, file.bytes(17)).unwrap();
+    let model = OnnxModel::load(&path, &Device::flex()).unwrap();
+    let model = model.map(&mut Doubled);
+    model.save(&path).unwrap();
+    let doubled = |count: usize| numbers(count).into_iter().map(|value| value * 2.0);
+    let expected = Builder::default()
+        .input("x", &[None, Some(5), Some(6)])
+        .weight("onnx::MatMul_9", &[6, 4], &doubled(24).collect::<Vec<_>>())
+        .weight("fc.bias", &[4], &doubled(4).collect::<Vec<_>>())
+        .node("MatMul", &["x", "onnx::MatMul_9"], &["/fc/MatMul"], &[])
+        .node("Add", &["/fc/MatMul", "fc.bias"], &["y"], &[])
+        .output("y");
+    assert_eq!(std::fs::read(&path).unwrap(), expected.bytes(17));
+}
+
+#[test]
+fn a_weight_that_is_cut_and_joined_in_another_order_is_that_of_a_layer() {
+    let device = Device::flex();
+    let file = Builder::default()
+        .input("x", &[None, Some(2)])
+        .output("y")
+        .weight("fc.weight", &[2, 4], &numbers(8))
+        .ints("zero", &[1], &[0])
+        .ints("one", &[1], &[1])
+        .ints("four", &[1], &[4])
+        .node(
+            "Slice",
+            &["fc.weight", "zero", "one", "one"],
+            &["first"],
+            &[],
+        )
+        .node(
+            "Slice",
+            &["fc.weight", "one", "four", "one"],
+            &["rest"],
+            &[],
+        )
+        .node(
+            "Concat",
+            &["rest", "first"],
+            &["w"],
+            &[("axis", Setting::Int(1))],
+        )
+        .node("MatMul", &["x", "w"], &["y"], &[]);
+    let model = OnnxModel::from_bytes(file.bytes(17), &device).unwrap();
+    let x = Tensor::<2>::random([3, 2], Distribution::Uniform(-1.0, 1.0), &device);
+    let captured = model.capture::<Tensor<2>, Tensor<2>>(x.clone()).unwrap();
+    let paths: Vec<_> = approx_layers(&captured)
+        .iter()
+        .map(|layer| layer.path().to_string())
+        .collect();
+    assert_eq!(paths, ["fc"]);
+    let weight = Tensor::<1>::from_floats(&numbers(8)[..], &device).reshape([2, 4]);
+    let parts = [
+        weight.clone().slice([0..2, 1..4]),
+        weight.slice([0..2, 0..1]),
+    ];
+    let expected = x.clone().matmul(Tensor::cat(parts.to_vec(), 1));
+    assert_close(&captured.forward(x), &expected);
+}
+
+#[test]
+fn what_is_added_and_no_bias_is_added_as_it_is() {
+    // A row of 4 to columns of 1: the sum is wider than the product.
+    let file = Builder::default()
+        .input("x", &[None, Some(5), Some(6)])
+        .output("y")
+        .weight("w", &[6, 1], &numbers(6))
+        .weight("row", &[4], &numbers(4))
+        .node("MatMul", &["x", "w"], &["p"], &[])
+        .node("Add", &["p", "row"], &["y"], &[]);
+    let device = Device::flex();
+    let model = OnnxModel::from_bytes(file.bytes(17), &device).unwrap();
+    let x = Tensor::<3>::ones([2, 5, 6], &device);
+    let found: Tensor<3> = model.forward(x).unwrap();
+    let sum: f32 = numbers(6).iter().sum();
+    let expected = Tensor::<1>::from_floats(&numbers(4)[..], &device) + sum;
+    let expected = expected.reshape([1, 1, 4]).expand([2, 5, 4]);
+    found
+        .to_data()
+        .assert_approx_eq::<f32>(&expected.to_data(), burn::tensor::Tolerance::absolute(1e-5));
 }
 
 /// The network's convolution, its input and weight quantised as files have it.

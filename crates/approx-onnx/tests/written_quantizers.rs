@@ -25,6 +25,7 @@ fn network() -> Builder {
         .weight("conv.bias", &[4], &numbers(4))
         .weight("up.weight", &[4, 2, 2, 2], &numbers(32))
         .weight("mix.weight", &[8, 6], &numbers(48))
+        .weight("mix.bias", &[6], &numbers(6))
         .weight("fc.weight", &[5, 96], &numbers(480))
         .weight("fc.bias", &[5], &numbers(5))
         .node("Conv", &["input", "conv.weight", "conv.bias"], &["a"], &[])
@@ -35,7 +36,8 @@ fn network() -> Builder {
             &["c"],
             &[("strides", Setting::Ints(vec![2, 2]))],
         )
-        .node("MatMul", &["c", "mix.weight"], &["d"], &[])
+        .node("MatMul", &["c", "mix.weight"], &["product"], &[])
+        .node("Add", &["mix.bias", "product"], &["d"], &[])
         .ints("shape", &[2], &[-1, 96])
         .node("Reshape", &["d", "shape"], &["e"], &[])
         .node(

@@ -73,12 +73,22 @@ impl Message {
     }
 }
 
+/// The memory that the messages of a file of so many bytes may take.
+pub(super) fn allowed(bytes: u64) -> u64 {
+    ALWAYS + bytes.saturating_mul(PER_BYTE)
+}
+
+/// The memory that a node of so many bytes takes.
+pub(super) fn node(bytes: u64) -> u64 {
+    LARGE + bytes
+}
+
 /// Checks that the messages of a model take no more memory than its size justifies.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     let mut taken = 0;
     add_up(bytes, Message::Model, 0, &mut taken)?;
     let size = bytes.len() as u64;
-    match taken > ALWAYS + size * PER_BYTE {
+    match taken > allowed(size) {
         true => Err(format!(
             "its parts would take {} MiB of memory, but the file has {size} bytes",
             taken >> 20

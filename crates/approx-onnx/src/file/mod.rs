@@ -1,8 +1,9 @@
 //! From bytes to a graph: `guard` refuses what would take more memory than the file justifies, `tensor` reads weights,
-//! `external` those that lie in files beside, `read` puts nodes and constants together; `save` goes the other way, and
-//! `quantize` writes quantisers into what is saved.
+//! `external` those that lie in files beside, `functions` writes out those of the file, `read` puts nodes and constants
+//! together; `save` goes the other way, and `quantize` writes quantisers into what is saved.
 
 mod external;
+mod functions;
 mod guard;
 mod quantize;
 mod read;

@@ -11,8 +11,8 @@ use onnx_ir::{AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto, 
 
 /// The quantisers of one layer.
 pub(crate) struct LayerCodes {
-    /// The first output of the layer's node.
-    pub(crate) node: String,
+    /// The layer's weight: all nodes that multiply by it are the layer.
+    pub(crate) stored: String,
     /// What the new values are called after.
     pub(crate) path: String,
     pub(crate) activation: Codes,
@@ -76,7 +76,7 @@ impl Codes {
 /// Writes the quantisers of layers into a model. Gives the paths of the layers that got theirs, and the names of weights
 /// that are no longer there as floats.
 ///
-/// A layer whose node the file does not have as such, because it is part of another one, is left as it is.
+/// A layer that the file does not have as a node of its own, because it is part of another one, is left as it is.
 pub(super) fn insert(
     model: &mut ModelProto,
     layers: &[LayerCodes],
@@ -98,36 +98,32 @@ pub(super) fn insert(
                 ));
             }
         }
-        let place = graph.node.iter().position(|node| {
-            let is_layer = matches!(
-                node.op_type.as_str(),
-                "Conv" | "ConvTranspose" | "Gemm" | "MatMul"
-            );
-            is_layer && node.output.first() == Some(&layer.node)
-        });
-        let Some(place) = place else {
+        let Some(dims) = dims(graph, &layer.stored) else {
             continue;
         };
-        let [input, weight] = [0, 1].map(|index| graph.node[place].input.get(index).cloned());
-        let (Some(input), Some(weight)) = (input, weight) else {
-            continue;
-        };
-        let Some(dims) = dims(graph, &weight) else {
-            continue;
-        };
-        let mut added = Vec::new();
-        let value = Writer {
-            graph,
-            nodes: &mut added,
-            path: &layer.path,
+        let mut place = 0;
+        while place < graph.node.len() {
+            if !multiplies_by(&graph.node[place], &layer.stored) {
+                place += 1;
+                continue;
+            }
+            let mut added = Vec::new();
+            let input = graph.node[place].input[0].clone();
+            let writer = Writer {
+                graph,
+                nodes: &mut added,
+                path: &layer.path,
+            };
+            let inputs = writer.layer(layer, input, dims.clone())?;
+            let nodes = added.len();
+            graph.node.splice(place..place, added);
+            place += nodes;
+            [graph.node[place].input[0], graph.node[place].input[1]] = inputs;
+            place += 1;
+            if replaced.insert(layer.stored.clone()) {
+                written.push(layer.path.clone());
+            }
         }
-        .layer(layer, input, dims)?;
-        let nodes = added.len();
-        graph.node.splice(place..place, added);
-        let node = &mut graph.node[place + nodes];
-        [node.input[0], node.input[1]] = value;
-        written.push(layer.path.clone());
-        replaced.insert(weight);
     }
     // Whoever else uses a weight needs it as it was.
     let used: HashSet<&String> = (graph.node.iter())
@@ -144,6 +140,17 @@ pub(super) fn insert(
         !(node.op_type == "Constant" && holds.is_some_and(|output| replaced.contains(output)))
     });
     Ok((written, replaced))
+}
+
+/// Whether a node is a layer with this weight.
+fn multiplies_by(node: &NodeProto, weight: &str) -> bool {
+    let is_layer = matches!(
+        node.op_type.as_str(),
+        "Conv" | "ConvTranspose" | "Gemm" | "MatMul"
+    );
+    is_layer
+        && matches!(node.domain.as_str(), "" | "ai.onnx")
+        && node.input.get(1).is_some_and(|input| input == weight)
 }
 
 /// The sizes of a weight: an initializer, or what a node holds.

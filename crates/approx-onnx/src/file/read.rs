@@ -1,13 +1,16 @@
 //! A model's file as a graph: nodes in the order in which they can be computed, constants as data.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::DType;
 use bytes::Bytes;
-use onnx_ir::{AttributeProto, AttributeType, GraphProto, Message, ModelProto, ValueInfoProto};
+use onnx_ir::{
+    AttributeProto, AttributeType, GraphProto, Message, ModelProto, NodeProto, ValueInfoProto,
+};
 
+use super::functions::{Function, Functions};
 use super::{guard, tensor};
 use crate::error::OnnxError;
 use crate::graph::{Attribute, Axis, Body, Constant, Graph, Node, Operator, ValueInfo};
@@ -71,28 +74,49 @@ pub(crate) fn read(source: &Source) -> Result<Graph, OnnxError> {
 
 fn read_model(model: &ModelProto, folder: Option<&Path>) -> Result<Graph, String> {
     let graph = model.graph.as_ref().ok_or("it has no graph")?;
-    let mut opsets = Vec::new();
-    for entry in &model.opset_import {
-        opsets.push((domain(&entry.domain), entry.version));
-    }
+    let entries = model.opset_import.iter();
+    let opsets = opsets(entries.map(|entry| (entry.domain.as_str(), entry.version)));
     if opsets.is_empty() {
         return Err("it does not say which version of ONNX's operators it uses".to_string());
     }
-    if let Some(function) = model.functions.first() {
-        return Err(format!(
-            "it has functions of its own, such as {:?}: write them into the graph first, with Python's `onnx.inliner`",
-            function.name
-        ));
-    }
-    let reader = Reader { folder };
+    let functions = Functions::of(model)?;
+    let reader = Reader {
+        folder,
+        functions: &functions,
+        opsets: &opsets,
+        within: Vec::new(),
+    };
     Ok(Graph {
         body: reader.body(graph, &HashSet::new())?,
-        opsets,
+        version: version_of(&opsets, ""),
     })
 }
 
+/// The version of every domain's operators; ONNX's own domain has no name.
+pub(super) type Opsets = HashMap<String, i64>;
+
+pub(super) fn opsets<'a>(entries: impl Iterator<Item = (&'a str, i64)>) -> Opsets {
+    entries
+        .map(|(name, version)| (domain(name), version))
+        .collect()
+}
+
+fn version_of(opsets: &Opsets, domain: &str) -> i64 {
+    // Files of ONNX Runtime leave out the version of its own domain.
+    opsets.get(domain).copied().unwrap_or(1)
+}
+
+/// The module that a node computes for, by what PyTorch's newer exporter writes beside it: a list of the paths of all
+/// modules that it was called through, the model's own first, which is empty, and of the operator last.
+fn module_of(scopes: &str) -> Option<String> {
+    let scopes = scopes.strip_prefix("['")?.strip_suffix("']")?;
+    let (modules, _) = scopes.rsplit_once("', '")?;
+    let innermost = modules.rsplit("', '").next()?;
+    (!innermost.is_empty()).then(|| innermost.to_string())
+}
+
 /// ONNX's own domain has two names.
-fn domain(name: &str) -> String {
+pub(super) fn domain(name: &str) -> String {
     match name {
         "ai.onnx" => String::new(),
         name => name.to_string(),
@@ -101,6 +125,10 @@ fn domain(name: &str) -> String {
 
 struct Reader<'a> {
     folder: Option<&'a Path>,
+    functions: &'a Functions<'a>,
+    opsets: &'a Opsets,
+    /// The functions whose calls are being read.
+    within: Vec<&'a Function<'a>>,
 }
 
 impl Reader<'_> {
@@ -135,23 +163,7 @@ impl Reader<'_> {
             inputs.push(value_info(input)?);
         }
         let mut nodes = Vec::with_capacity(graph.node.len());
-        for node in &graph.node {
-            let node = self.node(node, &known)?;
-            for input in node.inputs.iter().filter(|input| !input.is_empty()) {
-                if !known.contains(input) {
-                    return Err(format!(
-                        "the node {:?} uses the value {input:?}, which nothing before it gives",
-                        node.name
-                    ));
-                }
-            }
-            for output in node.outputs.iter().filter(|output| !output.is_empty()) {
-                if !known.insert(output.clone()) {
-                    return Err(format!("it has two values of the name {output:?}"));
-                }
-            }
-            nodes.push(node);
-        }
+        self.nodes(&graph.node, &mut known, &mut nodes)?;
         let mut outputs = Vec::new();
         for output in &graph.output {
             if !known.contains(&output.name) {
@@ -170,7 +182,45 @@ impl Reader<'_> {
         })
     }
 
-    fn node(&self, node: &onnx_ir::NodeProto, known: &HashSet<String>) -> Result<Node, String> {
+    /// Nodes, and those that calls of functions stand for, behind others.
+    fn nodes(
+        &self,
+        messages: &[NodeProto],
+        known: &mut HashSet<String>,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), String> {
+        for node in messages {
+            if let Some(function) = self.functions.called(node) {
+                let written = self.functions.write_out(node, function, &self.within)?;
+                let reader = Reader {
+                    folder: self.folder,
+                    functions: self.functions,
+                    opsets: &function.opsets,
+                    within: [&self.within[..], &[function]].concat(),
+                };
+                reader.nodes(&written, known, nodes)?;
+                continue;
+            }
+            let node = self.node(node, known)?;
+            for input in node.inputs.iter().filter(|input| !input.is_empty()) {
+                if !known.contains(input) {
+                    return Err(format!(
+                        "the node {:?} uses the value {input:?}, which nothing before it gives",
+                        node.name
+                    ));
+                }
+            }
+            for output in node.outputs.iter().filter(|output| !output.is_empty()) {
+                if !known.insert(output.clone()) {
+                    return Err(format!("it has two values of the name {output:?}"));
+                }
+            }
+            nodes.push(node);
+        }
+        Ok(())
+    }
+
+    fn node(&self, node: &NodeProto, known: &HashSet<String>) -> Result<Node, String> {
         let name = match (node.name.as_str(), node.output.first()) {
             ("", Some(output)) => output.clone(),
             (name, _) => name.to_string(),
@@ -185,9 +235,19 @@ impl Reader<'_> {
             })?;
             attributes.push((attribute.name.clone(), value));
         }
+        let domain = domain(&node.domain);
+        if domain.is_empty() && !self.opsets.contains_key("") {
+            return Err(format!(
+                "the node {name:?} is one of ONNX's own operators, of which version it does not say"
+            ));
+        }
+        let mut entries = node.metadata_props.iter();
+        let scopes = entries.find(|entry| entry.key == "pkg.torch.onnx.name_scopes");
         Ok(Node {
+            module: scopes.and_then(|entry| module_of(&entry.value)),
+            version: version_of(self.opsets, &domain),
             operator: Operator {
-                domain: domain(&node.domain),
+                domain,
                 name: node.op_type.clone(),
             },
             inputs: node.input.clone(),
@@ -205,6 +265,9 @@ impl Reader<'_> {
         let text = |bytes: &Bytes| {
             String::from_utf8(bytes.to_vec()).map_err(|_| "it is no text".to_string())
         };
+        if !attribute.ref_attr_name.is_empty() {
+            return Err("it stands for a function's setting, but is in no function".to_string());
+        }
         let kind = attribute.type_.enum_value();
         Ok(
             match kind.map_err(|number| format!("an unknown type, number {number}"))? {
@@ -269,4 +332,19 @@ fn value_info(value: &ValueInfoProto) -> Result<ValueInfo, String> {
         dtype: Some(dtype),
         shape,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_module_of_a_node_is_the_one_before_the_operator() {
+        let block = "['', 'layer1', 'layer1.0', 'layer1.0.conv1', 'conv2d']";
+        assert_eq!(module_of(block).unwrap(), "layer1.0.conv1");
+        assert_eq!(module_of("['', 'fc', 'linear']").unwrap(), "fc");
+        for none in ["['', 'add']", "['linear']", "", "fc", "[]"] {
+            assert_eq!(module_of(none), None, "{none}");
+        }
+    }
 }

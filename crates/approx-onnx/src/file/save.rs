@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 
 use super::quantize::{self, LayerCodes};
 use super::{Source, external, tensor};
-use crate::error::OnnxError;
+use crate::error::{OnnxError, Place};
 
 /// New elements of a tensor of the file: floats, or codes as whole numbers.
 pub(crate) type Elements = Vec<f64>;
@@ -80,6 +80,18 @@ pub(crate) fn save(
         }
     }
     if let Some(name) = left.keys().next() {
+        if !model.functions.is_empty() {
+            return Err(OnnxError::NotCovered {
+                file: source.name(),
+                places: vec![Place {
+                    operator: "the weight".to_string(),
+                    node: name.to_string(),
+                    problem: "it lies within a function, where nothing is changed; write the functions into the graph \
+                              first, with Python's `onnx.inliner`"
+                        .to_string(),
+                }],
+            });
+        }
         return Err(damaged(format!(
             "it no longer has the weight {name:?}: it was changed since it was read"
         )));

@@ -9,7 +9,7 @@ use super::parameters::{AnyParam, Parameter, Parameters};
 use super::roles::{Role, Uses};
 use crate::call::Call;
 use crate::error::Problem;
-use crate::graph::{Attribute, Constant, Graph, Node};
+use crate::graph::{Constant, Graph, Node};
 use crate::operators;
 use crate::values::{Context, Value};
 
@@ -56,7 +56,7 @@ pub(super) fn take_parameters(
         let nodes = body
             .nodes
             .iter()
-            .filter_map(|node| Some((&node.outputs[0], constant_of(node)?, true)));
+            .filter_map(|node| Some((&node.outputs[0], node.constant()?, true)));
         for (name, constant, from_node) in initializers.chain(nodes) {
             let Some((role, node)) = uses.role(name) else {
                 continue;
@@ -67,7 +67,11 @@ pub(super) fn take_parameters(
             }
             let path = match names::path_of_value(name) {
                 Some(path) => path,
-                None => format!("{}.{}", names::path_of_node(&node.name), role.name()),
+                None => {
+                    let module = node.module.clone();
+                    let module = module.unwrap_or_else(|| names::path_of_node(&node.name));
+                    format!("{module}.{}", role.name())
+                }
             };
             let mut add = |value: &String, form, values| {
                 taken.insert(value.clone());
@@ -160,19 +164,6 @@ fn unique(path: String, paths: &mut HashMap<String, usize>) -> String {
         1 => path,
         count => unique(format!("{path}_{count}"), paths),
     }
-}
-
-/// The value of a node that holds one.
-fn constant_of(node: &Node) -> Option<&Constant> {
-    if node.operator.name != "Constant" || !node.operator.domain.is_empty() {
-        return None;
-    }
-    node.attributes
-        .iter()
-        .find_map(|(name, attribute)| match attribute {
-            Attribute::Tensor(constant) if name == "value" => Some(constant),
-            _ => None,
-        })
 }
 
 /// The values of a node that takes codes back, whose inputs are all constants.

@@ -1,5 +1,6 @@
 //! A file as a Burn module: its parameters under its own names, its graph as the forward pass.
 
+mod biases;
 mod load;
 mod names;
 mod parameters;
@@ -105,7 +106,8 @@ impl OnnxModel {
 
     fn read(source: Source, device: &Device) -> Result<Self, OnnxError> {
         let mut graph = file::read(&source)?;
-        rewrite::take_apart(&mut graph.body);
+        rewrite::take_apart(&mut graph);
+        biases::join(&mut graph.body);
         let places = run::unknown_operators(&graph);
         if !places.is_empty() {
             return Err(OnnxError::NotCovered {

@@ -151,6 +151,9 @@ impl OnnxModel {
             let Some([_, weight]) = layer_operands(node) else {
                 continue;
             };
+            if layers.iter().any(|own: &LayerCodes| own.stored == *weight) {
+                continue;
+            }
             let mut parameters = self.parameters.iter();
             let Some(parameter) = parameters.find(|parameter| parameter.name == *weight) else {
                 continue;
@@ -165,11 +168,12 @@ impl OnnxModel {
                 range: quantizer.codes,
                 axis: quantizer.axis.map(|axis| layer_axis(node, axis)),
             };
+            let weight_name = weight;
             let (activation, weight) = (in_file(&own.activation), in_file(&own.weight));
             let weight_codes = codes(&parameter.value.data(), &weight)
                 .map_err(|problem| refuse(format!("{path}: {problem}")))?;
             layers.push(LayerCodes {
-                node: node.outputs[0].clone(),
+                stored: weight_name.clone(),
                 path,
                 activation,
                 weight,

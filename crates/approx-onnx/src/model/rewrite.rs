@@ -1,15 +1,16 @@
 //! Operators on codes, as ONNX Runtime's quantiser writes them, taken apart: codes to values, the operator itself, and
 //! back to codes. The quantisers of a file then have one form, whichever it was written in.
 
-use crate::graph::{Attribute, Body, Constant, Node, Operator};
+use crate::graph::{Attribute, Body, Constant, Graph, Node, Operator};
 use burn::tensor::{DType, TensorData};
 
 /// Takes apart every operator on codes that is known; others stay, and are found to be not covered.
-pub(super) fn take_apart(body: &mut Body) {
+pub(super) fn take_apart(graph: &mut Graph) {
+    let Graph { body, version } = graph;
     let nodes = std::mem::take(&mut body.nodes);
     for node in nodes {
         match Parts::of(&node) {
-            Some(parts) => parts.write(node, body),
+            Some(parts) => parts.write(node, *version, body),
             None => body.nodes.push(node),
         }
     }
@@ -72,15 +73,17 @@ impl Parts {
         }
     }
 
-    fn write(self, node: Node, body: &mut Body) {
+    fn write(self, node: Node, version: i64, body: &mut Body) {
         let input = |index: usize| node.inputs.get(index).cloned().unwrap_or_default();
         let own = |part: &str| format!("{}/{part}", node.outputs[0]);
         let linear = |name: &str, inputs: Vec<String>, output: String, axis: Option<i64>| Node {
             name: output.clone(),
+            module: None,
             operator: Operator {
                 domain: String::new(),
                 name: name.to_string(),
             },
+            version,
             inputs,
             outputs: vec![output],
             attributes: axis
@@ -132,10 +135,12 @@ impl Parts {
         };
         body.nodes.push(Node {
             name: node.name.clone(),
+            module: node.module.clone(),
             operator: Operator {
                 domain: String::new(),
                 name: self.operator.to_string(),
             },
+            version,
             inputs,
             outputs: vec![value.clone()],
             attributes: node.attributes.clone(),

@@ -78,7 +78,8 @@ fn use_of(node: &Node, place: usize) -> Use {
         ("Conv" | "ConvTranspose" | "Gemm", 1) | ("Gemm", 0) | ("MatMul", 0 | 1) => {
             Weight("weight")
         }
-        ("Conv" | "ConvTranspose" | "Gemm", 2) => Trained("bias"),
+        ("Einsum", _) => Weight("weight"),
+        ("Conv" | "ConvTranspose" | "Gemm" | "MatMul", 2) => Trained("bias"),
         (
             "BatchNormalization"
             | "InstanceNormalization"
@@ -95,8 +96,8 @@ fn use_of(node: &Node, place: usize) -> Use {
         ("Mul" | "Div", 0 | 1) => Trained("weight"),
         ("Concat", _) | ("Expand", 0) => Trained("value"),
         (
-            "Transpose" | "Reshape" | "Unsqueeze" | "Squeeze" | "Flatten" | "Identity" | "Cast"
-            | "DequantizeLinear" | "QuantizeLinear" | "Quant" | "IntQuant",
+            "Transpose" | "Reshape" | "Unsqueeze" | "Squeeze" | "Flatten" | "Slice" | "Identity"
+            | "Cast" | "DequantizeLinear" | "QuantizeLinear" | "Quant" | "IntQuant",
             0,
         ) => return Use::Passes,
         _ => return Use::Fixed,

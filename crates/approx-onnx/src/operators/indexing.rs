@@ -5,8 +5,9 @@ use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{DType, Slice, TensorData};
 
 use super::Function;
+use super::arithmetic::with_rank;
 use super::axes::with_shape;
-use super::elementwise::floats;
+use super::elementwise::{floats, no_arithmetic};
 use crate::call::Call;
 use crate::error::Problem;
 use crate::values::{Kind, Value, movement};
@@ -17,6 +18,7 @@ pub(super) fn find(name: &str) -> Option<Function> {
         "Slice" => One(slice),
         "Gather" => One(gather),
         "GatherElements" => One(gather_elements),
+        "GatherND" => One(gather_parts),
         "ArgMax" => One(|call| extreme(call, Dispatch::float_argmax)),
         "ArgMin" => One(|call| extreme(call, Dispatch::float_argmin)),
         "TopK" => Several(top),
@@ -124,37 +126,55 @@ fn indices(
     indices: &Value,
     size: usize,
 ) -> Result<(DispatchTensor, DispatchTensor, bool), Problem> {
+    let known = input.is_known() && indices.is_known();
+    let places = places(call, indices, &[size], known)?;
+    Ok((call.context.tensor(input, known), places, known))
+}
+
+/// Indices where known tensors lie or others, of an axis of one size, or, along the indices' last axis, of axes of
+/// several; negative ones count from the end.
+pub(super) fn places(
+    call: &Call<'_>,
+    indices: &Value,
+    sizes: &[usize],
+    known: bool,
+) -> Result<DispatchTensor, Problem> {
     if indices.stored() != Kind::Int {
         return Err(Problem::new("its indices must be integers"));
     }
+    // Those that are known need no choice at run time.
+    let mut may_be_negative = true;
     if indices.is_known() {
         let places = call.context.read_ints(indices, "its indices")?;
-        let outside = places
-            .iter()
-            .find(|&&place| !(-(size as i64)..size as i64).contains(&place));
-        if let Some(place) = outside {
-            return Err(Problem::new(format!(
-                "its index {place} is none of an axis of size {size}"
-            )));
+        may_be_negative = places.iter().any(|&place| place < 0);
+        for (place, &size) in places.iter().zip(sizes.iter().cycle()) {
+            if !(-(size as i64)..size as i64).contains(place) {
+                return Err(Problem::new(format!(
+                    "its index {place} is none of an axis of size {size}"
+                )));
+            }
         }
     }
-    let ([tensor, places], known) = call.context.together([input, indices]);
-    // Those that are known need no choice at run time.
-    let may_be_negative = match indices.is_known() {
-        true => {
-            let places = call.context.read_ints(indices, "its indices")?;
-            places.iter().any(|&place| place < 0)
-        }
-        false => true,
-    };
+    let places = call.context.tensor(indices, known);
     if !may_be_negative {
-        return Ok((tensor, places, known));
+        return Ok(places);
     }
     let types = call.context.types(known);
     let negative = Dispatch::int_lower_elem(places.clone(), 0.into(), types.bool);
-    let from_end = Dispatch::int_add_scalar(places.clone(), (size as i64).into());
-    let places = Dispatch::int_mask_where(places, negative, from_end);
-    Ok((tensor, places, known))
+    let from_end = match sizes {
+        [size] => Dispatch::int_add_scalar(places.clone(), (*size as i64).into()),
+        sizes => {
+            let row = call
+                .context
+                .ints(sizes.iter().map(|&size| size as i64).collect());
+            let row = call.context.tensor(&row, known);
+            Dispatch::int_add(
+                places.clone(),
+                with_rank(row, &[sizes.len()], indices.rank()),
+            )
+        }
+    };
+    Ok(Dispatch::int_mask_where(places, negative, from_end))
 }
 
 /// Whole rows along an axis, in the shape of the indices.
@@ -192,6 +212,31 @@ fn gather_elements(call: &Call<'_>) -> Result<Value, Problem> {
         input.dtype(),
         known,
     ))
+}
+
+/// Whole parts, one for each row of the indices, which names a place along the first axes.
+fn gather_parts(call: &Call<'_>) -> Result<Value, Problem> {
+    let (input, index) = (call.input(0)?, call.input(1)?);
+    if call.int("batch_dims")?.unwrap_or(0) != 0 {
+        return Err(Problem::new("its indices are apart for every batch"));
+    }
+    let (shape, rows) = (input.shape(), index.shape());
+    let named = rows.last().copied().unwrap_or(0);
+    if !(1..=shape.len()).contains(&named) {
+        return Err(Problem::new(format!(
+            "its indices have the shape {rows:?}, but its input {shape:?}"
+        )));
+    }
+    let known = input.is_known() && index.is_known();
+    let indices = places(call, index, &shape[..named], known)?;
+    let tensor = call.context.tensor(input, known);
+    let parts = match input.stored() {
+        Kind::Float => Dispatch::float_gather_nd(tensor, indices),
+        Kind::Int => Dispatch::int_gather_nd(tensor, indices),
+        Kind::Bool => return Err(no_arithmetic(input)),
+    };
+    let sizes = [&rows[..rows.len() - 1], &shape[named..]].concat();
+    Ok(with_shape(&Value::new(parts, input.dtype(), known), &sizes))
 }
 
 /// Where the largest or smallest element along an axis stands.

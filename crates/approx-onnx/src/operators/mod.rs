@@ -9,6 +9,7 @@ mod attention;
 mod axes;
 mod comparisons;
 mod convolutions;
+mod einsum;
 mod elementwise;
 mod indexing;
 mod making;
@@ -20,12 +21,14 @@ mod quantization;
 mod recurrent;
 mod reductions;
 mod resizing;
+mod sampling;
+mod scattering;
 mod windows;
 
 pub(crate) use self::quantization::{code_range, range as qonnx_range};
 use crate::call::Call;
 use crate::error::Problem;
-use crate::graph::Operator;
+use crate::graph::{JOINED, Operator};
 use crate::values::Value;
 
 /// What an operator computes.
@@ -66,6 +69,7 @@ pub(crate) fn find(operator: &Operator) -> Option<Function> {
                 axes::find(name),
                 comparisons::find(name),
                 convolutions::find(name),
+                einsum::find(name),
                 elementwise::find(name),
                 indexing::find(name),
                 making::find(name),
@@ -77,9 +81,12 @@ pub(crate) fn find(operator: &Operator) -> Option<Function> {
                 recurrent::find(name),
                 reductions::find(name),
                 resizing::find(name),
+                sampling::find(name),
+                scattering::find(name),
             ];
             one.into_iter().flatten().next()
         }
+        JOINED => products::find_of_joined(name),
         "com.microsoft" => {
             activations::find_of_runtime(name).or_else(|| quantization::find_of_runtime(name))
         }

@@ -1,7 +1,7 @@
-//! Pooling of lines and images.
+//! Pooling of lines, images and volumes.
 
 use burn::backend::ops::{FloatTensorOps, ModuleOps};
-use burn::backend::{Dispatch, DispatchTensor};
+use burn::backend::{Dispatch, DispatchTensor, TensorMetadata};
 use burn::tensor::DType;
 use burn::tensor::TensorData;
 use burn::tensor::ops::PadMode;
@@ -29,9 +29,9 @@ pub(super) fn find(name: &str) -> Option<Function> {
 fn windows(call: &Call<'_>) -> Result<(Windows, Vec<usize>), Problem> {
     let input = floats(call, 0)?;
     let axes = input.rank().saturating_sub(2);
-    if !(1..=2).contains(&axes) {
+    if !(1..=3).contains(&axes) {
         return Err(Problem::new(format!(
-            "it pools an input of shape {:?}; lines and images are covered",
+            "it pools an input of shape {:?}; lines, images and volumes are covered",
             input.shape()
         )));
     }
@@ -78,18 +78,23 @@ fn max_pool(call: &Call<'_>) -> Result<Value, Problem> {
             vec![0; windows.kernel.len()],
         ),
     };
+    Ok(call.float_value(largest(x, &windows, &padding)))
+}
+
+fn largest(x: DispatchTensor, windows: &Windows, padding: &[usize]) -> DispatchTensor {
     let (kernel, stride, dilation) = (&windows.kernel, &windows.stride, &windows.dilation);
-    Ok(call.float_value(match kernel.len() {
+    match kernel.len() {
         1 => Dispatch::max_pool1d(x, kernel[0], stride[0], padding[0], dilation[0], false),
-        _ => Dispatch::max_pool2d(
+        2 => Dispatch::max_pool2d(
             x,
             array(kernel),
             array(stride),
-            array(&padding),
+            array(padding),
             array(dilation),
             false,
         ),
-    }))
+        _ => of_volume(x, windows, padding, largest),
+    }
 }
 
 fn average(
@@ -101,7 +106,7 @@ fn average(
     let (kernel, stride) = (&windows.kernel, &windows.stride);
     match kernel.len() {
         1 => Dispatch::avg_pool1d(x, kernel[0], stride[0], padding[0], counts, false),
-        _ => Dispatch::avg_pool2d(
+        2 => Dispatch::avg_pool2d(
             x,
             array(kernel),
             array(stride),
@@ -109,7 +114,37 @@ fn average(
             counts,
             false,
         ),
+        // The mean over what counts of a window is that of its rows' means, each of which counts as much of its own.
+        _ => of_volume(x, windows, padding, |x, windows, padding| {
+            average(x, windows, padding, counts)
+        }),
     }
+}
+
+/// Windows of volumes: those of every layer's image, then those of the layers behind each other.
+fn of_volume(
+    x: DispatchTensor,
+    windows: &Windows,
+    padding: &[usize],
+    pool: impl Fn(DispatchTensor, &Windows, &[usize]) -> DispatchTensor,
+) -> DispatchTensor {
+    // Channels and layers, then height and width, are one axis for the other step.
+    let [batch, channels, layers, height, width] = array(&x.shape());
+    let images = movement::reshape(x, [batch, channels * layers, height, width].into());
+    let images = pool(images, &windows.only(1..3), &padding[1..]);
+    let [_, _, height, width] = array(&images.shape());
+    let columns = [batch, channels, layers, height * width];
+    let columns = movement::reshape(images, columns.into());
+    // A window of one place across.
+    let mut behind = windows.only(0..1);
+    for sizes in [&mut behind.kernel, &mut behind.stride, &mut behind.dilation] {
+        sizes.push(1);
+    }
+    behind.sides.push((0, 0));
+    let columns = pool(columns, &behind, &[padding[0], 0]);
+    let [_, _, layers, _] = array(&columns.shape());
+    let volume = [batch, channels, layers, height, width];
+    movement::reshape(columns, volume.into())
 }
 
 fn average_pool(call: &Call<'_>) -> Result<Value, Problem> {
@@ -133,10 +168,8 @@ fn average_pool(call: &Call<'_>) -> Result<Value, Problem> {
     let nothing = vec![0; overhang.len()];
     let around = padded(ones, &windows, &nothing, f32::from(counts_padding));
     let beyond = Windows {
-        kernel: windows.kernel.clone(),
-        stride: windows.stride.clone(),
-        dilation: windows.dilation.clone(),
         sides: vec![(0, 0); overhang.len()],
+        ..windows.clone()
     };
     let counted = average(
         padded(around, &beyond, &overhang, 0.0),

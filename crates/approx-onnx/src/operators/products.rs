@@ -20,6 +20,43 @@ pub(super) fn find(name: &str) -> Option<Function> {
     })
 }
 
+/// Those that take the place of several of a file's.
+pub(super) fn find_of_joined(name: &str) -> Option<Function> {
+    match name {
+        "MatMul" => Some(Function::One(|call| {
+            let (left, right, added) = (call.input(0)?, call.input(1)?, call.input(2)?);
+            match with_bias(call, left, right, added) {
+                Some(layer) => Ok(layer),
+                None => sum(call, &multiply(call, left, right)?, added),
+            }
+        })),
+        _ => None,
+    }
+}
+
+/// The product of rows with one matrix and a bias, which is a number for each output, if they are that.
+fn with_bias(call: &Call<'_>, left: &Value, right: &Value, bias: &Value) -> Option<Value> {
+    let (left_shape, right_shape) = (left.shape(), right.shape());
+    let fits = left_shape.len() >= 2
+        && right_shape.len() == 2
+        && left_shape.last() == right_shape.first()
+        && bias.shape() == right_shape[1..]
+        && [left, right, bias]
+            .iter()
+            .all(|value| value.stored() == Kind::Float);
+    if !fits {
+        return None;
+    }
+    let ([left_tensor, right_tensor, bias], known) = call.context.together([left, right, bias]);
+    let tensor = Dispatch::linear(left_tensor, right_tensor, Some(bias));
+    Some(Value::new(tensor, left.dtype(), known))
+}
+
+/// The sum of a product and what is added to it.
+fn sum(call: &Call<'_>, product: &Value, added: &Value) -> Result<Value, Problem> {
+    combine(call, product, added, Dispatch::float_add, Dispatch::int_add)
+}
+
 /// The product of two tensors' matrices, as NumPy's `matmul`.
 pub(super) fn multiply(call: &Call<'_>, left: &Value, right: &Value) -> Result<Value, Problem> {
     let (left_shape, right_shape) = (left.shape(), right.shape());
@@ -108,19 +145,11 @@ fn general(call: &Call<'_>) -> Result<Value, Problem> {
         })
     };
     let (left, right) = (matrix(0, "transA")?, matrix(1, "transB")?);
-    let outputs = right.shape()[1];
     if let Some(bias) = call.optional(2)
         && (alpha, beta) == (1.0, 1.0)
-        && bias.shape() == [outputs]
-        && left.shape()[1] == right.shape()[0]
-        && [&left, &right, bias]
-            .iter()
-            .all(|value| value.stored() == Kind::Float)
+        && let Some(layer) = with_bias(call, &left, &right, bias)
     {
-        let ([left_tensor, right_tensor, bias], known) =
-            call.context.together([&left, &right, bias]);
-        let tensor = Dispatch::linear(left_tensor, right_tensor, Some(bias));
-        return Ok(Value::new(tensor, left.dtype(), known));
+        return Ok(layer);
     }
     let scaled = |value: Value, factor: f32| match (factor, value.stored()) {
         (1.0, _) => Ok(value),
@@ -135,13 +164,7 @@ fn general(call: &Call<'_>) -> Result<Value, Problem> {
         None => Ok(product),
         Some(added) => {
             let added = scaled(added.clone(), beta)?;
-            combine(
-                call,
-                &product,
-                &added,
-                Dispatch::float_add,
-                Dispatch::int_add,
-            )
+            sum(call, &product, &added)
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::error::Problem;
 
 /// Windows along each axis of lines, images or volumes.
+#[derive(Clone)]
 pub(super) struct Windows {
     pub(super) kernel: Vec<usize>,
     pub(super) stride: Vec<usize>,
@@ -122,6 +123,16 @@ impl Windows {
             dilation,
             sides,
         })
+    }
+
+    /// Those along some of the axes alone.
+    pub(super) fn only(&self, axes: std::ops::Range<usize>) -> Self {
+        Self {
+            kernel: self.kernel[axes.clone()].to_vec(),
+            stride: self.stride[axes.clone()].to_vec(),
+            dilation: self.dilation[axes.clone()].to_vec(),
+            sides: self.sides[axes].to_vec(),
+        }
     }
 
     pub(super) fn padding(&self) -> Padding {

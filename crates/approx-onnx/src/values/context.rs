@@ -2,10 +2,10 @@
 
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchDevice, DispatchTensor};
-use burn::tensor::{BoolDType, BoolStore, DType, Device, FloatDType, IntDType, TensorData};
+use burn::tensor::{BoolDType, BoolStore, DType, Device, FloatDType, IntDType, Slice, TensorData};
 use burn_approx::AnyTensor;
 
-use super::{Kind, Value};
+use super::{Kind, Value, movement};
 use crate::error::Problem;
 use crate::graph::Constant;
 
@@ -133,9 +133,30 @@ impl Context {
     /// The tensor of a value, moved to the device if others are not known.
     pub(crate) fn tensor(&self, value: &Value, known: bool) -> DispatchTensor {
         match value.is_known() && !known {
-            true => self.place(self.data(value), false),
+            true => self.place_repeated(value),
             false => value.tensor(),
         }
+    }
+
+    /// A known value where others lie. What is the same all along an axis, as a state of zeros is for every row of the
+    /// batch, is placed once and repeated there: what is recorded of it then does for other batches too.
+    fn place_repeated(&self, value: &Value) -> DispatchTensor {
+        let (shape, data) = (value.shape(), self.data(value));
+        // Rows of numbers are biases and the like, which have no batch.
+        if shape.len() < 2 {
+            return self.place(data, false);
+        }
+        let first: Vec<Slice> = (0..shape.len())
+            .map(|axis| match is_repeated(&data, axis) {
+                true => Slice::from(0..1),
+                false => Slice::new(0, None, 1),
+            })
+            .collect();
+        if first.iter().all(|slice| *slice == Slice::new(0, None, 1)) {
+            return self.place(data, false);
+        }
+        let once = AnyTensor::from_dispatch(movement::slice(value.tensor(), &first));
+        movement::expand(self.place(once.into_data(), false), shape.into())
     }
 
     /// The tensors of several values in one place, and whether that is the host.
@@ -202,6 +223,19 @@ impl Context {
         };
         value.with_tensor(cast).with_dtype(dtype)
     }
+}
+
+/// Whether a tensor has several places along an axis, and the same in all of them.
+fn is_repeated(data: &TensorData, axis: usize) -> bool {
+    let shape = data.shape();
+    let size = shape[axis];
+    let bytes = data.as_bytes();
+    let rows: usize = shape[..axis].iter().product();
+    if size < 2 || bytes.is_empty() {
+        return false;
+    }
+    let inner = bytes.len() / rows / size;
+    (bytes.chunks(size * inner)).all(|row| row.chunks(inner).all(|place| *place == row[..inner]))
 }
 
 /// The type of truth values in a file.

@@ -10,9 +10,11 @@ use onnx_ir::{
 };
 
 /// A file under construction.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Builder {
     graph: GraphProto,
+    /// What is not in the graph: functions, and the versions of operators.
+    model: ModelProto,
 }
 
 /// A setting of a node.
@@ -22,6 +24,11 @@ pub enum Setting {
     Float(f32),
     Text(&'static str),
     Ints(Vec<i64>),
+    /// That of the function around it.
+    Of(&'static str),
+    Graph(Box<Builder>),
+    /// A shape and floats.
+    Tensor(Vec<i64>, Vec<f32>),
 }
 
 impl Builder {
@@ -46,10 +53,7 @@ impl Builder {
 
     /// A weight of floats.
     pub fn weight(mut self, name: &str, shape: &[i64], values: &[f32]) -> Self {
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let bytes = bytes_of(values);
         self.graph.initializer.push(tensor(name, 1, shape, bytes));
         self
     }
@@ -90,46 +94,47 @@ impl Builder {
         node.name = outputs[0].to_string();
         node.input = inputs.iter().map(ToString::to_string).collect();
         node.output = outputs.iter().map(ToString::to_string).collect();
-        for (name, setting) in settings {
-            let mut attribute = AttributeProto::new();
-            attribute.name = (*name).to_string();
-            let kind = match setting {
-                Setting::Int(value) => {
-                    attribute.i = *value;
-                    AttributeType::INT
-                }
-                Setting::Float(value) => {
-                    attribute.f = *value;
-                    AttributeType::FLOAT
-                }
-                Setting::Text(text) => {
-                    attribute.s = Bytes::from_static(text.as_bytes());
-                    AttributeType::STRING
-                }
-                Setting::Ints(values) => {
-                    attribute.ints.clone_from(values);
-                    AttributeType::INTS
-                }
-            };
-            attribute.type_ = kind.into();
-            node.attribute.push(attribute);
-        }
+        node.attribute = settings.iter().map(attribute).collect();
         self.graph.node.push(node);
+        self
+    }
+
+    /// A function of the inputs, outputs and nodes of `body`, for a version of ONNX's operators, with settings that
+    /// have no default and some that have one.
+    pub fn function(
+        mut self,
+        name: &str,
+        version: i64,
+        settings: &[&str],
+        defaults: &[(&str, Setting)],
+        body: Self,
+    ) -> Self {
+        // A function's type has no name outside; a parsed one has it.
+        let mut known = ModelProto::new();
+        known
+            .merge_from_bytes(&[0xca, 0x01, 0x00])
+            .expect("an empty function");
+        let mut function = known.functions.remove(0);
+        (function.domain, function.name) = match name.split_once("::") {
+            Some((domain, name)) => (domain.to_string(), name.to_string()),
+            None => (String::new(), name.to_string()),
+        };
+        let names =
+            |values: &[ValueInfoProto]| values.iter().map(|value| value.name.clone()).collect();
+        (function.input, function.output) = (names(&body.graph.input), names(&body.graph.output));
+        function.attribute = settings.iter().map(ToString::to_string).collect();
+        function.attribute_proto = defaults.iter().map(attribute).collect();
+        function.node = body.graph.node;
+        function.opset_import = of_version(version).opset_import;
+        self.model.functions.push(function);
         self
     }
 
     /// The messages of the file, for a version of ONNX's operators.
     pub fn model(self, version: i64) -> ModelProto {
-        let mut model = ModelProto::new();
+        let mut model = self.model;
         model.ir_version = 8;
-        let mut known = ModelProto::new();
-        // The type of an entry has no name outside; a parsed one has it.
-        known
-            .merge_from_bytes(&[0x42, 0x00])
-            .expect("an empty entry");
-        let mut entry = known.opset_import.remove(0);
-        entry.version = version;
-        model.opset_import.push(entry);
+        model.opset_import = of_version(version).opset_import;
         model.graph = Some(self.graph).into();
         model
     }
@@ -140,6 +145,54 @@ impl Builder {
             .write_to_bytes()
             .expect("a model can be written")
     }
+}
+
+/// A model that says which version of ONNX's operators it uses, and nothing else.
+fn of_version(version: i64) -> ModelProto {
+    // The type of an entry has no name outside; a parsed one has it.
+    let mut model = ModelProto::new();
+    model
+        .merge_from_bytes(&[0x42, 0x00])
+        .expect("an empty entry");
+    model.opset_import[0].version = version;
+    model
+}
+
+fn attribute((name, setting): &(&str, Setting)) -> AttributeProto {
+    let mut attribute = AttributeProto::new();
+    attribute.name = (*name).to_string();
+    let kind = match setting {
+        Setting::Int(value) => {
+            attribute.i = *value;
+            AttributeType::INT
+        }
+        Setting::Float(value) => {
+            attribute.f = *value;
+            AttributeType::FLOAT
+        }
+        Setting::Text(text) => {
+            attribute.s = Bytes::from_static(text.as_bytes());
+            AttributeType::STRING
+        }
+        Setting::Ints(values) => {
+            attribute.ints.clone_from(values);
+            AttributeType::INTS
+        }
+        Setting::Of(outer) => {
+            attribute.ref_attr_name = (*outer).to_string();
+            AttributeType::FLOAT
+        }
+        Setting::Graph(body) => {
+            attribute.g = Some(body.graph.clone()).into();
+            AttributeType::GRAPH
+        }
+        Setting::Tensor(shape, values) => {
+            attribute.t = Some(tensor("", 1, shape, bytes_of(values))).into();
+            AttributeType::TENSOR
+        }
+    };
+    attribute.type_ = kind.into();
+    attribute
 }
 
 fn value(name: &str, dtype: i32, shape: &[Option<i64>]) -> ValueInfoProto {
@@ -177,6 +230,13 @@ fn bytes_field(number: u8, inner: &[u8]) -> Vec<u8> {
     bytes[0] |= 2;
     bytes.extend(inner);
     bytes
+}
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 fn tensor(name: &str, dtype: i32, shape: &[i64], bytes: Vec<u8>) -> TensorProto {
