@@ -2,15 +2,15 @@
 //!
 //! `compare MODEL.onnx ARRAYS.npz ..`: the archive has the arrays `input` and `output`, of float32 or int64.
 
+mod arrays;
+
 use std::error::Error;
-use std::fs::File;
-use std::io::Read;
 
 use approx_onnx::OnnxModel;
-use burn::tensor::{Device, Shape, TensorData};
+use burn::tensor::{Device, TensorData};
 use burn_approx::{AnyTensor, approx_layers};
-use npyz::NpyFile;
-use npyz::npz::NpzArchive;
+
+use arrays::input_and_output;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,14 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Compares the model, run from the file and captured.
 fn compare(model: &str, arrays: &str) -> Result<String, Box<dyn Error>> {
-    let mut archive = NpzArchive::new(File::open(arrays)?)?;
-    let mut array = |name: &str| -> Result<TensorData, Box<dyn Error>> {
-        let array = archive
-            .by_name(name)?
-            .ok_or_else(|| format!("{arrays} has no array {name:?}"))?;
-        read(array)
-    };
-    let (input, expected) = (array("input")?, array("output")?);
+    let [input, expected] = input_and_output(arrays)?;
     let model = OnnxModel::load(model, &Device::flex())?;
     let input = vec![AnyTensor::from_data(input, &Device::flex())];
     let run: Vec<AnyTensor> = model.forward(input.clone())?;
@@ -59,17 +52,7 @@ fn compare(model: &str, arrays: &str) -> Result<String, Box<dyn Error>> {
     Ok(said)
 }
 
-fn read<R: Read>(array: NpyFile<R>) -> Result<TensorData, Box<dyn Error>> {
-    let shape: Vec<usize> = array.shape().iter().map(|&size| size as usize).collect();
-    let shape = Shape::from(shape);
-    Ok(match array.dtype().descr().as_str() {
-        text if text.contains("f4") => TensorData::new(array.into_vec::<f32>()?, shape),
-        text if text.contains("i8") => TensorData::new(array.into_vec::<i64>()?, shape),
-        other => return Err(format!("an array of {other}").into()),
-    })
-}
-
-/// The largest difference, in units of the largest output.
+/// The largest difference, in units of the largest expected value.
 fn distance(found: &AnyTensor, expected: &TensorData) -> f64 {
     let found = found.clone().into_data();
     if found.shape() != expected.shape() {
