@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::backend::DispatchTensor;
-use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// A parameter of any rank.
@@ -46,10 +46,10 @@ macro_rules! map {
 impl AnyParam {
     /// A parameter of these values; `None` for a rank that is not covered.
     pub(super) fn new(data: TensorData, device: &Device) -> Option<Self> {
-        let id = ParamId::new();
         macro_rules! of_rank {
             ($variant:ident) => {
-                Self::$variant(Param::initialized(id, Tensor::from_data(data, device)))
+                // As every layer's own, it takes part in training unless someone freezes it.
+                Self::$variant(Param::from_tensor(Tensor::from_data(data, device)))
             };
         }
         Some(match data.rank() {
