@@ -131,12 +131,14 @@ pub struct Arguments {
     pub json: Option<PathBuf>,
     /// Where to draw the results, for the benchmarks that can.
     pub plot: Option<PathBuf>,
+    /// The folder of exported networks, for the benchmark that takes them.
+    pub onnx: Option<PathBuf>,
     /// Only cases whose name contains this are run.
     pub filter: Option<String>,
 }
 
 impl Arguments {
-    /// Reads `--json PATH`, `--plot PATH` and a filter from the command line.
+    /// Reads `--json PATH`, `--plot PATH`, `--onnx FOLDER` and a filter from the command line.
     pub fn from_command_line() -> Self {
         let mut arguments = Arguments::default();
         let mut words = std::env::args().skip(1);
@@ -144,6 +146,7 @@ impl Arguments {
             match word.as_str() {
                 "--json" => arguments.json = words.next().map(PathBuf::from),
                 "--plot" => arguments.plot = words.next().map(PathBuf::from),
+                "--onnx" => arguments.onnx = words.next().map(PathBuf::from),
                 _ if word.starts_with('-') => {}
                 _ => arguments.filter = Some(word),
             }

@@ -2,9 +2,9 @@
 
 #![no_main]
 
-use approx_multiplier::import::{FileKind, ImportOptions, parse};
+use approx_multiplier::import::FileKind;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = parse(bytes, FileKind::Blif, "fuzzed", &ImportOptions::default());
+    burn_approx_fuzz::multiplier(bytes, FileKind::Blif);
 });

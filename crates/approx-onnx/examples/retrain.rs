@@ -23,7 +23,7 @@ use arrays::input_and_output;
 type Captured = GraphModel<OnnxModel, Vec<AnyTensor>, Vec<AnyTensor>>;
 
 const STEPS: usize = 20;
-const LEARNING_RATE: f64 = 1e-3;
+const LEARNING_RATE: f64 = 3e-4;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,8 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let input = vec![AnyTensor::from_data(input, &device)];
     let captured: Captured = file.capture(input.clone())?;
     let (captured, report) = convert(captured, &ApproxConfig::new(multiplier.parse()?))?;
-    let set = set_file_quantizers(&captured, &file.quantizers(), FileCodes::Shifted)?;
     calibrate(&captured, |model| drop(model.forward(input.clone())))?;
+    let set = set_file_quantizers(&captured, &file.quantizers(), FileCodes::Shifted)?;
 
     let plans = [PlanChoice::Gather, PlanChoice::Factored].map(|plan| {
         for layer in &approx_layers(&captured) {

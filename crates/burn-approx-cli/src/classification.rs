@@ -196,6 +196,7 @@ impl<'a> Classification<'a> {
                 loader.num_batches(),
                 self.display,
             )?;
+            (self.network).set_file_quantizers(&network, self.args.quantizers)?;
         }
         Ok(network)
     }

@@ -480,17 +480,25 @@ mod tests {
             let _ = read_file(&path);
         }
         // An array that announces much more than there is.
-        let announced = |shape: &str| {
+        let announced = |shape: &str, refusal: &str| {
             let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
             let mut array = b"\x93NUMPY\x01\x00".to_vec();
             array.extend((text.len() as u16).to_le_bytes());
             array.extend(text.as_bytes());
             array.extend([1, 2, 3, 4]);
             let problem = Array::open(&mut &array[..], 4).err();
-            problem.is_some_and(|problem| problem.contains("more than the file holds"))
+            problem.is_some_and(|problem| problem.contains(refusal))
         };
-        assert!(!announced("(2, 2)"));
-        assert!(announced("(2, 3)"));
-        assert!(announced("(4000000000, 4000000000)"));
+        const MORE: &str = "more than the file holds";
+        assert!(!announced("(2, 2)", ""));
+        assert!(announced("(2, 3)", MORE));
+        assert!(announced("(4000000000, 4000000000)", MORE));
+        // More elements than 64 bits can count, also on the way to a product that is 0.
+        const NONE: &str = "which no array can have";
+        assert!(announced("(4000000000, 4000000000, 4000000000)", NONE));
+        assert!(announced("(0, 4000000000, 4000000000, 4)", NONE));
+        assert!(announced("(4, 4000000000, 4000000000, 0)", NONE));
+        assert!(announced("(99999999999999999999, 1)", NONE));
+        assert!(announced("(-1, 1)", NONE));
     }
 }

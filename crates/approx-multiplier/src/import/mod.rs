@@ -49,7 +49,7 @@ pub use kind::FileKind;
 pub(crate) use own::write as write_own;
 pub(crate) use table::formats_comment;
 
-pub use crate::table::npy::read_header as npy_header;
+pub use crate::table::npy::npy_header;
 use crate::{Multiplier, OperandFormat, Signedness};
 
 /// What an input does not say itself, and how much of it to take. What is given goes before what the input says, except

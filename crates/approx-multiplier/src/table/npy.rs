@@ -186,23 +186,45 @@ impl Destination<'_> {
 
 /// Reads what a `.npy` array begins with, as the bytes that `npyz` parses; what follows are the entries.
 ///
-/// A stranger's header is bounded here: `npyz` would take the memory that its length field asks for, up to 4 GiB, and recurse
-/// into nested brackets until the stack ends.
+/// A stranger's header is bounded here: `npyz` would take the memory that its length field asks for, up to 4 GiB, recurse
+/// into nested brackets until the stack ends, and multiply the sizes without regard to overflow.
 ///
 /// ```
 /// use approx_multiplier::import::npy_header;
 ///
-/// let mut file = &b"\x93NUMPY\x01\x00\x03\x00{ }entries"[..];
-/// assert_eq!(npy_header(&mut file)?.len(), 13);
+/// let mut file = &b"\x93NUMPY\x01\x00\x0f\x00{'shape': (7,)}entries"[..];
+/// assert_eq!(npy_header(&mut file)?.len(), 25);
 /// assert_eq!(file, b"entries");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// An input that does not begin with such a header, or with one that is longer or nested deeper than a simple array's.
-pub fn read_header(reader: &mut impl Read) -> io::Result<Vec<u8>> {
-    let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
+/// An input that does not begin with such a header, or with one that is longer or nested deeper than a simple array's, or
+/// that announces more elements than 64 bits can count.
+pub fn npy_header(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let header = read_header(reader)?;
+    let shape = announced_by(&header).map_err(invalid_data)?.shape;
+    // Where one size is 0, the product of the others still is computed on the way.
+    let sizes = shape.iter().map(|size| size.parse::<u64>().ok());
+    let elements = sizes.fold(Some(1_u64), |product, size| {
+        product?.checked_mul(size?.max(1))
+    });
+    match elements {
+        Some(_) => Ok(header),
+        None => Err(invalid_data(format!(
+            "its shape is [{}], which no array can have",
+            shape.join(", ")
+        ))),
+    }
+}
+
+fn invalid_data(reason: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+/// Reads a header of bounded length and depth. What it announces is not looked at.
+fn read_header(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut header = Vec::new();
     let mut extend = |header: &mut Vec<u8>, length: usize| {
         let start = header.len();
@@ -213,7 +235,7 @@ pub fn read_header(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     };
     extend(&mut header, 8)?;
     if !header.starts_with(b"\x93NUMPY") {
-        return Err(invalid(
+        return Err(invalid_data(
             "it does not begin with the .npy magic number".into(),
         ));
     }
@@ -227,20 +249,20 @@ pub fn read_header(reader: &mut impl Read) -> io::Result<Vec<u8>> {
             u32::from_le_bytes([header[8], header[9], header[10], header[11]])
         }
         version => {
-            return Err(invalid(format!(
+            return Err(invalid_data(format!(
                 "its format version {version} is unknown: 1 to 3 are known"
             )));
         }
     };
     if text_length > MAX_HEADER_LENGTH {
-        return Err(invalid(format!(
+        return Err(invalid_data(format!(
             "its header has {text_length} bytes: a simple array's has at most {MAX_HEADER_LENGTH}"
         )));
     }
     extend(&mut header, text_length as usize)?;
     let brackets = header.iter().filter(|byte| b"([{".contains(byte)).count();
     if brackets > MAX_HEADER_BRACKETS {
-        return Err(invalid(
+        return Err(invalid_data(
             "its header is nested deeper than a simple array's".into(),
         ));
     }

@@ -389,7 +389,7 @@ pub enum FileCodes {
 /// Sets a file's quantisers on the converted layers that they surround; gives the paths of those layers.
 ///
 /// Their inputs need no calibration then. Layers that the file does not quantise, or that are not converted, are left as
-/// they are.
+/// they are; calibrate them first, since a calibration forgets all ranges of a model, these too.
 ///
 /// # Errors
 /// Codes that the layer's multiplier does not take, such as 0 to 255 for one of signed operands of 8 bits:

@@ -4,6 +4,7 @@ use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchTensor, TensorMetadata};
 
 use super::Function;
+use super::axes::check_size;
 use super::elementwise::no_arithmetic;
 use crate::call::Call;
 use crate::error::Problem;
@@ -92,7 +93,7 @@ pub(super) fn broadcast(left: &[usize], right: &[usize]) -> Result<Vec<usize>, P
             shape[axis - before]
         }
     };
-    (0..rank)
+    let shape = (0..rank)
         .map(|axis| match (size(left, axis), size(right, axis)) {
             (left, right) if left == right => Ok(left),
             (1, size) | (size, 1) => Ok(size),
@@ -100,7 +101,9 @@ pub(super) fn broadcast(left: &[usize], right: &[usize]) -> Result<Vec<usize>, P
                 "its inputs have the shapes {left:?} and {right:?}, which do not fit each other"
             ))),
         })
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    check_size(&shape)?;
+    Ok(shape)
 }
 
 /// A function of two inputs.

@@ -7,6 +7,9 @@ use crate::call::Call;
 use crate::error::Problem;
 use crate::values::{Value, movement};
 
+/// The most elements of a tensor, far beyond what networks make.
+const LARGEST: usize = 1 << 28;
+
 pub(super) fn find(name: &str) -> Option<Function> {
     use Function::{One, Several};
     Some(match name {
@@ -197,6 +200,19 @@ fn expand(call: &Call<'_>) -> Result<Value, Problem> {
     Ok(Value::new(expanded, input.dtype(), input.is_known()))
 }
 
+/// Checks that a tensor is not larger than any that networks make, before memory is taken for it; how many elements it
+/// has.
+pub(super) fn check_size(shape: &[usize]) -> Result<usize, Problem> {
+    (shape.iter())
+        .try_fold(1_usize, |product, &size| product.checked_mul(size))
+        .filter(|&elements| elements <= LARGEST)
+        .ok_or_else(|| {
+            Problem::new(format!(
+                "it makes a tensor of shape {shape:?}, which is too large"
+            ))
+        })
+}
+
 /// Sizes that may not be negative.
 pub(super) fn sizes(sizes: &[i64]) -> Result<Vec<usize>, Problem> {
     let converted = sizes.iter().map(|&size| usize::try_from(size));
@@ -218,6 +234,9 @@ fn tile(call: &Call<'_>) -> Result<Value, Problem> {
             input.rank()
         )));
     }
+    let repeated = input.shape().into_iter().zip(&times);
+    let repeated = repeated.map(|(size, times)| size.saturating_mul(*times));
+    check_size(&repeated.collect::<Vec<_>>())?;
     let mut tensor = input.tensor();
     for (axis, &times) in times.iter().enumerate() {
         if times != 1 {
@@ -254,6 +273,7 @@ fn concatenate(call: &Call<'_>) -> Result<Value, Problem> {
             parts.push(call.context.tensor(input, known));
         }
     }
+    check_size(&[inputs.iter().map(|input| input.elements()).sum()])?;
     let joined = match parts.len() {
         0 => first.tensor(),
         1 => parts.remove(0),
@@ -277,8 +297,10 @@ fn split(call: &Call<'_>) -> Result<Vec<Value>, Problem> {
                 .int("num_outputs")?
                 .unwrap_or(call.node.outputs.len() as i64);
             let parts = sizes(&[parts])?[0];
-            if parts == 0 {
-                return Err(Problem::new("it has no parts"));
+            if parts == 0 || parts > size {
+                return Err(Problem::new(format!(
+                    "it has {parts} parts of an axis of size {size}"
+                )));
             }
             let length = size.div_ceil(parts);
             let lengths = (0..parts).map(|part| length.min(size.saturating_sub(part * length)));

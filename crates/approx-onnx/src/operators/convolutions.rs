@@ -6,6 +6,7 @@ use burn::tensor::Slice;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, PadMode};
 
 use super::Function;
+use super::axes::check_size;
 use super::elementwise::floats;
 use super::windows::{Automatic, Padding, Windows, sizes_of};
 use crate::call::Call;
@@ -183,6 +184,11 @@ fn transposed(call: &Call<'_>) -> Result<Value, Problem> {
         .iter()
         .map(|&(before, after)| before.min(after))
         .collect();
+    let reached = (0..axes).map(|axis| {
+        let windows = sizes[axis] * stride[axis] + kernel[axis] * dilation[axis];
+        windows + output_padding[axis]
+    });
+    check_size(&reached.collect::<Vec<_>>())?;
     let (x, weight, bias) = (call.tensor(0)?, call.tensor(1)?, call.optional_tensor(2));
     macro_rules! compute {
         ($function:ident, $axes:literal) => {{

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Slice, TensorData};
 
 use super::Function;
 use super::arithmetic::with_rank;
-use super::axes::with_shape;
+use super::axes::{check_size, with_shape};
 use super::elementwise::{floats, no_arithmetic};
 use crate::call::Call;
 use crate::error::Problem;
@@ -182,12 +182,13 @@ fn gather(call: &Call<'_>) -> Result<Value, Problem> {
     let (input, index) = (call.input(0)?, call.input(1)?);
     let axis = call.axis(call.int("axis")?.unwrap_or(0), input.rank())?;
     let shape = input.shape();
-    let (tensor, places, known) = indices(call, input, index, shape[axis])?;
-    let places = movement::reshape(places, [index.elements()].into());
-    let rows = movement::select(tensor, axis, places);
     let mut sizes = shape[..axis].to_vec();
     sizes.extend(index.shape());
     sizes.extend(&shape[axis + 1..]);
+    check_size(&sizes)?;
+    let (tensor, places, known) = indices(call, input, index, shape[axis])?;
+    let places = movement::reshape(places, [index.elements()].into());
+    let rows = movement::select(tensor, axis, places);
     Ok(with_shape(&Value::new(rows, input.dtype(), known), &sizes))
 }
 

@@ -3,14 +3,11 @@
 use burn::tensor::{DType, TensorData};
 
 use super::Function;
-use super::axes::sizes;
+use super::axes::{check_size, sizes};
 use crate::call::Call;
 use crate::error::Problem;
 use crate::graph::Constant;
 use crate::values::{Kind, Value, movement};
-
-/// The most elements of a tensor that a file makes of nothing.
-const LARGEST: usize = 1 << 28;
 
 pub(super) fn find(name: &str) -> Option<Function> {
     use Function::One;
@@ -62,18 +59,6 @@ fn shape(call: &Call<'_>) -> Result<Value, Problem> {
     let start = place(call.int("start")?.unwrap_or(0));
     let end = place(call.int("end")?.unwrap_or(rank));
     Ok(call.context.ints(shape[start..end.max(start)].to_vec()))
-}
-
-/// Checks that a tensor is not larger than any that networks make.
-fn check_size(shape: &[usize]) -> Result<usize, Problem> {
-    (shape.iter())
-        .try_fold(1_usize, |product, &size| product.checked_mul(size))
-        .filter(|&elements| elements <= LARGEST)
-        .ok_or_else(|| {
-            Problem::new(format!(
-                "it makes a tensor of shape {shape:?}, which is too large"
-            ))
-        })
 }
 
 fn constant_of_shape(call: &Call<'_>) -> Result<Value, Problem> {

@@ -273,11 +273,14 @@ fn local_response(call: &Call<'_>) -> Result<Value, Problem> {
     let x = input.tensor();
     let square = Dispatch::float_mul(x.clone(), x.clone());
     let mut sides = vec![(0, 0); input.rank()];
-    sides[1] = ((size - 1) / 2, size / 2);
+    // Farther away than all channels there are none.
+    let (before, after) = (((size - 1) / 2).min(channels), (size / 2).min(channels));
+    sides[1] = (before, after);
     let around = Dispatch::float_pad(square, &sides, PadMode::Constant(0.0));
     let around = input.with_tensor(around);
     let part = |start: usize| super::axes::part(&around, 1, start..start + channels).tensor();
-    let sum = (1..size).fold(part(0), |sum, start| Dispatch::float_add(sum, part(start)));
+    let sum =
+        (1..=before + after).fold(part(0), |sum, start| Dispatch::float_add(sum, part(start)));
     let sum = Dispatch::float_mul_scalar(sum, (alpha / size as f64).into());
     let base = Dispatch::float_add_scalar(sum, bias.into());
     let below = Dispatch::float_powf_scalar(base, beta.into());

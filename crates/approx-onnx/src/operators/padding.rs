@@ -5,7 +5,7 @@ use burn::backend::ops::{FloatTensorOps, IntTensorOps};
 use burn::tensor::ops::PadMode;
 
 use super::Function;
-use super::axes::part;
+use super::axes::{check_size, part};
 use super::elementwise::no_arithmetic;
 use crate::call::Call;
 use crate::error::Problem;
@@ -76,7 +76,10 @@ fn pad(call: &Call<'_>) -> Result<Value, Problem> {
     // Negative amounts cut off.
     for (axis, (before, after)) in sides.iter_mut().enumerate() {
         let size = padded.shape()[axis] as i64;
-        let (start, end) = ((-*before).max(0), size - (-*after).max(0));
+        let (start, end) = (
+            before.saturating_neg().max(0),
+            size.saturating_sub(after.saturating_neg().max(0)),
+        );
         if start >= end {
             return Err(Problem::new(format!(
                 "nothing is left along its axis {axis}"
@@ -90,6 +93,10 @@ fn pad(call: &Call<'_>) -> Result<Value, Problem> {
     if sides.iter().all(|side| *side == (0, 0)) {
         return Ok(padded);
     }
+    let sizes = padded.shape().into_iter().zip(&sides);
+    let sizes =
+        sizes.map(|(size, side)| size.saturating_add(side.0.saturating_add(side.1) as usize));
+    check_size(&sizes.collect::<Vec<_>>())?;
     match mode {
         Mode::Value => with_value(&padded, &sides, value.unwrap_or(0.0)),
         mode => {

@@ -5,7 +5,7 @@ use burn::backend::{Dispatch, DispatchTensor};
 
 use super::Function;
 use super::arithmetic::{broadcast, combine, with_rank};
-use super::axes::with_shape;
+use super::axes::{check_size, with_shape};
 use super::elementwise::no_arithmetic;
 use crate::call::Call;
 use crate::error::Problem;
@@ -103,6 +103,13 @@ fn matrices(call: &Call<'_>, left: &Value, right: &Value) -> Result<Value, Probl
             "it multiplies tensors of the shapes {left_shape:?} and {right_shape:?}, which do not fit each other"
         )));
     }
+    let batches = [&left_shape, &right_shape].map(|shape| &shape[..shape.len() - 2]);
+    let mut shape = broadcast(batches[0], batches[1])?;
+    shape.extend([
+        left_shape[left_shape.len() - 2],
+        right_shape[right_shape.len() - 1],
+    ]);
+    check_size(&shape)?;
     let compute: fn(DispatchTensor, DispatchTensor) -> DispatchTensor =
         match [left.stored(), right.stored()] {
             [Kind::Float, Kind::Float] => Dispatch::float_matmul,
@@ -114,8 +121,6 @@ fn matrices(call: &Call<'_>, left: &Value, right: &Value) -> Result<Value, Probl
     let tensor = if right.stored() == Kind::Float && right_shape.len() == 2 {
         Dispatch::linear(left_tensor, right_tensor, None)
     } else {
-        let batches = [&left_shape, &right_shape].map(|shape| &shape[..shape.len() - 2]);
-        broadcast(batches[0], batches[1])?;
         let rank = left_shape.len().max(right_shape.len());
         compute(
             with_rank(left_tensor, &left_shape, rank),

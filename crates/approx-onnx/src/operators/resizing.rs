@@ -5,6 +5,7 @@ use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{DType, TensorData};
 
 use super::Function;
+use super::axes::check_size;
 use super::elementwise::floats;
 use crate::call::Call;
 use crate::error::Problem;
@@ -196,6 +197,11 @@ fn apply(
     axes: &[Axis],
     settings: &Settings,
 ) -> Result<Value, Problem> {
+    let mut sizes = input.shape();
+    for axis in axes {
+        sizes[axis.axis] = axis.output;
+    }
+    check_size(&sizes)?;
     let mut x = input.tensor();
     for axis in axes {
         if axis.output == 0 {

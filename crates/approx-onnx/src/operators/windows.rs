@@ -1,5 +1,6 @@
 //! The windows of convolutions and poolings: sizes, steps, and what is around the input.
 
+use super::axes::check_size;
 use crate::call::Call;
 use crate::error::Problem;
 
@@ -55,19 +56,21 @@ impl Automatic {
     }
 }
 
-/// Numbers of a setting, one for each axis, none negative.
+/// Numbers of a setting, one for each axis, none negative, and none so large that sums and products of two overflow.
 pub(super) fn sizes_of(name: &str, values: &[i64], count: usize) -> Result<Vec<usize>, Problem> {
     let wrong = || {
         Problem::new(format!(
-            "its setting {name:?} is {values:?}, but must be {count} numbers that are not negative"
+            "its setting {name:?} is {values:?}, but must be {count} numbers from 0 to {}",
+            i32::MAX
         ))
     };
     if values.len() != count {
         return Err(wrong());
     }
-    let values = values
-        .iter()
-        .map(|&value| usize::try_from(value).map_err(|_| wrong()));
+    let values = values.iter().map(|&value| match i32::try_from(value) {
+        Ok(value) => usize::try_from(value).map_err(|_| wrong()),
+        Err(_) => Err(wrong()),
+    });
     values.collect()
 }
 
@@ -108,6 +111,9 @@ impl Windows {
             }
         });
         let sides: Vec<_> = sides.collect();
+        let padded = sizes.iter().zip(&sides);
+        let padded = padded.map(|(size, (before, after))| size + before + after);
+        check_size(&padded.collect::<Vec<_>>())?;
         for axis in 0..axes {
             let reach = (kernel[axis] - 1) * dilation[axis] + 1;
             if sizes[axis] + sides[axis].0 + sides[axis].1 < reach {

@@ -178,6 +178,7 @@ fn converted(
         }
         let typical = network.inputs(&args.calibration)?;
         calibrate(&converted, |model| drop(model.forward(typical)))?;
+        network.set_file_quantizers(&converted, args.quantizers)?;
     }
     Ok(Some(converted))
 }

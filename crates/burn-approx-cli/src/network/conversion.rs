@@ -72,21 +72,7 @@ impl Network {
                 "no layer of the network is converted".to_string(),
             ));
         }
-        let of_file = self.file_quantizers();
-        let mut quantized_by_file = 0;
-        if !quantizers.recalibrate && !of_file.is_empty() {
-            let codes = match quantizers.shift_codes {
-                true => FileCodes::Shifted,
-                false => FileCodes::AsTheyAre,
-            };
-            let set = set_file_quantizers(&converted, &of_file, codes).map_err(|error| {
-                CliError::Usage(format!(
-                    "{error}\n--shift-codes gives the multiplier the same values by signed codes; --recalibrate leaves the \
-                     file's quantisers out"
-                ))
-            })?;
-            quantized_by_file = set.len();
-        }
+        let quantized_by_file = self.set_file_quantizers(&converted, quantizers)?;
         let is_calibrated = approx_layers(&converted)
             .iter()
             .all(|layer| !layer.is_converted() || layer.is_calibrated());
@@ -95,6 +81,30 @@ impl Network {
             quantized_by_file,
             is_calibrated,
         })
+    }
+
+    /// Sets the quantisers of the network's file on the layers that have them, unless they are to be left out; how many
+    /// layers these are. A calibration forgets them: then they are set again.
+    pub fn set_file_quantizers<I: GraphTensors, O: GraphTensors>(
+        &self,
+        converted: &Recorded<I, O>,
+        quantizers: FileQuantizers,
+    ) -> Result<usize, CliError> {
+        let of_file = self.file_quantizers();
+        if quantizers.recalibrate || of_file.is_empty() {
+            return Ok(0);
+        }
+        let codes = match quantizers.shift_codes {
+            true => FileCodes::Shifted,
+            false => FileCodes::AsTheyAre,
+        };
+        let set = set_file_quantizers(converted, &of_file, codes).map_err(|error| {
+            CliError::Usage(format!(
+                "{error}\n--shift-codes gives the multiplier the same values by signed codes; --recalibrate leaves the \
+                 file's quantisers out"
+            ))
+        })?;
+        Ok(set.len())
     }
 }
 

@@ -66,6 +66,35 @@ fn a_calibrated_network_is_kept_with_its_multipliers_and_ranges() {
     );
 }
 
+/// A calibration, which the other layers need, forgets nothing of what the file says.
+#[test]
+fn layers_that_a_file_quantises_keep_its_ranges_beside_others() {
+    let workplace = workplace();
+    workplace.write(
+        "config.json",
+        r#"{"multiplier": "mul8s_1L2J", "rules": [{"path": "fc", "exclude": true}]}"#,
+    );
+    let calibrate =
+        "calibrate network.onnx --data images --calibration 60 --config config.json --output part";
+    workplace.succeed(calibrate);
+    workplace.succeed("export part --with-quantization --output part.onnx");
+    workplace.succeed(
+        "calibrate part.onnx --data images --multiplier mul8s_1L2J --calibration 3 --seed 2 --output all",
+    );
+    let [of_file, kept] =
+        ["part.onnx", "all"].map(|model| workplace.json(&format!("inspect {model}")));
+    for layer in 0..4 {
+        for operand in ["activation_quantizer", "weight_quantizer"] {
+            let scales =
+                |shown: &serde_json::Value| shown["layers"][layer][operand]["scales"].clone();
+            assert!(scales(&of_file).is_array());
+            assert_eq!(scales(&of_file), scales(&kept), "{layer} {operand}");
+        }
+    }
+    assert!(of_file["layers"][4]["weight_quantizer"].is_null());
+    assert!(kept["layers"][4]["weight_quantizer"].is_object());
+}
+
 #[test]
 fn one_layers_sums_are_written_beside_the_outputs() {
     let workplace = workplace();

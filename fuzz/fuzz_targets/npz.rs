@@ -1,0 +1,9 @@
+//! Data sets in NumPy's archives.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    burn_approx_fuzz::npz(bytes);
+});
