@@ -25,6 +25,6 @@ pub use error::ModelError;
 pub use layers::{Activation, ConvNorm};
 pub use lenet::{LeNet5, LeNet5Config};
 pub use mobilenet::{InvertedResidual, MobileNetV2, MobileNetV2Config, Stem};
-pub use pretrained::Pretrained;
+pub use pretrained::{ClassifierConfig, Pretrained};
 pub use resnet::{BlockKind, PaddedShortcut, ResNet, ResNetConfig, ResidualBlock, ShortcutKind};
 pub use torchvision::{LoadError, load_torchvision};

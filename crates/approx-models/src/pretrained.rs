@@ -4,22 +4,75 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 
 use crate::classifier::{Architecture, Classifier};
+use crate::error::ModelError;
 use crate::lenet::LeNet5Config;
 use crate::mobilenet::{MobileNetV2Config, Stem};
 use crate::resnet::{ResNetConfig, ShortcutKind};
 use crate::torchvision::{LoadError, TorchvisionLoader};
+
+/// What a [`Classifier`] is made by.
+///
+/// ```
+/// use approx_models::{ClassifierConfig, LeNet5Config};
+/// use burn::tensor::Device;
+///
+/// let config = ClassifierConfig::LeNet5(LeNet5Config::new(10));
+/// let stored = serde_json::to_string(&config)?;
+/// let config: ClassifierConfig = serde_json::from_str(&stored)?;
+/// assert_eq!(config.classes(), 10);
+/// let model = config.try_init(&Device::flex())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassifierConfig {
+    /// A LeNet-5.
+    #[serde(rename = "lenet5")]
+    LeNet5(LeNet5Config),
+    /// A residual network.
+    #[serde(rename = "resnet")]
+    ResNet(ResNetConfig),
+    /// A MobileNetV2.
+    #[serde(rename = "mobilenet_v2")]
+    MobileNetV2(MobileNetV2Config),
+}
+
+impl ClassifierConfig {
+    /// Builds the network with random weights.
+    ///
+    /// # Errors
+    ///
+    /// As the `try_init` of the network's configuration.
+    pub fn try_init(&self, device: &Device) -> Result<Classifier, ModelError> {
+        Ok(match self {
+            Self::LeNet5(config) => Classifier::LeNet5(config.try_init(device)?),
+            Self::ResNet(config) => Classifier::ResNet(config.try_init(device)?),
+            Self::MobileNetV2(config) => Classifier::MobileNetV2(config.try_init(device)?),
+        })
+    }
+
+    /// How many classes its logits tell apart.
+    pub fn classes(&self) -> usize {
+        match self {
+            Self::LeNet5(config) => config.classes,
+            Self::ResNet(config) => config.classes,
+            Self::MobileNetV2(config) => config.classes,
+        }
+    }
+}
 
 /// A network with the weights of a file.
 #[derive(Debug, Clone)]
 pub struct Pretrained {
     /// The network.
     pub model: Classifier,
+    /// What it is made by.
+    pub config: ClassifierConfig,
     /// Channels of its images.
     pub in_channels: usize,
-    /// How many classes its logits tell apart.
-    pub classes: usize,
     /// Height and width of the images that networks of its kind are trained on.
     pub image_size: [usize; 2],
 }
@@ -36,7 +89,7 @@ impl Architecture {
     ///
     /// let architecture: Architecture = "resnet18".parse()?;
     /// let network = architecture.load("resnet18-f37072fd.pth", &Device::flex())?;
-    /// assert_eq!((network.in_channels, network.classes), (3, 1000));
+    /// assert_eq!((network.in_channels, network.config.classes()), (3, 1000));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -47,12 +100,12 @@ impl Architecture {
         let path = path.as_ref();
         let shapes = TorchvisionLoader::new().shapes(path)?;
         let sizes = Sizes { path, shapes };
-        let (model, in_channels, classes, image_size) = match self {
+        let (config, in_channels, image_size) = match self {
             Self::LeNet5 => {
                 let (channels, classes) = (sizes.channels("conv1")?, sizes.classes(&["fc3"])?);
                 let config = LeNet5Config::new(classes).with_in_channels(channels);
-                let (size, model) = (config.image_size, config.try_init(device));
-                (model.map(Classifier::LeNet5), channels, classes, size)
+                let size = config.image_size;
+                (ClassifierConfig::LeNet5(config), channels, size)
             }
             Self::ResNet8 | Self::ResNet18 | Self::ResNet50 => {
                 let classes = sizes.classes(&["fc", "linear"])?;
@@ -61,20 +114,20 @@ impl Architecture {
                     Some(3) => (Stem::Small, [32, 32]),
                     _ => (Stem::ImageNet, [224, 224]),
                 };
-                let config = match self {
-                    Self::ResNet8 => ResNetConfig::resnet8(classes),
-                    Self::ResNet18 => ResNetConfig::resnet18(classes),
-                    _ => ResNetConfig::resnet50(classes),
-                };
                 // The small networks for CIFAR-10 often have shortcuts without parameters.
                 let has_projections = sizes.shapes.contains_key("layer2.0.downsample.0.weight");
                 let shortcut = match has_projections {
                     true => ShortcutKind::Projection,
                     false => ShortcutKind::ZeroPadding,
                 };
+                let config = match self {
+                    Self::ResNet8 => ResNetConfig::resnet8(classes),
+                    Self::ResNet18 => ResNetConfig::resnet18(classes),
+                    _ => ResNetConfig::resnet50(classes),
+                };
                 let config = config.with_in_channels(channels).with_stem(stem);
-                let model = config.with_shortcut(shortcut).try_init(device);
-                (model.map(Classifier::ResNet), channels, classes, size)
+                let config = config.with_shortcut(shortcut);
+                (ClassifierConfig::ResNet(config), channels, size)
             }
             Self::MobileNetV2 => {
                 let channels = sizes.channels("features.0.0")?;
@@ -85,21 +138,18 @@ impl Architecture {
                     .first()
                     .map_or(1.0, |channels| *channels as f64 / 320.0);
                 let config = MobileNetV2Config::new(classes).with_in_channels(channels);
-                let model = config.with_width(width).try_init(device);
-                (
-                    model.map(Classifier::MobileNetV2),
-                    channels,
-                    classes,
-                    [224; 2],
-                )
+                let config = config.with_width(width);
+                (ClassifierConfig::MobileNetV2(config), channels, [224; 2])
             }
         };
-        let model = model.map_err(|error| sizes.unfit(error.to_string()))?;
+        let model = config
+            .try_init(device)
+            .map_err(|error| sizes.unfit(error.to_string()))?;
         let (model, _) = TorchvisionLoader::new().load(model, path)?;
         Ok(Pretrained {
             model,
+            config,
             in_channels,
-            classes,
             image_size,
         })
     }

@@ -196,7 +196,11 @@ fn an_architecture_takes_channels_classes_and_width_from_the_file() {
     let expected = Tensor::<2>::from_data(read_npy("mobilenet_v2_w025_random_output.npy"), &device);
     let path = data("mobilenet_v2_w025_random.safetensors");
     let network = Architecture::MobileNetV2.load(path, &device).unwrap();
-    let found = (network.in_channels, network.classes, network.image_size);
+    let found = (
+        network.in_channels,
+        network.config.classes(),
+        network.image_size,
+    );
     assert_eq!(found, (3, CLASSES, [224, 224]));
     assert!(largest_difference(network.model.forward(images), expected) < 1e-4);
 
@@ -205,7 +209,11 @@ fn an_architecture_takes_channels_classes_and_width_from_the_file() {
     let model = ResNetConfig::resnet8(5).with_in_channels(1).init(&device);
     write_state_dict(&model, &path, &RESNET_NAMES);
     let network = Architecture::ResNet8.load(&path, &device).unwrap();
-    let found = (network.in_channels, network.classes, network.image_size);
+    let found = (
+        network.in_channels,
+        network.config.classes(),
+        network.image_size,
+    );
     assert_eq!(found, (1, 5, [32, 32]));
     let images = Tensor::random([2, 1, 32, 32], Distribution::Default, &device);
     let difference =

@@ -1,6 +1,7 @@
 //! A network that classifies images, and the images that it is calibrated, trained and measured on.
 
 use std::cell::Cell;
+use std::path::Path;
 
 use approx_experiment::calibration::calibrate;
 use approx_experiment::data::{
@@ -11,6 +12,7 @@ use approx_experiment::evaluation::{Evaluation, evaluate};
 use approx_experiment::loader::ImageLoader;
 use approx_experiment::progress::Display;
 use approx_experiment::report::{FileCodesUse, NetworkSummary, RangeSummary};
+use approx_experiment::training::ImageClassifier;
 use burn::tensor::{Device, Tensor};
 use burn_approx::{AnyTensor, Mode, approx_layers};
 
@@ -36,7 +38,7 @@ pub struct ImageArgs {
     pub validation: usize,
 
     /// How many training images the ranges of activations are found on, drawn by the seed
-    #[arg(long, value_name = "N", default_value_t = 512)]
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = at_least_one)]
     pub calibration: usize,
 
     /// The seed of what is drawn
@@ -44,7 +46,7 @@ pub struct ImageArgs {
     pub seed: u64,
 
     /// Images at a time
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
     pub batch_size: usize,
 
     /// Scale images, so that the shorter side has this size, or to HEIGHTxWIDTH
@@ -70,6 +72,15 @@ pub struct ImageArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceKind,
+}
+
+/// A count that must not be 0.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("0 is too few: at least 1 is needed".to_string()),
+        Ok(count) => Ok(count),
+        Err(_) => Err(format!("`{text}` is no whole number above 0")),
+    }
 }
 
 impl ImageArgs {
@@ -107,23 +118,31 @@ impl<'a> Classification<'a> {
         args: &'a ImageArgs,
         output: Output,
     ) -> Result<Self, CliError> {
-        if args.batch_size == 0 {
-            return Err(CliError::Usage("--batch-size must be above 0".to_string()));
-        }
         let device = device::open(args.device)?;
         let network = Network::load(model, &device)?;
+        network.check(args.quantizers)?;
         let channels = |text: &Option<String>| {
             let channels = text.as_deref().map(parse_channels).transpose();
             channels.map_err(|error| CliError::Usage(error.to_string()))
         };
-        let data = args.data.read(&ReadOptions {
+        let mut options = ReadOptions {
             resize: args.resize,
             crop: args.crop,
             mean: channels(&args.mean)?,
             std: channels(&args.std)?,
             network_size: network.image_size(),
             ..ReadOptions::default()
-        })?;
+        };
+        // A network that was saved knows how its images were prepared.
+        if let Some(saved) = &network.declared().preparation {
+            if options.resize.is_none() && options.crop.is_none() {
+                (options.resize, options.crop) = (saved.resize, saved.crop);
+            }
+            if options.mean.is_none() && options.std.is_none() {
+                (options.mean, options.std) = (Some(saved.mean.clone()), Some(saved.std.clone()));
+            }
+        }
+        let data = args.data.read(&options)?;
         for assumption in &data.assumptions {
             output.note(assumption);
         }
@@ -151,9 +170,11 @@ impl<'a> Classification<'a> {
         ImageLoader::in_order(images, normalisation, self.args.batch_size, &self.device)
     }
 
-    /// The sizes of one image, as the network takes it.
-    pub fn sizes(&self) -> Vec<Vec<usize>> {
-        vec![self.data.dataset.shape().to_vec()]
+    /// Keeps the network on multipliers in a folder.
+    pub fn save(&self, converted: &Classifier, folder: &Path) -> Result<(), CliError> {
+        let sizes = vec![self.data.dataset.shape().to_vec()];
+        let inputs = (sizes, &self.data.preparation);
+        self.network.save(converted, inputs, folder)
     }
 
     /// The network in float.
@@ -186,9 +207,9 @@ impl<'a> Classification<'a> {
         }
         if !is_calibrated {
             let images = self.images(Split::Train, None)?;
-            let images = images.drawn(self.args.calibration.max(1), self.args.seed);
+            let images = images.drawn(self.args.calibration, self.args.seed);
             let loader = self.in_order(images);
-            let forward = |model: &Classifier, images| drop(model.forward(images));
+            let forward = |model: &Classifier, images| drop(model.logits(images));
             calibrate(
                 &network,
                 forward,
@@ -209,7 +230,7 @@ impl<'a> Classification<'a> {
         loader: &ImageLoader,
     ) -> Result<Evaluation, CliError> {
         let bar = self.display.bar(name, loader.images().len());
-        let forward = |images: Tensor<4>| network.forward(images);
+        let forward = |images: Tensor<4>| network.logits(images);
         let evaluation = evaluate(forward, loader, |images| bar.inc(images as u64));
         bar.finish_and_clear();
         Ok(evaluation?)
@@ -235,7 +256,7 @@ impl<'a> Classification<'a> {
                 (true, false) => FileCodesUse::AsTheyAre,
                 (true, true) => FileCodesUse::Shifted,
             },
-            images: self.args.calibration.max(1),
+            images: self.args.calibration,
             seed: self.args.seed,
         }
     }

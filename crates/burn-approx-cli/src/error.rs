@@ -47,6 +47,11 @@ pub enum CliError {
     /// A training that did not finish.
     #[error(transparent)]
     Training(#[from] TrainError),
+    /// A retrained network whose outputs are no numbers.
+    #[error(
+        "the outputs of the retrained network are not all finite: a lower --learning-rate may help"
+    )]
+    Diverged,
     /// Weights that cannot be loaded.
     #[error(transparent)]
     Weights(#[from] LoadError),

@@ -17,13 +17,30 @@ pub fn expect_own(path: &Path) -> Result<(), CliError> {
     }
 }
 
-/// An error if a file would be written twice, or in the place of one that is read.
+/// An error if a file would be written twice, in the place of one that is read, or where it cannot be.
 pub fn refuse_overwriting<'a>(
     read: impl IntoIterator<Item = &'a Path>,
     written: impl IntoIterator<Item = &'a Path>,
 ) -> Result<(), CliError> {
     let mut taken: Vec<PathBuf> = read.into_iter().map(place).collect();
     for path in written {
+        if path.is_dir() {
+            return Err(CliError::Usage(format!(
+                "`{}` is a folder, and a file is to be written",
+                path.display()
+            )));
+        }
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder
+            && !folder.is_dir()
+        {
+            return Err(CliError::Usage(format!(
+                "there is no folder `{}` to write into",
+                folder.display()
+            )));
+        }
         let place = place(path);
         if taken.contains(&place) {
             return Err(CliError::Usage(format!(

@@ -50,12 +50,10 @@ pub fn refuse(model: &ModelSource, folder: &Path, overwrite: bool) -> Result<(),
     }
 }
 
-/// Removes what commands have written into a folder. The report goes first, so that a run which is stopped from here on
-/// is an unfinished one.
+/// Removes what a retraining has written into a folder, but not the network, which stays until there is a new one. The
+/// report goes first, so that a run which is stopped from here on is an unfinished one.
 pub fn clear(folder: &Path) -> Result<(), CliError> {
-    let files = [REPORT, PLOT, BEFORE].map(|name| folder.join(name));
-    let of_network = ModelSource::saved_files(folder);
-    for path in files.into_iter().chain(of_network) {
+    for path in [REPORT, PLOT, BEFORE].map(|name| folder.join(name)) {
         removed(&path, std::fs::remove_file(&path))?;
     }
     let training = folder.join(TRAINING);

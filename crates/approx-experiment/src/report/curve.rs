@@ -47,6 +47,14 @@ pub struct AccuracyCurve {
     pub curves: Vec<Curve>,
 }
 
+/// The number of an epoch; nothing between two, where a short axis has lines too.
+fn whole(epoch: &f64) -> String {
+    match (epoch - epoch.round()).abs() < 1e-6 {
+        true => format!("{epoch:.0}"),
+        false => String::new(),
+    }
+}
+
 impl Drawing for AccuracyCurve {
     const SIZE: (u32, u32) = (900, 520);
 
@@ -63,7 +71,7 @@ impl Drawing for AccuracyCurve {
             .configure_mesh()
             .x_desc("epoch")
             .y_desc("test accuracy, %")
-            .x_label_formatter(&|epoch| format!("{epoch:.0}"))
+            .x_label_formatter(&whole)
             .y_label_formatter(&|accuracy| format!("{accuracy:.0}"))
             .light_line_style(WHITE)
             .label_style((FONT, 14))

@@ -96,7 +96,7 @@ pub(crate) fn save(
             "it no longer has the weight {name:?}: it was changed since it was read"
         )));
     }
-    let mut file = NamedTempFile::new_in(folder).map_err(fault)?;
+    let mut file = temporary(folder).map_err(fault)?;
     let write = model.write_to_writer(file.as_file_mut());
     write.map_err(|error| fault(std::io::Error::other(error)))?;
     file.as_file().sync_all().map_err(fault)?;
@@ -176,6 +176,14 @@ fn encode(tensor: &TensorProto, elements: &[f64]) -> Result<Vec<u8>, String> {
     })
 }
 
+/// A file under another name than it will have, which others may read as they may read any new file.
+fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
 /// The file of elements beside the new model.
 struct Beside {
     file: NamedTempFile,
@@ -199,7 +207,7 @@ impl Beside {
             ));
         };
         Ok(Self {
-            file: NamedTempFile::new_in(folder)?,
+            file: temporary(folder)?,
             path: folder.join(&name),
             name: text.to_string(),
             length: 0,

@@ -56,6 +56,12 @@ struct Layer {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
+    if args.model.folder().is_some() {
+        return Err(CliError::Usage(format!(
+            "`{}` has its ranges already: name the file that it comes from",
+            args.model
+        )));
+    }
     let chosen = args.choice.resolve(&args.model, output)?;
     run_folder::refuse(&args.model, &args.output, args.overwrite)?;
     let classification = Classification::read(&args.model, &args.images, output)?;
@@ -63,9 +69,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     if args.overwrite {
         run_folder::clear(&args.output)?;
     }
-    classification
-        .network
-        .save(&network, classification.sizes(), &args.output)?;
+    classification.save(&network, &args.output)?;
     let layers: LayerTable = approx_layers(&network);
     let summary = Summary {
         output: &args.output,

@@ -92,6 +92,15 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         .map(PathBuf::as_path)
         .chain(args.config.as_deref());
     refuse_overwriting(read, written.map(PathBuf::as_path))?;
+    let is_named = !args.multiplier.is_empty() || args.config.is_some();
+    let is_left_out = !args.only.is_empty()
+        && !args.only.contains(&Pass::Multipliers)
+        && !args.only.contains(&Pass::Quantized);
+    if is_named && is_left_out {
+        return Err(CliError::Usage(
+            "--only leaves out the multipliers that are named".to_string(),
+        ));
+    }
     let multipliers = multipliers(&args.multiplier, output)?;
     let config = args.config.as_deref().map(read_config).transpose()?;
     let classification = Classification::read(&args.model, &args.images, output)?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::device;
 use crate::error::CliError;
-use crate::network::{FileQuantizers, ModelSource, NamedChoice, NamedShape, Network, Recorded};
+use crate::network::{AnyRecorded, FileQuantizers, ModelSource, NamedChoice, NamedShape, Network};
 use crate::output::{Output, number, table};
 
 /// Shows a network's inputs, outputs and layers: what can be put on a multiplier, under which path, and how many products it
@@ -158,7 +158,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     };
     let network = Network::load(&args.model, &device::open(DeviceKind::default())?)?;
     let example = network.example(&args.input_shape)?;
-    let recorded: Recorded = network.record(example.clone())?;
+    let recorded: AnyRecorded = network.record(example.clone())?;
     let recorded = match chosen {
         Some(chosen) => {
             let no_quantizers = FileQuantizers {
@@ -191,7 +191,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
 }
 
 /// A forward pass in float, whatever the layers were converted to; their modes stay.
-fn pass(recorded: &Recorded, example: Vec<AnyTensor>) -> Result<(), CliError> {
+fn pass(recorded: &AnyRecorded, example: Vec<AnyTensor>) -> Result<(), CliError> {
     let layers = approx_layers(recorded);
     let converted = || layers.iter().filter(|layer| layer.is_converted());
     let modes: Vec<Mode> = converted()

@@ -13,7 +13,7 @@ use crate::device;
 use crate::error::CliError;
 use crate::files::refuse_overwriting;
 use crate::network::{
-    Converted, FileQuantizers, ModelSource, NamedChoice, NamedFile, Network, Recorded,
+    AnyRecorded, Converted, FileQuantizers, ModelSource, NamedChoice, NamedFile, Network,
 };
 use crate::output::Output;
 use crate::progress;
@@ -152,11 +152,18 @@ fn converted(
     network: &Network,
     inputs: &[AnyTensor],
     output: Output,
-) -> Result<Option<Recorded>, CliError> {
+) -> Result<Option<AnyRecorded>, CliError> {
     let NamedChoice { multiplier, config } = &args.choice;
     if multiplier.is_none() && config.is_none() && args.model.folder().is_none() {
-        return Ok(None);
+        return match args.calibration.is_empty() {
+            true => Ok(None),
+            false => Err(CliError::Usage(
+                "--calibration is for layers on a multiplier: name one with --multiplier or --config"
+                    .to_string(),
+            )),
+        };
     }
+    network.check(args.quantizers)?;
     let chosen = args.choice.resolve(&args.model, output)?;
     let recorded = network.record(inputs.to_vec())?;
     let Converted {
@@ -177,15 +184,24 @@ fn converted(
             ));
         }
         let typical = network.inputs(&args.calibration)?;
-        calibrate(&converted, |model| drop(model.forward(typical)))?;
+        let mut passed = Ok(());
+        let calibrated = calibrate(&converted, |model| {
+            passed = model.try_forward(typical).map(drop);
+        });
+        // Without a pass there are no ranges: what is wrong comes first.
+        passed.and(calibrated)?;
         network.set_file_quantizers(&converted, args.quantizers)?;
+    } else if !args.calibration.is_empty() {
+        return Err(CliError::Usage(
+            "every layer has its ranges already: leave --calibration out".to_string(),
+        ));
     }
     Ok(Some(converted))
 }
 
 /// The outputs of a network, and the sums of a layer, if one is named.
 fn compute(
-    converted: &Recorded,
+    converted: &AnyRecorded,
     inputs: Vec<AnyTensor>,
     layer: Option<&str>,
 ) -> Result<(Vec<AnyTensor>, Option<Vec<TensorData>>), ApproxError> {

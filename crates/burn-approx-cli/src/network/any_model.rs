@@ -1,9 +1,8 @@
-//! One type over the kinds of networks that MODEL can name, which shows the parameters of each under their own paths.
+//! One type over the kinds of networks that MODEL can name.
 
 use approx_models::{Classifier, LeNet5, MobileNetV2, ResNet};
 use approx_onnx::OnnxModel;
-use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
-use burn::tensor::Device;
+use burn::module::Module;
 
 /// A network of any kind.
 #[derive(Clone, Debug)]
@@ -18,28 +17,6 @@ pub enum AnyModel {
     MobileNetV2(MobileNetV2),
 }
 
-macro_rules! each {
-    ($model:expr, $inner:ident => $body:expr) => {
-        match $model {
-            AnyModel::Onnx($inner) => $body,
-            AnyModel::LeNet5($inner) => $body,
-            AnyModel::ResNet($inner) => $body,
-            AnyModel::MobileNetV2($inner) => $body,
-        }
-    };
-}
-
-macro_rules! map {
-    ($model:expr, $inner:ident => $body:expr) => {
-        match $model {
-            AnyModel::Onnx($inner) => AnyModel::Onnx($body),
-            AnyModel::LeNet5($inner) => AnyModel::LeNet5($body),
-            AnyModel::ResNet($inner) => AnyModel::ResNet($body),
-            AnyModel::MobileNetV2($inner) => AnyModel::MobileNetV2($body),
-        }
-    };
-}
-
 impl From<Classifier> for AnyModel {
     fn from(model: Classifier) -> Self {
         match model {
@@ -50,36 +27,14 @@ impl From<Classifier> for AnyModel {
     }
 }
 
-impl Module for AnyModel {
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        each!(self, model => model.collect_devices(devices))
-    }
-
-    fn fork(self, device: &Device) -> Self {
-        map!(self, model => model.fork(device))
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        map!(self, model => model.to_device(device))
-    }
-
-    fn train(self) -> Self {
-        map!(self, model => model.train())
-    }
-
-    fn valid(&self) -> Self {
-        map!(self, model => model.valid())
-    }
-
-    fn materialize(self) -> Self {
-        map!(self, model => model.materialize())
-    }
-
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        each!(self, model => model.visit(visitor));
-    }
-
-    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        map!(self, model => model.map(mapper))
+impl AnyModel {
+    /// The number of its parameters.
+    pub fn num_params(&self) -> usize {
+        match self {
+            Self::Onnx(model) => model.num_params(),
+            Self::LeNet5(model) => model.num_params(),
+            Self::ResNet(model) => model.num_params(),
+            Self::MobileNetV2(model) => model.num_params(),
+        }
     }
 }

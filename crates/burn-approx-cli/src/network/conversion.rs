@@ -83,6 +83,22 @@ impl Network {
         })
     }
 
+    /// Refuses options that say how a quantised file is used, where there is none.
+    pub fn check(&self, quantizers: FileQuantizers) -> Result<(), CliError> {
+        let option = match (quantizers.shift_codes, quantizers.recalibrate) {
+            (false, false) => return Ok(()),
+            (true, _) => "--shift-codes",
+            (_, true) => "--recalibrate",
+        };
+        match self.file_quantizers().is_empty() {
+            false => Ok(()),
+            true => Err(CliError::Usage(format!(
+                "{option} is for the quantisers of an ONNX file, and {} has none of those",
+                self.source
+            ))),
+        }
+    }
+
     /// Sets the quantisers of the network's file on the layers that have them, unless they are to be left out; how many
     /// layers these are. A calibration forgets them: then they are set again.
     pub fn set_file_quantizers<I: GraphTensors, O: GraphTensors>(

@@ -1,37 +1,37 @@
 //! MODEL: a network from a file or a folder, recorded at the sizes of an example, and put on a multiplier.
 //!
-//! `source` is how the command line names one, `any_model` one type over their kinds, `saved` the folders that they are
-//! kept in, `inputs` what they are run on, `conversion` how their layers get multipliers and quantisers, and `choice` how
+//! `source` is how the command line names one, `any_model` one type over their kinds, `recorded` the same once layers can be
+//! converted, `saved` the folders that they are kept in, `inputs` what they are run on, `conversion` how their layers get multipliers and quantisers, and `choice` how
 //! the command line names those.
 
 mod any_model;
 mod choice;
 mod conversion;
 mod inputs;
+mod recorded;
 mod saved;
 mod source;
 
 use std::path::Path;
 
+use approx_experiment::data::Preparation;
 use approx_models::Pretrained;
 use approx_onnx::{OnnxLayerQuantizers, OnnxModel, OnnxValue};
-use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
-use burn_approx::{
-    AnyTensor, ApproxError, CaptureOptions, GraphModel, GraphTensors, Mode, approx_layers,
-};
+use burn_approx::{AnyTensor, ApproxError, GraphTensors, Mode, approx_layers};
 
 pub use self::any_model::AnyModel;
 pub use self::choice::{Chosen, NamedChoice};
 pub use self::conversion::{Choice, Converted, FileQuantizers, read_config, set_gradient};
 pub use self::inputs::{NamedFile, NamedShape};
+pub use self::recorded::Recorded;
 pub use self::source::ModelSource;
 use crate::error::CliError;
 use crate::panics::silenced;
 use crate::progress;
 
-/// A network whose layers can be converted, of any inputs and outputs.
-pub type Recorded<I = Vec<AnyTensor>, O = Vec<AnyTensor>> = GraphModel<AnyModel, I, O>;
+/// A network of as many inputs and outputs as there are.
+pub type AnyRecorded = Recorded<Vec<AnyTensor>, Vec<AnyTensor>>;
 
 /// What a network takes and gives.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub struct Declared {
     pub inputs: Vec<OnnxValue>,
     /// What it gives, in order.
     pub outputs: Vec<OnnxValue>,
+    /// How images are prepared for it, if it was saved.
+    pub preparation: Option<Preparation>,
 }
 
 impl Declared {
@@ -47,6 +49,7 @@ impl Declared {
         Self {
             inputs: model.inputs(),
             outputs: model.outputs(),
+            preparation: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl Declared {
         Self {
             inputs: vec![value("images", &[channels, height, width])],
             outputs: vec![value("logits", &[classes])],
+            preparation: None,
         }
     }
 }
@@ -91,17 +95,16 @@ impl Network {
             ModelSource::Weights { architecture, path } => {
                 let Pretrained {
                     model,
+                    config,
                     in_channels,
-                    classes,
                     image_size,
                 } = architecture.load(path, device)?;
+                let declared = Declared::of_images(in_channels, config.classes(), image_size);
                 let kind = saved::Kind::Architecture {
-                    name: *architecture,
+                    config,
                     in_channels,
-                    classes,
                     image_size,
                 };
-                let declared = Declared::of_images(in_channels, classes, image_size);
                 Ok((model.into(), kind, declared))
             }
         })?;
@@ -148,10 +151,12 @@ impl Network {
 
     /// What the network gives in float; for one that was saved, record it.
     pub fn forward(&self, inputs: Vec<AnyTensor>) -> Result<Vec<AnyTensor>, CliError> {
-        Ok(silenced(|| match &self.model {
+        silenced(|| match &self.model {
             AnyModel::Onnx(model) => model.forward(inputs).map_err(CliError::from),
-            model => classify(model, inputs).map_err(CliError::from),
-        })?)
+            _ => Ok(self
+                .capture::<_, Vec<_>>(inputs.clone())?
+                .try_forward(inputs)?),
+        })
     }
 
     /// The network recorded at the sizes of an example. One that was saved comes with its weights, multipliers and
@@ -171,15 +176,13 @@ impl Network {
         &self,
         example: I,
     ) -> Result<Recorded<I, O>, CliError> {
-        if let AnyModel::Onnx(model) = &self.model {
-            return Ok(model.capture(example)?.map_original(AnyModel::Onnx));
-        }
-        let forward = |model: &AnyModel, inputs: I| {
-            classify(model, inputs.into_tensors())
-                .and_then(O::from_tensors)
-                .unwrap_or_else(|error| panic!("{error}"))
-        };
-        Ok(CaptureOptions::default().capture(&self.model, example, forward)?)
+        Ok(match &self.model {
+            AnyModel::Onnx(model) => Recorded::Graph(Box::new(model.capture(example)?)),
+            // Made of layers that can be converted.
+            AnyModel::LeNet5(model) => Recorded::LeNet5(model.clone()),
+            AnyModel::ResNet(model) => Recorded::ResNet(model.clone()),
+            AnyModel::MobileNetV2(model) => Recorded::MobileNetV2(model.clone()),
+        })
     }
 
     /// The network of a file with other parameters, those of a recorded one; an error for another kind of network.
@@ -187,8 +190,8 @@ impl Network {
         &self,
         recorded: Recorded<I, O>,
     ) -> Result<OnnxModel, CliError> {
-        match recorded.into_original() {
-            AnyModel::Onnx(model) => Ok(model),
+        match recorded {
+            Recorded::Graph(graph) => Ok(graph.into_original()),
             _ => Err(CliError::Usage(format!(
                 "{} is no network of an ONNX file, and has none to be written into",
                 self.source
@@ -196,30 +199,25 @@ impl Network {
         }
     }
 
-    /// Keeps a converted network in a folder.
+    /// Keeps a converted network in a folder, with the sizes of its inputs and how images are prepared for it.
     pub fn save<I: GraphTensors, O: GraphTensors>(
         &self,
         converted: &Recorded<I, O>,
-        sizes: Vec<Vec<usize>>,
+        (sizes, preparation): (Vec<Vec<usize>>, &Preparation),
         folder: &Path,
     ) -> Result<(), CliError> {
-        saved::begin(folder, &self.model, &self.kind, sizes)?;
+        saved::begin(folder, &self.model, &self.kind, sizes, preparation)?;
         Ok(burn_approx::save(converted, folder)?)
     }
 }
 
-/// The logits of a network for images, the one input.
-fn classify(model: &AnyModel, inputs: Vec<AnyTensor>) -> Result<Vec<AnyTensor>, ApproxError> {
-    let images = Tensor::<4>::from_tensors(inputs)?;
-    let logits = match model {
-        AnyModel::Onnx(_) => unreachable!("a file's graph is run by itself"),
-        AnyModel::LeNet5(model) => model.try_forward(images),
-        AnyModel::ResNet(model) => model.try_forward(images),
-        AnyModel::MobileNetV2(model) => model.try_forward(images),
-    };
-    let logits = logits.map_err(|error| ApproxError::GraphInput {
-        problem: error.to_string(),
-    })?;
+/// The logits for images, the one input.
+fn classify(
+    inputs: Vec<AnyTensor>,
+    forward: impl Fn(Tensor<4>) -> Result<Tensor<2>, String>,
+) -> Result<Vec<AnyTensor>, ApproxError> {
+    let logits = forward(Tensor::<4>::from_tensors(inputs)?);
+    let logits = logits.map_err(|problem| ApproxError::GraphInput { problem })?;
     Ok(vec![AnyTensor::from(logits)])
 }
 

@@ -5,8 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use approx_experiment::data::Preparation;
 use approx_experiment::files::write_atomically;
-use approx_models::Architecture;
+use approx_models::ClassifierConfig;
 use approx_onnx::OnnxModel;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -30,18 +31,19 @@ struct Manifest {
     network: Kind,
     /// The sizes of the inputs that it was recorded with, each without its batch.
     sizes: Vec<Vec<usize>>,
+    /// How the images were prepared that its ranges were found on.
+    preparation: Preparation,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The graph of a file beside this one.
     Onnx,
     /// One of the architectures that come with the program.
     Architecture {
-        name: Architecture,
+        config: ClassifierConfig,
         in_channels: usize,
-        classes: usize,
         image_size: [usize; 2],
     },
 }
@@ -52,6 +54,7 @@ pub fn begin(
     model: &AnyModel,
     kind: &Kind,
     sizes: Vec<Vec<usize>>,
+    preparation: &Preparation,
 ) -> Result<(), CliError> {
     std::fs::create_dir_all(folder).map_err(|error| CliError::file(folder, error))?;
     if let AnyModel::Onnx(model) = model {
@@ -61,6 +64,7 @@ pub fn begin(
         format: FORMAT,
         network: kind.clone(),
         sizes,
+        preparation: preparation.clone(),
     };
     let path = folder.join(MANIFEST);
     let text =
@@ -84,24 +88,21 @@ pub fn read(folder: &Path, device: &Device) -> Result<(AnyModel, Kind, Declared)
             ),
         ));
     }
-    let (model, mut declared) = match manifest.network {
+    let (model, mut declared) = match &manifest.network {
         Kind::Onnx => {
             let model = OnnxModel::load(folder.join(GRAPH), device)?;
             let declared = Declared::of_file(&model);
             (AnyModel::Onnx(model), declared)
         }
         Kind::Architecture {
-            name,
+            config,
             in_channels,
-            classes,
             image_size,
         } => {
-            let model = name.init(in_channels, classes, image_size, device);
+            let model = config.try_init(device);
             let model = model.map_err(|error| CliError::file(&path, error))?;
-            (
-                model.into(),
-                Declared::of_images(in_channels, classes, image_size),
-            )
+            let declared = Declared::of_images(*in_channels, config.classes(), *image_size);
+            (model.into(), declared)
         }
     };
     if declared.inputs.len() != manifest.sizes.len() {
@@ -118,6 +119,7 @@ pub fn read(folder: &Path, device: &Device) -> Result<(AnyModel, Kind, Declared)
         let sizes = sizes.iter().map(|size| Some(*size));
         input.shape = Some([None].into_iter().chain(sizes).collect());
     }
+    declared.preparation = Some(manifest.preparation);
     Ok((model, manifest.network, declared))
 }
 

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Workplace, distance, image_archive};
+use crate::support::{Workplace, archive_of, distance, image_archive};
 
 /// A folder with the network of `tests/data`, and images to train it on.
 fn workplace() -> Workplace {
@@ -60,7 +60,7 @@ fn a_calibrated_network_is_kept_with_its_multipliers_and_ranges() {
         "--multiplier",
     );
     workplace.fail(
-        "calibrate kept --data images --output kept --overwrite",
+        "retrain kept --data images --output kept --overwrite",
         2,
         "the network itself",
     );
@@ -234,4 +234,140 @@ fn a_run_may_be_killed_at_any_moment() {
     let resume = if begun { " --resume" } else { "" };
     let report = workplace.json(&format!("{RETRAIN} --output killed{resume}"));
     assert_eq!(report["retrained"]["loss"], finished["retrained"]["loss"]);
+}
+
+#[test]
+fn an_architecture_with_weights_is_a_network_as_any_other() {
+    let workplace = Workplace::new();
+    std::fs::create_dir(workplace.path("rgb")).unwrap();
+    archive_of(&workplace, "rgb/train.npz", 12, [3, 32]);
+    archive_of(&workplace, "rgb/test.npz", 6, [3, 32]);
+    let weights = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../approx-models/tests/data/mobilenet_v2_w025_random.safetensors"
+    );
+    std::fs::copy(weights, workplace.path("w.safetensors")).unwrap();
+    let shown = workplace.json("inspect mobilenet_v2:w.safetensors --multiplier mul8s_1L2J");
+    assert_eq!(shown["layers"].as_array().unwrap().len(), 53);
+    assert_eq!(shown["layers"][0]["path"], "stem.conv");
+    let of_file = workplace.json(
+        "evaluate mobilenet_v2:w.safetensors --data rgb --multiplier mul8s_1L2J --calibration 12",
+    );
+    workplace.succeed(
+        "retrain mobilenet_v2:w.safetensors --data rgb --multiplier mul8s_1L2J --calibration 12 --batch-size 4 --epochs 1 \
+         --output run",
+    );
+    let before: serde_json::Value =
+        serde_json::from_slice(&workplace.read("run/before.json")).unwrap();
+    assert_eq!(
+        before["approximate"]["loss"],
+        of_file["results"][2]["evaluation"]["loss"]
+    );
+    let kept = workplace.json("evaluate run --data rgb");
+    let report: serde_json::Value =
+        serde_json::from_slice(&workplace.read("run/report.json")).unwrap();
+    assert_eq!(
+        kept["results"][2]["evaluation"]["loss"],
+        report["retrained"]["loss"]
+    );
+    workplace.fail(
+        "export run --output x.onnx",
+        2,
+        "no network of an ONNX file",
+    );
+    workplace.fail("inspect resnet8:w.safetensors", 1, "missing");
+}
+
+#[test]
+fn a_kept_network_knows_how_its_images_were_prepared() {
+    let workplace = workplace();
+    workplace.succeed(&format!("{CALIBRATE} --mean 0.25 --std 2"));
+    let kept = workplace.json("evaluate kept --data images --only float");
+    let said =
+        workplace.json("evaluate network.onnx --data images --only float --mean 0.25 --std 2");
+    let other = workplace.json("evaluate network.onnx --data images --only float");
+    let loss = |report: &serde_json::Value| report["results"][0]["evaluation"]["loss"].clone();
+    assert_eq!(loss(&kept), loss(&said));
+    assert_ne!(loss(&kept), loss(&other));
+}
+
+#[test]
+fn what_is_wrong_is_said_before_anything_is_lost() {
+    let workplace = workplace();
+    workplace.array("wrong.npy", &[8, 1, 7, 7], &[0.5_f32; 8 * 49]);
+    workplace.succeed(&format!("{RETRAIN} --epochs 1 --output run").replace("--epochs 3 ", ""));
+    let kept =
+        |workplace: &Workplace| workplace.json("evaluate run --data images")["results"].clone();
+    let losses = |results: serde_json::Value| -> Vec<serde_json::Value> {
+        let results = results.as_array().unwrap().iter();
+        results
+            .map(|result| result["evaluation"]["loss"].clone())
+            .collect()
+    };
+    let before = losses(kept(&workplace));
+    let again = "retrain network.onnx --data images --calibration 60 --multiplier mul8s_1L2J --output run --overwrite";
+    for (more, code, part) in [
+        ("--epochs 0", 2, "at least 1"),
+        ("--limit 0", 2, "at least 1"),
+        ("--batch-size 0", 2, "at least 1"),
+        ("--learning-rate NaN", 2, "above 0"),
+        ("--learning-rate 2", 2, "at most 1"),
+        ("--gradient difference:half_window=1000", 1, "window"),
+        ("--shift-codes", 2, "--shift-codes"),
+        ("--validation 1000", 1, "held back"),
+    ] {
+        workplace.fail(&format!("{again} {more}"), code, part);
+        assert_eq!(losses(kept(&workplace)), before, "{more}");
+    }
+    for (arguments, code, part) in [
+        (
+            "evaluate network.onnx --data images --calibration 0",
+            2,
+            "at least 1",
+        ),
+        (
+            "evaluate run --data images --recalibrate",
+            2,
+            "--recalibrate",
+        ),
+        (
+            "evaluate network.onnx --data images --multiplier exact --only float",
+            2,
+            "leaves out",
+        ),
+        (
+            "evaluate network.onnx --data images --plot nowhere/a.svg",
+            2,
+            "`nowhere`",
+        ),
+        (
+            "evaluate network.onnx --data images --report images",
+            2,
+            "is a folder",
+        ),
+        (
+            "run network.onnx --input x.npy --multiplier exact --calibration wrong.npy --output y.npy",
+            1,
+            "[8, 1, 7, 7]",
+        ),
+        (
+            "run network.onnx --input x.npy --calibration x.npy --output y.npy",
+            2,
+            "--multiplier",
+        ),
+        (
+            "run run --input x.npy --calibration x.npy --output y.npy",
+            2,
+            "leave --calibration out",
+        ),
+        (
+            "calibrate run --data images --output other",
+            2,
+            "its ranges already",
+        ),
+        ("export run --output z.npy", 2, ".onnx"),
+        ("export network.onnx --output z.onnx", 2, "no folder"),
+    ] {
+        workplace.fail(arguments, code, part);
+    }
 }

@@ -147,10 +147,15 @@ pub fn distance(workplace: &Workplace, one: &str, other: &str) -> f32 {
         .fold(0.0, |most, (one, other)| most.max((one - other).abs()))
 }
 
-/// Writes images of 8 x 8 and their labels, which look random.
+/// Writes grey images of 8 x 8 and their labels, which look random.
 pub fn image_archive(workplace: &Workplace, name: &str, count: usize) {
+    archive_of(workplace, name, count, [1, 8]);
+}
+
+/// Writes square images of some channels and this size, and their labels, which look random.
+pub fn archive_of(workplace: &Workplace, name: &str, count: usize, [channels, size]: [usize; 2]) {
     let mut writer = npyz::npz::NpzWriter::create(workplace.path(name)).unwrap();
-    let images: Vec<f32> = (0..count * 64)
+    let images: Vec<f32> = (0..count * channels * size * size)
         .map(|place| ((place * 7919 + 13) % 97) as f32 / 48.0 - 1.0)
         .collect();
     let labels: Vec<i64> = (0..count).map(|image| image as i64 * 7 % 3).collect();
@@ -158,7 +163,7 @@ pub fn image_archive(workplace: &Workplace, name: &str, count: usize) {
         .array("inputs", Default::default())
         .unwrap()
         .default_dtype()
-        .shape(&[count as u64, 1, 8, 8])
+        .shape(&[count, channels, size, size].map(|size| size as u64))
         .begin_nd()
         .unwrap();
     array.extend(images).unwrap();

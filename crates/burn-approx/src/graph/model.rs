@@ -177,34 +177,6 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
     pub fn into_original(self) -> M {
         self.model
     }
-
-    /// The same captured model around another type that holds the original: an enum over kinds of models, for instance.
-    ///
-    /// What `wrap` makes must show the parameters of the original in their order and under their paths.
-    ///
-    /// ```
-    /// use burn::{nn, prelude::*};
-    /// use burn_approx::capture;
-    ///
-    /// let device = Device::default();
-    /// let model = nn::LinearConfig::new(8, 4).init(&device);
-    /// let x = Tensor::<2>::ones([2, 8], &device);
-    /// let captured = capture(&model, x.clone(), nn::Linear::forward)?;
-    /// let expected = captured.forward(x.clone());
-    /// let captured = captured.map_original(Some);
-    /// captured.forward(x).to_data().assert_eq(&expected.to_data(), true);
-    /// assert!(captured.into_original().is_some());
-    /// # Ok::<(), burn_approx::ApproxError>(())
-    /// ```
-    pub fn map_original<N: Module>(self, wrap: impl FnOnce(M) -> N) -> GraphModel<N, I, O> {
-        GraphModel {
-            model: wrap(self.model),
-            layers: self.layers,
-            constants: self.constants,
-            program: self.program,
-            signature: PhantomData,
-        }
-    }
 }
 
 impl<M: Clone, I, O> Clone for GraphModel<M, I, O> {

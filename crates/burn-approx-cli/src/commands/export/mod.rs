@@ -49,6 +49,16 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     if ModelSource::is_saved(Path::new(&args.what)) {
         return network::run(args, output);
     }
+    if args
+        .output
+        .extension()
+        .is_some_and(|extension| extension == "onnx")
+    {
+        return Err(CliError::Usage(format!(
+            "a network becomes an ONNX file, and `{}` is no folder that `calibrate` or `retrain` has written",
+            args.what
+        )));
+    }
     if args.with_quantization {
         return Err(CliError::Usage(format!(
             "--with-quantization is for networks, and `{}` is no folder that `calibrate` or `retrain` has written",

@@ -31,6 +31,16 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
             "--format is for multipliers; a network becomes an ONNX file".to_string(),
         ));
     }
+    if args
+        .output
+        .extension()
+        .is_none_or(|extension| extension != "onnx")
+    {
+        return Err(CliError::Usage(format!(
+            "a network becomes an ONNX file, and `{}` does not end in .onnx",
+            args.output.display()
+        )));
+    }
     let source: ModelSource = args.what.parse().map_err(CliError::Usage)?;
     let read = source.files();
     refuse_overwriting(read.iter().map(PathBuf::as_path), [args.output.as_path()])?;

@@ -16,7 +16,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use self::settings::Settings;
-use crate::classification::{Classification, Classifier, ImageArgs};
+use crate::classification::{Classification, Classifier, ImageArgs, at_least_one};
 use crate::error::CliError;
 use crate::network::{ModelSource, NamedChoice, set_gradient};
 use crate::output::Output;
@@ -42,11 +42,11 @@ pub struct Args {
     choice: NamedChoice,
 
     /// How many times all training images are seen
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
     epochs: usize,
 
     /// The learning rate to begin with; it falls to zero along a cosine
-    #[arg(long, value_name = "RATE", default_value_t = 1e-4)]
+    #[arg(long, value_name = "RATE", default_value_t = 1e-4, value_parser = learning_rate)]
     learning_rate: f64,
 
     /// How weights follow from gradients
@@ -59,7 +59,7 @@ pub struct Args {
     gradient: Option<GradientRule>,
 
     /// How many training images are used at most, drawn by the seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
 
     /// Do not vary training images; by default photographs are shifted and mirrored, drawings shifted
@@ -80,6 +80,14 @@ pub struct Args {
     /// Replace what is in the folder already
     #[arg(long)]
     overwrite: bool,
+}
+
+/// A learning rate that a schedule can begin with.
+fn learning_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
+        _ => Err(format!("`{text}` is no number above 0 and at most 1")),
+    }
 }
 
 /// What a network was worth before it was retrained.
@@ -120,6 +128,10 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         false => data.dataset.augmentation,
     };
     let settings = Settings::new(args, &classification, &chosen, &training_data, augmentation)?;
+    let network = classification.on(chosen.choice())?;
+    if let Some(gradient) = args.gradient {
+        set_gradient(&network, gradient)?;
+    }
     if args.resume {
         settings.check(&path(SETTINGS))?;
         if let Some(report) = read::<RetrainingReport>(&path(REPORT))? {
@@ -133,10 +145,6 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         settings.save(&path(SETTINGS))?;
     }
 
-    let network = classification.on(chosen.choice())?;
-    if let Some(gradient) = args.gradient {
-        set_gradient(&network, gradient)?;
-    }
     let test_images = classification.in_order(test.clone());
     let before = match read::<Before>(&path(BEFORE))? {
         Some(before) => before,
@@ -177,8 +185,10 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let (network, epochs) = fit(network, &training, &phase, classification.display)?;
     let network = network.network;
     let retrained = classification.measure("retrained", &network, &test_images)?;
-    let sizes = classification.sizes();
-    classification.network.save(&network, sizes, &args.output)?;
+    if retrained.loss.is_none() {
+        return Err(CliError::Diverged);
+    }
+    classification.save(&network, &args.output)?;
 
     let report = RetrainingReport {
         version: env!("CARGO_PKG_VERSION").into(),

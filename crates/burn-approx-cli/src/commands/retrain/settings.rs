@@ -26,6 +26,11 @@ impl Settings {
         let network = classification.network_summary()?;
         let hashes: Vec<_> = network.files.iter().map(|file| &file.sha256).collect();
         let images = &args.images;
+        // A configuration or a saved network may have gradients of its own.
+        let gradient = match chosen {
+            Chosen::Multiplier(_) => Some(args.gradient.unwrap_or_default()),
+            _ => args.gradient,
+        };
         let value = json!({
             "network": hashes,
             "multiplier": chosen.content()?,
@@ -40,7 +45,7 @@ impl Settings {
             "batch_size": images.batch_size,
             "learning_rate": args.learning_rate,
             "optimizer": args.optimizer,
-            "gradient": args.gradient,
+            "gradient": gradient,
             "augmentation": { "shift": augmentation.shift, "mirror": augmentation.mirror },
             "seed": images.seed,
         });

@@ -1,0 +1,132 @@
+//! A network whose layers can be converted: the recorded graph of a file, or an architecture, which is made of such layers
+//! and needs no recording.
+
+use approx_experiment::training::ImageClassifier;
+use approx_models::{LeNet5, MobileNetV2, ResNet};
+use approx_onnx::OnnxModel;
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+};
+use burn::tensor::{Device, Tensor};
+use burn_approx::{ApproxError, GraphModel, GraphTensors};
+
+use super::classify;
+
+/// A network whose layers can be converted, of any inputs and outputs.
+#[derive(Clone)]
+pub enum Recorded<I, O> {
+    /// The graph of a file.
+    Graph(Box<GraphModel<OnnxModel, I, O>>),
+    /// A LeNet-5.
+    LeNet5(LeNet5),
+    /// A residual network.
+    ResNet(ResNet),
+    /// A MobileNetV2.
+    MobileNetV2(MobileNetV2),
+}
+
+macro_rules! each {
+    ($model:expr, $inner:ident => $body:expr) => {
+        match $model {
+            Recorded::Graph($inner) => $body,
+            Recorded::LeNet5($inner) => $body,
+            Recorded::ResNet($inner) => $body,
+            Recorded::MobileNetV2($inner) => $body,
+        }
+    };
+}
+
+macro_rules! map {
+    ($model:expr, $inner:ident => $body:expr) => {
+        match $model {
+            Recorded::Graph(graph) => {
+                let $inner = *graph;
+                Recorded::Graph(Box::new($body))
+            }
+            Recorded::LeNet5($inner) => Recorded::LeNet5($body),
+            Recorded::ResNet($inner) => Recorded::ResNet($body),
+            Recorded::MobileNetV2($inner) => Recorded::MobileNetV2($body),
+        }
+    };
+}
+
+impl<I, O> std::fmt::Debug for Recorded<I, O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        each!(self, model => model.fmt(f))
+    }
+}
+
+impl<I: GraphTensors, O: GraphTensors> Recorded<I, O> {
+    /// The forward pass.
+    pub fn try_forward(&self, inputs: I) -> Result<O, ApproxError> {
+        let logits = |forward: &dyn Fn(Tensor<4>) -> Result<Tensor<2>, String>| {
+            O::from_tensors(classify(inputs.clone().into_tensors(), forward)?)
+        };
+        match self {
+            Self::Graph(graph) => graph.try_forward(inputs),
+            Self::LeNet5(model) => {
+                logits(&|images| model.try_forward(images).map_err(|error| error.to_string()))
+            }
+            Self::ResNet(model) => {
+                logits(&|images| model.try_forward(images).map_err(|error| error.to_string()))
+            }
+            Self::MobileNetV2(model) => {
+                logits(&|images| model.try_forward(images).map_err(|error| error.to_string()))
+            }
+        }
+    }
+}
+
+impl ImageClassifier for Recorded<Tensor<4>, Tensor<2>> {
+    fn logits(&self, images: Tensor<4>) -> Tensor<2> {
+        self.try_forward(images)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl<I: GraphTensors, O: GraphTensors> Module for Recorded<I, O> {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        each!(self, model => model.collect_devices(devices))
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        map!(self, model => model.fork(device))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        map!(self, model => model.to_device(device))
+    }
+
+    fn train(self) -> Self {
+        map!(self, model => model.train())
+    }
+
+    fn valid(&self) -> Self {
+        match self {
+            Self::Graph(graph) => Self::Graph(Box::new(graph.valid())),
+            Self::LeNet5(model) => Self::LeNet5(model.valid()),
+            Self::ResNet(model) => Self::ResNet(model.valid()),
+            Self::MobileNetV2(model) => Self::MobileNetV2(model.valid()),
+        }
+    }
+
+    fn materialize(self) -> Self {
+        map!(self, model => model.materialize())
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        each!(self, model => model.visit(visitor));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        map!(self, model => model.map(mapper))
+    }
+}
+
+impl<I: GraphTensors, O: GraphTensors> ModuleDisplayDefault for Recorded<I, O> {
+    fn content(&self, content: Content) -> Option<Content> {
+        content.set_top_level_type("Network").optional()
+    }
+}
+
+impl<I: GraphTensors, O: GraphTensors> ModuleDisplay for Recorded<I, O> {}
