@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use onnx_ir::{AttributeProto, GraphProto, Message, ModelProto, NodeProto};
 
 use super::guard;
-use super::read::{Opsets, domain, opsets};
+use super::opsets::{Opsets, domain, opsets};
 
 /// How deep functions may call each other.
 const DEEPEST: usize = 60;

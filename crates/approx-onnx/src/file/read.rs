@@ -1,6 +1,6 @@
 //! A model's file as a graph: nodes in the order in which they can be computed, constants as data.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use onnx_ir::{
 };
 
 use super::functions::{Function, Functions};
+use super::opsets::{Opsets, domain, opsets, version_of};
 use super::{guard, tensor};
 use crate::error::OnnxError;
 use crate::graph::{Attribute, Axis, Body, Constant, Graph, Node, Operator, ValueInfo};
@@ -92,20 +93,6 @@ fn read_model(model: &ModelProto, folder: Option<&Path>) -> Result<Graph, String
     })
 }
 
-/// The version of every domain's operators; ONNX's own domain has no name.
-pub(super) type Opsets = HashMap<String, i64>;
-
-pub(super) fn opsets<'a>(entries: impl Iterator<Item = (&'a str, i64)>) -> Opsets {
-    entries
-        .map(|(name, version)| (domain(name), version))
-        .collect()
-}
-
-fn version_of(opsets: &Opsets, domain: &str) -> i64 {
-    // Files of ONNX Runtime leave out the version of its own domain.
-    opsets.get(domain).copied().unwrap_or(1)
-}
-
 /// The module that a node computes for, by what PyTorch's newer exporter writes beside it: a list of the paths of all
 /// modules that it was called through, the model's own first, which is empty, and of the operator last.
 fn module_of(scopes: &str) -> Option<String> {
@@ -113,14 +100,6 @@ fn module_of(scopes: &str) -> Option<String> {
     let (modules, _) = scopes.rsplit_once("', '")?;
     let innermost = modules.rsplit("', '").next()?;
     (!innermost.is_empty()).then(|| innermost.to_string())
-}
-
-/// ONNX's own domain has two names.
-pub(super) fn domain(name: &str) -> String {
-    match name {
-        "ai.onnx" => String::new(),
-        name => name.to_string(),
-    }
 }
 
 struct Reader<'a> {

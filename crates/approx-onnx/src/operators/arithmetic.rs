@@ -4,8 +4,8 @@ use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 use burn::backend::{Dispatch, DispatchTensor, TensorMetadata};
 
 use super::Function;
-use super::axes::check_size;
 use super::elementwise::no_arithmetic;
+use super::limits::check_size;
 use crate::call::Call;
 use crate::error::Problem;
 use crate::values::{Kind, Value, movement};

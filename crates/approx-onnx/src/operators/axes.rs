@@ -3,12 +3,10 @@
 use burn::tensor::Slice;
 
 use super::Function;
+use super::limits::check_size;
 use crate::call::Call;
 use crate::error::Problem;
 use crate::values::{Value, movement};
-
-/// The most elements of a tensor, far beyond what networks make.
-const LARGEST: usize = 1 << 28;
 
 pub(super) fn find(name: &str) -> Option<Function> {
     use Function::{One, Several};
@@ -198,19 +196,6 @@ fn expand(call: &Call<'_>) -> Result<Value, Problem> {
     let tensor = super::arithmetic::with_rank(input.tensor(), &input.shape(), shape.len());
     let expanded = movement::expand(tensor, shape.into());
     Ok(Value::new(expanded, input.dtype(), input.is_known()))
-}
-
-/// Checks that a tensor is not larger than any that networks make, before memory is taken for it; how many elements it
-/// has.
-pub(super) fn check_size(shape: &[usize]) -> Result<usize, Problem> {
-    (shape.iter())
-        .try_fold(1_usize, |product, &size| product.checked_mul(size))
-        .filter(|&elements| elements <= LARGEST)
-        .ok_or_else(|| {
-            Problem::new(format!(
-                "it makes a tensor of shape {shape:?}, which is too large"
-            ))
-        })
 }
 
 /// Sizes that may not be negative.

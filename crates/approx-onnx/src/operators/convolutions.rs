@@ -6,8 +6,8 @@ use burn::tensor::Slice;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, PadMode};
 
 use super::Function;
-use super::axes::check_size;
 use super::elementwise::floats;
+use super::limits::check_size;
 use super::windows::{Automatic, Padding, Windows, sizes_of};
 use crate::call::Call;
 use crate::error::Problem;

@@ -6,8 +6,9 @@ use burn::tensor::{DType, Slice, TensorData};
 
 use super::Function;
 use super::arithmetic::with_rank;
-use super::axes::{check_size, with_shape};
+use super::axes::with_shape;
 use super::elementwise::{floats, no_arithmetic};
+use super::limits::check_size;
 use crate::call::Call;
 use crate::error::Problem;
 use crate::values::{Kind, Value, movement};

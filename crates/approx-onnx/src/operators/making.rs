@@ -3,7 +3,8 @@
 use burn::tensor::{DType, TensorData};
 
 use super::Function;
-use super::axes::{check_size, sizes};
+use super::axes::sizes;
+use super::limits::check_size;
 use crate::call::Call;
 use crate::error::Problem;
 use crate::graph::Constant;

@@ -12,6 +12,7 @@ mod convolutions;
 mod einsum;
 mod elementwise;
 mod indexing;
+mod limits;
 mod making;
 mod normalization;
 mod padding;

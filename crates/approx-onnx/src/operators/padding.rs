@@ -5,8 +5,9 @@ use burn::backend::ops::{FloatTensorOps, IntTensorOps};
 use burn::tensor::ops::PadMode;
 
 use super::Function;
-use super::axes::{check_size, part};
+use super::axes::part;
 use super::elementwise::no_arithmetic;
+use super::limits::check_size;
 use crate::call::Call;
 use crate::error::Problem;
 use crate::values::{Kind, Value, movement};

@@ -5,8 +5,9 @@ use burn::backend::{Dispatch, DispatchTensor};
 
 use super::Function;
 use super::arithmetic::{broadcast, combine, with_rank};
-use super::axes::{check_size, with_shape};
+use super::axes::with_shape;
 use super::elementwise::no_arithmetic;
+use super::limits::check_size;
 use crate::call::Call;
 use crate::error::Problem;
 use crate::values::{Kind, Value, movement};

@@ -5,8 +5,8 @@ use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{DType, TensorData};
 
 use super::Function;
-use super::axes::check_size;
 use super::elementwise::floats;
+use super::limits::check_size;
 use crate::call::Call;
 use crate::error::Problem;
 use crate::values::{Value, movement};

@@ -1,6 +1,6 @@
 //! The windows of convolutions and poolings: sizes, steps, and what is around the input.
 
-use super::axes::check_size;
+use super::limits::check_size;
 use crate::call::Call;
 use crate::error::Problem;
 
