@@ -206,10 +206,8 @@ pub fn npy_header(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let header = read_header(reader)?;
     let shape = announced_by(&header).map_err(invalid_data)?.shape;
     // Where one size is 0, the product of the others still is computed on the way.
-    let sizes = shape.iter().map(|size| size.parse::<u64>().ok());
-    let elements = sizes.fold(Some(1_u64), |product, size| {
-        product?.checked_mul(size?.max(1))
-    });
+    let mut sizes = shape.iter().map(|size| size.parse::<u64>().ok());
+    let elements = sizes.try_fold(1_u64, |product, size| product.checked_mul(size?.max(1)));
     match elements {
         Some(_) => Ok(header),
         None => Err(invalid_data(format!(
