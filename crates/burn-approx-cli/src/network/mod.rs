@@ -186,7 +186,7 @@ impl Network {
     }
 
     /// The network of a file with other parameters, those of a recorded one; an error for another kind of network.
-    pub fn into_file<I: GraphTensors, O: GraphTensors>(
+    pub fn file_of<I: GraphTensors, O: GraphTensors>(
         &self,
         recorded: Recorded<I, O>,
     ) -> Result<OnnxModel, CliError> {

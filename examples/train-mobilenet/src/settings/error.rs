@@ -20,7 +20,7 @@ pub enum SettingsError {
         expected: &'static str,
     },
     /// A data set without its directory.
-    #[error("--dataset {dataset:?} needs --data DIR, the directory it is in")]
+    #[error("--dataset {dataset} needs --data DIR, the directory it is in")]
     DataNeeded {
         /// The data set.
         dataset: DatasetKind,

@@ -52,7 +52,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let quantizers: Vec<_> = (layers.iter())
         .filter_map(OnnxLayerQuantizers::of)
         .collect();
-    let file = network.into_file(recorded)?;
+    let file = network.file_of(recorded)?;
     let quantized = progress::during("writing", || match args.with_quantization {
         true => file.save_with_quantization(&args.output, &quantizers),
         false => file.save(&args.output).map(|()| Vec::new()),

@@ -8,9 +8,12 @@ use burn::prelude::*;
 
 use crate::error::ApproxError;
 
+/// The accumulators of products, or why there are none.
+type Accumulators = Vec<Result<TensorData, ApproxError>>;
+
 /// The accumulators of the products since the tap was opened; `None` while it is closed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tap(Arc<Mutex<Option<Vec<Result<TensorData, ApproxError>>>>>);
+pub(crate) struct Tap(Arc<Mutex<Option<Accumulators>>>);
 
 impl Tap {
     /// Lets accumulators run in from now on.
@@ -19,7 +22,7 @@ impl Tap {
     }
 
     /// Lets no more run in, and gives what has.
-    pub(crate) fn close(&self) -> Vec<Result<TensorData, ApproxError>> {
+    pub(crate) fn close(&self) -> Accumulators {
         self.set(None).unwrap_or_default()
     }
 
@@ -36,10 +39,7 @@ impl Tap {
         }
     }
 
-    fn set(
-        &self,
-        taken: Option<Vec<Result<TensorData, ApproxError>>>,
-    ) -> Option<Vec<Result<TensorData, ApproxError>>> {
+    fn set(&self, taken: Option<Accumulators>) -> Option<Accumulators> {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *guard, taken)
     }
