@@ -6,14 +6,7 @@ use approx_onnx::{FileCodes, OnnxError, OnnxModel, set_file_quantizers};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn_approx::{ApproxConfig, Mode, approx_layers, calibrate, convert};
-use common::{Builder, Setting};
-
-/// Numbers that look random, for weights.
-fn numbers(count: usize) -> Vec<f32> {
-    (0..count)
-        .map(|place| ((place * 7919 + 13) % 97) as f32 / 97.0 - 0.5)
-        .collect()
-}
+use common::{Builder, Setting, numbers};
 
 /// A convolution, its activation, and a classifier, as PyTorch's exporter calls them.
 fn network(batch: Option<i64>) -> Builder {

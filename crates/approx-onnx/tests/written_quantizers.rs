@@ -7,14 +7,7 @@ use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn_approx::quantization::{Granularity, Symmetry};
 use burn_approx::{ApproxConfig, GraphModel, Mode, approx_layers, calibrate, convert};
-use common::{Builder, Setting};
-
-/// Numbers that look random.
-fn numbers(count: usize) -> Vec<f32> {
-    (0..count)
-        .map(|place| ((place * 7919 + 13) % 97) as f32 / 97.0 - 0.5)
-        .collect()
-}
+use common::{Builder, Setting, numbers};
 
 /// A convolution, a transposed one, a product with a matrix, and a layer as `torch.nn.Linear` is exported.
 fn network() -> Builder {

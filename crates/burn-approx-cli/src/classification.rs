@@ -19,7 +19,7 @@ use burn_approx::{AnyTensor, Mode, approx_layers};
 use crate::device;
 use crate::error::CliError;
 use crate::network::{
-    Choice, Converted, FileQuantizers, ModelSource, NamedShape, Network, Recorded, in_float,
+    Choice, FileQuantizers, ModelSource, NamedShape, Network, Recorded, in_float,
 };
 use crate::output::Output;
 
@@ -182,44 +182,23 @@ impl<'a> Classification<'a> {
         in_float(&self.recorded)
     }
 
-    /// The network with quantised operands and exact products.
-    pub fn quantized(&self, choice: Choice<'_>) -> Result<Classifier, CliError> {
-        let converted = self.on(choice)?;
-        for layer in &approx_layers(&converted) {
-            if layer.is_converted() {
-                layer.set_mode(Mode::Quantized)?;
-            }
-        }
-        Ok(converted)
-    }
-
     /// The network on multipliers, with ranges of its own or from training images.
     pub fn on(&self, choice: Choice<'_>) -> Result<Classifier, CliError> {
-        let Converted {
-            network,
-            quantized_by_file,
-            is_calibrated,
-        } = (self.network).convert(self.recorded.clone(), choice, self.args.quantizers)?;
-        if quantized_by_file > 0 && !self.is_said.replace(true) {
-            self.output.note(format!(
-                "{quantized_by_file} layers have the quantisers of the file"
-            ));
+        let quantizers = self.args.quantizers;
+        let converted = (self.network).convert(self.recorded.clone(), choice, quantizers)?;
+        if let Some(note) = converted.note()
+            && !self.is_said.replace(true)
+        {
+            self.output.note(note);
         }
-        if !is_calibrated {
+        self.network.with_ranges(converted, quantizers, |network| {
             let images = self.images(Split::Train, None)?;
             let images = images.drawn(self.args.calibration, self.args.seed);
             let loader = self.in_order(images);
             let forward = |model: &Classifier, images| drop(model.logits(images));
-            calibrate(
-                &network,
-                forward,
-                &loader,
-                loader.num_batches(),
-                self.display,
-            )?;
-            (self.network).set_file_quantizers(&network, self.args.quantizers)?;
-        }
-        Ok(network)
+            let batches = loader.num_batches();
+            Ok(calibrate(network, forward, &loader, batches, self.display)?)
+        })
     }
 
     /// One pass over images.
@@ -260,6 +239,13 @@ impl<'a> Classification<'a> {
             seed: self.args.seed,
         }
     }
+}
+
+/// A network on multipliers with exact products of its quantised operands.
+pub fn quantized(converted: &Classifier) -> Result<Classifier, CliError> {
+    let converted = converted.clone();
+    approx_layers(&converted).set_mode(Mode::Quantized)?;
+    Ok(converted)
 }
 
 /// The network recorded for images of one shape.

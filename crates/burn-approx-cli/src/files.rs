@@ -1,8 +1,12 @@
-//! Which files a command may write: by what name, and not in the place of one that it reads.
+//! Which files a command may write: by what name, and not in the place of one that it reads. Values in files, as JSON.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use approx_experiment::files::write_atomically;
 use approx_multiplier::import::FileKind;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::CliError;
 
@@ -51,6 +55,26 @@ pub fn refuse_overwriting<'a>(
         taken.push(place);
     }
     Ok(())
+}
+
+/// The value that a file holds as JSON.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|error| CliError::file(path, error))?;
+    serde_json::from_str(&text).map_err(|error| CliError::file(path, error))
+}
+
+/// The value that a file holds as JSON, if the file is there.
+pub fn read_json_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CliError> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        _ => read_json(path).map(Some),
+    }
+}
+
+/// Writes a value as JSON, in one step.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::file(path, error))?;
+    write_atomically(path, text.as_bytes()).map_err(|error| CliError::file(path, error))
 }
 
 /// The one name of a file that can be named in several ways.

@@ -58,6 +58,13 @@ fn scatter(call: &Call<'_>, compute: Scatter) -> Result<Value, Problem> {
     }
 }
 
+/// Shapes that do not fit each other.
+fn misfit([indices, updates, input]: [&[usize]; 3]) -> Problem {
+    Problem::new(format!(
+        "its indices have the shape {indices:?} and its updates {updates:?}, but its input {input:?}"
+    ))
+}
+
 /// Single elements along an axis, one for each index.
 fn elements(
     call: &Call<'_>,
@@ -72,10 +79,7 @@ fn elements(
         && updates.shape() == wanted
         && (0..shape.len()).all(|other| other == axis || wanted[other] <= shape[other]);
     if !fits {
-        return Err(Problem::new(format!(
-            "its indices have the shape {wanted:?} and its updates {:?}, but its input {shape:?}",
-            updates.shape()
-        )));
+        return Err(misfit([&wanted, &updates.shape(), &shape]));
     }
     let known = [input, index, updates].iter().all(|value| value.is_known());
     let indices = places(call, index, &[shape[axis]], known)?;
@@ -122,10 +126,7 @@ fn parts(
     let fits = (1..=shape.len()).contains(&named)
         && updates.shape() == [&rows[..rows.len() - 1], &shape[named..]].concat();
     if !fits {
-        return Err(Problem::new(format!(
-            "its indices have the shape {rows:?} and its updates {:?}, but its input {shape:?}",
-            updates.shape()
-        )));
+        return Err(misfit([&rows, &updates.shape(), &shape]));
     }
     let known = [input, index, updates].iter().all(|value| value.is_known());
     let indices = places(call, index, &shape[..named], known)?;

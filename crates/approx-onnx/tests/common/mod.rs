@@ -247,3 +247,10 @@ fn tensor(name: &str, dtype: i32, shape: &[i64], bytes: Vec<u8>) -> TensorProto 
     tensor.raw_data = Bytes::from(bytes);
     tensor
 }
+
+/// Numbers that look random, for weights.
+pub fn numbers(count: usize) -> Vec<f32> {
+    (0..count)
+        .map(|place| ((place * 7919 + 13) % 97) as f32 / 97.0 - 0.5)
+        .collect()
+}

@@ -12,10 +12,10 @@ use burn_approx::ApproxConfig;
 use clap::ValueEnum;
 use globset::Glob;
 
-use crate::classification::{Classification, ImageArgs};
+use crate::classification::{Classification, ImageArgs, quantized};
 use crate::error::CliError;
 use crate::files::refuse_overwriting;
-use crate::network::{Choice, ModelSource, read_config};
+use crate::network::{Choice, Chosen, ModelSource, read_config};
 use crate::output::Output;
 use crate::spec::{FileOptions, resolve};
 
@@ -208,7 +208,7 @@ impl Study<'_> {
             };
             add(
                 Subject::Quantized,
-                classification.quantized(choice)?,
+                quantized(&classification.on(choice)?)?,
                 "quantised",
             )?;
         }
@@ -226,7 +226,7 @@ impl Study<'_> {
             add(subject, network, "configuration")?;
         }
         if is_saved && multipliers.is_empty() && config.is_none() {
-            let subject = Subject::Configuration("as it was saved".to_string());
+            let subject = Chosen::AsSaved.subject();
             add(subject, classification.on(Choice::AsSaved)?, "as saved")?;
         }
         Ok(())

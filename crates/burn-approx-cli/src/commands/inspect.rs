@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use approx_experiment::device::DeviceKind;
 use approx_onnx::{OnnxLayerQuantizers, OnnxQuantizer, OnnxValue};
-use burn_approx::{AnyTensor, ApproxLayer, Mode, approx_layers};
+use burn_approx::{ApproxLayer, approx_layers};
 use serde::Serialize;
 
 use crate::device;
@@ -159,6 +159,8 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let network = Network::load(&args.model, &device::open(DeviceKind::default())?)?;
     let example = network.example(&args.input_shape)?;
     let recorded: AnyRecorded = network.record(example.clone())?;
+    // Products are counted, and plans made, for the shapes of a pass.
+    recorded.try_forward(example)?;
     let recorded = match chosen {
         Some(chosen) => {
             let no_quantizers = FileQuantizers {
@@ -169,8 +171,6 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         }
         None => recorded,
     };
-    // Plans are made for the shapes of a pass.
-    pass(&recorded, example)?;
     let quantizers = network.file_quantizers();
     let layers: Vec<Layer> = (approx_layers(&recorded).iter())
         .map(|layer| Layer::of(layer, &quantizers))
@@ -188,24 +188,6 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     };
     let text = text(&summary);
     output.result(&summary, text)
-}
-
-/// A forward pass in float, whatever the layers were converted to; their modes stay.
-fn pass(recorded: &AnyRecorded, example: Vec<AnyTensor>) -> Result<(), CliError> {
-    let layers = approx_layers(recorded);
-    let converted = || layers.iter().filter(|layer| layer.is_converted());
-    let modes: Vec<Mode> = converted()
-        .filter_map(|layer| Some(layer.settings()?.mode))
-        .collect();
-    for layer in converted() {
-        layer.set_mode(Mode::Baseline)?;
-    }
-    let passed = recorded.try_forward(example);
-    for (layer, mode) in converted().zip(modes) {
-        layer.set_mode(mode)?;
-    }
-    passed?;
-    Ok(())
 }
 
 /// The summary as a person reads it.

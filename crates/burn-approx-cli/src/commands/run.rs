@@ -12,9 +12,7 @@ use crate::array::write_array;
 use crate::device;
 use crate::error::CliError;
 use crate::files::refuse_overwriting;
-use crate::network::{
-    AnyRecorded, Converted, FileQuantizers, ModelSource, NamedChoice, NamedFile, Network,
-};
+use crate::network::{AnyRecorded, FileQuantizers, ModelSource, NamedChoice, NamedFile, Network};
 use crate::output::Output;
 use crate::progress;
 
@@ -166,36 +164,33 @@ fn converted(
     network.check(args.quantizers)?;
     let chosen = args.choice.resolve(&args.model, output)?;
     let recorded = network.record(inputs.to_vec())?;
-    let Converted {
-        network: converted,
-        quantized_by_file,
-        is_calibrated,
-    } = network.convert(recorded, chosen.choice(), args.quantizers)?;
-    if quantized_by_file > 0 {
-        output.note(format!(
-            "{quantized_by_file} layers have the quantisers of the file"
-        ));
+    let converted = network.convert(recorded, chosen.choice(), args.quantizers)?;
+    if let Some(note) = converted.note() {
+        output.note(note);
     }
-    if !is_calibrated {
-        if args.calibration.is_empty() {
+    match (converted.is_calibrated, args.calibration.is_empty()) {
+        (false, true) => {
             return Err(CliError::Usage(
                 "the layers' ranges are not known: give typical inputs with --calibration FILE.npy"
                     .to_string(),
             ));
         }
+        (true, false) => {
+            return Err(CliError::Usage(
+                "every layer has its ranges already: leave --calibration out".to_string(),
+            ));
+        }
+        _ => {}
+    }
+    let converted = network.with_ranges(converted, args.quantizers, |converted| {
         let typical = network.inputs(&args.calibration)?;
         let mut passed = Ok(());
-        let calibrated = calibrate(&converted, |model| {
+        let calibrated = calibrate(converted, |model| {
             passed = model.try_forward(typical).map(drop);
         });
         // Without a pass there are no ranges: what is wrong comes first.
-        passed.and(calibrated)?;
-        network.set_file_quantizers(&converted, args.quantizers)?;
-    } else if !args.calibration.is_empty() {
-        return Err(CliError::Usage(
-            "every layer has its ranges already: leave --calibration out".to_string(),
-        ));
-    }
+        Ok(passed.and(calibrated)?)
+    })?;
     Ok(Some(converted))
 }
 

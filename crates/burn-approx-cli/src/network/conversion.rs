@@ -8,6 +8,7 @@ use burn_approx::{ApproxConfig, GraphTensors, approx_layers, convert};
 
 use super::{Network, Recorded};
 use crate::error::CliError;
+use crate::files::read_json;
 
 /// How the codes of a quantised file are used.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -33,7 +34,7 @@ pub enum Choice<'a> {
     AsSaved,
 }
 
-/// A network on multipliers.
+/// A network on multipliers, not all of whose layers need have ranges.
 pub struct Converted<I, O> {
     /// The network.
     pub network: Recorded<I, O>,
@@ -83,6 +84,26 @@ impl Network {
         })
     }
 
+    /// A network on multipliers with the ranges of all its layers: where some have none, `calibrate` finds them. A
+    /// calibration forgets those of the file, which are set again.
+    pub fn with_ranges<I: GraphTensors, O: GraphTensors>(
+        &self,
+        converted: Converted<I, O>,
+        quantizers: FileQuantizers,
+        calibrate: impl FnOnce(&Recorded<I, O>) -> Result<(), CliError>,
+    ) -> Result<Recorded<I, O>, CliError> {
+        let Converted {
+            network,
+            is_calibrated,
+            ..
+        } = converted;
+        if !is_calibrated {
+            calibrate(&network)?;
+            self.set_file_quantizers(&network, quantizers)?;
+        }
+        Ok(network)
+    }
+
     /// Refuses options that say how a quantised file is used, where there is none.
     pub fn check(&self, quantizers: FileQuantizers) -> Result<(), CliError> {
         let option = match (quantizers.shift_codes, quantizers.recalibrate) {
@@ -100,8 +121,8 @@ impl Network {
     }
 
     /// Sets the quantisers of the network's file on the layers that have them, unless they are to be left out; how many
-    /// layers these are. A calibration forgets them: then they are set again.
-    pub fn set_file_quantizers<I: GraphTensors, O: GraphTensors>(
+    /// layers these are.
+    fn set_file_quantizers<I: GraphTensors, O: GraphTensors>(
         &self,
         converted: &Recorded<I, O>,
         quantizers: FileQuantizers,
@@ -124,6 +145,14 @@ impl Network {
     }
 }
 
+impl<I, O> Converted<I, O> {
+    /// What is to be said of the quantisers of its file, if it has any.
+    pub fn note(&self) -> Option<String> {
+        let count = self.quantized_by_file;
+        (count > 0).then(|| format!("{count} layers have the quantisers of the file"))
+    }
+}
+
 /// Sets the derivative that training uses in every converted layer.
 pub fn set_gradient<I: GraphTensors, O: GraphTensors>(
     converted: &Recorded<I, O>,
@@ -139,6 +168,5 @@ pub fn set_gradient<I: GraphTensors, O: GraphTensors>(
 
 /// A configuration from its file.
 pub fn read_config(path: &Path) -> Result<ApproxConfig, CliError> {
-    let text = std::fs::read_to_string(path).map_err(|error| CliError::file(path, error))?;
-    serde_json::from_str(&text).map_err(|error| CliError::file(path, error))
+    read_json(path)
 }

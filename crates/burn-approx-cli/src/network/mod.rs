@@ -1,10 +1,9 @@
 //! MODEL: a network from a file or a folder, recorded at the sizes of an example, and put on a multiplier.
 //!
-//! `source` is how the command line names one, `any_model` one type over their kinds, `recorded` the same once layers can be
-//! converted, `saved` the folders that they are kept in, `inputs` what they are run on, `conversion` how their layers get multipliers and quantisers, and `choice` how
-//! the command line names those.
+//! `source` is how the command line names one, `recorded` what its layers can be converted in, `saved` the folders that
+//! networks are kept in, `inputs` what they are run on, `conversion` how their layers get multipliers and quantisers, and
+//! `choice` how the command line names those.
 
-mod any_model;
 mod choice;
 mod conversion;
 mod inputs;
@@ -17,12 +16,12 @@ use std::path::Path;
 use approx_experiment::data::Preparation;
 use approx_models::Pretrained;
 use approx_onnx::{OnnxLayerQuantizers, OnnxModel, OnnxValue};
-use burn::tensor::{DType, Device, Tensor};
-use burn_approx::{AnyTensor, ApproxError, GraphTensors, Mode, approx_layers};
+use burn::module::Module;
+use burn::tensor::{DType, Device};
+use burn_approx::{AnyTensor, GraphTensors, Mode, approx_layers};
 
-pub use self::any_model::AnyModel;
 pub use self::choice::{Chosen, NamedChoice};
-pub use self::conversion::{Choice, Converted, FileQuantizers, read_config, set_gradient};
+pub use self::conversion::{Choice, FileQuantizers, read_config, set_gradient};
 pub use self::inputs::{NamedFile, NamedShape};
 pub use self::recorded::Recorded;
 pub use self::source::ModelSource;
@@ -32,6 +31,24 @@ use crate::progress;
 
 /// A network of as many inputs and outputs as there are.
 pub type AnyRecorded = Recorded<Vec<AnyTensor>, Vec<AnyTensor>>;
+
+/// A network as it is read.
+enum Body {
+    /// The graph of a file.
+    Graph(OnnxModel),
+    /// An architecture that comes with the program.
+    Architecture(Box<Pretrained>),
+}
+
+impl Body {
+    /// What it takes and gives.
+    fn declared(&self) -> Declared {
+        match self {
+            Self::Graph(model) => Declared::of_file(model),
+            Self::Architecture(network) => Declared::of_images(network),
+        }
+    }
+}
 
 /// What a network takes and gives.
 #[derive(Clone, Debug)]
@@ -53,7 +70,7 @@ impl Declared {
         }
     }
 
-    fn of_images(channels: usize, classes: usize, image_size: [usize; 2]) -> Self {
+    fn of_images(network: &Pretrained) -> Self {
         let value = |name: &str, sizes: &[usize]| OnnxValue {
             name: name.to_string(),
             dtype: Some(DType::F32),
@@ -64,10 +81,10 @@ impl Declared {
                     .collect(),
             ),
         };
-        let [height, width] = image_size;
+        let [height, width] = network.image_size;
         Self {
-            inputs: vec![value("images", &[channels, height, width])],
-            outputs: vec![value("logits", &[classes])],
+            inputs: vec![value("images", &[network.in_channels, height, width])],
+            outputs: vec![value("logits", &[network.config.classes()])],
             preparation: None,
         }
     }
@@ -76,8 +93,7 @@ impl Declared {
 /// A network from a file or a folder.
 pub struct Network {
     source: ModelSource,
-    model: AnyModel,
-    kind: saved::Kind,
+    body: Body,
     declared: Declared,
     device: Device,
 }
@@ -85,33 +101,20 @@ pub struct Network {
 impl Network {
     /// Reads a network.
     pub fn load(source: &ModelSource, device: &Device) -> Result<Self, CliError> {
-        let (model, kind, declared) = progress::during("reading", || match source {
-            ModelSource::Onnx(path) => {
-                let model = OnnxModel::load(path, device)?;
-                let declared = Declared::of_file(&model);
-                Ok::<_, CliError>((AnyModel::Onnx(model), saved::Kind::Onnx, declared))
-            }
-            ModelSource::Saved(folder) => saved::read(folder, device),
-            ModelSource::Weights { architecture, path } => {
-                let Pretrained {
-                    model,
-                    config,
-                    in_channels,
-                    image_size,
-                } = architecture.load(path, device)?;
-                let declared = Declared::of_images(in_channels, config.classes(), image_size);
-                let kind = saved::Kind::Architecture {
-                    config,
-                    in_channels,
-                    image_size,
-                };
-                Ok((model.into(), kind, declared))
-            }
+        let (body, declared) = progress::during("reading", || {
+            let body = match source {
+                ModelSource::Saved(folder) => return saved::read(folder, device),
+                ModelSource::Onnx(path) => Body::Graph(OnnxModel::load(path, device)?),
+                ModelSource::Weights { architecture, path } => {
+                    Body::Architecture(Box::new(architecture.load(path, device)?))
+                }
+            };
+            let declared = body.declared();
+            Ok((body, declared))
         })?;
         Ok(Self {
             source: source.clone(),
-            model,
-            kind,
+            body,
             declared,
             device: device.clone(),
         })
@@ -129,14 +132,17 @@ impl Network {
 
     /// The number of its parameters.
     pub fn num_params(&self) -> usize {
-        self.model.num_params()
+        match &self.body {
+            Body::Graph(model) => model.num_params(),
+            Body::Architecture(network) => network.model.num_params(),
+        }
     }
 
     /// The quantisers that the network's file has around its layers.
     pub fn file_quantizers(&self) -> Vec<OnnxLayerQuantizers> {
-        match (&self.model, &self.source) {
+        match (&self.body, &self.source) {
             // A saved network has quantisers of its own, whatever the file had.
-            (AnyModel::Onnx(model), ModelSource::Onnx(_)) => model.quantizers(),
+            (Body::Graph(model), ModelSource::Onnx(_)) => model.quantizers(),
             _ => Vec::new(),
         }
     }
@@ -151,11 +157,11 @@ impl Network {
 
     /// What the network gives in float; for one that was saved, record it.
     pub fn forward(&self, inputs: Vec<AnyTensor>) -> Result<Vec<AnyTensor>, CliError> {
-        silenced(|| match &self.model {
-            AnyModel::Onnx(model) => model.forward(inputs).map_err(CliError::from),
-            _ => Ok(self
-                .capture::<_, Vec<_>>(inputs.clone())?
-                .try_forward(inputs)?),
+        silenced(|| match &self.body {
+            Body::Graph(model) => Ok(model.forward(inputs)?),
+            Body::Architecture(network) => {
+                Ok(AnyRecorded::from(network.model.clone()).try_forward(inputs)?)
+            }
         })
     }
 
@@ -176,12 +182,10 @@ impl Network {
         &self,
         example: I,
     ) -> Result<Recorded<I, O>, CliError> {
-        Ok(match &self.model {
-            AnyModel::Onnx(model) => Recorded::Graph(Box::new(model.capture(example)?)),
+        Ok(match &self.body {
+            Body::Graph(model) => Recorded::Graph(Box::new(model.capture(example)?)),
             // Made of layers that can be converted.
-            AnyModel::LeNet5(model) => Recorded::LeNet5(model.clone()),
-            AnyModel::ResNet(model) => Recorded::ResNet(model.clone()),
-            AnyModel::MobileNetV2(model) => Recorded::MobileNetV2(model.clone()),
+            Body::Architecture(network) => network.model.clone().into(),
         })
     }
 
@@ -206,19 +210,9 @@ impl Network {
         (sizes, preparation): (Vec<Vec<usize>>, &Preparation),
         folder: &Path,
     ) -> Result<(), CliError> {
-        saved::begin(folder, &self.model, &self.kind, sizes, preparation)?;
+        saved::begin(folder, &self.body, sizes, preparation)?;
         Ok(burn_approx::save(converted, folder)?)
     }
-}
-
-/// The logits for images, the one input.
-fn classify(
-    inputs: Vec<AnyTensor>,
-    forward: impl Fn(Tensor<4>) -> Result<Tensor<2>, String>,
-) -> Result<Vec<AnyTensor>, ApproxError> {
-    let logits = forward(Tensor::<4>::from_tensors(inputs)?);
-    let logits = logits.map_err(|problem| ApproxError::GraphInput { problem })?;
-    Ok(vec![AnyTensor::from(logits)])
 }
 
 /// A recorded network that computes in float, whatever its layers were converted to.

@@ -2,17 +2,16 @@
 //! and needs no recording.
 
 use approx_experiment::training::ImageClassifier;
-use approx_models::{LeNet5, MobileNetV2, ResNet};
+use approx_models::{Classifier, LeNet5, MobileNetV2, ResNet};
 use approx_onnx::OnnxModel;
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
 };
 use burn::tensor::{Device, Tensor};
-use burn_approx::{ApproxError, GraphModel, GraphTensors};
+use burn_approx::{AnyTensor, ApproxError, GraphModel, GraphTensors};
 
-use super::classify;
-
-/// A network whose layers can be converted, of any inputs and outputs.
+/// A network whose layers can be converted, of any inputs and outputs. Paths are those of the network itself, without the
+/// name of its kind.
 #[derive(Clone)]
 pub enum Recorded<I, O> {
     /// The graph of a file.
@@ -56,24 +55,30 @@ impl<I, O> std::fmt::Debug for Recorded<I, O> {
     }
 }
 
+impl<I, O> From<Classifier> for Recorded<I, O> {
+    fn from(model: Classifier) -> Self {
+        match model {
+            Classifier::LeNet5(model) => Self::LeNet5(model),
+            Classifier::ResNet(model) => Self::ResNet(model),
+            Classifier::MobileNetV2(model) => Self::MobileNetV2(model),
+        }
+    }
+}
+
 impl<I: GraphTensors, O: GraphTensors> Recorded<I, O> {
     /// The forward pass.
     pub fn try_forward(&self, inputs: I) -> Result<O, ApproxError> {
-        let logits = |forward: &dyn Fn(Tensor<4>) -> Result<Tensor<2>, String>| {
-            O::from_tensors(classify(inputs.clone().into_tensors(), forward)?)
+        let images = |inputs: I| Tensor::<4>::from_tensors(inputs.into_tensors());
+        let logits = match self {
+            Self::Graph(graph) => return graph.try_forward(inputs),
+            Self::LeNet5(model) => model.try_forward(images(inputs)?),
+            Self::ResNet(model) => model.try_forward(images(inputs)?),
+            Self::MobileNetV2(model) => model.try_forward(images(inputs)?),
         };
-        match self {
-            Self::Graph(graph) => graph.try_forward(inputs),
-            Self::LeNet5(model) => {
-                logits(&|images| model.try_forward(images).map_err(|error| error.to_string()))
-            }
-            Self::ResNet(model) => {
-                logits(&|images| model.try_forward(images).map_err(|error| error.to_string()))
-            }
-            Self::MobileNetV2(model) => {
-                logits(&|images| model.try_forward(images).map_err(|error| error.to_string()))
-            }
-        }
+        let logits = logits.map_err(|error| ApproxError::GraphInput {
+            problem: error.to_string(),
+        })?;
+        O::from_tensors(vec![AnyTensor::from(logits)])
     }
 }
 
@@ -102,12 +107,7 @@ impl<I: GraphTensors, O: GraphTensors> Module for Recorded<I, O> {
     }
 
     fn valid(&self) -> Self {
-        match self {
-            Self::Graph(graph) => Self::Graph(Box::new(graph.valid())),
-            Self::LeNet5(model) => Self::LeNet5(model.valid()),
-            Self::ResNet(model) => Self::ResNet(model.valid()),
-            Self::MobileNetV2(model) => Self::MobileNetV2(model.valid()),
-        }
+        map!(self.clone(), model => model.valid())
     }
 
     fn materialize(self) -> Self {

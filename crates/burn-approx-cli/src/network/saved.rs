@@ -6,16 +6,15 @@
 use std::path::{Path, PathBuf};
 
 use approx_experiment::data::Preparation;
-use approx_experiment::files::write_atomically;
-use approx_models::ClassifierConfig;
+use approx_models::{ClassifierConfig, Pretrained};
 use approx_onnx::OnnxModel;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::Declared;
-use super::any_model::AnyModel;
 use super::source::ModelSource;
+use super::{Body, Declared};
 use crate::error::CliError;
+use crate::files::{read_json, write_json};
 
 const MANIFEST: &str = "network.json";
 const GRAPH: &str = "network.onnx";
@@ -35,9 +34,10 @@ struct Manifest {
     preparation: Preparation,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What kind of network it is.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+enum Kind {
     /// The graph of a file beside this one.
     Onnx,
     /// One of the architectures that come with the program.
@@ -49,36 +49,38 @@ pub enum Kind {
 }
 
 /// Writes what a network is, so that a folder can hold it; its weights are to follow.
-pub fn begin(
+pub(super) fn begin(
     folder: &Path,
-    model: &AnyModel,
-    kind: &Kind,
+    body: &Body,
     sizes: Vec<Vec<usize>>,
     preparation: &Preparation,
 ) -> Result<(), CliError> {
     std::fs::create_dir_all(folder).map_err(|error| CliError::file(folder, error))?;
-    if let AnyModel::Onnx(model) = model {
-        model.save(folder.join(GRAPH))?;
-    }
+    let network = match body {
+        Body::Graph(model) => {
+            model.save(folder.join(GRAPH))?;
+            Kind::Onnx
+        }
+        Body::Architecture(network) => Kind::Architecture {
+            config: network.config.clone(),
+            in_channels: network.in_channels,
+            image_size: network.image_size,
+        },
+    };
     let manifest = Manifest {
         format: FORMAT,
-        network: kind.clone(),
+        network,
         sizes,
         preparation: preparation.clone(),
     };
-    let path = folder.join(MANIFEST);
-    let text =
-        serde_json::to_string_pretty(&manifest).map_err(|error| CliError::file(&path, error))?;
-    write_atomically(&path, text.as_bytes()).map_err(|error| CliError::file(&path, error))
+    write_json(&folder.join(MANIFEST), &manifest)
 }
 
 /// Reads what a folder's network is. Its weights are not what it was saved with yet: [`burn_approx::load`] reads them into
 /// the recorded network.
-pub fn read(folder: &Path, device: &Device) -> Result<(AnyModel, Kind, Declared), CliError> {
+pub(super) fn read(folder: &Path, device: &Device) -> Result<(Body, Declared), CliError> {
     let path = folder.join(MANIFEST);
-    let text = std::fs::read_to_string(&path).map_err(|error| CliError::file(&path, error))?;
-    let manifest: Manifest =
-        serde_json::from_str(&text).map_err(|error| CliError::file(&path, error))?;
+    let manifest: Manifest = read_json(&path)?;
     if manifest.format != FORMAT {
         return Err(CliError::file(
             &path,
@@ -88,23 +90,23 @@ pub fn read(folder: &Path, device: &Device) -> Result<(AnyModel, Kind, Declared)
             ),
         ));
     }
-    let (model, mut declared) = match &manifest.network {
-        Kind::Onnx => {
-            let model = OnnxModel::load(folder.join(GRAPH), device)?;
-            let declared = Declared::of_file(&model);
-            (AnyModel::Onnx(model), declared)
-        }
+    let body = match manifest.network {
+        Kind::Onnx => Body::Graph(OnnxModel::load(folder.join(GRAPH), device)?),
         Kind::Architecture {
             config,
             in_channels,
             image_size,
         } => {
             let model = config.try_init(device);
-            let model = model.map_err(|error| CliError::file(&path, error))?;
-            let declared = Declared::of_images(*in_channels, config.classes(), *image_size);
-            (model.into(), declared)
+            Body::Architecture(Box::new(Pretrained {
+                model: model.map_err(|error| CliError::file(&path, error))?,
+                config,
+                in_channels,
+                image_size,
+            }))
         }
     };
+    let mut declared = body.declared();
     if declared.inputs.len() != manifest.sizes.len() {
         return Err(CliError::file(
             &path,
@@ -120,7 +122,7 @@ pub fn read(folder: &Path, device: &Device) -> Result<(AnyModel, Kind, Declared)
         input.shape = Some([None].into_iter().chain(sizes).collect());
     }
     declared.preparation = Some(manifest.preparation);
-    Ok((model, manifest.network, declared))
+    Ok((body, declared))
 }
 
 impl ModelSource {

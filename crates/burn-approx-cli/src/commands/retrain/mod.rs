@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use approx_experiment::data::{Augmentation, Split};
 use approx_experiment::evaluation::Evaluation;
-use approx_experiment::files::write_atomically;
 use approx_experiment::report::{DataSummary, RetrainingReport};
 use approx_experiment::training::{Optimizer, Phase, Trainable, TrainingData, fit};
 use approx_multiplier::GradientRule;
@@ -16,8 +15,9 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use self::settings::Settings;
-use crate::classification::{Classification, Classifier, ImageArgs, at_least_one};
+use crate::classification::{Classification, Classifier, ImageArgs, at_least_one, quantized};
 use crate::error::CliError;
+use crate::files::{read_json_if_there, write_json};
 use crate::network::{ModelSource, NamedChoice, set_gradient};
 use crate::output::Output;
 use crate::run_folder::{self, BEFORE, PLOT, REPORT, SETTINGS, TRAINING};
@@ -127,18 +127,21 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         true => Augmentation::NONE,
         false => data.dataset.augmentation,
     };
-    let settings = Settings::new(args, &classification, &chosen, &training_data, augmentation)?;
+    let summary = classification.network_summary()?;
+    let settings = Settings::new(args, &summary, &chosen, &training_data, augmentation)?;
+    if args.resume {
+        settings.check(&path(SETTINGS))?;
+        if let Some(report) = read_json_if_there::<RetrainingReport>(&path(REPORT))? {
+            output.note("this run is finished");
+            return output.result(&report, &report);
+        }
+    }
     let network = classification.on(chosen.choice())?;
     if let Some(gradient) = args.gradient {
         set_gradient(&network, gradient)?;
     }
-    if args.resume {
-        settings.check(&path(SETTINGS))?;
-        if let Some(report) = read::<RetrainingReport>(&path(REPORT))? {
-            output.note("this run is finished");
-            return output.result(&report, &report);
-        }
-    } else {
+    // Once everything that was asked for is known to be possible.
+    if !args.resume {
         if args.overwrite {
             run_folder::clear(&args.output)?;
         }
@@ -146,7 +149,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     }
 
     let test_images = classification.in_order(test.clone());
-    let before = match read::<Before>(&path(BEFORE))? {
+    let before = match read_json_if_there::<Before>(&path(BEFORE))? {
         Some(before) => before,
         None => {
             let measure = |name: &str, network: &Classifier| {
@@ -154,10 +157,10 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
             };
             let before = Before {
                 float: measure("float", &classification.in_float()?)?,
-                quantized: measure("quantised", &classification.quantized(chosen.choice())?)?,
+                quantized: measure("quantised", &quantized(&network)?)?,
                 approximate: measure("approximate", &network)?,
             };
-            write(&path(BEFORE), &before)?;
+            write_json(&path(BEFORE), &before)?;
             before
         }
     };
@@ -192,7 +195,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
 
     let report = RetrainingReport {
         version: env!("CARGO_PKG_VERSION").into(),
-        network: classification.network_summary()?,
+        network: summary,
         subject: chosen.subject(),
         data: DataSummary::of(source, data, Split::Test, &of_test, &test)?,
         training_data,
@@ -222,21 +225,4 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
             args.output.display()
         ),
     )
-}
-
-/// What a file holds as JSON, if it is there.
-fn read<T: for<'de> Deserialize<'de>>(path: &std::path::Path) -> Result<Option<T>, CliError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(CliError::file(path, error)),
-    };
-    let value = serde_json::from_str(&text).map_err(|error| CliError::file(path, error))?;
-    Ok(Some(value))
-}
-
-/// Writes a value as JSON.
-fn write(path: &std::path::Path, value: &impl Serialize) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::file(path, error))?;
-    write_atomically(path, text.as_bytes()).map_err(|error| CliError::file(path, error))
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use approx_experiment::data::Augmentation;
-use approx_experiment::report::DataSummary;
+use approx_experiment::report::{DataSummary, NetworkSummary};
 use serde_json::{Map, Value, json};
 
-use super::{Args, read, write};
-use crate::classification::Classification;
+use super::Args;
 use crate::error::CliError;
+use crate::files::{read_json_if_there, write_json};
 use crate::network::Chosen;
 
 /// The settings by their names.
@@ -18,12 +18,11 @@ impl Settings {
     /// The settings of the command line, with the hashes of what it names.
     pub fn new(
         args: &Args,
-        classification: &Classification<'_>,
+        network: &NetworkSummary,
         chosen: &Chosen,
         training_data: &DataSummary,
         augmentation: Augmentation,
     ) -> Result<Self, CliError> {
-        let network = classification.network_summary()?;
         let hashes: Vec<_> = network.files.iter().map(|file| &file.sha256).collect();
         let images = &args.images;
         // A configuration or a saved network may have gradients of its own.
@@ -57,7 +56,7 @@ impl Settings {
 
     /// Refuses to go on with a run of other settings.
     pub fn check(&self, path: &Path) -> Result<(), CliError> {
-        let Some(stored) = read::<Map<String, Value>>(path)? else {
+        let Some(stored) = read_json_if_there::<Map<String, Value>>(path)? else {
             return Err(CliError::Usage(format!(
                 "there is no run to go on with in `{}`",
                 path.parent().unwrap_or(path).display()
@@ -88,7 +87,7 @@ impl Settings {
     pub fn save(&self, path: &Path) -> Result<(), CliError> {
         let folder = path.parent().unwrap_or(path);
         std::fs::create_dir_all(folder).map_err(|error| CliError::file(folder, error))?;
-        write(path, &self.0)
+        write_json(path, &self.0)
     }
 
     /// As a report has them.
