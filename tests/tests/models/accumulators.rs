@@ -6,7 +6,7 @@ use burn_approx::convert::{ApproxConfig, accumulators, approx_layers, calibrate,
 use burn_approx::nn::conv::Conv2dConfig;
 use burn_approx::{ApproxError, Mode, PreparedMultiplier, ops};
 use burn_approx_tests::random::{Random, Size, layers};
-use burn_approx_tests::reference::{self, LayerGeometry};
+use burn_approx_tests::reference;
 use proptest::prelude::*;
 
 use crate::networks::{Perceptron, rows, values};
@@ -14,7 +14,7 @@ use crate::networks::{Perceptron, rows, values};
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Convolutions of lines and volumes, as the plain loop sums them, in the shape of the output.
+    /// Convolutions of lines and volumes and transposed ones, as the plain loop sums them, in the shape of the output.
     #[test]
     fn they_are_those_of_the_plain_loop(layer in layers(Size::SMALL), seed in any::<u64>()) {
         let (a, w) = (layer.activation.format, layer.weight.format);
@@ -28,11 +28,7 @@ proptest! {
             |a, w| multiplier.product(a, w).expect("codes of its formats"),
         );
         let prepared = PreparedMultiplier::new(multiplier.clone());
-        let is_ordinary = matches!(
-            layer.geometry,
-            LayerGeometry::Conv1d(_) | LayerGeometry::Conv3d(_)
-        );
-        if is_ordinary && let Some((shape, found)) = layer.tapped_accumulators(&prepared, &crate::device()) {
+        if let Some((shape, found)) = layer.tapped_accumulators(&prepared, &crate::device()) {
             prop_assert_eq!(shape, layer.geometry.output_shape());
             prop_assert_eq!(found, expected);
         }

@@ -521,13 +521,18 @@ impl<P: Pattern, E: Encode, F: Sync> Compute<'_, P, E, F> {
         let size = words.len() / self.maps;
         for (index, words) in words.chunks_exact_mut(size).enumerate() {
             let elements = &scratch.elements[index * E::PER_WORD * length..];
+            // A transposed convolution may crop all outputs that would ask for the last rows of the input.
+            let kept = match plain {
+                true => length.min(words.len()),
+                false => length,
+            };
             let rows: [&[E]; 4] = std::array::from_fn(|row| match row < E::PER_WORD {
-                true => &elements[row * length..][..length],
+                true => &elements[row * length..][..kept],
                 false => &[],
             });
             let rows = &rows[..E::PER_WORD];
             if plain {
-                E::interleave(*set, rows, &mut words[..length]);
+                E::interleave(*set, rows, &mut words[..kept]);
                 continue;
             }
             scratch.words.resize(length, 0);
