@@ -130,27 +130,54 @@ struct Count {
 impl Count {
     /// Adds a batch, and says how many images it had.
     fn add(&mut self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Result<usize, EvaluationError> {
-        let found = logits.dims();
         let labels: Vec<i64> = labels.into_data().iter().collect();
-        let [rows, classes] = found;
-        if rows != labels.len() || classes == 0 {
-            return Err(EvaluationError::Outputs {
-                found,
-                images: labels.len(),
-            });
-        }
-        let logits: Vec<f32> = logits.into_data().iter().collect();
-        for (logits, &label) in logits.chunks_exact(classes).zip(&labels) {
-            let class = usize::try_from(label).ok().filter(|class| *class < classes);
-            let class = class.ok_or(EvaluationError::Classes { label, classes })?;
+        each_image(logits, &labels, |logits, class| {
             let ahead = ahead_of(logits, class);
             self.top1 += usize::from(ahead == Some(0));
             self.top5 += usize::from(ahead.is_some_and(|ahead| ahead < TOP));
             self.loss += cross_entropy(logits, class);
-        }
+        })?;
         self.images += labels.len();
         Ok(labels.len())
     }
+}
+
+/// Whether every image of a batch is classified as its label says, and the sum of the cross-entropies.
+pub(crate) fn judged(
+    logits: Tensor<2>,
+    labels: &[i64],
+) -> Result<(Vec<bool>, f64), EvaluationError> {
+    let (mut right, mut loss) = (Vec::with_capacity(labels.len()), 0.0);
+    each_image(logits, labels, |logits, class| {
+        right.push(ahead_of(logits, class) == Some(0));
+        loss += cross_entropy(logits, class);
+    })?;
+    Ok((right, loss))
+}
+
+/// Has a function look at the logits and the class of every image of a batch.
+fn each_image(
+    logits: Tensor<2>,
+    labels: &[i64],
+    mut look: impl FnMut(&[f32], usize),
+) -> Result<(), EvaluationError> {
+    let found = logits.dims();
+    let [rows, classes] = found;
+    if rows != labels.len() || classes == 0 {
+        return Err(EvaluationError::Outputs {
+            found,
+            images: labels.len(),
+        });
+    }
+    let logits: Vec<f32> = logits.into_data().iter().collect();
+    for (logits, &label) in logits.chunks_exact(classes).zip(labels) {
+        let class = usize::try_from(label).ok().filter(|class| *class < classes);
+        look(
+            logits,
+            class.ok_or(EvaluationError::Classes { label, classes })?,
+        );
+    }
+    Ok(())
 }
 
 /// How many classes are likelier than one, or as likely and come before it; none if an output is no number.

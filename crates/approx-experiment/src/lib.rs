@@ -48,6 +48,7 @@ pub mod checkpoint;
 pub mod data;
 pub mod device;
 pub mod evaluation;
+pub mod exploration;
 pub mod files;
 pub mod loader;
 pub mod plot;

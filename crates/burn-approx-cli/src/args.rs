@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    calibrate, compare, evaluate, export, factor, fit_htp, import, info, inspect, layer, list,
-    metrics, plot, retrain, run, trace,
+    calibrate, compare, evaluate, explore, export, factor, fit_htp, import, info, inspect, layer,
+    list, metrics, plot, retrain, run, trace,
 };
 use crate::error::CliError;
 use crate::output::Output;
@@ -55,6 +55,7 @@ pub enum Command {
     Evaluate(Box<evaluate::Args>),
     Calibrate(Box<calibrate::Args>),
     Retrain(Box<retrain::Args>),
+    Explore(Box<explore::Args>),
 }
 
 impl Command {
@@ -77,6 +78,7 @@ impl Command {
             Self::Evaluate(args) => evaluate::run(args, output),
             Self::Calibrate(args) => calibrate::run(args, output),
             Self::Retrain(args) => retrain::run(args, output),
+            Self::Explore(args) => explore::run(args, output),
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::output::Output;
 pub type Classifier = Recorded<Tensor<4>, Tensor<2>>;
 
 /// The images, and how they and the network are prepared.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct ImageArgs {
     /// The images: `digits`, a folder (train/CLASS and test/CLASS, or MNIST's or CIFAR's files), or an .npz file
     #[arg(long, value_name = "DATA")]
@@ -157,6 +157,11 @@ impl<'a> Classification<'a> {
             recorded,
             is_said: Cell::new(false),
         })
+    }
+
+    /// The same network and data, of whose images other ones make up the splits.
+    pub fn with_images(self, args: &'a ImageArgs) -> Self {
+        Self { args, ..self }
     }
 
     /// The images of a split.

@@ -7,6 +7,7 @@ use approx_experiment::calibration::CalibrationError;
 use approx_experiment::data::DataError;
 use approx_experiment::device::DeviceError;
 use approx_experiment::evaluation::EvaluationError;
+use approx_experiment::exploration::ExplorationError;
 use approx_experiment::training::TrainError;
 use approx_models::LoadError;
 use approx_multiplier::MultiplierError;
@@ -44,6 +45,9 @@ pub enum CliError {
     /// Ranges that cannot be found.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
+    /// A network that cannot be explored.
+    #[error(transparent)]
+    Exploration(#[from] ExplorationError),
     /// A training that did not finish.
     #[error(transparent)]
     Training(#[from] TrainError),

@@ -5,8 +5,10 @@ use std::path::Path;
 use approx_multiplier::import::{self, ImportOptions};
 use approx_multiplier::{
     FamilySpecification, Multiplier, MultiplierFamily, MultiplierSource, OperandFormat, Signedness,
+    evoapprox,
 };
 use clap::Args;
+use globset::Glob;
 
 use crate::error::CliError;
 use crate::output::Output;
@@ -85,6 +87,42 @@ pub fn resolve(spec: &str, options: &FileOptions, output: Output) -> Result<Mult
         false => multiplier,
     })
 }
+
+/// The multipliers that are named, by themselves or by patterns over the library's names, such as `mul8s_*` or
+/// `mul8u_*:sign-magnitude`.
+pub fn resolve_all(specs: &[String], output: Output) -> Result<Vec<Multiplier>, CliError> {
+    let mut multipliers = Vec::new();
+    for spec in specs {
+        let (names, signs) = match spec.strip_suffix(SIGN_MAGNITUDE) {
+            Some(names) => (names, true),
+            None => (spec.as_str(), false),
+        };
+        if !names.contains(['*', '?', '[']) {
+            multipliers.push(resolve(spec, &FileOptions::default(), output)?);
+            continue;
+        }
+        let pattern = Glob::new(names).map_err(|error| CliError::Usage(error.to_string()))?;
+        let matcher = pattern.compile_matcher();
+        let known = evoapprox::entries().iter().map(|entry| &entry.name);
+        let known: Vec<&String> = known.filter(|name| matcher.is_match(name)).collect();
+        if known.is_empty() {
+            return Err(CliError::Usage(format!(
+                "no multiplier of the library is called `{names}`; `burn-approx list` shows them"
+            )));
+        }
+        for name in known {
+            let multiplier = evoapprox::multiplier(name)?;
+            multipliers.push(match signs {
+                true => multiplier.sign_magnitude()?,
+                false => multiplier,
+            });
+        }
+    }
+    Ok(multipliers)
+}
+
+/// What the name of an unsigned circuit ends with that is used by sign and magnitude.
+const SIGN_MAGNITUDE: &str = ":sign-magnitude";
 
 /// The multiplier of a SPEC that names no file.
 fn named(spec: &str) -> Result<Multiplier, CliError> {

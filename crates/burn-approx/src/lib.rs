@@ -68,7 +68,7 @@ mod storage;
 
 pub use approx_multiplier as multipliers;
 #[cfg(feature = "capture")]
-pub use convert::{AnyTensor, CaptureOptions, GraphModel, GraphTensors, capture};
+pub use convert::{AnyTensor, CaptureOptions, GraphModel, GraphTensors, PartialPass, capture};
 pub use convert::{
     ApproxConfig, ApproxLayer, ConversionReport, LayerRule, LayerTable, approx_layers, calibrate,
     convert, trace,

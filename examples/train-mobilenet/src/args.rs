@@ -37,7 +37,7 @@ pub struct Args {
     pub multiplier: Option<MultiplierSource>,
 
     /// The derivative of the multiplier that retraining uses: straight_through, difference,
-    /// difference:half_window=NUMBER, or linear_regression [default: straight_through]
+    /// difference:half_window=NUMBER, linear_regression, or custom for a multiplier that brings tables of its own [default: straight_through]
     #[arg(long, value_name = "RULE")]
     pub gradient: Option<GradientRule>,
 

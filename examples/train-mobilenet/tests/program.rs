@@ -146,7 +146,7 @@ fn faults_are_told_by_message_and_exit_code() {
         ),
         (&["--layers", "blocks.99.**"], 2, "blocks.99.**"),
         (&["--batch-size", "1"], 2, "--batch-size is 1"),
-        (&["--resume"], 2, "no run to resume"),
+        (&["--resume"], 2, "can be resumed"),
         (&["--multiplier", "mul8s_nothing"], 2, "mul8s_nothing"),
     ];
     for (arguments, code, message) in cases {

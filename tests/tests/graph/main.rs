@@ -22,6 +22,7 @@ mod drop_in;
 mod equality;
 mod folding;
 mod on_left;
+mod partial;
 mod records;
 mod recurrent;
 mod simulation;

@@ -7,17 +7,16 @@ use approx_experiment::loader::ImageLoader;
 use approx_experiment::report::{
     DataSummary, EvaluationReport, EvaluationResult, MultiplierSummary, Subject,
 };
-use approx_multiplier::{Multiplier, OperandFormat, evoapprox};
+use approx_multiplier::{Multiplier, OperandFormat};
 use burn_approx::ApproxConfig;
 use clap::ValueEnum;
-use globset::Glob;
 
 use crate::classification::{Classification, ImageArgs, quantized};
 use crate::error::CliError;
 use crate::files::refuse_overwriting;
 use crate::network::{Choice, Chosen, ModelSource, read_config};
 use crate::output::Output;
-use crate::spec::{FileOptions, resolve};
+use crate::spec::resolve_all;
 
 /// Measures a network's accuracy on images: in float, with quantised operands and exact products, and on every multiplier
 /// that is named.
@@ -101,7 +100,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
             "--only leaves out the multipliers that are named".to_string(),
         ));
     }
-    let multipliers = multipliers(&args.multiplier, output)?;
+    let multipliers = resolve_all(&args.multiplier, output)?;
     let config = args.config.as_deref().map(read_config).transpose()?;
     let classification = Classification::read(&args.model, &args.images, output)?;
     let images = classification.images(args.split, args.limit)?;
@@ -144,30 +143,6 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
             .map_err(|error| CliError::Plot(error.to_string()))?;
     }
     output.result(&report, &report)
-}
-
-/// The multipliers that are named, by themselves or by patterns.
-fn multipliers(specs: &[String], output: Output) -> Result<Vec<Multiplier>, CliError> {
-    let mut multipliers = Vec::new();
-    for spec in specs {
-        if !spec.contains(['*', '?', '[']) {
-            multipliers.push(resolve(spec, &FileOptions::default(), output)?);
-            continue;
-        }
-        let pattern = Glob::new(spec).map_err(|error| CliError::Usage(error.to_string()))?;
-        let matcher = pattern.compile_matcher();
-        let names = evoapprox::entries().iter().map(|entry| &entry.name);
-        let names: Vec<&String> = names.filter(|name| matcher.is_match(name)).collect();
-        if names.is_empty() {
-            return Err(CliError::Usage(format!(
-                "no multiplier of the library is called `{spec}`; `burn-approx list` shows them"
-            )));
-        }
-        for name in names {
-            multipliers.push(evoapprox::multiplier(name)?);
-        }
-    }
-    Ok(multipliers)
 }
 
 /// What all passes share.

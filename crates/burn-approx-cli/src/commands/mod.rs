@@ -3,6 +3,7 @@
 pub mod calibrate;
 pub mod compare;
 pub mod evaluate;
+pub mod explore;
 pub mod export;
 pub mod factor;
 pub mod fit_htp;

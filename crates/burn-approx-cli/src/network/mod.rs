@@ -23,7 +23,7 @@ use burn_approx::{AnyTensor, GraphTensors, Mode, approx_layers};
 pub use self::choice::{Chosen, NamedChoice};
 pub use self::conversion::{Choice, FileQuantizers, read_config, set_gradient};
 pub use self::inputs::{NamedFile, NamedShape};
-pub use self::recorded::Recorded;
+pub use self::recorded::{Recorded, graphs};
 pub use self::source::ModelSource;
 use crate::error::CliError;
 use crate::panics::silenced;

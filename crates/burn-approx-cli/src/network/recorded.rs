@@ -1,6 +1,7 @@
 //! A network whose layers can be converted: the recorded graph of a file, or an architecture, which is made of such layers
 //! and needs no recording.
 
+use approx_experiment::exploration::{AssignableNetwork, each_by_itself};
 use approx_experiment::training::ImageClassifier;
 use approx_models::{Classifier, LeNet5, MobileNetV2, ResNet};
 use approx_onnx::OnnxModel;
@@ -87,6 +88,51 @@ impl ImageClassifier for Recorded<Tensor<4>, Tensor<2>> {
         self.try_forward(images)
             .unwrap_or_else(|error| panic!("{error}"))
     }
+}
+
+/// The graph of a file computes once what several assignments share.
+impl AssignableNetwork for Recorded<Tensor<4>, Tensor<2>> {
+    fn logits_under(
+        copies: &[&Self],
+        layers: &[String],
+        assignments: &[&[usize]],
+        images: &Tensor<4>,
+    ) -> Result<Vec<Tensor<2>>, ApproxError> {
+        match graphs(copies) {
+            Some(graphs) => ImageGraph::logits_under(&graphs, layers, assignments, images),
+            None => each_by_itself(copies, layers, assignments, images),
+        }
+    }
+
+    fn with_means_of(&self, exact: &Self, images: &[Tensor<4>]) -> Result<Self, ApproxError> {
+        Ok(match (self, exact) {
+            (Self::Graph(own), Self::Graph(exact)) => {
+                Self::Graph(Box::new(own.with_means_of(exact, images)?))
+            }
+            (Self::LeNet5(own), Self::LeNet5(exact)) => {
+                Self::LeNet5(own.with_means_of(exact, images)?)
+            }
+            (Self::ResNet(own), Self::ResNet(exact)) => {
+                Self::ResNet(own.with_means_of(exact, images)?)
+            }
+            (Self::MobileNetV2(own), Self::MobileNetV2(exact)) => {
+                Self::MobileNetV2(own.with_means_of(exact, images)?)
+            }
+            _ => unreachable!("both are copies of one network"),
+        })
+    }
+}
+
+/// A recorded graph that classifies images.
+pub type ImageGraph = GraphModel<OnnxModel, Tensor<4>, Tensor<2>>;
+
+/// The graphs that copies of a network are, if they are such.
+pub fn graphs<'a>(copies: &[&'a Recorded<Tensor<4>, Tensor<2>>]) -> Option<Vec<&'a ImageGraph>> {
+    let graphs = copies.iter().map(|copy| match copy {
+        Recorded::Graph(graph) => Some(&**graph),
+        _ => None,
+    });
+    graphs.collect()
 }
 
 impl<I: GraphTensors, O: GraphTensors> Module for Recorded<I, O> {

@@ -9,7 +9,7 @@ mod trace;
 mod walk;
 
 #[cfg(feature = "capture")]
-pub use crate::graph::{AnyTensor, CaptureOptions, GraphModel, GraphTensors, capture};
+pub use crate::graph::{AnyTensor, CaptureOptions, GraphModel, GraphTensors, PartialPass, capture};
 pub use accumulators::accumulators;
 pub use apply::{ConversionReport, convert};
 pub use calibrate::calibrate;

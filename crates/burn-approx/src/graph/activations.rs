@@ -156,7 +156,7 @@ impl<'a> ActivationProducts<'a> {
 fn matmul_kernel(op: &MatmulOpIr, layer: usize) -> Kernel {
     let [left, right, out] = [&op.lhs, &op.rhs, &op.out].map(slot);
     Box::new(move |frame| {
-        let approximation = &frame.layers[layer].approximation;
+        let approximation = frame.layers[layer];
         let [left, right] = [left, right].map(|slot| operand(frame, slot));
         let output = with_rank!(left, D => {
             let [left, right] = [left, right].map(Tensor::<D>::from_dispatch);
@@ -208,7 +208,7 @@ fn attention_kernel(op: &AttentionOpIr, first: usize) -> Kernel {
 
 impl Attention {
     fn compute(self, frame: &Frame<'_>, first: usize) -> Result<Tensor<4>, ApproxError> {
-        let [scores, context] = [first, first + 1].map(|layer| &frame.layers[layer].approximation);
+        let [scores, context] = [first, first + 1].map(|layer| frame.layers[layer]);
         if scores.is_idle() && context.is_idle() {
             return Ok(self.in_one());
         }

@@ -3,20 +3,23 @@
 //! Burn's capture device gives every tensor an identifier of its own. They become slots, numbered alike in every
 //! recording of one model: the parameters as Burn visits them, the inputs, then tensors in the order of their first
 //! use.
+//!
+//! A forward pass that reads no values needs none: its parameters are tensors without data on the capture device, so
+//! that recording a network takes no memory for its weights.
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::backend::capture::{CaptureBackend, CapturedGraph};
-use burn::backend::ir::{OperationIr, TensorId, TensorIr};
+use burn::backend::ir::{BaseOperationIr, OperationIr, TensorId, TensorIr};
 use burn::backend::{BackendTensor, DispatchKindConversion, DispatchTensor};
 use burn::module::Module;
 use burn::tensor::{Device, DeviceConfig, Shape, TensorData};
 
 use super::slots::{Slots, slot};
-use super::tensors::GraphTensors;
+use super::tensors::{Filling, GraphTensors};
 use super::{name, parameters};
 use crate::error::ApproxError;
 
@@ -44,23 +47,43 @@ pub(super) struct Recording {
     pub(super) slots: usize,
 }
 
-/// Records a forward pass on inputs with this batch size.
+/// Records a forward pass on inputs with this batch size. If it reads the values of parameters, it finds those that are
+/// given here, or the parameters' own.
 pub(super) fn record<M: Module, I: GraphTensors, O: GraphTensors>(
     model: &M,
     inputs: I,
     batch: usize,
     device: &Device,
+    values: Option<Filling>,
     forward: &impl Fn(&M, I) -> O,
 ) -> Result<Capture, ApproxError> {
     let inputs = inputs.without_autodiff().with_batch(batch);
     // Without the training flags, and with running statistics of its own, which moving would otherwise take along.
-    let model = model.valid();
+    let without_data = |capture: &Device| parameters::without_data(model.valid(), capture);
+    record_on(without_data, inputs.clone(), batch, device, forward).or_else(|_| {
+        // It panicked, maybe because it reads values.
+        let with_data = |_: &Device| match values {
+            Some(values) => parameters::filled(model.valid(), values),
+            None => model.valid(),
+        };
+        record_on(with_data, inputs, batch, device, forward)
+    })
+}
+
+/// Records a forward pass of a model that is made, on or for this capture device, when the recording begins.
+fn record_on<M: Module, I: GraphTensors, O: GraphTensors>(
+    model: impl FnOnce(&Device) -> M,
+    inputs: I,
+    batch: usize,
+    device: &Device,
+    forward: &impl Fn(&M, I) -> O,
+) -> Result<Capture, ApproxError> {
     let boundary = RefCell::new(Boundary::default());
     let capture = Device::capture();
     let captured = catch_unwind(AssertUnwindSafe(|| {
         capture.capture_scope(|scope| {
             configure(capture.clone(), device);
-            let model = model.to_device(&capture);
+            let model = model(&capture).to_device(&capture);
             let inputs = inputs.to_device(&capture);
             let parameters = identifiers(parameters::values(&model));
             let given = identifiers(inputs.clone().into_dispatch());
@@ -92,14 +115,21 @@ pub(super) fn record<M: Module, I: GraphTensors, O: GraphTensors>(
             ))
         })?
         .map_err(|error| problem(error.to_string()))?;
-    let operations = (graph.operations.into_iter())
-        .filter(|operation| !matches!(operation, OperationIr::Init(_)))
-        .collect();
     let boundary = boundary.into_inner();
-    // The parameters stay where they are; these are copies.
-    for parameter in boundary.parameters.iter().flatten() {
-        values.remove(parameter);
-    }
+    // The parameters stay where they are; these are copies, or tensors without data in their place.
+    let parameters: HashSet<TensorId> = boundary.parameters.iter().flatten().copied().collect();
+    values.retain(|id, _| !parameters.contains(id));
+    let operations = (graph.operations.into_iter())
+        .filter(|operation| match operation {
+            OperationIr::Init(_) => false,
+            OperationIr::BaseFloat(BaseOperationIr::Empty(made))
+            | OperationIr::BaseInt(BaseOperationIr::Empty(made))
+            | OperationIr::BaseBool(BaseOperationIr::Empty(made)) => {
+                !parameters.contains(&made.out.id)
+            }
+            _ => true,
+        })
+        .collect();
     Ok(Capture {
         batch,
         operations,

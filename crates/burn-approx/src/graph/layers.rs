@@ -198,7 +198,7 @@ impl<'a> Product<'a> {
                 weight: operand(frame, weight),
                 bias: bias.map(|bias| Tensor::from_dispatch(operand(frame, bias))),
             };
-            let approximation = &frame.layers[layer].approximation;
+            let approximation = frame.layers[layer];
             let output = match &form {
                 Form::Conv1d(options) => {
                     operands.convolution(approximation, options.clone(), conv1d::apply)?

@@ -2,6 +2,7 @@
 //! is last used.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use burn::backend::ir::{IrVisitorMut, OperationIr, TensorIr, TensorStatus};
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
@@ -53,24 +54,36 @@ pub(super) fn lower(
     let mut kernels = Vec::with_capacity(operations.len());
     for (index, operation) in operations.iter().enumerate() {
         let layer = (!folded[index]).then(|| layers.find(operation, &sources, parameters));
-        let kernel = match layer.flatten() {
-            Some(kernel) => kernel,
+        kernels.push(match layer.flatten() {
+            Some(found) => found,
             None if rounds_straight_through && operations::is_rounding(operation) => {
-                operations::straight_through_rounding(operation)
+                (operations::straight_through_rounding(operation), 0..0)
             }
-            None => operations::kernel(operation, &sizes[index]).ok_or_else(|| {
-                ApproxError::UnsupportedOperation {
+            None => {
+                let kernel = operations::kernel(operation, &sizes[index]);
+                let kernel = kernel.ok_or_else(|| ApproxError::UnsupportedOperation {
                     operation: name::of(operation),
                     place: name::place(&operations, index, parameters),
-                }
-            })?,
-        };
-        kernels.push(kernel);
+                })?;
+                (kernel, 0..0)
+            }
+        });
     }
     let settings = device.settings();
-    let (folding, steps): (Vec<_>, Vec<_>) = (kernels.into_iter().zip(frees))
+    let outputs = operations
+        .iter()
+        .map(|operation| operation.outputs().next().map(slot));
+    let (folding, steps): (Vec<_>, Vec<_>) = (kernels.into_iter().zip(frees).zip(outputs))
         .zip(&folded)
-        .map(|((kernel, frees), folded)| (*folded, Step { kernel, frees }))
+        .map(|((((kernel, layers), frees), output), folded)| {
+            let step = Step {
+                kernel,
+                frees,
+                layers,
+                output,
+            };
+            (*folded, step)
+        })
         .partition(|(folded, _)| *folded);
     let [folding, steps] = [folding, steps].map(|steps: Vec<(bool, Step)>| {
         steps.into_iter().map(|(_, step)| step).collect::<Vec<_>>()
@@ -157,8 +170,14 @@ fn fold(
     device: &Device,
     settings: &DeviceSettings,
 ) -> Result<Vec<(usize, DispatchTensor)>, ApproxError> {
-    let device = &device.clone().without_autodiff();
-    let mut frame = Frame::new(recording.slots, recording.batch, device, settings, &[]);
+    let device = device.clone().without_autodiff();
+    let mut frame = Frame::new(
+        recording.slots,
+        recording.batch,
+        device.clone(),
+        settings,
+        &[],
+    );
     for (slot, data) in &recording.constants {
         frame.put(*slot, constant(data.clone(), device.as_dispatch()));
     }
@@ -189,13 +208,13 @@ struct Layers {
 }
 
 impl Layers {
-    /// The step of an operation that is a layer.
+    /// The step of an operation that is a layer, and that layer.
     fn find(
         &mut self,
         operation: &OperationIr,
         sources: &Sources,
         parameters: &[String],
-    ) -> Option<Kernel> {
+    ) -> Option<(Kernel, Range<usize>)> {
         let Some(product) = Product::of(operation, sources) else {
             return self.find_of_activations(operation, sources);
         };
@@ -209,21 +228,21 @@ impl Layers {
                 index
             }
         };
-        Some(product.kernel(index))
+        Some((product.kernel(index), index..index + 1))
     }
 
-    /// The step of an operation that multiplies activations.
+    /// The step of an operation that multiplies activations, and its layers.
     fn find_of_activations(
         &mut self,
         operation: &OperationIr,
         sources: &Sources,
-    ) -> Option<Kernel> {
+    ) -> Option<(Kernel, Range<usize>)> {
         let products = ActivationProducts::of(operation, self.origins.as_ref()?, sources)?;
         let first = self.layers.len();
         for layer in products.layers() {
             self.add(layer);
         }
-        Some(products.kernel(first))
+        Some((products.kernel(first), first..self.layers.len()))
     }
 
     /// Adds a layer, with a number where another one has its path.

@@ -12,6 +12,7 @@ use burn::tensor::Device;
 
 use super::lower::Lowered;
 use super::parameters::{self, GraphLayer};
+use super::partial::PartialPass;
 use super::program::{Frame, Program};
 use super::tensors::GraphTensors;
 use crate::error::{ApproxError, or_panic};
@@ -61,6 +62,38 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
     /// Inputs of other sizes than the captured ones, but for the batch, of another type or on another device than the
     /// parameters; a converted layer that is not calibrated for its mode.
     pub fn try_forward(&self, inputs: I) -> Result<O, ApproxError> {
+        self.begin(inputs)?.finish()
+    }
+
+    /// Begins a forward pass that stops at layers, and goes on from there in several ways.
+    ///
+    /// # Errors
+    /// As [`try_forward`](Self::try_forward).
+    ///
+    /// ```
+    /// use burn::{nn, prelude::*};
+    /// use burn_approx::{ApproxConfig, approx_layers, calibrate, capture, convert};
+    ///
+    /// let device = Device::default();
+    /// let model = vec![nn::LinearConfig::new(8, 8).init(&device), nn::LinearConfig::new(8, 4).init(&device)];
+    /// let x = Tensor::<2>::random([2, 8], burn::tensor::Distribution::Default, &device);
+    /// let exact = capture(&model, x.clone(), |model, x| model[1].forward(model[0].forward(x)))?;
+    /// let (exact, _) = convert(exact, &ApproxConfig::bundled("mul8s_1KV6"))?; // exact products
+    /// calibrate(&exact, |model| drop(model.forward(x.clone())))?;
+    /// let cheap = exact.clone();
+    /// for layer in &approx_layers(&cheap) {
+    ///     layer.set_multiplier(burn_approx::multipliers::evoapprox::multiplier("mul8s_1L2L")?)?;
+    /// }
+    ///
+    /// // What comes before the second layer is computed once.
+    /// let mut pass = exact.begin(x)?;
+    /// pass.run_to("1")?;
+    /// let mut other = pass.clone();
+    /// other.replace("1", &cheap)?;
+    /// println!("{}{}", pass.finish()?, other.finish()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn begin(&self, inputs: I) -> Result<PartialPass<'_, O>, ApproxError> {
         let program = &*self.program;
         let inputs = inputs.into_dispatch();
         let parameters = parameters::values(&self.model);
@@ -75,7 +108,8 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
         let device = Device::new(inputs[0].device()).without_autodiff();
         let batch = inputs[0].shape()[0];
         let settings = &program.settings;
-        let mut frame = Frame::new(program.slots, batch, &device, settings, &self.layers);
+        let layers = &self.layers;
+        let mut frame = Frame::new(program.slots, batch, device.clone(), settings, layers);
         self.check(&inputs, &parameters, &device, &frame)?;
         for (slot, tensor) in parameters.into_iter().chain(inputs).enumerate() {
             frame.put(slot, tensor);
@@ -83,10 +117,12 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
         for (slot, tensor) in program.constants.iter().zip(&self.constants) {
             frame.put(*slot, tensor.clone());
         }
-        frame.run(&program.steps)?;
-        let outputs = program.outputs.iter();
-        let mut outputs = outputs.map(|slot| frame.get(*slot).expect("an output is computed"));
-        Ok(O::from_dispatch(&mut outputs))
+        Ok(PartialPass::new(program, layers, frame))
+    }
+
+    /// The program and the layers, for a pass.
+    pub(super) fn parts(&self) -> (&Program, &[GraphLayer]) {
+        (&self.program, &self.layers)
     }
 
     /// Checks the inputs against the captured ones.

@@ -7,7 +7,7 @@
 
 use burn::backend::DispatchTensor;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Bool, Int, Tensor};
+use burn::tensor::{Bool, Device, Float, Int, Tensor};
 
 use super::tensors::{Filling, sealed::Boundary};
 use crate::nn::Approximation;
@@ -35,6 +35,14 @@ impl GraphLayer {
         let ordinal = (self.ordinal > 0).then(|| (self.ordinal + 1).to_string());
         let names = name.into_iter().chain(ordinal);
         names.chain([CHILD.to_string()]).collect()
+    }
+
+    /// The path that listings show.
+    pub(super) fn listed_path(&self) -> String {
+        let module = Some(self.module.clone()).filter(|module| !module.is_empty());
+        let mut names: Vec<String> = module.into_iter().chain(self.names()).collect();
+        names.pop();
+        names.join(".")
     }
 
     /// The path, but for the ordinal.
@@ -72,6 +80,30 @@ pub(super) fn filled<M: Module>(model: M, with: Filling) -> M {
     }
 
     model.map(&mut Fill(with))
+}
+
+/// The model with parameters on this capture device that have sizes and types, but no data.
+pub(super) fn without_data<M: Module>(model: M, capture: &Device) -> M {
+    struct Empty<'a>(&'a Device);
+
+    macro_rules! empty {
+        ($map:ident, $kind:ident) => {
+            fn $map<const D: usize>(
+                &mut self,
+                param: Param<Tensor<D, $kind>>,
+            ) -> Param<Tensor<D, $kind>> {
+                param.map(|tensor| Tensor::empty(tensor.shape(), (self.0, tensor.dtype())))
+            }
+        };
+    }
+
+    impl ModuleMapper for Empty<'_> {
+        empty!(map_float, Float);
+        empty!(map_int, Int);
+        empty!(map_bool, Bool);
+    }
+
+    model.map(&mut Empty(capture))
 }
 
 /// The tensors of the parameters, in order.

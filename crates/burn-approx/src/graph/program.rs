@@ -1,7 +1,7 @@
 //! A captured forward pass as a list of steps over slots, and how it is run.
 
 use std::cell::OnceCell;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use burn::backend::ir::{TensorIr, TensorStatus};
 use burn::backend::{DispatchDevice, DispatchTensor};
@@ -11,6 +11,7 @@ use super::batch::Extents;
 use super::parameters::GraphLayer;
 use super::slots::slot;
 use crate::error::ApproxError;
+use crate::nn::Approximation;
 
 /// What one step does to the slots.
 pub(super) type Kernel = Box<dyn Fn(&mut Frame<'_>) -> Result<(), ApproxError> + Send + Sync>;
@@ -19,6 +20,10 @@ pub(super) type Kernel = Box<dyn Fn(&mut Frame<'_>) -> Result<(), ApproxError> +
 pub(super) struct Step {
     pub(super) kernel: Kernel,
     pub(super) frees: Vec<usize>,
+    /// The layers that it computes.
+    pub(super) layers: Range<usize>,
+    /// The slot of what it gives first.
+    pub(super) output: Option<usize>,
 }
 
 /// A captured forward pass.
@@ -56,24 +61,25 @@ impl From<&TensorIr> for Operand {
 }
 
 /// The tensors of one run.
+#[derive(Clone)]
 pub(super) struct Frame<'a> {
     slots: Vec<Option<DispatchTensor>>,
     /// The size of the batch.
     pub(super) batch: usize,
     /// Where tensors are made, without autodiff: what is made of constants alone has no gradient.
-    device: &'a Device,
+    device: Device,
     /// The default types of the device that the program was recorded for.
     recorded: &'a DeviceSettings,
     /// Those of this one, once they are asked for.
     settings: OnceCell<DeviceSettings>,
-    pub(super) layers: &'a [GraphLayer],
+    pub(super) layers: Vec<&'a Approximation>,
 }
 
 impl<'a> Frame<'a> {
     pub(super) fn new(
         slots: usize,
         batch: usize,
-        device: &'a Device,
+        device: Device,
         recorded: &'a DeviceSettings,
         layers: &'a [GraphLayer],
     ) -> Self {
@@ -83,7 +89,7 @@ impl<'a> Frame<'a> {
             device,
             recorded,
             settings: OnceCell::new(),
-            layers,
+            layers: layers.iter().map(|layer| &layer.approximation).collect(),
         }
     }
 

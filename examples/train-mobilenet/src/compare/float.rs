@@ -68,8 +68,9 @@ pub fn train(
     }
     let after = measure(&model, &images.test, "float, trained", display)?;
     display.line(&format!(
-        "float: {before:.2} % as given, {after:.2} % after {} epochs",
-        args.float_epochs
+        "float: {before:.2} % as given, {after:.2} % after {} epoch{}",
+        args.float_epochs,
+        if args.float_epochs == 1 { "" } else { "s" }
     ));
     write(&model, &path)?;
     // From here on as a later call will find it.

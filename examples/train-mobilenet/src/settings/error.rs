@@ -63,7 +63,7 @@ pub enum SettingsError {
         directory: PathBuf,
     },
     /// No run to go on with.
-    #[error("there is no run to resume in {directory}: {reason}")]
+    #[error("no run in {directory} can be resumed: {reason}")]
     NothingToResume {
         /// The directory.
         directory: PathBuf,

@@ -53,8 +53,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     optimizer: Optimizer,
 
-    /// The derivative of the multiplier: straight_through, difference, difference:half_window=NUMBER, or
-    /// linear_regression [default: as the multiplier or the configuration says, else straight_through]
+    /// The derivative of the multiplier: straight_through, difference, difference:half_window=NUMBER,
+    /// linear_regression, or custom for a multiplier that brings tables of its own [default: as the multiplier or the configuration says, else straight_through]
     #[arg(long, value_name = "RULE")]
     gradient: Option<GradientRule>,
 
@@ -82,8 +82,8 @@ pub struct Args {
     overwrite: bool,
 }
 
-/// A learning rate that a schedule can begin with.
-fn learning_rate(text: &str) -> Result<f64, String> {
+/// A learning rate that a schedule can begin with, as an argument.
+pub fn learning_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
         _ => Err(format!("`{text}` is no number above 0 and at most 1")),
