@@ -1,6 +1,7 @@
 //! Every command, run as the program that a user runs.
 
 mod bad_input;
+mod exploring;
 #[allow(
     dead_code,
     reason = "the tests of the importers write all kinds of gates"

@@ -14,12 +14,14 @@ use approx_experiment::exploration::report::{
     Correlation, EnergySummary, ExplorationReport, ExploredData, FORMAT, ReportedLayer,
     ReportedMultiplier, ReportedPoint, ReportedSensitivity, UniformPoint, Worth,
 };
-use approx_experiment::exploration::{NetworkMeasure, blocks};
+use approx_experiment::exploration::{ExplorationError, NetworkMeasure, blocks};
+use approx_experiment::loader::ImageLoader;
 use approx_experiment::report::DataSummary;
-use approx_explore::evaluator::Evaluator;
+use approx_explore::evaluator::{EvaluateError, Evaluator};
 use approx_explore::front::Front;
 use approx_explore::journal::Journal;
 use approx_explore::measure::Outcome;
+use approx_explore::search::SearchError;
 use approx_explore::sensitivity::Sensitivity;
 use approx_explore::space::{Assignment, Space};
 use approx_multiplier::MultiplierSource;
@@ -94,7 +96,13 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         classification = classification.with_images(&images);
     }
     let run = Run::new(args, &images, &classification, multipliers, output)?;
-    let report = run.explore(started)?;
+    let report = match run.explore(started) {
+        Err(CliError::LeftToOthers(text)) => {
+            output.note(text);
+            return Ok(());
+        }
+        report => report?,
+    };
     output.result(
         &report,
         format!(
@@ -170,20 +178,28 @@ impl<'a> Run<'a> {
         let mut journal = Journal::open(journal, &key).map_err(usage)?;
         journal.join(&args.search.join).map_err(usage)?;
 
-        let predictions = self.predictions()?;
         let mut evaluator = self.evaluator(journal)?;
         let (exact, all) = (self.space.exact(), evaluator.blocks());
         let blocks = args.search.sensitivity_blocks(all);
-        let sensitivity = Sensitivity::measure(&mut evaluator, blocks).map_err(usage)?;
+        // On the images that they are measured on, so that the two can be compared.
+        let predictions = self.predictions(evaluator.network(), blocks * args.search.block)?;
+        let sensitivity = Sensitivity::measure(&mut evaluator, blocks).map_err(not_measured)?;
         let (uniform, known) = self.uniform(&mut evaluator)?;
-        let baseline = evaluator.outcomes(&[exact], all).map_err(usage)?.remove(0);
+        let baseline = evaluator
+            .outcomes(&[exact], all)
+            .map_err(not_measured)?
+            .remove(0);
         if let Some(budget) = args.search.budget {
             let spent = evaluator.measured() + evaluator.recalled();
             evaluator = evaluator.with_budget(spent + budget);
         }
         let found = args
             .search
-            .front(&mut evaluator, &sensitivity, self.images.seed)?;
+            .front(&mut evaluator, &sensitivity, self.images.seed)
+            .map_err(|error| match error {
+                SearchError::Evaluate(error) => not_measured(error),
+                error => usage(error),
+            })?;
         let found = found.points().iter();
         let found = found.map(|point| (point.assignment.clone(), point.outcome.clone()));
         // Networks that guess are not what one looks for, and the least accurate of them is always in front.
@@ -231,58 +247,53 @@ impl<'a> Run<'a> {
         Ok(DataSummary::of(source, data, split, &selection, images)?)
     }
 
+    /// The images of the search in blocks of at most so many, always in the same order.
+    fn blocks(&self, size: usize) -> Vec<ImageLoader> {
+        let classification = self.classification;
+        blocks(
+            &self.validation,
+            &classification.data.normalisation(),
+            (size, self.images.batch_size),
+            self.images.seed,
+            &classification.device,
+        )
+    }
+
     fn evaluator(
         &self,
         journal: Journal,
     ) -> Result<Evaluator<NetworkMeasure<Classifier>>, CliError> {
-        let classification = self.classification;
-        let blocks = blocks(
-            &self.validation,
-            &classification.data.normalisation(),
-            (self.args.search.block, self.images.batch_size),
-            self.images.seed,
-            &classification.device,
-        );
         let network = NetworkMeasure::new(
             &self.exact,
             &self.space,
             &self.multipliers.all,
-            blocks,
-            classification.display,
+            self.blocks(self.args.search.block),
+            self.classification.display,
         )?;
         let evaluator = Evaluator::new(self.space.clone(), network).with_journal(journal);
         self.args.search.of_shard(evaluator)
     }
 
-    /// What changes of single layers will cost, for networks that can say so.
-    fn predictions(&self) -> Result<Option<Predictions>, CliError> {
-        let copies = self.multipliers.all.iter().map(|multiplier| {
-            let copy = self.exact.clone();
-            let table = approx_layers(&copy);
-            for layer in self.space.layers() {
-                if let Some(layer) = table.get(&layer.path) {
-                    layer.set_multiplier(multiplier.clone())?;
-                }
-            }
-            Ok(copy)
-        });
-        let copies: Vec<Classifier> = copies.collect::<Result<_, CliError>>()?;
-        let Some(graphs) = graphs(&copies.iter().collect::<Vec<_>>()) else {
+    /// What changes of single layers will cost on so many images, for networks that can say so.
+    fn predictions(
+        &self,
+        measure: &NetworkMeasure<Classifier>,
+        images: usize,
+    ) -> Result<Option<Predictions>, CliError> {
+        let copies: Vec<&Classifier> = measure.copies().iter().collect();
+        let Some(graphs) = graphs(&copies) else {
             self.output.note(
                 "sensitivities are measured, not predicted: that takes a network from an ONNX file",
             );
             return Ok(None);
         };
-        let layers: Vec<String> = (self.space.layers().iter())
-            .map(|layer| layer.path.clone())
-            .collect();
-        let loader = self.classification.in_order(self.calibration.clone());
         let settings = PredictionSettings {
             seed: self.images.seed,
             ..PredictionSettings::default()
         };
         let (multipliers, display) = (&self.multipliers.all, self.classification.display);
-        let predictions = predict(&graphs, multipliers, &layers, &loader, settings, display)?;
+        let (layers, loader) = (measure.layers(), self.blocks(images).remove(0));
+        let predictions = predict(&graphs, multipliers, layers, &loader, settings, display)?;
         Ok(Some(predictions))
     }
 
@@ -300,7 +311,9 @@ impl<'a> Run<'a> {
             .map(|choice| space.uniform(*choice))
             .collect();
         let blocks = evaluator.blocks();
-        let outcomes = evaluator.outcomes(&assignments, blocks).map_err(usage)?;
+        let outcomes = evaluator
+            .outcomes(&assignments, blocks)
+            .map_err(not_measured)?;
         let points = choices.iter().zip(&assignments).zip(&outcomes);
         let points = points.map(|((choice, assignment), outcome)| UniformPoint {
             multiplier: space.choices()[*choice].name.clone(),
@@ -565,6 +578,15 @@ fn literal(path: &str) -> String {
         }
         pattern
     })
+}
+
+/// Why outcomes cannot be had.
+fn not_measured(error: EvaluateError<ExplorationError>) -> CliError {
+    match error {
+        EvaluateError::Missing { .. } => CliError::LeftToOthers(error.to_string()),
+        EvaluateError::Measure(error) => error.into(),
+        error => usage(error),
+    }
 }
 
 /// What went wrong in a search, for the user to mend.

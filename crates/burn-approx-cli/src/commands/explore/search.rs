@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use approx_explore::evaluator::Evaluator;
 use approx_explore::front::Front;
 use approx_explore::measure::Measure;
-use approx_explore::search::{self, Settings};
+use approx_explore::search::{self, SearchError, Settings};
 use approx_explore::sensitivity::Sensitivity;
 use clap::ValueEnum;
 
@@ -111,21 +111,17 @@ impl SearchArgs {
         evaluator: &mut Evaluator<M>,
         sensitivity: &Sensitivity,
         seed: u64,
-    ) -> Result<Front, CliError>
-    where
-        M::Error: fmt::Display,
-    {
+    ) -> Result<Front, SearchError<M::Error>> {
         let settings = Settings::default()
             .with_seed(seed)
             .with_drop(self.depth)
             .with_sensitivity(sensitivity.clone());
-        let front = match self.method {
+        match self.method {
             Method::Additive => search::additive(evaluator, &settings),
             Method::Uniform => search::uniform(evaluator, &settings),
             Method::Random => search::random(evaluator, &settings),
             Method::Nsga2 => search::nsga2(evaluator, &settings),
-        };
-        front.map_err(|error| CliError::Usage(error.to_string()))
+        }
     }
 }
 

@@ -37,11 +37,11 @@ pub struct SpaceArgs {
     pub energy_figure: EnergyFigure,
 
     /// What the logic for signs takes around unsigned circuits, in multiplications of the baseline
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, help_heading = ENERGY)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true, help_heading = ENERGY)]
     pub sign_magnitude_cost: f64,
 
     /// What goes with every multiplication whatever the multiplier, such as its addition, in multiplications of the baseline
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, help_heading = ENERGY)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true, help_heading = ENERGY)]
     pub fixed_cost: f64,
 
     /// The power of a multiplier that brings none, in milliwatts: mine=0.21; may be given several times

@@ -1,0 +1,314 @@
+//! Which multiplier in which layer, from the network to a page that one can point at.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::Workplace;
+
+/// A folder with a network for the digits.
+fn workplace() -> Workplace {
+    let workplace = Workplace::new();
+    workplace.write("digits.onnx", include_bytes!("../data/digits.onnx"));
+    workplace
+}
+
+/// A short search.
+const EXPLORE: &str = "explore digits.onnx --data digits --multipliers mul8s_1L2J --multipliers mul8s_1L2L --multipliers mul8s_1L2N \
+                       --validation 400 --block 100 --budget 12000";
+
+fn front(workplace: &Workplace, folder: &str) -> Value {
+    serde_json::from_slice(&workplace.read(&format!("{folder}/front.json"))).unwrap()
+}
+
+/// Everything but how long it took.
+fn without_time(mut report: Value) -> Value {
+    report["seconds"] = Value::Null;
+    report
+}
+
+fn number(value: &Value) -> f64 {
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn a_front_is_found_and_every_point_is_what_it_says() {
+    let workplace = workplace();
+    let report = workplace.json(&format!("{EXPLORE} --sensitivity-blocks 4 --output front"));
+    assert_eq!(report, front(&workplace, "front"));
+    let points = report["points"].as_array().unwrap();
+    let place = |point: &Value| {
+        [
+            number(&point["energy"]),
+            number(&point["validation_accuracy"]),
+        ]
+    };
+    for pair in points.windows(2) {
+        let [one, next] = [&pair[0], &pair[1]].map(place);
+        assert!(one[0] < next[0] && one[1] < next[1], "{one:?} {next:?}");
+    }
+    assert!(points.len() > 2 && place(&points[0])[0] < 0.7, "{points:?}");
+    // A single multiplier everywhere takes its own energy, and no point of the front is worse.
+    for uniform in report["uniform"].as_array().unwrap() {
+        let energy = number(&uniform["energy"]);
+        let multiplier = (report["multipliers"].as_array().unwrap().iter())
+            .find(|multiplier| multiplier["name"] == uniform["multiplier"]);
+        assert_eq!(energy, number(&multiplier.unwrap()["energy"]));
+        let accuracy = number(&uniform["validation_accuracy"]);
+        let least = number(&report["baseline"]["validation_accuracy"]) - 20.0;
+        let covers = |point: &Value| place(point)[0] <= energy && place(point)[1] >= accuracy;
+        assert!(accuracy < least || points.iter().any(covers), "{uniform}");
+    }
+    // `evaluate` measures what the front says, on the images of the search and on those that it never saw.
+    let chosen = points
+        .iter()
+        .position(|point| point["test_accuracy"].is_number())
+        .unwrap();
+    for (index, split, figure) in [
+        (0, "--split validation", "validation_accuracy"),
+        (
+            points.len() / 2,
+            "--split validation",
+            "validation_accuracy",
+        ),
+        (chosen, "", "test_accuracy"),
+    ] {
+        let evaluated = workplace.json(&format!(
+            "evaluate digits.onnx --data digits --validation 400 --only multipliers {split} --config front/configs/point-{index}.json"
+        ));
+        let accuracy = &evaluated["results"][0]["evaluation"]["top1"];
+        assert!(
+            (number(accuracy) - number(&points[index][figure])).abs() < 1e-9,
+            "{index} {split}"
+        );
+    }
+    // What was predicted orders the changes as they were measured.
+    assert!(
+        number(&report["correlation"]["predicted"]) > 0.8,
+        "{}",
+        report["correlation"]
+    );
+    let said = report["energy"]["assumptions"].to_string();
+    assert!(said.contains("mul8s_1KV6 (0.425 mW)"), "{said}");
+}
+
+/// The journal gives everything again, whole or cut off in the middle of a line, and is no other network's.
+#[test]
+fn a_search_goes_on_from_its_journal() {
+    let workplace = workplace();
+    let first = without_time(workplace.json(&format!("{EXPLORE} --output front")));
+    let journal = workplace.read("front/journal.jsonl");
+    assert_eq!(
+        without_time(workplace.json(&format!("{EXPLORE} --output front"))),
+        first
+    );
+    assert_eq!(workplace.read("front/journal.jsonl"), journal);
+    workplace.write("front/journal.jsonl", &journal[..journal.len() / 2]);
+    assert_eq!(
+        without_time(workplace.json(&format!("{EXPLORE} --output front"))),
+        first
+    );
+    assert_eq!(workplace.read("front/journal.jsonl"), journal);
+    workplace.fail(&format!("{EXPLORE} --seed 2 --output front"), 2, "another");
+    // Another multiplier is one more to choose, and nothing is measured again.
+    let more = workplace.json(&format!(
+        "{EXPLORE} --multipliers mul8s_1KVP --output front"
+    ));
+    assert_eq!(more["multipliers"].as_array().unwrap().len(), 5);
+    assert!(workplace.read("front/journal.jsonl").starts_with(&journal));
+}
+
+/// Processes that each measure a share, side by side, find together what one finds alone.
+#[test]
+fn shards_are_one_search() {
+    let workplace = workplace();
+    let alone = without_time(workplace.json(&format!("{EXPLORE} --output alone")));
+    let journals = "--join shard-0/journal.jsonl --join shard-1/journal.jsonl";
+    let both = |join: &str| {
+        let shards = [0, 1].map(|shard| {
+            let arguments = format!("{EXPLORE} {join} --shard {shard}/2 --output shard-{shard}");
+            let mut command = Command::new(env!("CARGO_BIN_EXE_burn-approx"));
+            let command = command.args(arguments.split_whitespace());
+            command.current_dir(workplace.path("")).spawn().unwrap()
+        });
+        for mut shard in shards {
+            assert!(shard.wait().unwrap().success());
+        }
+    };
+    both("");
+    assert!(!workplace.path("shard-0/front.json").exists());
+    let joined = without_time(workplace.json(&format!("{EXPLORE} {journals} --output joined")));
+    assert_eq!(joined, alone);
+}
+
+#[test]
+fn chosen_points_are_retrained_and_kept() {
+    let workplace = workplace();
+    let explore =
+        format!("{EXPLORE} --energy 0.5 --retrain 2 --learning-rate 0.001 --output front");
+    let report = workplace.json(&explore);
+    let points = report["points"].as_array().unwrap();
+    let is_retrained = |point: &&Value| point["retrained_accuracy"].is_number();
+    let retrained: Vec<&Value> = points.iter().filter(is_retrained).collect();
+    assert!(!retrained.is_empty());
+    for point in &retrained {
+        let [before, after] =
+            ["test_accuracy", "retrained_accuracy"].map(|figure| number(&point[figure]));
+        assert!(after >= before - 1.0 && after > 90.0, "{before} {after}");
+    }
+    // A network that is kept is worth what the report says, on the multipliers that it was retrained on.
+    let networks = std::fs::read_dir(workplace.path("front/networks")).unwrap();
+    let mut found: Vec<f64> = networks
+        .map(|network| {
+            let folder = network.unwrap().path();
+            let evaluated = workplace.json(&format!(
+                "evaluate {} --data digits --only multipliers",
+                folder.display()
+            ));
+            number(&evaluated["results"][0]["evaluation"]["top1"])
+        })
+        .collect();
+    let mut expected: Vec<f64> = retrained
+        .iter()
+        .map(|point| number(&point["retrained_accuracy"]))
+        .collect();
+    found.sort_by(f64::total_cmp);
+    expected.sort_by(f64::total_cmp);
+    assert_eq!(found, expected);
+    // Nothing is trained twice.
+    assert_eq!(
+        without_time(workplace.json(&explore)),
+        without_time(report.clone())
+    );
+}
+
+#[test]
+fn layers_are_bound_as_the_command_line_says() {
+    let workplace = workplace();
+    let report = workplace.json(&format!(
+        "{EXPLORE} --tie conv[34] --exact-first --exact linear --allow conv2=mul8s_1L2J --most 3 --output front"
+    ));
+    let layers: Vec<&str> = (report["layers"].as_array().unwrap().iter())
+        .map(|layer| layer["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        layers,
+        [
+            "conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "linear"
+        ]
+    );
+    for point in report["points"].as_array().unwrap() {
+        let names: Vec<&str> = point["multipliers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap())
+            .collect();
+        assert!(
+            names[0] == "mul8s_1KV6" && names[6] == "mul8s_1KV6",
+            "{names:?}"
+        );
+        assert!(
+            ["mul8s_1KV6", "mul8s_1L2J"].contains(&names[1]),
+            "{names:?}"
+        );
+        assert_eq!(names[2], names[3]);
+        let mut different = names.clone();
+        different.sort_unstable();
+        different.dedup();
+        assert!(different.len() <= 3, "{names:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_explored_is_said() {
+    let workplace = workplace();
+    let fail = |arguments: &str, words: &str| {
+        let explore =
+            "explore digits.onnx --data digits --validation 400 --block 100 --budget 4000";
+        workplace.fail(&format!("{explore} --output front {arguments}"), 2, words);
+    };
+    fail("", "--multipliers");
+    fail("--multipliers mul8s_1KV6", "less energy than the exact one");
+    fail("--multipliers exact", "not known");
+    fail("--multipliers mul8u_17C8", "sign-magnitude");
+    fail(
+        "--multipliers mul8s_1L2J --baseline mul8s_1L2L",
+        "not exact",
+    );
+    fail("--multipliers mul8s_1L2J --energy 0.1", "the least is");
+    fail("--multipliers mul8s_1L2J --tie conv9", "selects no layer");
+    fail(
+        "--multipliers mul8s_1L2J --allow conv1=mul8s_1L2L",
+        "mul8s_1L2J",
+    );
+    fail("--multipliers mul8s_1L2J --shard 2/2", "0/4");
+    fail(
+        "--multipliers mul8s_1L2J --power nobody=0.1",
+        "none of the multipliers",
+    );
+    fail("--multipliers mul8s_1L2J --fixed-cost -1", "at least 0");
+}
+
+/// The program that shows pages: Debian calls it chromium.
+fn browser() -> &'static str {
+    let known = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+    let is_there = |name: &&str| Command::new(name).arg("--version").output().is_ok();
+    known.into_iter().find(is_there).expect(
+        "a browser of the Chromium family is needed to look at the page; ./scripts/test installs it",
+    )
+}
+
+/// The page shows the point that its address names, layer by layer, and the network is not asked for anything.
+#[test]
+fn the_page_shows_the_layers_of_a_point() {
+    let workplace = workplace();
+    let report = workplace.json(&format!("{EXPLORE} --output front"));
+    let points = report["points"].as_array().unwrap();
+    let browser = browser();
+    for (index, point) in points.iter().enumerate().skip(points.len() - 2) {
+        let address = format!(
+            "file://{}#point={index}",
+            workplace.path("front/front.html").display()
+        );
+        let profile = format!("--user-data-dir={}", workplace.path("profile").display());
+        let shown = Command::new(browser)
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                &profile,
+            ])
+            .args(["--virtual-time-budget=3000", "--dump-dom", &address])
+            .output()
+            .unwrap();
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        // What the page was given is in it, too.
+        let shown = shown
+            .split("<script type=\"application/json\"")
+            .next()
+            .unwrap();
+        let count = |text: &str| shown.matches(text).count();
+        assert_eq!(count("class=\"dot"), points.len(), "{shown}");
+        let chosen = shown
+            .split("<section id=\"chosen\"")
+            .nth(1)
+            .unwrap()
+            .split('>')
+            .next()
+            .unwrap();
+        assert!(
+            chosen.contains(&format!("data-point=\"{index}\"")),
+            "{chosen}"
+        );
+        let layers = report["layers"].as_array().unwrap().iter();
+        for (layer, multiplier) in layers.zip(point["multipliers"].as_array().unwrap()) {
+            let row = format!("data-layer={} data-multiplier={multiplier}", layer["path"]);
+            assert_eq!(count(&row), 1, "{row}");
+        }
+        assert!(shown.contains("id=\"headline\""));
+    }
+}
