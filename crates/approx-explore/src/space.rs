@@ -57,7 +57,7 @@ pub enum SpaceError {
     #[error("none of the multipliers needs less energy than the exact one: name one that does")]
     NothingCheaper,
     /// An energy that is none.
-    #[error("the energy of `{choice}` is {energy}; it must be a number above 0")]
+    #[error("the energy of `{choice}` is {energy}; it must be a number of at least 0")]
     Energy {
         /// The multiplier.
         choice: String,
@@ -112,7 +112,7 @@ impl Space {
             return Err(SpaceError::NoLayers);
         }
         if let Some(wrong) =
-            (choices.iter()).find(|choice| !(choice.energy > 0.0 && choice.energy.is_finite()))
+            (choices.iter()).find(|choice| !(choice.energy >= 0.0 && choice.energy.is_finite()))
         {
             return Err(SpaceError::Energy {
                 choice: wrong.name.clone(),

@@ -244,7 +244,7 @@ pub enum MultiplierError {
 
     /// A multiplier without gradient tables is to be trained by them.
     #[error(
-        "{name} has no gradient tables, which the gradient `custom` takes: give it some in a program (`Multiplier::with_gradient_tables`), or train by another gradient"
+        "{name} has no gradient tables, which the gradient `custom` takes: train by another gradient, such as `linear_regression`, or give it some in a program (`Multiplier::with_gradient_tables`)"
     )]
     NoGradientTables {
         /// The multiplier.

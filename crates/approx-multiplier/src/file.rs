@@ -32,6 +32,9 @@ pub fn replace(
     })
 }
 
+/// What the name of a file that is being written ends with.
+const TEMPORARY: &str = ".tmp";
+
 fn try_replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -55,8 +58,16 @@ fn try_replace(
         let missing = format!("there is no folder {}", folder.display());
         return Err(io::Error::new(io::ErrorKind::NotFound, missing));
     }
+    // By its name, the next one to write the file removes what a killed one has left.
+    let name = path.file_name().unwrap_or_default();
+    let mut left = name.to_os_string();
+    left.push(TEMPORARY);
+    match fs::remove_file(folder.join(left)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".multiplier-").suffix(".tmp");
+    builder.prefix(name).suffix(TEMPORARY).rand_bytes(0);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

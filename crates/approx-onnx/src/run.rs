@@ -104,7 +104,12 @@ impl Runner<'_> {
         let call = Call::new(node, node.version, self.context, inputs.collect());
         // What Burn's operations refuse, they refuse by panicking.
         let outputs = catch_unwind(AssertUnwindSafe(|| function.call(&call)))
-            .unwrap_or_else(|panic| Err(Problem::new(said(&*panic))))?;
+            .unwrap_or_else(|panic| {
+                let said = said(&*panic).replace('\n', " ");
+                Err(Problem::new(format!(
+                    "it cannot be computed on inputs of these sizes; the graph may be made for another batch or other sizes ({said})"
+                )))
+            })?;
         let unread = call.unread();
         match unread.is_empty() {
             true => Ok(outputs),

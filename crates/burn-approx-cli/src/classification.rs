@@ -29,7 +29,9 @@ pub type Classifier = Recorded<Tensor<4>, Tensor<2>>;
 /// The images, and how they and the network are prepared.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ImageArgs {
-    /// The images: `digits`, a folder (train/CLASS and test/CLASS, or MNIST's or CIFAR's files), or an .npz file
+    /// The images: `digits`, which come with the program; a folder (train/CLASS and test/CLASS with PNG or JPEG images, or
+    /// MNIST's or CIFAR's files, or train.npz and test.npz); or an .npz file with `inputs` (images x channels x height x
+    /// width, uint8 or float) and `labels`
     #[arg(long, value_name = "DATA")]
     pub data: DataSource,
 
@@ -196,7 +198,7 @@ impl<'a> Classification<'a> {
         {
             self.output.note(note);
         }
-        self.network.with_ranges(converted, quantizers, |network| {
+        converted.with_ranges(|network| {
             let images = self.images(Split::Train, None)?;
             let images = images.drawn(self.args.calibration, self.args.seed);
             let loader = self.in_order(images);

@@ -21,6 +21,17 @@ pub fn expect_own(path: &Path) -> Result<(), CliError> {
     }
 }
 
+/// An error unless a picture's file has the extension of the format that is drawn.
+pub fn expect_svg(path: Option<&Path>) -> Result<(), CliError> {
+    match path.filter(|path| path.extension().is_none_or(|extension| extension != "svg")) {
+        None => Ok(()),
+        Some(path) => Err(CliError::Usage(format!(
+            "the picture is drawn as SVG, and `{}` does not end in .svg",
+            path.display()
+        ))),
+    }
+}
+
 /// An error if a file would be written twice, in the place of one that is read, or where it cannot be.
 pub fn refuse_overwriting<'a>(
     read: impl IntoIterator<Item = &'a Path>,

@@ -30,13 +30,16 @@ pub fn refuse(model: &ModelSource, folder: &Path, overwrite: bool) -> Result<(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(CliError::file(folder, error)),
     };
-    // A run that was killed as it began has left a temporary file at most.
-    let begun = format!("{SETTINGS}.tmp");
+    let is_ours = folder.join(SETTINGS).is_file() || ModelSource::is_saved(folder);
+    // A command that was killed before it was through with anything has left parts of a network at most.
     let mut names = entries.flatten().map(|entry| entry.file_name());
-    if names.all(|name| name == *begun) {
+    let is_part = |name: std::ffi::OsString| {
+        name.to_str()
+            .is_some_and(|name| name.ends_with(".tmp") || ModelSource::is_part(name))
+    };
+    if !is_ours && names.all(is_part) {
         return Ok(());
     }
-    let is_ours = folder.join(SETTINGS).is_file() || ModelSource::is_saved(folder);
     match (is_ours, overwrite) {
         (true, true) => Ok(()),
         (true, false) => Err(CliError::Usage(format!(

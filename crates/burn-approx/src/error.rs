@@ -42,7 +42,7 @@ pub enum ApproxError {
     #[error(
         "{operand} codes {range} do not fit the multiplier `{multiplier}`, whose {operand} operand is {format}: \
          choose a code range within {}..={}, or a multiplier of that format (an unsigned one also takes signed codes \
-         through `Multiplier::sign_magnitude`)",
+         as `NAME:sign-magnitude`, in a program by `Multiplier::sign_magnitude`)",
         format.min_code(), format.max_code()
     )]
     CodesOutsideMultiplier {
@@ -249,8 +249,9 @@ pub enum ApproxError {
 
     /// The model has no drop-in layer at all.
     #[error(
-        "the model has no `burn_approx::nn` layer to convert{}: replace `use burn::nn` by `use burn_approx::nn` for \
-         its layers in its source, or capture it as it is with `burn_approx::capture`",
+        "the model has no `burn_approx::nn` layer to convert{}: a network from a file has no \
+         convolution or product with a weight; in a program, replace `use burn::nn` by `use burn_approx::nn` for its layers, or \
+         capture it as it is with `burn_approx::capture`",
         if .plain.is_empty() { String::new() } else { format!(" (plain Burn layers: {})", list(.plain)) }
     )]
     NothingToConvert {

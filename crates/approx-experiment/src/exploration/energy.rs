@@ -56,7 +56,7 @@ pub enum EnergyError {
         figure: &'static str,
     },
     /// A cost that is none.
-    #[error("{what} is {value}; it must be a number of at least 0")]
+    #[error("{what} is {value}; it must be a number of at least 0, and of a baseline above 0")]
     Cost {
         /// Whose.
         what: String,
@@ -129,6 +129,12 @@ pub fn energies(
     }
     let own = |multiplier: &Multiplier| figure.of(multiplier, power_mw);
     let unit = own(baseline)?;
+    if unit == 0.0 {
+        return Err(EnergyError::Cost {
+            what: format!("the {figure} of the baseline `{}`", baseline.name()),
+            value: unit,
+        });
+    }
     let relative = multipliers.iter().map(|multiplier| {
         let signs = if is_sign_magnitude(multiplier) {
             *sign_magnitude_cost
@@ -209,7 +215,8 @@ impl EnergyFigure {
     ) -> Result<f64, EnergyError> {
         let hardware = multiplier.hardware();
         let known = |value: Option<f64>, figure| {
-            let value = value.filter(|value| *value > 0.0);
+            // A circuit that has no gates takes no power.
+            let value = value.filter(|value| *value >= 0.0);
             value.ok_or_else(|| EnergyError::Unknown {
                 multiplier: multiplier.name().to_string(),
                 figure,

@@ -46,11 +46,7 @@ pub(crate) fn save(
     }
     let mut tensors = Vec::new();
     tensors_of(&mut model, &mut tensors);
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => Path::new("."),
-    };
+    let folder = folder_of(path);
     let fault = |source| OnnxError::Write {
         path: path.to_owned(),
         source,
@@ -96,7 +92,7 @@ pub(crate) fn save(
             "it no longer has the weight {name:?}: it was changed since it was read"
         )));
     }
-    let mut file = temporary(folder).map_err(fault)?;
+    let mut file = temporary(path).map_err(fault)?;
     let write = model.write_to_writer(file.as_file_mut());
     write.map_err(|error| fault(std::io::Error::other(error)))?;
     file.as_file().sync_all().map_err(fault)?;
@@ -176,9 +172,28 @@ fn encode(tensor: &TensorProto, elements: &[f64]) -> Result<Vec<u8>, String> {
     })
 }
 
-/// A file under another name than it will have, which others may read as they may read any new file.
-fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
+/// What the name of a file that is being written ends with.
+const TEMPORARY: &str = ".tmp";
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A file beside the one whose place it will take, which others may read as they may read any new file. By its name, the
+/// next one removes what a killed one has left.
+fn temporary(path: &Path) -> std::io::Result<NamedTempFile> {
+    let (folder, name) = (folder_of(path), path.file_name().unwrap_or_default());
+    let mut left = name.to_os_string();
+    left.push(TEMPORARY);
+    match std::fs::remove_file(folder.join(left)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut builder = tempfile::Builder::new();
+    builder.prefix(name).suffix(TEMPORARY).rand_bytes(0);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)
@@ -206,9 +221,10 @@ impl Beside {
                 "the file's name must be Unicode: the model names its data",
             ));
         };
+        let path = folder.join(&name);
         Ok(Self {
-            file: temporary(folder)?,
-            path: folder.join(&name),
+            file: temporary(&path)?,
+            path,
             name: text.to_string(),
             length: 0,
         })

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use crate::classification::{Classification, ImageArgs, quantized};
 use crate::error::CliError;
-use crate::files::refuse_overwriting;
+use crate::files::{expect_svg, refuse_overwriting};
 use crate::network::{Choice, Chosen, ModelSource, read_config};
 use crate::output::Output;
 use crate::spec::resolve_all;
@@ -84,6 +84,7 @@ enum Pass {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
+    expect_svg(args.plot.as_deref())?;
     let files = args.model.files();
     let written = [&args.report, &args.csv, &args.plot].into_iter().flatten();
     let read = files

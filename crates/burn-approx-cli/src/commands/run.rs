@@ -182,7 +182,7 @@ fn converted(
         }
         _ => {}
     }
-    let converted = network.with_ranges(converted, args.quantizers, |converted| {
+    let converted = converted.with_ranges(|converted| {
         let typical = network.inputs(&args.calibration)?;
         let mut passed = Ok(());
         let calibrated = calibrate(converted, |model| {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use approx_multiplier::{GradientRule, Multiplier};
 use approx_onnx::{FileCodes, set_file_quantizers};
-use burn_approx::{ApproxConfig, GraphTensors, approx_layers, convert};
+use burn_approx::{ApproxConfig, GraphTensors, LayerRule, approx_layers, convert};
 
 use super::{Network, Recorded};
 use crate::error::CliError;
@@ -65,7 +65,11 @@ impl Network {
             (Choice::Multiplier(multiplier), None) => {
                 convert(recorded, &ApproxConfig::for_multiplier(multiplier))?.0
             }
-            (Choice::Config(config), _) => convert(recorded, config)?.0,
+            (Choice::Config(config), None) => convert(recorded, config)?.0,
+            (Choice::Config(config), Some(_)) => {
+                let config = keeping_quantization(config, &recorded);
+                convert(recorded, &config)?.0
+            }
         };
         let layers = approx_layers(&converted);
         if !layers.iter().any(|layer| layer.is_converted()) {
@@ -82,26 +86,6 @@ impl Network {
             quantized_by_file,
             is_calibrated,
         })
-    }
-
-    /// A network on multipliers with the ranges of all its layers: where some have none, `calibrate` finds them. A
-    /// calibration forgets those of the file, which are set again.
-    pub fn with_ranges<I: GraphTensors, O: GraphTensors>(
-        &self,
-        converted: Converted<I, O>,
-        quantizers: FileQuantizers,
-        calibrate: impl FnOnce(&Recorded<I, O>) -> Result<(), CliError>,
-    ) -> Result<Recorded<I, O>, CliError> {
-        let Converted {
-            network,
-            is_calibrated,
-            ..
-        } = converted;
-        if !is_calibrated {
-            calibrate(&network)?;
-            self.set_file_quantizers(&network, quantizers)?;
-        }
-        Ok(network)
     }
 
     /// Refuses options that say how a quantised file is used, where there is none.
@@ -145,7 +129,38 @@ impl Network {
     }
 }
 
+/// A configuration that leaves layers the quantisation that they were saved with, unless it has one of its own.
+fn keeping_quantization<I: GraphTensors, O: GraphTensors>(
+    config: &ApproxConfig,
+    saved: &Recorded<I, O>,
+) -> ApproxConfig {
+    let is_explicit = config.quantization.is_some()
+        || config.rules.iter().any(|rule| rule.quantization.is_some());
+    let mut config = config.clone();
+    if !is_explicit {
+        config
+            .rules
+            .extend(approx_layers(saved).iter().filter_map(|layer| {
+                let quantization = layer.settings()?.quantization;
+                Some(LayerRule::layer(layer.path()).with_quantization(quantization))
+            }));
+    }
+    config
+}
+
 impl<I, O> Converted<I, O> {
+    /// The network with the ranges of all its layers: where some have none, `calibrate` finds them. Those that its file
+    /// has stay.
+    pub fn with_ranges(
+        self,
+        calibrate: impl FnOnce(&Recorded<I, O>) -> Result<(), CliError>,
+    ) -> Result<Recorded<I, O>, CliError> {
+        if !self.is_calibrated {
+            calibrate(&self.network)?;
+        }
+        Ok(self.network)
+    }
+
     /// What is to be said of the quantisers of its file, if it has any.
     pub fn note(&self) -> Option<String> {
         let count = self.quantized_by_file;

@@ -46,6 +46,14 @@ impl Network {
                 }
                 (None, None) => return Err(open_shape(input)),
             };
+            let elements = shape.iter().try_fold(1_usize, |all, size| all.checked_mul(*size));
+            if elements.is_none_or(|elements| elements > LARGEST_EXAMPLE) {
+                return Err(CliError::Usage(format!(
+                    "an example of {shape:?} for the input {:?} is too large to record the network with; it may have \
+                     {LARGEST_EXAMPLE} elements",
+                    input.name
+                )));
+            }
             Ok(tensor(
                 &self.device,
                 input,
@@ -58,6 +66,18 @@ impl Network {
     /// Arrays from files as the inputs, each by the input's name or, without one, the first.
     pub fn inputs(&self, files: &[NamedFile]) -> Result<Vec<AnyTensor>, CliError> {
         let inputs = &self.declared.inputs;
+        if let Some(unknown) = files.iter().find_map(|file| {
+            let name = file.name.as_ref()?;
+            inputs
+                .iter()
+                .all(|input| input.name != *name)
+                .then_some(name)
+        }) {
+            return Err(CliError::Usage(format!(
+                "the network has no input {unknown:?}; it has {}: name one as --input NAME=FILE.npy",
+                names(inputs)
+            )));
+        }
         let missing = |input: &OnnxValue| {
             CliError::Usage(format!(
                 "the input {:?} has no array: give it with --input {}=FILE.npy",
@@ -75,7 +95,7 @@ impl Network {
         let read: Vec<AnyTensor> = read.collect::<Result<_, CliError>>()?;
         match files.len() > inputs.len() {
             true => Err(CliError::Usage(format!(
-                "there are {} arrays, but the network's inputs are {}",
+                "there are {} arrays, but the network's inputs are {}: each can be named, as --input NAME=FILE.npy",
                 files.len(),
                 names(inputs)
             ))),
@@ -83,6 +103,9 @@ impl Network {
         }
     }
 }
+
+/// The most elements of an example: 256 MB of float32.
+const LARGEST_EXAMPLE: usize = 1 << 26;
 
 /// Data as one of the inputs, in the type that the input has.
 fn tensor(device: &Device, input: &OnnxValue, data: TensorData) -> AnyTensor {

@@ -138,12 +138,20 @@ impl Network {
         }
     }
 
-    /// The quantisers that the network's file has around its layers.
+    /// The quantisers around layers that the network's file asks for.
     pub fn file_quantizers(&self) -> Vec<OnnxLayerQuantizers> {
-        match (&self.body, &self.source) {
+        match &self.source {
             // A saved network has quantisers of its own, whatever the file had.
-            (Body::Graph(model), ModelSource::Onnx(_)) => model.quantizers(),
-            _ => Vec::new(),
+            ModelSource::Saved(_) => Vec::new(),
+            _ => self.quantizers_in_file(),
+        }
+    }
+
+    /// The quantisers around layers that are in the network's file, or in the one that a saved network comes from.
+    pub fn quantizers_in_file(&self) -> Vec<OnnxLayerQuantizers> {
+        match &self.body {
+            Body::Graph(model) => model.quantizers(),
+            Body::Architecture(_) => Vec::new(),
         }
     }
 

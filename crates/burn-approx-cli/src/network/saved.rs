@@ -131,18 +131,20 @@ impl ModelSource {
         folder.join(MANIFEST).is_file() && folder.join(APPROXIMATION).is_file()
     }
 
+    /// Whether a file of this name is part of a network that is kept in a folder.
+    pub fn is_part(name: &str) -> bool {
+        let is_weights = name.starts_with("weights-") && name.ends_with(".bpk");
+        is_weights || matches!(name, MANIFEST | GRAPH | GRAPH_DATA | APPROXIMATION)
+    }
+
     /// The files of a folder that a network is kept in.
     pub fn saved_files(folder: &Path) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = entries
             .map(|entry| entry.path())
             .filter(|path| {
-                let name = path
-                    .file_name()
-                    .and_then(|name| name.to_str())
-                    .unwrap_or_default();
-                let is_weights = name.starts_with("weights-") && name.ends_with(".bpk");
-                is_weights || matches!(name, MANIFEST | GRAPH | GRAPH_DATA | APPROXIMATION)
+                let name = path.file_name().and_then(|name| name.to_str());
+                name.is_some_and(Self::is_part)
             })
             .collect();
         files.sort();

@@ -109,7 +109,7 @@ fn what_is_wrong_is_said() {
         (
             "run network.onnx --input other=x.npy --output y.npy",
             2,
-            "--input image=FILE.npy",
+            "it has \"image\": name one as --input NAME=FILE.npy",
         ),
         (
             "run network.onnx --input x.npy --output network.onnx",

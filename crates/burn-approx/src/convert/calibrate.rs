@@ -6,11 +6,12 @@ use super::walk::Walk;
 use crate::codes::Operand;
 use crate::error::ApproxError;
 use crate::nn::LayerState;
+use crate::observation::OperandState;
 
 /// Runs `batches` with every converted layer in float and observing, whatever their modes.
 ///
-/// What was observed before is forgotten first. Afterwards the layers go on in their modes, activations with the
-/// observed ranges, weights with those of their current values.
+/// What was observed before is forgotten first, but quantisers that were set by hand and are frozen stay. Afterwards the
+/// layers go on in their modes, activations with the observed ranges, weights with those of their current values.
 ///
 /// # Errors
 /// [`ApproxError::NotFinite`] if a NaN or infinity reached an observer, and [`ApproxError::NotCalibrated`] if a
@@ -64,33 +65,83 @@ pub fn calibrate<M: Module>(model: &M, batches: impl FnOnce(&M)) -> Result<(), A
     result
 }
 
-/// Layers under calibration; they go back to their modes when this is dropped, also by a panic in a batch.
-struct Calibrating<'a>(Vec<&'a LayerState>);
+/// Layers under calibration, with what is to stay of their states; they go back to their modes when this is dropped, also by
+/// a panic in a batch.
+struct Calibrating<'a>(Vec<(&'a LayerState, [Option<OperandState>; 2])>);
 
 impl<'a> Calibrating<'a> {
     fn begin(walk: &'a Walk) -> Self {
-        let layers: Vec<&LayerState> = walk
-            .layers
-            .iter()
-            .map(|found| found.state.as_ref())
-            .collect();
-        for layer in &layers {
-            if let Some(converted) = layer.lock().as_mut() {
-                converted.activation.reset();
-                converted.weight.reset();
+        let begin = |layer: &'a LayerState| {
+            let mut guard = layer.lock();
+            let kept = guard.as_mut().map(|converted| {
                 converted.calibrating = true;
-            }
-        }
-        Self(layers)
+                [&mut converted.activation, &mut converted.weight].map(|state| {
+                    let kept = state.is_set_by_hand().then(|| state.clone());
+                    state.reset();
+                    kept
+                })
+            });
+            (layer, kept.unwrap_or_default())
+        };
+        Self(
+            walk.layers
+                .iter()
+                .map(|found| begin(&found.state))
+                .collect(),
+        )
     }
 }
 
 impl Drop for Calibrating<'_> {
     fn drop(&mut self) {
-        for layer in &self.0 {
+        for (layer, kept) in &mut self.0 {
             if let Some(converted) = layer.lock().as_mut() {
                 converted.calibrating = false;
+                let states = [&mut converted.activation, &mut converted.weight];
+                for (state, kept) in states.into_iter().zip(kept) {
+                    if let Some(kept) = kept.take() {
+                        *state = kept;
+                    }
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::prelude::*;
+
+    use super::calibrate;
+    use crate::codes::{CodeRange, Observation};
+    use crate::convert::{ApproxConfig, approx_layers, convert};
+    use crate::nn::LinearConfig;
+    use crate::quantization::CodeQuantizer;
+
+    /// A quantiser that was set stays through a calibration, beside one that is observed; one that is to follow the data
+    /// again does.
+    #[test]
+    fn quantisers_that_were_set_stay() {
+        let device = Device::flex();
+        let layer = LinearConfig::new(8, 4).init(&device);
+        let (layer, _) = convert(layer, &ApproxConfig::bundled("mul8s_1L2J")).unwrap();
+        let x = Tensor::<2>::ones([2, 8], &device) * 3.0;
+        let scales = || {
+            calibrate(&layer, |layer| drop(layer.forward(x.clone()))).unwrap();
+            let layer = &approx_layers(&layer)[0];
+            let [activation, weight] = [layer.activation_quantizer(), layer.weight_quantizer()];
+            [activation, weight].map(|quantizer| quantizer.unwrap().scales())
+        };
+        let observed = scales();
+        let handle = &approx_layers(&layer)[0];
+        let codes = handle.settings().unwrap().quantization.activation.codes;
+        let codes = CodeRange::new(codes.low(), codes.high()).unwrap();
+        let own = CodeQuantizer::per_tensor(0.125, 0, codes, &device).unwrap();
+        handle.set_activation_quantizer(&own).unwrap();
+        assert_eq!(scales(), [vec![0.125], observed[1].clone()]);
+        handle
+            .set_observation(Observation::WhileTraining, Observation::Frozen)
+            .unwrap();
+        assert_eq!(scales(), observed);
     }
 }

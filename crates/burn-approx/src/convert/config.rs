@@ -118,6 +118,23 @@ impl LayerRule {
         }
     }
 
+    /// A rule for the layer at this very path, whatever characters are in it.
+    ///
+    /// ```
+    /// use burn_approx::LayerRule;
+    ///
+    /// assert_eq!(LayerRule::layer("blocks.0").path.as_deref(), Some("blocks.0"));
+    /// assert_eq!(LayerRule::layer("a[0]").path.as_deref(), Some("a[[]0[]]"));
+    /// ```
+    pub fn layer(path: &str) -> Self {
+        let special = |character: char| "*?[]{}!\\".contains(character);
+        let pattern = path.chars().map(|character| match special(character) {
+            true => format!("[{character}]"),
+            false => character.to_string(),
+        });
+        Self::path(pattern.collect::<String>())
+    }
+
     /// A rule for the layers of one kind, at any path.
     pub fn kind(kind: LayerKind) -> Self {
         Self {

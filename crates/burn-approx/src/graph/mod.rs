@@ -221,7 +221,14 @@ impl CaptureOptions {
             });
         }
         let tensors = inputs.clone().without_autodiff().into_dispatch();
-        let rows = tensors[0].shape()[0];
+        let Some(first) = tensors.first() else {
+            return Err(ApproxError::GraphInput {
+                problem:
+                    "a model without inputs gives the same every time: there is nothing to capture"
+                        .to_string(),
+            });
+        };
+        let rows = first.shape()[0];
         if tensors.iter().any(|tensor| tensor.shape()[0] == 0) {
             return Err(ApproxError::GraphInput {
                 problem: "an example with a batch of 0 shows nothing: give one row at least"

@@ -120,11 +120,6 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
         Ok(PartialPass::new(program, layers, frame))
     }
 
-    /// The program and the layers, for a pass.
-    pub(super) fn parts(&self) -> (&Program, &[GraphLayer]) {
-        (&self.program, &self.layers)
-    }
-
     /// Checks the inputs against the captured ones.
     fn check(
         &self,
@@ -212,6 +207,21 @@ impl<M: Module, I: GraphTensors, O: GraphTensors> GraphModel<M, I, O> {
     /// ```
     pub fn into_original(self) -> M {
         self.model
+    }
+}
+
+impl<'a, O: GraphTensors> PartialPass<'a, O> {
+    /// Has a layer computed by another copy of the model from here on, with that one's multiplier and settings and with
+    /// this one's weight.
+    ///
+    /// # Errors
+    /// A layer that there is none of, or another model than a copy.
+    pub fn replace<M: Module, I: GraphTensors>(
+        &mut self,
+        path: &str,
+        with: &'a GraphModel<M, I, O>,
+    ) -> Result<(), ApproxError> {
+        self.take_layer(path, &with.program, &with.layers)
     }
 }
 

@@ -4,17 +4,16 @@ use std::marker::PhantomData;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Dispatch, DispatchTensor, TensorMetadata};
-use burn::module::Module;
 use burn::tensor::{Shape, Tensor};
 
-use super::GraphModel;
 use super::parameters::GraphLayer;
 use super::program::{Frame, Program, Step};
 use super::tensors::GraphTensors;
 use crate::error::ApproxError;
 
 /// A forward pass of a captured model that has stopped between two of its operations, begun by
-/// [`GraphModel::begin`]. A clone goes on from the same place; what was computed so far is shared.
+/// [`GraphModel::begin`](super::GraphModel::begin). A clone goes on from the same place; what was computed so far is
+/// shared.
 #[derive(Clone)]
 pub struct PartialPass<'a, O> {
     program: &'a Program,
@@ -98,18 +97,14 @@ impl<'a, O: GraphTensors> PartialPass<'a, O> {
         self.frame.put(slot.expect("a layer has an output"), sum);
     }
 
-    /// Has a layer computed by another copy of the model from here on, with that one's multiplier and settings and with
-    /// this one's weight.
-    ///
-    /// # Errors
-    /// A layer that there is none of, or another model than a copy.
-    pub fn replace<M: Module, I: GraphTensors>(
+    /// Takes a layer from these ones, of a copy of the model that has this program.
+    pub(super) fn take_layer(
         &mut self,
         path: &str,
-        with: &'a GraphModel<M, I, O>,
+        program: &Program,
+        layers: &'a [GraphLayer],
     ) -> Result<(), ApproxError> {
         let layer = self.layer(path)?;
-        let (program, layers) = with.parts();
         if !std::ptr::eq(program, self.program) {
             return Err(ApproxError::GraphInput {
                 problem:

@@ -262,7 +262,7 @@ mod tests {
             let results = layers.iter().map(|layer| layer.forward(input.clone()));
             Tensor::cat(results.collect(), 2)
         };
-        record(&layers, input, batch, &device, &forward).unwrap()
+        record(&layers, input, batch, &device, None, &forward).unwrap()
     }
 
     /// How many of the layers in a recording are folded.

@@ -9,7 +9,7 @@ use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::prelude::*;
 
 use super::histogram;
-use crate::codes::{CodeGrid, Granularity, Observer, OperandQuantization, Symmetry};
+use crate::codes::{CodeGrid, Granularity, Observation, Observer, OperandQuantization, Symmetry};
 use crate::ops;
 use crate::quantization::{CodeQuantizer, ROWS};
 
@@ -239,6 +239,11 @@ impl OperandState {
 
     pub(crate) fn is_calibrated(&mut self) -> bool {
         self.count() != 0.0
+    }
+
+    /// Whether the quantiser was set, not observed, and is to stay.
+    pub(crate) fn is_set_by_hand(&mut self) -> bool {
+        self.quantization.observation == Observation::Frozen && self.count() < 0.0
     }
 
     /// Whether anything that was observed was not finite; reads the device.

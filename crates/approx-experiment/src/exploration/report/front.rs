@@ -53,8 +53,15 @@ impl Drawing for FrontPicture<'_> {
         let highest = highest.max(report.float.validation_accuracy.unwrap_or(0.0));
         let margin = 0.04 * (highest - lowest);
         let (bottom, top) = (lowest - margin, highest + 3.0 * margin);
-        let energies = front.iter().map(|(energy, _)| *energy);
-        let energies = energies.chain(uniform.iter().map(|(energy, ..)| *energy));
+        let places = front.iter().chain(&retrained).copied();
+        let places = places.chain(
+            uniform
+                .iter()
+                .map(|(energy, accuracy, _)| (*energy, *accuracy)),
+        );
+        let energies = places
+            .filter(|(_, accuracy)| *accuracy >= bottom)
+            .map(|(energy, _)| energy);
         let (least, most) = energies.fold((100.0, 100.0), |(low, high): (f64, f64), energy| {
             (low.min(energy), high.max(energy))
         });

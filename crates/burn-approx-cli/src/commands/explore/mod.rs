@@ -182,8 +182,18 @@ impl<'a> Run<'a> {
         let (exact, all) = (self.space.exact(), evaluator.blocks());
         let blocks = args.search.sensitivity_blocks(all);
         // On the images that they are measured on, so that the two can be compared.
+        let begun = Instant::now();
         let predictions = self.predictions(evaluator.network(), blocks * args.search.block)?;
+        let predicted = begun.elapsed();
         let sensitivity = Sensitivity::measure(&mut evaluator, blocks).map_err(not_measured)?;
+        let measured = begun.elapsed() - predicted;
+        self.output.note(format!(
+            "sensitivities of {} changes on {} images: predicted in {:.1} s, measured in {:.1} s",
+            Sensitivity::single_changes(&self.space).len(),
+            evaluator.images(blocks),
+            predicted.as_secs_f64(),
+            measured.as_secs_f64()
+        ));
         let (uniform, known) = self.uniform(&mut evaluator)?;
         let baseline = evaluator
             .outcomes(&[exact], all)
@@ -419,7 +429,7 @@ impl<'a> Run<'a> {
             .zip(choices)
             .filter(|(_, choice)| **choice != 0);
         let rules = rules.map(|(layer, choice)| {
-            LayerRule::path(literal(&layer.path)).with_multiplier(multiplier(*choice))
+            LayerRule::layer(&layer.path).with_multiplier(multiplier(*choice))
         });
         ApproxConfig {
             rules: rules.collect(),
@@ -565,19 +575,6 @@ impl<'a> Run<'a> {
         file("front.html", report.save_page(&path("front.html")))?;
         file("front.json", report.save_json(&path("front.json")))
     }
-}
-
-/// A path as a pattern that selects it alone.
-fn literal(path: &str) -> String {
-    let special = |character: char| "*?[]{}!\\".contains(character);
-    path.chars().fold(String::new(), |mut pattern, character| {
-        if special(character) {
-            pattern.extend(['[', character, ']']);
-        } else {
-            pattern.push(character);
-        }
-        pattern
-    })
 }
 
 /// Why outcomes cannot be had.

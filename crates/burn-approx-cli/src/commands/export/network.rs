@@ -52,6 +52,19 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let quantizers: Vec<_> = (layers.iter())
         .filter_map(OnnxLayerQuantizers::of)
         .collect();
+    let of_file = network.quantizers_in_file();
+    let moved = quantizers.iter().filter(|own| {
+        let differs = |file: &OnnxLayerQuantizers| {
+            file.path == own.path && file.activation.scales != own.activation.scales
+        };
+        of_file.iter().any(differs)
+    });
+    let moved = moved.count();
+    if moved > 0 && !args.with_quantization {
+        output.note(format!(
+            "{moved} layers have other ranges than the quantisers of the file, which stay in it as they are"
+        ));
+    }
     let file = network.file_of(recorded)?;
     let quantized = progress::during("writing", || match args.with_quantization {
         true => file.save_with_quantization(&args.output, &quantizers),

@@ -103,7 +103,11 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let started = Instant::now();
     let chosen = args.choice.resolve(&args.model, output)?;
     let path = |name: &str| args.output.join(name);
-    if !args.resume {
+    let resume = args.resume && path(SETTINGS).is_file();
+    if args.resume && !resume {
+        output.note("there is nothing to go on with yet: the run begins");
+    }
+    if !resume {
         run_folder::refuse(&args.model, &args.output, args.overwrite)?;
     }
     let classification = Classification::read(&args.model, &args.images, output)?;
@@ -129,7 +133,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     };
     let summary = classification.network_summary()?;
     let settings = Settings::new(args, &summary, &chosen, &training_data, augmentation)?;
-    if args.resume {
+    if resume {
         settings.check(&path(SETTINGS))?;
         if let Some(report) = read_json_if_there::<RetrainingReport>(&path(REPORT))? {
             output.note("this run is finished");
@@ -141,7 +145,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         set_gradient(&network, gradient)?;
     }
     // Once everything that was asked for is known to be possible.
-    if !args.resume {
+    if !resume {
         if args.overwrite {
             run_folder::clear(&args.output)?;
         }
@@ -182,7 +186,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         epochs: args.epochs,
         learning_rate: args.learning_rate,
         optimizer: args.optimizer,
-        resume: args.resume,
+        resume,
     };
     let network = Trainable::new(network.train());
     let (network, epochs) = fit(network, &training, &phase, classification.display)?;
@@ -207,7 +211,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         approximate: before.approximate,
         retrained,
         epochs,
-        resumed: args.resume,
+        resumed: resume,
         seconds: started.elapsed().as_secs_f64(),
     };
     report
