@@ -291,7 +291,7 @@ fn means_are_those_of_the_exact_network() {
                     "{choices:?}, layer {layer}: {found} {expected}"
                 );
             }
-            if choices[..=layer].iter().any(|choice| *choice == 3) {
+            if choices[..=layer].contains(&3) {
                 assert_ne!(before, expected);
             }
         }

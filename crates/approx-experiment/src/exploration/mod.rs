@@ -50,7 +50,7 @@
 //!
 //! let blocks = blocks(&validation, &data.normalisation(), (50, 50), 1, &device);
 //! let measure = NetworkMeasure::new(&network, &space, &multipliers, blocks, Display::hidden())?;
-//! let mut evaluator = Evaluator::new(space, measure).with_budget(3_000);
+//! let mut evaluator = Evaluator::new(space, measure).with_budget(12_000);
 //! for point in additive(&mut evaluator, &Settings::default())?.points() {
 //!     println!("{:.3} of the energy: {:.1} %", point.energy, point.accuracy());
 //! }

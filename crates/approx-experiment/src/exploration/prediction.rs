@@ -16,7 +16,7 @@
 //! All of it is one pass forward and a few passes back on the calibration images, and as many products as one pass with
 //! every multiplier has.
 //!
-//! Cheaper still, [`population`](super::population) takes the mean and the variance of the error from how often codes
+//! Cheaper still, the prediction from the population takes the mean and the variance of the error from how often codes
 //! occur, in place of the error itself; the derivatives are the same.
 
 use std::collections::BTreeMap;

@@ -73,6 +73,9 @@ pub struct Args {
     output: PathBuf,
 }
 
+/// Assignments and what they gave.
+type Measured = Vec<(Assignment, Outcome)>;
+
 /// The journal of measurements.
 const JOURNAL: &str = "journal.jsonl";
 /// The folder of the configurations of the front.
@@ -311,7 +314,7 @@ impl<'a> Run<'a> {
     fn uniform(
         &self,
         evaluator: &mut Evaluator<NetworkMeasure<Classifier>>,
-    ) -> Result<(Vec<UniformPoint>, Vec<(Assignment, Outcome)>), CliError> {
+    ) -> Result<(Vec<UniformPoint>, Measured), CliError> {
         let space = &self.space;
         let choices: Vec<usize> = (1..space.choices().len())
             .filter(|choice| space.allows(&space.uniform(*choice)))

@@ -124,7 +124,7 @@ impl SpaceArgs {
         }
     }
 
-    /// Resolves the multipliers; those that compute the same are one, the cheaper.
+    /// Resolves the multipliers; of those that compute the same, the cheapest.
     pub fn resolve(&self, output: Output) -> Result<Multipliers, CliError> {
         let usage = |problem: String| CliError::Usage(problem);
         let baseline = resolve(&self.baseline, &FileOptions::default(), output)?;
@@ -161,15 +161,18 @@ impl SpaceArgs {
         let known = known.map_err(|error| usage(format!("{error} (--power)")))?;
         let mut kept: Vec<usize> = vec![0];
         for number in 1..all.len() {
+            let (hash, energy) = (all[number].hash(), known.relative[number]);
+            // An exact circuit that takes less than the baseline is worth having.
+            if hash == baseline.hash() && energy >= known.relative[0] {
+                continue;
+            }
             let same = kept
                 .iter()
-                .position(|other| all[*other].hash() == all[number].hash());
-            match same {
+                .skip(1)
+                .position(|other| all[*other].hash() == hash);
+            match same.map(|same| &mut kept[same + 1]) {
                 None => kept.push(number),
-                Some(0) => {}
-                Some(same) if known.relative[number] < known.relative[kept[same]] => {
-                    kept[same] = number
-                }
+                Some(same) if energy < known.relative[*same] => *same = number,
                 Some(_) => {}
             }
         }
