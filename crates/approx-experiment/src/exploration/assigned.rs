@@ -69,12 +69,18 @@ pub fn each_by_itself<N: AssignableNetwork>(
     let assigned = copies[0].clone();
     let tables: Vec<_> = copies.iter().map(|copy| approx_layers(*copy)).collect();
     let own = approx_layers(&assigned);
+    // What a layer has kept of its weight is lost with every change.
+    let mut current = vec![0; layers.len()];
     let logits = assignments.iter().map(|assignment| {
-        for (path, copy) in layers.iter().zip(*assignment) {
+        for ((path, copy), current) in layers.iter().zip(*assignment).zip(&mut current) {
+            if copy == current {
+                continue;
+            }
             let settings = tables[*copy].get(path).and_then(|layer| layer.settings());
             if let (Some(layer), Some(settings)) = (own.get(path), settings) {
                 layer.set_multiplier(settings.multiplier().clone())?;
             }
+            *current = *copy;
         }
         Ok(assigned.logits(images.clone()))
     });

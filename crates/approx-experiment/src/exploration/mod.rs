@@ -23,7 +23,7 @@
 //!
 //! let device = Device::flex();
 //! let data = DataSource::DIGITS.read(&ReadOptions::default())?;
-//! let held_back = Selection { validation: 100, ..Selection::default() };
+//! let held_back = Selection { validation: 20, ..Selection::default() };
 //! let validation = data.dataset.select(Split::Validation, &held_back)?;
 //! let train = data.dataset.select(Split::Train, &held_back)?.drawn(50, 1);
 //!
@@ -48,9 +48,9 @@
 //! });
 //! let space = Space::new(layers.collect(), choices.collect())?;
 //!
-//! let blocks = blocks(&validation, &data.normalisation(), (50, 50), 1, &device);
+//! let blocks = blocks(&validation, &data.normalisation(), (10, 10), 1, &device);
 //! let measure = NetworkMeasure::new(&network, &space, &multipliers, blocks, Display::hidden())?;
-//! let mut evaluator = Evaluator::new(space, measure).with_budget(12_000);
+//! let mut evaluator = Evaluator::new(space, measure).with_budget(3_000);
 //! for point in additive(&mut evaluator, &Settings::default())?.points() {
 //!     println!("{:.3} of the energy: {:.1} %", point.energy, point.accuracy());
 //! }
