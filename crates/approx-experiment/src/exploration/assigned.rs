@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use approx_models::{LeNet5, MobileNetV2, ResNet};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn_approx::{ApproxError, GraphModel, PartialPass, approx_layers};
+use burn_approx::{ApproxError, GraphModel, LayerTable, PartialPass, approx_layers};
 
 use super::correction;
 use crate::training::ImageClassifier;
@@ -66,25 +66,51 @@ pub fn each_by_itself<N: AssignableNetwork>(
     assignments: &[&[usize]],
     images: &Tensor<4>,
 ) -> Result<Vec<Tensor<2>>, ApproxError> {
-    let assigned = copies[0].clone();
-    let tables: Vec<_> = copies.iter().map(|copy| approx_layers(*copy)).collect();
-    let own = approx_layers(&assigned);
-    // What a layer has kept of its weight is lost with every change.
-    let mut current = vec![0; layers.len()];
+    let mut assigned = Assigned::new(copies, layers);
     let logits = assignments.iter().map(|assignment| {
-        for ((path, copy), current) in layers.iter().zip(*assignment).zip(&mut current) {
-            if copy == current {
-                continue;
-            }
-            let settings = tables[*copy].get(path).and_then(|layer| layer.settings());
-            if let (Some(layer), Some(settings)) = (own.get(path), settings) {
+        assigned.assign(assignment)?;
+        Ok(assigned.network.logits(images.clone()))
+    });
+    logits.collect()
+}
+
+/// A network whose layers are set to the multipliers of copies.
+pub(super) struct Assigned<'a, N> {
+    pub(super) network: N,
+    own: LayerTable,
+    copies: Vec<LayerTable>,
+    layers: &'a [String],
+    /// Which copy's multiplier each layer has.
+    current: Vec<usize>,
+}
+
+impl<'a, N: AssignableNetwork> Assigned<'a, N> {
+    /// A copy of the first network, with its multipliers.
+    pub(super) fn new(copies: &[&N], layers: &'a [String]) -> Self {
+        let network = copies[0].clone();
+        Self {
+            own: approx_layers(&network),
+            network,
+            copies: copies.iter().map(|copy| approx_layers(*copy)).collect(),
+            layers,
+            current: vec![0; layers.len()],
+        }
+    }
+
+    /// Sets every layer to the multiplier of a copy.
+    pub(super) fn assign(&mut self, assignment: &[usize]) -> Result<(), ApproxError> {
+        let layers = self.layers.iter().zip(assignment).zip(&mut self.current);
+        // What a layer has kept of its weight is lost with every change.
+        for ((path, copy), current) in layers.filter(|((_, copy), current)| *copy != *current) {
+            let of_copy = self.copies[*copy].get(path);
+            let settings = of_copy.and_then(|layer| layer.settings());
+            if let (Some(layer), Some(settings)) = (self.own.get(path), settings) {
                 layer.set_multiplier(settings.multiplier().clone())?;
             }
             *current = *copy;
         }
-        Ok(assigned.logits(images.clone()))
-    });
-    logits.collect()
+        Ok(())
+    }
 }
 
 impl AssignableNetwork for LeNet5 {}

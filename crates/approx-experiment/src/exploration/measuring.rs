@@ -13,6 +13,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
+use super::assigned::Assigned;
 use super::{AssignableNetwork, ExplorationError};
 use crate::data::{Images, Normalisation};
 use crate::evaluation::judged;
@@ -91,17 +92,10 @@ impl<M: AssignableNetwork> NetworkMeasure<M> {
     ///
     /// A multiplier of other operands than the network's codes.
     pub fn network(&self, assignment: &Assignment) -> Result<M, ApproxError> {
-        let network = self.copies[0].clone();
-        let table = approx_layers(&network);
-        let choices = self.space.of_layers(assignment);
-        for (path, choice) in self.layers.iter().zip(choices) {
-            let of_copy = approx_layers(&self.copies[choice]);
-            let settings = of_copy.get(path).and_then(|layer| layer.settings());
-            if let (Some(layer), Some(settings)) = (table.get(path), settings) {
-                layer.set_multiplier(settings.multiplier().clone())?;
-            }
-        }
-        Ok(network)
+        let copies: Vec<&M> = self.copies.iter().collect();
+        let mut assigned = Assigned::new(&copies, &self.layers);
+        assigned.assign(&self.space.of_layers(assignment))?;
+        Ok(assigned.network)
     }
 
     /// The copies of the network, each on one multiplier, in the order of the space's choices.

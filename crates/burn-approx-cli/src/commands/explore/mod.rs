@@ -16,7 +16,7 @@ use approx_experiment::exploration::report::{
 };
 use approx_experiment::exploration::{ExplorationError, NetworkMeasure, blocks};
 use approx_experiment::loader::ImageLoader;
-use approx_experiment::report::DataSummary;
+use approx_experiment::report::{DataSummary, NetworkSummary};
 use approx_explore::evaluator::{EvaluateError, Evaluator};
 use approx_explore::front::Front;
 use approx_explore::journal::Journal;
@@ -128,6 +128,9 @@ struct Run<'a> {
     space: Space,
     validation: Images,
     calibration: Images,
+    // What files and images are, found out once: both are read for it.
+    network_summary: NetworkSummary,
+    validation_summary: DataSummary,
 }
 
 impl<'a> Run<'a> {
@@ -158,7 +161,17 @@ impl<'a> Run<'a> {
         let space = args
             .space
             .space(&exact, &table, batch.images, &multipliers)?;
+        let (source, data) = (&images.data, &classification.data);
+        let selection = images.selection(None);
         Ok(Self {
+            network_summary: classification.network_summary()?,
+            validation_summary: DataSummary::of(
+                source,
+                data,
+                Split::Validation,
+                &selection,
+                &validation,
+            )?,
             args,
             images,
             classification,
@@ -175,7 +188,7 @@ impl<'a> Run<'a> {
         let args = self.args;
         std::fs::create_dir_all(&args.output)
             .map_err(|error| CliError::file(&args.output, error))?;
-        let settings = self.settings()?;
+        let settings = self.settings();
         let key = hex::encode(Sha256::digest(settings.to_string()));
         let journal = args.output.join(JOURNAL);
         let mut journal = Journal::open(journal, &key).map_err(usage)?;
@@ -236,28 +249,19 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that determines what a measurement gives.
-    fn settings(&self) -> Result<serde_json::Value, CliError> {
-        let classification = self.classification;
-        let validation = self.data_summary(Split::Validation, &self.validation)?;
-        let network = classification.network_summary()?;
-        let hashes: Vec<&String> = network.files.iter().map(|file| &file.sha256).collect();
-        let value = serde_json::json!({
+    fn settings(&self) -> serde_json::Value {
+        let files = self.network_summary.files.iter();
+        let hashes: Vec<&String> = files.map(|file| &file.sha256).collect();
+        serde_json::json!({
             "network": hashes,
-            "validation": validation,
-            "ranges": classification.range_summary(),
+            "validation": self.validation_summary,
+            "ranges": self.classification.range_summary(),
             "baseline": self.multipliers.all[0].hash().to_string(),
             "block": self.args.search.block,
             "batch": self.images.batch_size,
             "seed": self.images.seed,
             "device": self.images.device,
-        });
-        Ok(value)
-    }
-
-    fn data_summary(&self, split: Split, images: &Images) -> Result<DataSummary, CliError> {
-        let (source, data) = (&self.images.data, &self.classification.data);
-        let selection = self.images.selection(None);
-        Ok(DataSummary::of(source, data, split, &selection, images)?)
+        })
     }
 
     /// The images of the search in blocks of at most so many, always in the same order.
@@ -372,12 +376,12 @@ impl<'a> Run<'a> {
         Ok(ExplorationReport {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
-            network: classification.network_summary()?,
+            network: self.network_summary.clone(),
             data: ExploredData {
                 name: self.images.data.to_string(),
                 validation_images: self.validation.len(),
                 test_images: test.map(|test| test.len()),
-                validation: self.data_summary(Split::Validation, &self.validation)?,
+                validation: self.validation_summary.clone(),
             },
             ranges: classification.range_summary(),
             method: self.args.search.method.to_string(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Args;
 use crate::error::CliError;
-use crate::files::{read_json_if_there, write_json};
+use crate::files::{read_json, write_json};
 use crate::network::Chosen;
 
 /// The settings by their names.
@@ -56,12 +56,7 @@ impl Settings {
 
     /// Refuses to go on with a run of other settings.
     pub fn check(&self, path: &Path) -> Result<(), CliError> {
-        let Some(stored) = read_json_if_there::<Map<String, Value>>(path)? else {
-            return Err(CliError::Usage(format!(
-                "there is no run to go on with in `{}`",
-                path.parent().unwrap_or(path).display()
-            )));
-        };
+        let stored: Map<String, Value> = read_json(path)?;
         let others = self.0.iter().filter_map(|(name, now)| {
             let before = stored.get(name).unwrap_or(&Value::Null);
             (before != now).then(|| match (before, now) {
