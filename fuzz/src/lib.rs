@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use approx_experiment::data::{cifar, npz as arrays};
-use approx_multiplier::import::{FileKind, ImportOptions, parse};
+use approx_multiplier::import::{CellAreas, FileKind, ImportOptions, parse};
 use approx_onnx::{OnnxModel, OnnxValue};
 use burn::tensor::{DType, Device, TensorData};
 use burn_approx::AnyTensor;
@@ -15,6 +15,11 @@ const MOST_ELEMENTS: usize = 4096;
 /// A multiplier's file.
 pub fn multiplier(bytes: &[u8], kind: FileKind) -> bool {
     parse(bytes, kind, "fuzzed", &ImportOptions::default()).is_ok()
+}
+
+/// A library of standard cells.
+pub fn liberty(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| CellAreas::parse(text).is_ok())
 }
 
 /// NumPy's archive of images and labels.

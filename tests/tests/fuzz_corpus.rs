@@ -13,7 +13,7 @@ use proptest::prelude::*;
 type Reader = fn(&[u8]) -> bool;
 
 /// The name of every fuzz target, which is that of its folder in the corpus, and what it does.
-const TARGETS: [(&str, Reader); 11] = [
+const TARGETS: [(&str, Reader); 12] = [
     ("npy", |bytes| readers::multiplier(bytes, FileKind::Npy)),
     ("text", |bytes| readers::multiplier(bytes, FileKind::Text)),
     ("binary", |bytes| {
@@ -30,6 +30,7 @@ const TARGETS: [(&str, Reader); 11] = [
         readers::multiplier(bytes, FileKind::Verilog)
     }),
     ("blif", |bytes| readers::multiplier(bytes, FileKind::Blif)),
+    ("liberty", readers::liberty),
     ("npz", readers::npz),
     ("pickle", readers::pickle),
     ("onnx", readers::onnx),

@@ -193,6 +193,26 @@ fn outcomes_depend_on_the_assignment_alone() {
     assert!(answers.min() != Some(0));
 }
 
+/// Devices share the work, by blocks or parts of them, and every outcome finds its place.
+#[test]
+fn outcomes_do_not_depend_on_the_number_of_devices() {
+    let network = exact();
+    let space = space(&network);
+    let all: Vec<Assignment> = assignments().into_iter().map(Assignment::new).collect();
+    for block in [7, 60] {
+        let outcomes = |devices: usize| {
+            let measure =
+                measure(&network, &space, block).with_devices(&vec![Device::flex(); devices - 1]);
+            let mut evaluator = Evaluator::new(space.clone(), measure);
+            let blocks = evaluator.blocks();
+            evaluator.outcomes(&all, blocks).unwrap()
+        };
+        let alone = outcomes(1);
+        assert_eq!(alone, outcomes(2));
+        assert_eq!(alone, outcomes(5));
+    }
+}
+
 /// Without error nothing is lost, and small losses are predicted closely: to second order, on the very images.
 #[test]
 fn predicted_losses_are_the_measured_ones_where_errors_are_small() {

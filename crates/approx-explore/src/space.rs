@@ -230,6 +230,17 @@ impl Space {
         Assignment(self.groups.iter().map(of_group).collect())
     }
 
+    /// The assignment that takes the least energy, whatever the limit of different multipliers: no allowed one takes less.
+    pub fn cheapest(&self) -> Assignment {
+        let of_group = |group: &Group| {
+            let energy = |choice: &usize| self.choices[*choice].energy;
+            let choices = group.choices.iter().copied();
+            choices.min_by(|one, other| energy(one).total_cmp(&energy(other)))
+        };
+        let choices = self.groups.iter().map(|group| of_group(group).unwrap_or(0));
+        Assignment::new(choices.collect())
+    }
+
     /// The share of a group in all multiplications.
     pub fn share(&self, group: usize) -> f64 {
         self.count(&self.groups[group]) as f64 / self.multiplications() as f64

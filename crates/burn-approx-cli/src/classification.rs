@@ -120,7 +120,7 @@ impl<'a> Classification<'a> {
         args: &'a ImageArgs,
         output: Output,
     ) -> Result<Self, CliError> {
-        let device = device::open(args.device)?;
+        let device = device::open_one(args.device)?;
         let network = Network::load(model, &device)?;
         network.check(args.quantizers)?;
         let channels = |text: &Option<String>| {

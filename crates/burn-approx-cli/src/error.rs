@@ -48,9 +48,6 @@ pub enum CliError {
     /// A network that cannot be explored.
     #[error(transparent)]
     Exploration(#[from] ExplorationError),
-    /// What a shard leaves to others; no fault.
-    #[error("{0}")]
-    LeftToOthers(String),
     /// A training that did not finish.
     #[error(transparent)]
     Training(#[from] TrainError),

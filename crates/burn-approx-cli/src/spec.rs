@@ -1,8 +1,8 @@
 //! SPEC: how the command line names a multiplier.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use approx_multiplier::import::{self, ImportOptions};
+use approx_multiplier::import::{self, CellAreas, ImportError, ImportOptions};
 use approx_multiplier::{
     FamilySpecification, Multiplier, MultiplierFamily, MultiplierSource, OperandFormat, Signedness,
     evoapprox,
@@ -36,6 +36,10 @@ pub struct FileOptions {
     /// The module, model or function of a netlist that is the multiplier
     #[arg(long, value_name = "NAME", help_heading = HEADING)]
     pub top: Option<String>,
+
+    /// The cells that a netlist in Verilog is made of, as a Liberty file: their areas add up to its own
+    #[arg(long, value_name = "FILE.lib", help_heading = HEADING)]
+    pub cells: Option<PathBuf>,
 }
 
 /// What `--help` lists these options under.
@@ -43,27 +47,35 @@ const HEADING: &str = "What a file does not say";
 
 impl FileOptions {
     /// As the importers take them.
-    pub fn import_options(&self) -> ImportOptions {
+    pub fn import_options(&self) -> Result<ImportOptions, CliError> {
+        let cells = self.cells.as_deref().map(read_cells).transpose()?;
         let signedness = match (self.signed, self.unsigned) {
             (true, _) => Some(Signedness::Signed),
             (_, true) => Some(Signedness::Unsigned),
             _ => None,
         };
-        ImportOptions {
+        Ok(ImportOptions {
             signedness: signedness.map(|signedness| [signedness; 2]),
             bits: self.bits,
             swap_operands: self.swap_operands,
             top: self.top.clone(),
+            cells,
             ..ImportOptions::default()
-        }
+        })
     }
+}
+
+/// The areas of a library's cells.
+fn read_cells(path: &Path) -> Result<CellAreas, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|error| CliError::file(path, error))?;
+    CellAreas::parse(&text).map_err(|error| ImportError::from(error).in_file(path).into())
 }
 
 /// The multiplier that a SPEC names. What had to be assumed is printed.
 pub fn resolve(spec: &str, options: &FileOptions, output: Output) -> Result<Multiplier, CliError> {
     if Path::new(spec).is_file() {
-        let imported =
-            progress::during("reading", || import::read(spec, &options.import_options()))?;
+        let options = options.import_options()?;
+        let imported = progress::during("reading", || import::read(spec, &options))?;
         for note in imported.notes {
             output.note(format!("{spec}: {note}"));
         }
@@ -75,6 +87,7 @@ pub fn resolve(spec: &str, options: &FileOptions, output: Output) -> Result<Mult
         swap_operands,
         bits,
         top,
+        cells: _,
     } = options;
     if *signed || *unsigned || bits.is_some() || top.is_some() {
         return Err(CliError::Usage(format!(
@@ -90,7 +103,11 @@ pub fn resolve(spec: &str, options: &FileOptions, output: Output) -> Result<Mult
 
 /// The multipliers that are named, by themselves or by patterns over the library's names, such as `mul8s_*` or
 /// `mul8u_*:sign-magnitude`.
-pub fn resolve_all(specs: &[String], output: Output) -> Result<Vec<Multiplier>, CliError> {
+pub fn resolve_all(
+    specs: &[String],
+    options: &FileOptions,
+    output: Output,
+) -> Result<Vec<Multiplier>, CliError> {
     let mut multipliers = Vec::new();
     for spec in specs {
         let (names, signs) = match spec.strip_suffix(SIGN_MAGNITUDE) {
@@ -98,7 +115,7 @@ pub fn resolve_all(specs: &[String], output: Output) -> Result<Vec<Multiplier>, 
             None => (spec.as_str(), false),
         };
         if !names.contains(['*', '?', '[']) {
-            multipliers.push(resolve(spec, &FileOptions::default(), output)?);
+            multipliers.push(resolve(spec, options, output)?);
             continue;
         }
         let pattern = Glob::new(names).map_err(|error| CliError::Usage(error.to_string()))?;

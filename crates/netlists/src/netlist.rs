@@ -1,5 +1,7 @@
 //! Netlists: circuits with a name, and with inputs and outputs that are put together to ports.
 
+use std::collections::BTreeMap;
+
 use crate::circuit::Circuit;
 use crate::error::Location;
 
@@ -66,6 +68,7 @@ pub struct Netlist {
     pub(crate) outputs: Vec<Port>,
     pub(crate) circuit: Circuit,
     pub(crate) notes: Vec<String>,
+    pub(crate) cells: Option<BTreeMap<String, u64>>,
 }
 
 impl Netlist {
@@ -92,6 +95,25 @@ impl Netlist {
     /// The circuit. Its inputs and outputs are those of the ports, one after the other, lowest bits first.
     pub fn circuit(&self) -> &Circuit {
         &self.circuit
+    }
+
+    /// How many of each standard cell the circuit has, by their names in the text; `None` unless it is made of nothing
+    /// but cells and wires, as only Verilog can say.
+    ///
+    /// ```
+    /// use approx_netlists::{Netlist, NetlistFormat, NetlistOptions};
+    ///
+    /// let cells = |text| {
+    ///     let netlist = Netlist::parse(text, NetlistFormat::Verilog, &NetlistOptions::default())?;
+    ///     Ok::<_, approx_netlists::NetlistError>(netlist.cells().cloned())
+    /// };
+    /// let inverted = "module m(input a, b, output o); wire n; NAND2_X1 u1(a, b, n); INV_X1 u2(n, o); endmodule";
+    /// assert_eq!(cells(inverted)?, Some([("INV_X1".into(), 1), ("NAND2_X1".into(), 1)].into()));
+    /// assert_eq!(cells("module m(input a, b, output o); assign o = a & b; endmodule")?, None);
+    /// # Ok::<(), approx_netlists::NetlistError>(())
+    /// ```
+    pub fn cells(&self) -> Option<&BTreeMap<String, u64>> {
+        self.cells.as_ref()
     }
 
     /// What is unusual in the text and should be looked at, in whole sentences.

@@ -141,6 +141,7 @@ impl<'a> Reader<'a> {
             outputs,
             circuit,
             notes,
+            cells: None,
         })
     }
 }

@@ -16,6 +16,8 @@ pub enum EnergyFigure {
     Power,
     /// Power times delay, as if each were clocked as fast as it can be.
     PowerDelay,
+    /// Area, where no power is known: of two circuits in one technology, the larger one takes more.
+    Area,
 }
 
 /// How energies are computed.
@@ -46,14 +48,12 @@ pub struct Energies {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EnergyError {
     /// A multiplier without figures.
-    #[error(
-        "the {figure} of `{multiplier}` is not known: say it in milliwatts, as {multiplier}=0.25"
-    )]
+    #[error("the {figure} of `{multiplier}` is not known: {}", figure.remedy())]
     Unknown {
         /// The multiplier.
         multiplier: String,
         /// What is missing.
-        figure: &'static str,
+        figure: Figure,
     },
     /// A cost that is none.
     #[error("{what} is {value}; it must be a number of at least 0, and of a baseline above 0")]
@@ -63,6 +63,12 @@ pub enum EnergyError {
         /// What was given.
         value: f64,
     },
+    /// A power where it is not asked for.
+    #[error("a power was given for `{given}`, and areas are compared")]
+    Unused {
+        /// The multiplier.
+        given: String,
+    },
     /// A power for a multiplier that is not explored.
     #[error("a power was given for `{given}`, which is none of the multipliers: {known}")]
     Stranger {
@@ -71,6 +77,37 @@ pub enum EnergyError {
         /// The multipliers.
         known: String,
     },
+}
+
+/// A figure of a circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figure {
+    /// Its power, in milliwatts.
+    Power,
+    /// Its delay, in nanoseconds.
+    Delay,
+    /// Its area, in square micrometres.
+    Area,
+}
+
+impl Figure {
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Power => "say it, in milliwatts",
+            Self::Delay => "without it, circuits can be compared by power or area",
+            Self::Area => "read its netlist together with the areas of its cells",
+        }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Power => "power",
+            Self::Delay => "delay",
+            Self::Area => "area",
+        })
+    }
 }
 
 /// The energy of one multiplication by each multiplier, relative to the baseline.
@@ -126,6 +163,10 @@ pub fn energies(
             given: given.clone(),
             known: known.join(", "),
         });
+    }
+    if let (EnergyFigure::Area, Some(given)) = (figure, power_mw.keys().next()) {
+        let given = given.clone();
+        return Err(EnergyError::Unused { given });
     }
     let own = |multiplier: &Multiplier| figure.of(multiplier, power_mw);
     let unit = own(baseline)?;
@@ -224,12 +265,19 @@ impl EnergyFigure {
         };
         let published = |figure: fn(&HardwareFigures) -> Option<f64>| hardware.and_then(figure);
         let given = power_mw.get(multiplier.name()).copied();
-        let power = known(given.or(published(|hardware| hardware.power_mw)), "power")?;
+        let power = || {
+            known(
+                given.or(published(|hardware| hardware.power_mw)),
+                Figure::Power,
+            )
+        };
         match self {
-            Self::Power => Ok(power),
+            Self::Power => power(),
             Self::PowerDelay => {
-                Ok(power * known(published(|hardware| hardware.delay_ns), "delay")?)
+                let delay = known(published(|hardware| hardware.delay_ns), Figure::Delay)?;
+                Ok(power()? * delay)
             }
+            Self::Area => known(published(|hardware| hardware.area_um2), Figure::Area),
         }
     }
 
@@ -237,6 +285,7 @@ impl EnergyFigure {
         match self {
             Self::Power => "mW",
             Self::PowerDelay => "pJ",
+            Self::Area => "um2",
         }
     }
 }
@@ -246,6 +295,7 @@ impl fmt::Display for EnergyFigure {
         f.write_str(match self {
             Self::Power => "power",
             Self::PowerDelay => "power times the delay",
+            Self::Area => "area",
         })
     }
 }
@@ -321,6 +371,25 @@ mod tests {
     }
 
     #[test]
+    fn areas_are_compared_where_they_are_asked_for() {
+        let settings = EnergySettings {
+            figure: EnergyFigure::Area,
+            ..EnergySettings::default()
+        };
+        let area = |name: &str| {
+            let multiplier = multiplier(name).unwrap();
+            multiplier.hardware().unwrap().area_um2.unwrap()
+        };
+        let found = found(&["mul8s_1L2L"], &settings).unwrap();
+        assert_eq!(found.relative, [area("mul8s_1L2L") / area("mul8s_1KV6")]);
+        assert!(
+            found.assumptions[0].contains("area"),
+            "{:?}",
+            found.assumptions
+        );
+    }
+
+    #[test]
     fn what_is_not_known_is_asked_for() {
         let exact = multiplier("mul8s_1KV6").unwrap();
         let plain = Multiplier::exact(exact.activation(), exact.weight());
@@ -335,6 +404,10 @@ mod tests {
         settings.power_mw.insert("nobody".to_string(), 0.1);
         let error = energies(&exact, &[plain], &settings).unwrap_err();
         assert!(matches!(error, EnergyError::Stranger { .. }), "{error}");
+        settings.power_mw.remove("nobody");
+        settings.figure = EnergyFigure::Area;
+        let error = energies(&exact, std::slice::from_ref(&plain), &settings).unwrap_err();
+        assert!(matches!(error, EnergyError::Unused { .. }), "{error}");
         let negative = EnergySettings {
             fixed_cost: -1.0,
             ..EnergySettings::default()

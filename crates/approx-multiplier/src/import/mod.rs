@@ -42,7 +42,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub use approx_netlists::{Location, NetlistError, NetlistFormat, NetlistLimits, Position};
+pub use approx_netlists::{
+    CellAreas, Location, NetlistError, NetlistFormat, NetlistLimits, Position,
+};
 pub use circuit::{CircuitLimits, circuit};
 pub use error::ImportError;
 pub use kind::FileKind;
@@ -54,7 +56,7 @@ use crate::{Multiplier, OperandFormat, Signedness};
 
 /// What an input does not say itself, and how much of it to take. What is given goes before what the input says, except
 /// for a file of this project, which says everything.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ImportOptions {
     /// Whether the codes of activation and weight are signed. If not given: what the input says, else what a name such
     /// as `mul8u_` or `mul8s_` says, else signed.
@@ -67,6 +69,9 @@ pub struct ImportOptions {
     pub kind: Option<FileKind>,
     /// The module, model or function of a netlist that is meant. If not given: the only one that no other one uses.
     pub top: Option<String>,
+    /// The areas of the standard cells that a netlist in Verilog is made of: their sum is taken as its area, in the place of
+    /// figures in its comments. Files of other kinds say nothing of cells, and are read as without.
+    pub cells: Option<CellAreas>,
     /// The most bytes to read, 2^28 by default: enough for a 12 x 12-bit table of any kind.
     pub max_bytes: u64,
     /// How large a circuit may be.
@@ -81,6 +86,7 @@ impl Default for ImportOptions {
             swap_operands: false,
             kind: None,
             top: None,
+            cells: None,
             max_bytes: 1 << 28,
             circuit_limits: CircuitLimits::default(),
         }

@@ -16,7 +16,7 @@ use crate::error::CliError;
 use crate::files::{expect_svg, refuse_overwriting};
 use crate::network::{Choice, Chosen, ModelSource, read_config};
 use crate::output::Output;
-use crate::spec::resolve_all;
+use crate::spec::{FileOptions, resolve_all};
 
 /// Measures a network's accuracy on images: in float, with quantised operands and exact products, and on every multiplier
 /// that is named.
@@ -101,7 +101,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
             "--only leaves out the multipliers that are named".to_string(),
         ));
     }
-    let multipliers = resolve_all(&args.multiplier, output)?;
+    let multipliers = resolve_all(&args.multiplier, &FileOptions::default(), output)?;
     let config = args.config.as_deref().map(read_config).transpose()?;
     let classification = Classification::read(&args.model, &args.images, output)?;
     let images = classification.images(args.split, args.limit)?;

@@ -76,9 +76,8 @@ fn measured(multiplier: &Multiplier) -> Result<ErrorMetrics, MultiplierError> {
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     expect_own(&args.output)?;
-    let imported = progress::during("reading", || {
-        import::read(&args.input, &args.file.import_options())
-    })?;
+    let options = args.file.import_options()?;
+    let imported = progress::during("reading", || import::read(&args.input, &options))?;
     for note in &imported.notes {
         output.note(note);
     }

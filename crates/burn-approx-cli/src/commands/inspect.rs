@@ -156,7 +156,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         (None, None) => None,
         _ => Some(args.choice.resolve(&args.model, output)?),
     };
-    let network = Network::load(&args.model, &device::open(DeviceKind::default())?)?;
+    let network = Network::load(&args.model, &device::open_one(DeviceKind::default())?)?;
     let example = network.example(&args.input_shape)?;
     let recorded: AnyRecorded = network.record(example.clone())?;
     // Products are counted, and plans made, for the shapes of a pass.

@@ -95,7 +95,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         .into_iter()
         .chain(args.accumulator.as_deref());
     refuse_overwriting(read, written)?;
-    let network = Network::load(&args.model, &device::open(args.device)?)?;
+    let network = Network::load(&args.model, &device::open_one(args.device)?)?;
     let inputs = network.inputs(&args.input)?;
     let (outputs, sums) = match converted(args, &network, &inputs, output)? {
         None if args.layer.is_some() => {

@@ -120,24 +120,27 @@ fn a_search_goes_on_from_its_journal() {
     assert!(workplace.read("front/journal.jsonl").starts_with(&journal));
 }
 
-/// Processes that each measure a share, side by side, find together what one finds alone.
+/// Processes that each measure a share, side by side, find together what one finds alone: as docs/exploration.md has GNU
+/// parallel start them.
 #[test]
 fn shards_are_one_search() {
     let workplace = workplace();
     let alone = without_time(workplace.json(&format!("{EXPLORE} --output alone")));
     let journals = "--join shard-0/journal.jsonl --join shard-1/journal.jsonl";
-    let both = |join: &str| {
-        let shards = [0, 1].map(|shard| {
-            let arguments = format!("{EXPLORE} {join} --shard {shard}/2 --output shard-{shard}");
-            let mut command = Command::new(env!("CARGO_BIN_EXE_burn-approx"));
-            let command = command.args(arguments.split_whitespace());
-            command.current_dir(workplace.path("")).spawn().unwrap()
-        });
-        for mut shard in shards {
-            assert!(shard.wait().unwrap().success());
-        }
-    };
-    both("");
+    let program = env!("CARGO_BIN_EXE_burn-approx");
+    let shards = format!(
+        "seq 0 1 | parallel --will-cite {program} {EXPLORE} --shard {{}}/2 --output shard-{{}}"
+    );
+    let run = Command::new("sh")
+        .args(["-c", &shards])
+        .current_dir(workplace.path(""))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(
+        run.status.success(),
+        "GNU parallel is needed; ./scripts/test installs it: {said}"
+    );
     assert!(!workplace.path("shard-0/front.json").exists());
     let joined = without_time(workplace.json(&format!("{EXPLORE} {journals} --output joined")));
     assert_eq!(joined, alone);
@@ -188,8 +191,14 @@ fn chosen_points_are_retrained_and_kept() {
 fn layers_are_bound_as_the_command_line_says() {
     let workplace = workplace();
     let report = workplace.json(&format!(
-        "{EXPLORE} --tie conv[34] --exact-first --exact linear --allow conv2=mul8s_1L2J --most 3 --output front"
+        "{EXPLORE} --tie conv[34] --exact-first --exact linear --allow conv2=mul8s_1L2J --most 3 \
+         --energy-figure area --output front"
     ));
+    let said = report["energy"]["assumptions"].to_string();
+    assert!(
+        said.contains("the area of its circuit") && said.contains("um2"),
+        "{said}"
+    );
     let layers: Vec<&str> = (report["layers"].as_array().unwrap().iter())
         .map(|layer| layer["path"].as_str().unwrap())
         .collect();
@@ -232,13 +241,23 @@ fn what_cannot_be_explored_is_said() {
     };
     fail("", "--multipliers");
     fail("--multipliers mul8s_1KV6", "less energy than the exact one");
-    fail("--multipliers exact", "not known");
+    fail("--multipliers exact", "say it, in milliwatts (--power)");
+    fail("--multipliers exact --energy-figure area", "(--cells)");
+    fail(
+        "--multipliers mul8s_1L2J --energy-figure area --power mul8s_1L2J=0.1",
+        "areas are compared",
+    );
     fail("--multipliers mul8u_17C8", "sign-magnitude");
     fail(
         "--multipliers mul8s_1L2J --baseline mul8s_1L2L",
         "not exact",
     );
     fail("--multipliers mul8s_1L2J --energy 0.1", "the least is");
+    fail("--multipliers mul8s_1L2J --drop -1", "at least 0");
+    fail(
+        "--multipliers mul8s_1L2J --devices 2",
+        "--devices is 2, and 1",
+    );
     fail("--multipliers mul8s_1L2J --tie conv9", "selects no layer");
     fail(
         "--multipliers mul8s_1L2J --allow conv1=mul8s_1L2L",

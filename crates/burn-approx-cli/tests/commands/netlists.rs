@@ -220,3 +220,40 @@ fn wrong_netlists_are_refused_with_the_place() {
     place.fail("import i.v --output out.json", 1, "i.v:2:4: found bytes");
     assert!(!place.files().contains(&"out.json".into()));
 }
+
+/// A netlist of cells takes what they take together, and its file keeps that.
+#[test]
+fn the_area_of_a_netlist_is_that_of_its_cells() {
+    let place = Workplace::new();
+    place.write(
+        "mul2u.v",
+        "module mul2u(input [1:0] A, B, output [3:0] O);
+           wire p, q, r, c;
+           AND2_X1 a0(A[0], B[0], O[0]), a1(A[1], B[0], p), a2(A[0], B[1], q), a3(A[1], B[1], r);
+           HA_X1 h0(p, q, c, O[1]), h1(r, c, O[3], O[2]);
+         endmodule",
+    );
+    let library =
+        "library (small) { cell (AND2_X1) { area : 1.5; } cell (HA_X1) { area : 2.25; } }";
+    place.write("small.lib", library);
+    place.succeed("import mul2u.v --cells small.lib --output mine.json");
+    for file in ["mul2u.v --cells small.lib", "mine.json"] {
+        let info = place.json(&format!("info {file}"));
+        assert_eq!(info["hardware"]["area_um2"], 10.5, "{file}");
+        assert_eq!(info["hardware"]["technology"], "small");
+    }
+    place.write("half.lib", &library[..40]);
+    place.fail("info mul2u.v --cells half.lib", 1, "half.lib:1:");
+    place.fail("info mul2u.v --cells none.lib", 1, "none.lib");
+    place.write(
+        "other.lib",
+        "library (other) { cell (HA_X1) { area : 2; } }",
+    );
+    place.fail("info mul2u.v --cells other.lib", 1, "AND2_X1");
+    place.write("u.v", UNLIKE);
+    place.fail(
+        "info u.v --top product --cells small.lib",
+        1,
+        "beside its cells",
+    );
+}

@@ -1,6 +1,6 @@
 //! Puts the modules of a netlist together to one graph, instance by instance.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cells;
 use super::scope::{Elaboration, Entry, Net, Scope};
@@ -57,6 +57,7 @@ pub(super) fn elaborate<'a>(
         graph,
         syntax,
         modules,
+        cells: Some(BTreeMap::new()),
     }
     .netlist(top)
 }
@@ -95,14 +96,24 @@ impl<'a, 's> Elaboration<'a, 's> {
         }
         self.body(&mut scope, top, 0)?;
         self.reader.spend(0, &self.graph, top.name.offset)?;
-        self.reader.netlist(
+        let netlist = self.reader.netlist(
             top.name.text,
             top.name.offset,
             &self.graph,
             inputs,
             outputs,
             notes,
-        )
+        )?;
+        let by_name = |cells: BTreeMap<&str, u64>| {
+            let named = cells.into_iter();
+            named
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect()
+        };
+        Ok(Netlist {
+            cells: self.cells.map(by_name),
+            ..netlist
+        })
     }
 
     /// The net of a port, which must be declared as one.
@@ -300,7 +311,15 @@ impl<'a, 's> Elaboration<'a, 's> {
         scope.entries.insert(name.text, Entry::Net(net));
     }
 
+    /// Something computes that is no cell, unless it is within one.
+    pub(super) fn computes(&mut self, scope: &Scope) {
+        if scope.place.is_none() {
+            self.cells = None;
+        }
+    }
+
     fn gate(&mut self, scope: &mut Scope<'a, 's>, gate: &Gate) -> Result<(), NetlistError> {
+        self.computes(scope);
         for &terminal in &gate.terminals {
             self.declare_implicitly(scope, terminal);
         }
@@ -383,6 +402,9 @@ impl<'a, 's> Elaboration<'a, 's> {
                 }
             },
         };
+        if let (Some(_), None, Some(cells)) = (place, scope.place, &mut self.cells) {
+            *cells.entry(name.text).or_default() += 1;
+        }
         self.spend(scope, INSTANCE_STEPS + module.bytes, name.offset)?;
         let parameters = self.parameters(scope, instance, module)?;
         let mut inner = self.declared(syntax, module, parameters, place)?;

@@ -156,6 +156,27 @@ impl<'a> Elaboration<'a, '_> {
         id: ExpressionId,
         size: Size,
     ) -> Result<Vec<Signal>, NetlistError> {
+        let bits = self.bits(scope, id, size)?;
+        // What gives a constant is no circuit.
+        let is_operator = matches!(
+            scope.expression(id).kind,
+            ExpressionKind::Unary(..)
+                | ExpressionKind::Chain(..)
+                | ExpressionKind::Binary(..)
+                | ExpressionKind::Conditional(..)
+        );
+        if is_operator && bits.iter().any(|bit| bit.as_constant().is_none()) {
+            self.computes(scope);
+        }
+        Ok(bits)
+    }
+
+    fn bits(
+        &mut self,
+        scope: &Scope<'a, '_>,
+        id: ExpressionId,
+        size: Size,
+    ) -> Result<Vec<Signal>, NetlistError> {
         let expression = scope.expression(id);
         self.spend(scope, 1 + size.width, expression.offset)?;
         let own = match &expression.kind {

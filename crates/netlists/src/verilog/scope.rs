@@ -1,6 +1,6 @@
 //! What is known while modules are put together: what names stand for in an instance, and the graph that grows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::syntax::{Expression, ExpressionId, Module, NetKind, Syntax};
 use super::value::Value;
@@ -68,6 +68,8 @@ pub(super) struct Elaboration<'a, 's> {
     pub graph: GraphBuilder<'a>,
     pub syntax: &'s Syntax<'a>,
     pub modules: HashMap<&'a str, &'s Module<'a>>,
+    /// How often each cell was met; `None` once something computes that is none.
+    pub cells: Option<BTreeMap<&'a str, u64>>,
 }
 
 impl<'a> Elaboration<'a, '_> {

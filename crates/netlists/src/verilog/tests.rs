@@ -182,3 +182,40 @@ fn other_texts_are_refused_with_their_place(
     let position = error.location().unwrap().position;
     assert_eq!(position, Some(Position { line, column }), "{error}");
 }
+
+/// Cells count once for every instance, those of modules that are used several times too; wires are no logic, constants
+/// neither.
+#[rstest]
+#[case(
+    "NAND2_X1 u(a[0], b[0], o[0]); assign o[3:1] = {a, 2'd2 + 2'd1};",
+    "NAND2_X1 1"
+)]
+#[case(
+    "pair p(a[0], b[0], o[0]), q(a[1], b[1], o[1]); FA_X1 f(a[0], a[1], b[0], o[2], o[3]);",
+    "FA_X1 1, INV_X2 2, NAND2_X1 2"
+)]
+#[case("assign o = 4'd3;", "")]
+#[case("assign o = 4'd1 ? {a, b[0]} : 4'd3;", "no cells")]
+#[case("assign o = ~a;", "no cells")]
+#[case("assign o[3:1] = a; and u(o[0], a[0], b[0]);", "no cells")]
+#[case("assign o[3:1] = a; NAND2_X1 u(a[0] ^ a[1], b[0], o[0]);", "no cells")]
+#[case(
+    "wire n = a ? b : 3'd1; NAND2_X1 u(a[0], n, o[0]); assign o[3:1] = a;",
+    "no cells"
+)]
+fn cells_are_counted(#[case] items: &str, #[case] expected: &str) {
+    let text = format!(
+        "module m(input [2:0] a, b, output [3:0] o); {items} endmodule
+         module pair(input x, y, output z); wire n; NAND2_X1 u(x, y, n); INV_X2 v(n, z); endmodule"
+    );
+    let options = NetlistOptions {
+        top: Some("m".into()),
+        ..NetlistOptions::default()
+    };
+    let netlist = parse(&text, &options).unwrap();
+    let found = netlist.cells().map(|cells| {
+        let counts = cells.iter().map(|(name, count)| format!("{name} {count}"));
+        counts.collect::<Vec<_>>().join(", ")
+    });
+    assert_eq!(found.as_deref().unwrap_or("no cells"), expected, "{items}");
+}

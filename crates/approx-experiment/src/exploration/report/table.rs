@@ -76,14 +76,23 @@ impl fmt::Display for ExplorationReport {
             multipliers,
             self.baseline.worth,
         );
-        for (number, point) in self.points.iter().enumerate() {
-            let (energy, multipliers) = of_point(point);
-            row(number.to_string(), energy, multipliers, point.worth);
+        let energies: Vec<f64> = self.points.iter().map(|point| point.energy).collect();
+        let listed = listed(&energies, |number| {
+            self.points[number].worth.test_accuracy.is_some()
+        });
+        for number in &listed {
+            let (energy, multipliers) = of_point(&self.points[*number]);
+            let worth = self.points[*number].worth;
+            row(number.to_string(), energy, multipliers, worth);
         }
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
         write!(f, "{table}")?;
+        if listed.len() < energies.len() {
+            let (listed, all) = (listed.len(), energies.len());
+            write!(f, "\n{listed} of the front's {all} points are listed")?;
+        }
         for drop in [0.6, 1.0] {
             if let Some(point) = self.within(drop) {
                 let saved = 100.0 * (1.0 - point.energy);
@@ -98,6 +107,27 @@ impl fmt::Display for ExplorationReport {
     }
 }
 
+/// The numbers of the points that are listed: of so many strips of equal width in energy, the most accurate of each, and
+/// those that were looked at further.
+fn listed(energies: &[f64], is_tried: impl Fn(usize) -> bool) -> Vec<usize> {
+    let (Some(least), Some(most)) = (energies.first(), energies.last()) else {
+        return Vec::new();
+    };
+    let strip = |number: usize| {
+        let place = (energies[number] - least) / (most - least).max(f64::MIN_POSITIVE);
+        ((place * LISTED as f64) as usize).min(LISTED - 1)
+    };
+    let all = 0..energies.len();
+    let is_listed = |number: &usize| {
+        let is_last = energies.len() == number + 1 || strip(*number) < strip(number + 1);
+        energies.len() <= LISTED || is_last || is_tried(*number)
+    };
+    all.filter(is_listed).collect()
+}
+
+/// About so many points of a front are listed.
+const LISTED: usize = 24;
+
 impl ExplorationReport {
     /// Whether a figure is known of any assignment.
     pub(super) fn is_known(&self, figure: impl Fn(&super::Worth) -> Option<f64>) -> bool {
@@ -106,5 +136,28 @@ impl ExplorationReport {
             .map(|point| &point.worth)
             .chain([&self.float])
             .any(|worth| figure(worth).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_points_those_are_listed_that_lie_apart_and_those_that_were_tried() {
+        let few = [0.3, 0.300001, 0.7];
+        assert_eq!(listed(&few, |_| false), [0, 1, 2]);
+        assert_eq!(listed(&[], |_| false), [0; 0]);
+        assert_eq!(listed(&[0.5; 30], |number| number == 3), [3, 29]);
+        let many: Vec<f64> = (0..240)
+            .map(|number| 0.4 + f64::from(number) / 400.0)
+            .collect();
+        let shown = listed(&many, |number| number == 1);
+        assert_eq!(shown.len(), LISTED + 1);
+        assert_eq!((shown[0], shown.last()), (1, Some(&239)));
+        // Of each strip the last, which is the most accurate one: the energies of neighbours are a strip apart.
+        for pair in shown[1..].windows(2) {
+            assert!((8..=12).contains(&(pair[1] - pair[0])), "{pair:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! From a circuit to the multiplier that it is: its ports become operands ([`interpretation`]), and its function a
 //! table or factors ([`evaluation`]).
 
+mod area;
 mod evaluation;
 mod interpretation;
 mod ports;
@@ -68,9 +69,9 @@ impl Default for CircuitLimits {
 /// # Errors
 ///
 /// [`ImportError::Netlist`] if the text is no circuit, [`ImportError::NotAMultiplier`] if that does not have two
-/// operands of 2 to 16 bits and a product, [`ImportError::Undetermined`] if their widths are not known,
-/// [`ImportError::TooLarge`] if there are too many gates for as many operand pairs, and [`ImportError::Multiplier`] if
-/// a product does not fit in 32 bits or a circuit that is too large for a table has no factors.
+/// operands of 2 to 16 bits and a product, [`ImportError::Undetermined`] if their widths are not known, or its area
+/// where the options have those of cells, [`ImportError::TooLarge`] if there are too many gates for as many operand
+/// pairs, and [`ImportError::Multiplier`] if a product does not fit in 32 bits or a circuit that is too large for a table has no factors.
 pub fn circuit(
     text: &str,
     format: NetlistFormat,
@@ -105,7 +106,11 @@ pub fn circuit(
         true => multiplier.swapped(),
         false => multiplier,
     };
-    let multiplier = match hardware_figures(text) {
+    let hardware = match (&options.cells, format) {
+        (Some(areas), NetlistFormat::Verilog) => Some(area::area(&netlist, areas, &mut notes)?),
+        _ => hardware_figures(text),
+    };
+    let multiplier = match hardware {
         Some(hardware) => multiplier.with_hardware(hardware),
         None => multiplier,
     };

@@ -2,8 +2,8 @@
 
 use rstest::rstest;
 
-use crate::import::{ImportError, ImportOptions, Imported, NetlistFormat, circuit};
-use crate::{Multiplier, OperandFormat};
+use crate::import::{CellAreas, ImportError, ImportOptions, Imported, NetlistFormat, circuit};
+use crate::{HardwareFigures, Multiplier, OperandFormat};
 
 fn read(
     text: &str,
@@ -152,4 +152,52 @@ fn a_name_as_in_a_library_says_which_module_is_meant() {
         (multiplier.name(), multiplier.product(3, 3)),
         ("mul2u_1", Some(9))
     );
+}
+
+/// An exact multiplier of 2 x 2 bits, of cells, with figures of another technology in its comments.
+const CELLS: &str = "
+    // PDK45_PWR = 0.1 mW
+    module mul2u(input [1:0] A, B, output [3:0] O);
+      wire p, q, r, c;
+      AND2_X1 a0(A[0], B[0], O[0]), a1(A[1], B[0], p), a2(A[0], B[1], q);
+      AND2_X1 a3(.A1(A[1]), .A2(B[1]), .ZN(r));
+      HA_X1 h0(p, q, c, O[1]), h1(r, c, O[3], O[2]);
+    endmodule";
+
+#[test]
+fn areas_of_cells_add_up() {
+    let library =
+        "library (small) { cell (AND2_X1) { area : 1.5; } cell (HA_X1) { area : 2.25; } }";
+    let with = |library| ImportOptions {
+        cells: Some(CellAreas::parse(library).unwrap()),
+        ..ImportOptions::default()
+    };
+    let (multiplier, notes) = read(CELLS, NetlistFormat::Verilog, &with(library)).unwrap();
+    assert_eq!(multiplier.product(3, 3), Some(9));
+    let expected = HardwareFigures {
+        area_um2: Some(4.0 * 1.5 + 2.0 * 2.25),
+        ..HardwareFigures::new("small")
+    };
+    assert_eq!(multiplier.hardware(), Some(&expected));
+    assert!(
+        notes.iter().any(|note| note.contains("6 cells: 10.5")),
+        "{notes:?}"
+    );
+
+    let error = |text: &str, library| {
+        read(text, NetlistFormat::Verilog, &with(library))
+            .unwrap_err()
+            .to_string()
+    };
+    let other = error(CELLS, "library (other) { cell (AND2_X1) { area : 1; } }");
+    assert!(
+        other.contains("\"other\"") && other.contains("\"HA_X1\""),
+        "{other}"
+    );
+    let assigned = CELLS.replace("wire p, q, r, c;", "wire p, q, r; wire c = p & q;");
+    let own = error(
+        &assigned.replace("h0(p, q, c, O[1])", "h0(p, q, , O[1])"),
+        library,
+    );
+    assert!(own.contains("beside its cells"), "{own}");
 }

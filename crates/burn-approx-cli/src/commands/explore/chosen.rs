@@ -8,6 +8,7 @@ use approx_experiment::exploration::AssignableNetwork;
 use approx_experiment::exploration::report::{ExplorationReport, ReportedPoint, Worth};
 use approx_experiment::loader::ImageLoader;
 use approx_experiment::training::{Optimizer, Phase, Trainable, TrainingData, fit};
+use approx_explore::space::Space;
 use approx_multiplier::GradientRule;
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -25,11 +26,11 @@ use crate::run_folder::TRAINING;
 pub struct ChosenArgs {
     /// Choose the point of least energy that loses at most so many points of accuracy; may be given several times [default:
     /// 0.6 and 1]
-    #[arg(long, value_name = "POINTS", help_heading = CHOSEN)]
+    #[arg(long, value_name = "POINTS", value_parser = not_negative, help_heading = CHOSEN)]
     pub drop: Vec<f64>,
 
     /// Choose the most accurate point that takes at most this share of the baseline's energy; may be given several times
-    #[arg(long, value_name = "SHARE", help_heading = CHOSEN)]
+    #[arg(long, value_name = "SHARE", value_parser = not_negative, help_heading = CHOSEN)]
     pub energy: Vec<f64>,
 
     /// Choose all points
@@ -64,7 +65,27 @@ const WORTH: &str = "worth.json";
 /// The folder of the networks of chosen points.
 pub const NETWORKS: &str = "networks";
 
+/// A number that is not below 0.
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
+        _ => Err(format!("`{text}` is no number of at least 0")),
+    }
+}
+
 impl ChosenArgs {
+    /// Whether no assignment at all meets what is asked for, before any is measured.
+    pub fn check(&self, space: &Space) -> Result<(), CliError> {
+        let least = space.energy(&space.cheapest());
+        match self.energy.iter().find(|energy| **energy < least) {
+            Some(energy) => Err(CliError::Usage(format!(
+                "no assignment takes at most {energy} of the baseline's energy; the least is {least:.4}: name cheaper \
+                 multipliers, or allow more with --energy"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The numbers of the chosen points, in order: those asked for and the knee of the front.
     pub fn choose(&self, report: &ExplorationReport) -> Result<Vec<usize>, CliError> {
         let points = &report.points;
@@ -93,8 +114,8 @@ impl ChosenArgs {
             let best = best.ok_or_else(|| {
                 let least = points.iter().map(|point| point.energy).fold(f64::INFINITY, f64::min);
                 CliError::Usage(format!(
-                    "no point of the front takes at most {energy} of the baseline's energy; the least is {least:.4}: \
-                     name cheaper multipliers, or allow more with --energy"
+                    "no point of the front takes at most {energy} of the baseline's energy; the least is {least:.4}: allow \
+                     more with --energy, or less accurate points with --depth"
                 ))
             })?;
             chosen.extend(number(best));

@@ -36,6 +36,10 @@ pub struct SearchArgs {
     #[arg(long, value_name = "POINTS", default_value_t = 20.0, help_heading = SEARCH)]
     pub depth: f64,
 
+    /// Spread measurements over so many devices of the kind that --device names
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one, help_heading = SEARCH)]
+    pub devices: usize,
+
     /// Measure this share of what is needed, the I-th of N from 0, for a job of a cluster; the journals of all are then joined
     #[arg(long, value_name = "I/N", value_parser = shard, help_heading = SEARCH)]
     pub shard: Option<(usize, usize)>,
@@ -116,6 +120,17 @@ impl SearchArgs {
             .with_seed(seed)
             .with_drop(self.depth)
             .with_sensitivity(sensitivity.clone());
+        // Those that would end by themselves go on until the budget is spent.
+        let whole = evaluator.images(evaluator.blocks()).max(1);
+        let settings = match evaluator.left() {
+            Some(left) => {
+                let affordable = (left / whole) as usize + 1;
+                let generations = affordable.div_ceil(POPULATION);
+                let settings = settings.with_samples(affordable);
+                settings.with_population(POPULATION, generations)
+            }
+            None => settings,
+        };
         match self.method {
             Method::Additive => search::additive(evaluator, &settings),
             Method::Uniform => search::uniform(evaluator, &settings),
@@ -125,5 +140,7 @@ impl SearchArgs {
     }
 }
 
+/// The individuals of a generation of NSGA-II.
+const POPULATION: usize = 40;
 /// How many measurements are made before they are written down.
 const REQUESTS: usize = 512;

@@ -1,8 +1,11 @@
 //! What is chosen among: the network's layers and what binds them, as the command line says.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use approx_experiment::exploration::energy::{Energies, EnergyFigure, EnergySettings, energies};
+use approx_experiment::exploration::energy::{
+    Energies, EnergyError, EnergyFigure, EnergySettings, Figure, energies,
+};
 use approx_explore::space::{Choice, Group, Layer, Space, SpaceError};
 use approx_multiplier::{Definition, ErrorMetrics, Multiplier, evoapprox};
 use burn::tensor::Tensor;
@@ -35,6 +38,11 @@ pub struct SpaceArgs {
     /// Which figure of a circuit stands for its energy
     #[arg(long, value_enum, default_value_t, help_heading = ENERGY)]
     pub energy_figure: EnergyFigure,
+
+    /// The cells that multipliers in Verilog are made of, as a Liberty file: their areas add up to a multiplier's, for
+    /// --energy-figure area
+    #[arg(long, value_name = "FILE.lib", help_heading = ENERGY)]
+    pub cells: Option<PathBuf>,
 
     /// What the logic for signs takes around unsigned circuits, in multiplications of the baseline
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true, help_heading = ENERGY)]
@@ -127,7 +135,11 @@ impl SpaceArgs {
     /// Resolves the multipliers; of those that compute the same, the cheapest.
     pub fn resolve(&self, output: Output) -> Result<Multipliers, CliError> {
         let usage = |problem: String| CliError::Usage(problem);
-        let baseline = resolve(&self.baseline, &FileOptions::default(), output)?;
+        let files = FileOptions {
+            cells: self.cells.clone(),
+            ..FileOptions::default()
+        };
+        let baseline = resolve(&self.baseline, &files, output)?;
         if !is_exact(&baseline)? {
             return Err(usage(format!(
                 "the baseline `{}` is not exact: name an exact multiplier with --baseline",
@@ -136,7 +148,7 @@ impl SpaceArgs {
         }
         let formats = |multiplier: &Multiplier| (multiplier.activation(), multiplier.weight());
         let mut all = vec![baseline.clone()];
-        for multiplier in resolve_all(&self.multipliers, output)? {
+        for multiplier in resolve_all(&self.multipliers, &files, output)? {
             if formats(&multiplier) != formats(&baseline) {
                 let advice = match evoapprox::figures(multiplier.name()) {
                     Ok(_) => {
@@ -158,7 +170,18 @@ impl SpaceArgs {
         }
         let settings = self.energy_settings();
         let known = energies(&baseline, &all, &settings);
-        let known = known.map_err(|error| usage(format!("{error} (--power)")))?;
+        let known = known.map_err(|error| {
+            let option = match &error {
+                EnergyError::Unknown { figure, .. } => match figure {
+                    Figure::Power => " (--power)",
+                    Figure::Delay => " (--energy-figure)",
+                    Figure::Area => " (--cells)",
+                },
+                EnergyError::Stranger { .. } | EnergyError::Unused { .. } => " (--power)",
+                EnergyError::Cost { .. } => "",
+            };
+            usage(format!("{error}{option}"))
+        })?;
         let mut kept: Vec<usize> = vec![0];
         for number in 1..all.len() {
             let (hash, energy) = (all[number].hash(), known.relative[number]);

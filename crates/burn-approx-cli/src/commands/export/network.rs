@@ -44,7 +44,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let source: ModelSource = args.what.parse().map_err(CliError::Usage)?;
     let read = source.files();
     refuse_overwriting(read.iter().map(PathBuf::as_path), [args.output.as_path()])?;
-    let network = Network::load(&source, &device::open(DeviceKind::default())?)?;
+    let network = Network::load(&source, &device::open_one(DeviceKind::default())?)?;
     let recorded = network.record::<_, Vec<_>>(network.example(&[])?)?;
     let layers = approx_layers(&recorded);
     let converted = layers.iter().filter(|layer| layer.is_converted());

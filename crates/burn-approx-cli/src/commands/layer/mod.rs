@@ -65,7 +65,7 @@ fn compute(common: &Common, layer: &Layer, wanted: &Wanted) -> Result<Computed, 
         Plan::Factored => PlanChoice::Factored,
         Plan::Htp => PlanChoice::Htp,
     };
-    operators::compute(layer, wanted, plan, &device::open(common.device)?)
+    operators::compute(layer, wanted, plan, &device::open_one(common.device)?)
 }
 
 /// Writes what was computed and has a file to go to; these files.
