@@ -26,11 +26,11 @@ use crate::run_folder::TRAINING;
 pub struct ChosenArgs {
     /// Choose the point of least energy that loses at most so many points of accuracy; may be given several times [default:
     /// 0.6 and 1]
-    #[arg(long, value_name = "POINTS", value_parser = not_negative, help_heading = CHOSEN)]
+    #[arg(long, value_name = "POINTS", value_parser = not_negative, allow_negative_numbers = true, help_heading = CHOSEN)]
     pub drop: Vec<f64>,
 
     /// Choose the most accurate point that takes at most this share of the baseline's energy; may be given several times
-    #[arg(long, value_name = "SHARE", value_parser = not_negative, help_heading = CHOSEN)]
+    #[arg(long, value_name = "SHARE", value_parser = not_negative, allow_negative_numbers = true, help_heading = CHOSEN)]
     pub energy: Vec<f64>,
 
     /// Choose all points
