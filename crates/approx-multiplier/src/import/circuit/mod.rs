@@ -80,6 +80,7 @@ pub fn circuit(
     let netlist_options = NetlistOptions {
         top: options.top.clone(),
         preferred_top: Some(|name| LibraryName::parse(name).is_some()),
+        undriven_nets_are_zero: false,
         limits: options.circuit_limits.netlist,
     };
     let netlist = Netlist::parse(text, format, &netlist_options)?;
