@@ -172,6 +172,7 @@ impl<'a> Reader<'a> {
             outputs,
             circuit,
             notes,
+            assumptions: Vec::new(),
             cells: None,
         })
     }

@@ -19,7 +19,10 @@ const MAX_DEPTH: usize = 64;
 
 /// Names that are constants where nothing drives them, with their values. Yosys writes so; what is not defined may have
 /// any value, and ABC takes 0.
-const CONSTANTS: [(&str, bool); 3] = [("$false", false), ("$true", true), ("$undef", false)];
+const CONSTANTS: [(&str, bool); 3] = [("$false", false), ("$true", true), (UNDEFINED, false)];
+
+/// The name of what may have any value.
+const UNDEFINED: &str = "$undef";
 
 /// A name or another word and where it is.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +89,7 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
         reader,
         graph,
         models: by_name,
+        takes_undefined: false,
     };
     let port = |word: &Word| Port::new(word.text, 1);
     let inputs: Vec<Signal> = top
@@ -95,7 +99,10 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
         .collect();
     let outputs = elaboration.model(top, &inputs, 0)?;
     let Elaboration {
-        mut reader, graph, ..
+        mut reader,
+        graph,
+        takes_undefined,
+        ..
     } = elaboration;
     reader.spend(0, &graph, top.name.offset)?;
     let outputs = top
@@ -104,14 +111,21 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
         .zip(outputs)
         .map(|(word, signal)| (port(word), vec![signal]))
         .collect();
-    reader.netlist(
+    let netlist = reader.netlist(
         top.name.text,
         top.name.offset,
         &graph,
         top.inputs.iter().map(port).collect(),
         outputs,
         Vec::new(),
-    )
+    )?;
+    let assumption = || {
+        format!("{UNDEFINED}, which may have any value, was taken for 0: define it for another.")
+    };
+    Ok(Netlist {
+        assumptions: takes_undefined.then(assumption).into_iter().collect(),
+        ..netlist
+    })
 }
 
 fn declaration(word: Word<'_>) -> Declaration<'_> {
@@ -140,6 +154,8 @@ struct Elaboration<'a, 'm> {
     reader: Reader<'a>,
     graph: GraphBuilder<'a>,
     models: HashMap<&'a str, &'m Model<'a>>,
+    /// Whether a value was taken for what may have any.
+    takes_undefined: bool,
 }
 
 impl<'a> Elaboration<'a, '_> {
@@ -217,7 +233,8 @@ impl<'a> Elaboration<'a, '_> {
             let is_input = model.inputs.iter().any(|input| input.text == name);
             if let (false, Some(&net)) = (is_input, scope.get(name)) {
                 // A net that has a driver keeps it.
-                let _ = self.graph.drive(net, Signal::constant(value));
+                let is_driven = self.graph.drive(net, Signal::constant(value)).is_ok();
+                self.takes_undefined |= is_driven && name == UNDEFINED;
             }
         }
     }
@@ -384,7 +401,10 @@ mod tests {
         2
     )]
     fn names_of_constants_need_no_definition(#[case] commands: &str, #[case] expected: i64) {
-        assert_eq!(product(&model(commands), 2, 1), expected, "{commands}");
+        let netlist = model(commands);
+        assert_eq!(product(&netlist, 2, 1), expected, "{commands}");
+        let takes_undefined = commands.contains("$undef");
+        assert_eq!(netlist.assumptions().len(), usize::from(takes_undefined));
     }
 
     #[test]

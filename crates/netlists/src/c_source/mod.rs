@@ -93,10 +93,14 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
     let Interpreter {
         reader,
         graph,
-        notes,
+        assumptions,
         ..
     } = interpreter;
-    reader.netlist(top.name, top.offset, &graph, inputs, outputs, notes)
+    let netlist = reader.netlist(top.name, top.offset, &graph, inputs, outputs, Vec::new())?;
+    Ok(Netlist {
+        assumptions,
+        ..netlist
+    })
 }
 
 impl Parameter<'_> {
