@@ -163,7 +163,7 @@ fn single_wires_are_asked_for() {
 #[case(ports(&["n2", "n5"], &[], &["t", "s", "r", "q"]), "no port is given for the second operand")]
 #[case(ports(&["n2", "n9"], &["n8", "n1"], &["t"]), "no port \"n9\" for the first operand, but \"n1\", ")]
 #[case(ports(&["n2", "n2"], &["n8", "n1"], &["t"]), "\"n2\" is given twice for the first operand")]
-#[case(ports(&["n2", "n5"], &["n2", "n1"], &["t"]), "a bit of both operands")]
+#[case(ports(&["n2", "n5"], &["n2", "n1"], &["t"]), "the port \"n2\" is given for both operands")]
 #[case(ports(&["n2", "n5"], &["n8", "n1"], &["n1"]), "no port \"n1\" for the product, but \"q\", ")]
 #[case(ports(&["n2", "n5"], &["n8", "n1"], &[]), "which of the 4 outputs is which bit of the product")]
 #[case(ports(&["n2", "n5"], &["n8"], &["t", "s", "r", "q"]), "the input \"n1\" besides its operands")]

@@ -2,7 +2,7 @@
 
 use approx_netlists::{Netlist, Port};
 
-use super::ports::{Group, groups, in_order, selected};
+use super::ports::{Group, PortNames, groups, in_order, selected};
 use crate::OperandFormat;
 use crate::import::library::LibraryName;
 use crate::import::{ImportError, ImportOptions, Note};
@@ -97,10 +97,13 @@ fn named_operands(
             .map_err(|found| undetermined(netlist, found, ASK_FOR_PORTS))
     });
     let (first, second) = (first?, second?);
-    if let Some(both) = first.bits.iter().find(|bit| second.bits.contains(bit)) {
+    let PortNames {
+        activation, weight, ..
+    } = &options.ports;
+    if let Some(both) = activation.iter().find(|name| weight.contains(name)) {
         return Err(undetermined(
             netlist,
-            format!("input {both} is a bit of both operands"),
+            format!("the port {both:?} is given for both operands"),
             ASK_FOR_PORTS,
         ));
     }
