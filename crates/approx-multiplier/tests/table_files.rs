@@ -4,7 +4,9 @@
 use std::fs;
 
 use approx_multiplier::export::{self, ExportFormat};
-use approx_multiplier::import::{self, FileKind, ImportError, ImportOptions};
+use approx_multiplier::import::{
+    self, CodeOrder, FileKind, ImportError, ImportOptions, Imported, NoteKind,
+};
 use approx_multiplier::{
     HardwareFigures, Multiplier, MultiplierFamily, OperandFormat, Signedness, evoapprox,
 };
@@ -21,8 +23,21 @@ const KINDS: [(ExportFormat, FileKind, bool); 6] = [
     (ExportFormat::Verilog, FileKind::Verilog, true),
 ];
 
+/// What files of numbers alone do not say.
 fn options_for(multiplier: &Multiplier) -> ImportOptions {
-    ImportOptions::default().with_formats(multiplier.activation(), multiplier.weight())
+    ImportOptions {
+        order: Some(CodeOrder::Pattern),
+        ..ImportOptions::default().with_formats(multiplier.activation(), multiplier.weight())
+    }
+}
+
+/// What was assumed, and what the file says wrongly: random tables are far from products, and that is told of as well.
+fn assumptions(imported: &Imported) -> Vec<String> {
+    let assumed = imported
+        .notes
+        .iter()
+        .filter(|note| note.kind.is_doubt() && note.kind != NoteKind::Warning);
+    assumed.map(ToString::to_string).collect()
 }
 
 fn format() -> impl Strategy<Value = OperandFormat> {
@@ -65,12 +80,15 @@ fn files_of_bundled_circuits_are_read_by_their_name_alone(#[case] name: &str) {
         let imported = import::read(&path, &ImportOptions::default()).unwrap();
         assert_eq!(imported.multiplier.hash(), circuit.hash(), "{format}");
         assert_eq!(imported.multiplier.name(), name);
-        // The name of the file says the signedness where the file does not.
+        // The name of the file says the signedness where the file does not, and nothing says the order of signed codes.
+        let is_open = !says_formats && circuit.activation().is_signed();
+        let assumed = assumptions(&imported);
+        assert_eq!(assumed.len(), usize::from(is_open), "{assumed:?}");
+        let known = format!("It is the bundled circuit {name}.");
         assert_eq!(
-            imported.notes.is_empty(),
-            says_formats,
-            "{:?}",
-            imported.notes
+            imported.notes.iter().any(|note| note.text == known),
+            format != ExportFormat::Own,
+            "{format}"
         );
     }
 }
@@ -180,24 +198,30 @@ fn what_was_assumed_is_noted() {
         import::parse(&bytes, FileKind::Binary, name, options).unwrap()
     };
     let guessed = read("table", &ImportOptions::default());
-    assert!(guessed.multiplier.activation().is_signed());
-    assert!(
-        guessed.notes[0].contains("taken as signed"),
-        "{:?}",
-        guessed.notes
-    );
-    assert!(
-        guessed.notes[1].contains("Read as unsigned"),
-        "{:?}",
-        guessed.notes
-    );
+    assert!(!guessed.multiplier.activation().is_signed());
+    for part in [
+        "whether its operands are signed, nor in which order",
+        "taken as unsigned, with which the mean error is 0.0000",
+        "as signed, in the order of their bit patterns it would be",
+        "Give the signedness or the order",
+    ] {
+        assert!(
+            guessed.notes[0].text.contains(part),
+            "{part}: {}",
+            guessed.notes[0]
+        );
+    }
 
     let named = read("mul8u_L40", &ImportOptions::default());
     assert_eq!(
         named.multiplier.to_table().unwrap(),
         exact.to_table().unwrap()
     );
-    assert!(named.notes[0].contains("mul8u_L40"), "{:?}", named.notes);
+    assert!(
+        named.notes[0].text.contains("mul8u_L40"),
+        "{:?}",
+        named.notes
+    );
 
     let options = ImportOptions {
         signedness: Some([Signedness::Unsigned; 2]),
@@ -208,7 +232,148 @@ fn what_was_assumed_is_noted() {
         told.multiplier.to_table().unwrap(),
         exact.to_table().unwrap()
     );
-    assert!(told.notes.is_empty());
+    assert_eq!(assumptions(&told), Vec::<String>::new());
+}
+
+/// A table with the entries of another one in the order of the codes' values.
+fn by_value(multiplier: &Multiplier) -> Multiplier {
+    let (activation, weight) = (multiplier.activation(), multiplier.weight());
+    let entries: Vec<i32> = (activation.min_code()..=activation.max_code())
+        .flat_map(|a| {
+            let codes = weight.min_code()..=weight.max_code();
+            codes.map(move |b| multiplier.product(a, b).unwrap() as i32)
+        })
+        .collect();
+    Multiplier::from_slice("m", activation, weight, &entries).unwrap()
+}
+
+/// Tables whose rows and columns run from the lowest code to the highest are read as such, whatever their kind, where
+/// that comes much nearer to the exact products, and always if it is asked for.
+#[rstest]
+#[case(3, 3, |a: i64, b: i64| a * b)]
+#[case(4, 3, |a: i64, b: i64| 4 * (a >> 1) * (b >> 1))]
+#[case(5, 6, |a: i64, b: i64| a * b - (a & b & 3))]
+fn tables_may_be_in_the_order_of_values(
+    #[case] activation: u8,
+    #[case] weight: u8,
+    #[case] product: fn(i64, i64) -> i64,
+) {
+    let [activation, weight] =
+        [activation, weight].map(|bits| OperandFormat::signed(bits).unwrap());
+    let multiplier = Multiplier::from_fn("m", activation, weight, product).unwrap();
+    let file = by_value(&multiplier);
+    let bits = Some([activation.bits(), weight.bits()]);
+    let kinds = [
+        (ExportFormat::Npy, FileKind::Npy),
+        (ExportFormat::Binary, FileKind::Binary),
+    ];
+    for (format, kind) in kinds {
+        let bytes = export::to_bytes(&file, format).unwrap();
+        let read = |bytes: &[u8], order| {
+            let options = ImportOptions {
+                bits,
+                order,
+                ..ImportOptions::default()
+            };
+            import::parse(bytes, kind, "m", &options).unwrap()
+        };
+        let found = read(&bytes, None);
+        assert_eq!(found.multiplier, multiplier);
+        let note = &found.notes[0].text;
+        let expected = "taken as signed, in the order of their values";
+        assert!(note.contains(expected), "{note}");
+        let value = read(&bytes, Some(CodeOrder::Value));
+        assert_eq!(value.multiplier, multiplier);
+        let pattern = read(&bytes, Some(CodeOrder::Pattern));
+        assert_eq!(pattern.multiplier.product(0, 0), file.product(0, 0));
+        // The usual order is found as well.
+        let usual = read(&export::to_bytes(&multiplier, format).unwrap(), None);
+        assert_eq!(usual.multiplier, multiplier);
+    }
+}
+
+/// Strict imports refuse what is assumed, warned about or contradicted, and nothing else.
+#[test]
+fn strict_imports_assume_nothing() {
+    let strict = ImportOptions {
+        strict: true,
+        ..ImportOptions::default()
+    };
+    let unsigned = ImportOptions {
+        signedness: Some([Signedness::Unsigned; 2]),
+        ..strict.clone()
+    };
+    let doubts = |text: &str, options: &ImportOptions| match import::parse(
+        text.as_bytes(),
+        FileKind::Text,
+        "m",
+        options,
+    ) {
+        Err(ImportError::InDoubt { doubts, .. }) => doubts.iter().map(|doubt| doubt.kind).collect(),
+        other => other.map(|_| Vec::new()).unwrap(),
+    };
+    let exact = "0 0 0 0\n0 1 2 3\n0 2 4 6\n0 3 6 9\n";
+    assert_eq!(doubts(exact, &strict), [NoteKind::Assumption]);
+    assert_eq!(doubts(exact, &unsigned), []);
+    let claimed = format!("# MAE = 0, WCE = 1\n{exact}");
+    assert_eq!(doubts(&claimed, &unsigned), [NoteKind::Contradiction]);
+    let far = "9 9 9 9\n9 9 9 9\n9 9 9 9\n9 9 9 0\n";
+    assert_eq!(doubts(far, &unsigned), [NoteKind::Warning]);
+}
+
+/// Bytes of mantissas are no products, and are never taken for such in silence.
+#[test]
+fn tables_of_mantissas_are_warned_about() {
+    let sum = |index: u8| (index / 8 + index % 8) * 16;
+    let bytes: Vec<u8> = (0..64).map(sum).collect();
+    let options = ImportOptions::default();
+    let imported = import::parse(&bytes, FileKind::Binary, "m", &options).unwrap();
+    let warnings = imported
+        .notes
+        .iter()
+        .filter(|note| note.kind == NoteKind::Warning);
+    let warnings: String = warnings.map(ToString::to_string).collect();
+    for part in [
+        "looks like one of a floating-point multiplier with mantissas of 3 bits",
+        "far from any multiplier",
+        "as 3 x 3 bits with 1 byte for each product, as unsigned it would be",
+    ] {
+        assert!(warnings.contains(part), "{part}: {warnings}");
+    }
+}
+
+/// Rows of operands and product after lines of talk, whose claims are compared.
+#[test]
+fn rows_of_operands_and_products_are_read() {
+    let rows = |value: fn(i64, i64) -> i64| -> String {
+        let pairs = (0..8).flat_map(|a| (0..4).map(move |b| (a, b)));
+        pairs
+            .map(|(a, b)| format!("{a} {b} {}\n", value(a, b)))
+            .collect()
+    };
+    let text = format!(
+        "Info: 12 nets, MED = 0.25, WCE = 6\nproducts:\n{}to a (scaled by 8)\n{}to b (scaled by 2)\n{}",
+        rows(|a, b| a * (b & 2)),
+        rows(|_, b| 8 * b),
+        rows(|a, _| a)
+    );
+    let options = ImportOptions::default();
+    let imported = import::parse(text.as_bytes(), FileKind::Text, "m", &options).unwrap();
+    let multiplier = &imported.multiplier;
+    assert_eq!(multiplier.activation(), OperandFormat::unsigned(3).unwrap());
+    assert_eq!(multiplier.product(7, 3), Some(14));
+    let tables = multiplier.gradient_tables().unwrap();
+    let at = 4 * 5 + 3;
+    assert_eq!(
+        (tables.by_activation()[at], tables.by_weight()[at]),
+        (3.0, 2.5)
+    );
+    let doubts = imported.notes.iter().filter(|note| note.kind.is_doubt());
+    let doubts: Vec<String> = doubts.map(ToString::to_string).collect();
+    assert_eq!(doubts.len(), 2, "{doubts:?}");
+    assert!(doubts[0].contains("MED = 0.25, but 1.75"), "{doubts:?}");
+    // 6 may be 6.9, cut off, but not 7.
+    assert!(doubts[1].contains("WCE = 6, but 7"), "{doubts:?}");
 }
 
 #[test]
@@ -349,12 +514,12 @@ proptest! {
             let bytes = export::to_bytes(&written, format).unwrap();
             let imported = import::parse(&bytes, kind, "m", &options).unwrap();
             prop_assert_eq!(imported.multiplier.hash(), multiplier.hash(), "{}", format);
-            prop_assert!(imported.notes.is_empty());
+            prop_assert_eq!(assumptions(&imported), Vec::<String>::new());
             if says_formats {
                 let options = ImportOptions { swap_operands, ..ImportOptions::default() };
                 let imported = import::parse(&bytes, kind, "m", &options).unwrap();
                 prop_assert_eq!(imported.multiplier.hash(), multiplier.hash(), "{}", format);
-                prop_assert!(imported.notes.is_empty());
+                prop_assert_eq!(assumptions(&imported), Vec::<String>::new());
             }
         }
     }

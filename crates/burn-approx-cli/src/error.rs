@@ -11,7 +11,7 @@ use approx_experiment::exploration::ExplorationError;
 use approx_experiment::training::TrainError;
 use approx_models::LoadError;
 use approx_multiplier::MultiplierError;
-use approx_multiplier::import::ImportError;
+use approx_multiplier::import::{ImportError, NoteKind};
 use approx_onnx::OnnxError;
 use burn_approx::ApproxError;
 
@@ -92,6 +92,14 @@ impl CliError {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
             Self::Check(_) => 3,
+            // What a file claims was checked, too.
+            Self::Import(ImportError::InDoubt { doubts, .. })
+                if doubts
+                    .iter()
+                    .any(|doubt| doubt.kind == NoteKind::Contradiction) =>
+            {
+                3
+            }
             _ => 1,
         })
     }

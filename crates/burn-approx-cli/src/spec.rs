@@ -1,13 +1,17 @@
 //! SPEC: how the command line names a multiplier.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use approx_multiplier::import::{self, CellAreas, ImportError, ImportOptions};
+use approx_multiplier::import::{
+    self, CellAreas, CodeOrder, ImportError, ImportOptions, Imported, NoteKind, PortNames,
+    SignExtension,
+};
 use approx_multiplier::{
     FamilySpecification, Multiplier, MultiplierFamily, MultiplierSource, OperandFormat, Signedness,
     evoapprox,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use globset::Glob;
 
 use crate::error::CliError;
@@ -33,22 +37,75 @@ pub struct FileOptions {
     #[arg(long, value_name = "N|N,N", value_parser = bits, help_heading = HEADING)]
     pub bits: Option<[u8; 2]>,
 
+    /// The order of a table's rows and columns: by bit pattern (0 to 127, then -128 to -1) or by value (-128 to 127)
+    #[arg(long, value_enum, help_heading = HEADING)]
+    pub order: Option<Order>,
+
+    /// What a 1 in the products of the file counts: 8 for a circuit that gives the product without its three lowest bits
+    #[arg(long, value_name = "N", help_heading = HEADING)]
+    pub output_scale: Option<NonZeroU32>,
+
+    /// A further file of the same circuit, with modules that it uses; may be given several times
+    #[arg(long, value_name = "FILE", help_heading = HEADING)]
+    pub with: Vec<PathBuf>,
+
     /// The module, model or function of a netlist that is the multiplier
     #[arg(long, value_name = "NAME", help_heading = HEADING)]
     pub top: Option<String>,
 
+    /// The ports of a netlist that are the activation's bits, lowest first
+    #[arg(long, value_name = "PORT,..", value_delimiter = ',', requires = "weight_bits", help_heading = HEADING)]
+    pub activation_bits: Vec<String>,
+
+    /// The ports that are the weight's bits, lowest first
+    #[arg(long, value_name = "PORT,..", value_delimiter = ',', requires = "activation_bits", help_heading = HEADING)]
+    pub weight_bits: Vec<String>,
+
+    /// The ports that are the product's bits, lowest first
+    #[arg(long, value_name = "PORT,..", value_delimiter = ',', help_heading = HEADING)]
+    pub product_bits: Vec<String>,
+
+    /// Where a signed product has its sign: in its own highest bit (added above it), or wherever the circuit has it
+    #[arg(long, value_enum, help_heading = HEADING)]
+    pub sign_extension: Option<Extension>,
+
+    /// Nets of a circuit that nothing drives are 0
+    #[arg(long, help_heading = HEADING)]
+    pub undriven_nets_are_zero: bool,
+
     /// The cells that a netlist in Verilog is made of, as a Liberty file: their areas add up to its own
     #[arg(long, value_name = "FILE.lib", help_heading = HEADING)]
     pub cells: Option<PathBuf>,
+
+    /// Refuse a file that leaves anything open, claims what is not so, or is far from any product
+    #[arg(long, help_heading = HEADING)]
+    pub strict: bool,
 }
 
 /// What `--help` lists these options under.
 const HEADING: &str = "What a file does not say";
 
+/// The order of a table's rows and columns.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Order {
+    /// 0 to 127, then -128 to -1
+    Pattern,
+    /// -128 to 127
+    Value,
+}
+
+/// Where a signed product has its sign.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Extension {
+    /// In the highest bit that the circuit computes
+    Computed,
+    /// In the highest of as many bits as both operands have, whatever is above
+    Added,
+}
+
 impl FileOptions {
     /// As the importers take them.
     pub fn import_options(&self) -> Result<ImportOptions, CliError> {
-        let cells = self.cells.as_deref().map(read_cells).transpose()?;
         let signedness = match (self.signed, self.unsigned) {
             (true, _) => Some(Signedness::Signed),
             (_, true) => Some(Signedness::Unsigned),
@@ -57,11 +114,71 @@ impl FileOptions {
         Ok(ImportOptions {
             signedness: signedness.map(|signedness| [signedness; 2]),
             bits: self.bits,
+            order: self.order.map(|order| match order {
+                Order::Pattern => CodeOrder::Pattern,
+                Order::Value => CodeOrder::Value,
+            }),
             swap_operands: self.swap_operands,
+            output_scale: self.output_scale,
+            ports: PortNames {
+                activation: self.activation_bits.clone(),
+                weight: self.weight_bits.clone(),
+                product: self.product_bits.clone(),
+            },
+            sign_extension: self.sign_extension.map(|extension| match extension {
+                Extension::Computed => SignExtension::Computed,
+                Extension::Added => SignExtension::Added,
+            }),
             top: self.top.clone(),
-            cells,
+            undriven_nets_are_zero: self.undriven_nets_are_zero,
+            cells: self.cells.as_deref().map(read_cells).transpose()?,
+            strict: self.strict,
             ..ImportOptions::default()
         })
+    }
+
+    /// Reads a multiplier from a file, and what belongs to it; says what had to be assumed.
+    pub fn read(&self, path: &Path, output: Output) -> Result<Imported, CliError> {
+        let options = self.import_options()?;
+        let files: Vec<&Path> = [path]
+            .into_iter()
+            .chain(self.with.iter().map(PathBuf::as_path))
+            .collect();
+        let imported = progress::during("reading", || match files.as_slice() {
+            [file] => import::read(file, &options),
+            files => import::read_several(files, &options),
+        })?;
+        for note in &imported.notes {
+            let kind = match note.kind {
+                NoteKind::Warning => "warning: ",
+                NoteKind::Contradiction => "contradiction: ",
+                _ => "",
+            };
+            output.note(format!("{}: {kind}{note}", path.display()));
+        }
+        Ok(imported)
+    }
+
+    /// An option that was given and says something of a file, if there is one besides `--swap-operands`, which says it of
+    /// any multiplier, and `--cells`, which says nothing of those without cells.
+    fn given(&self) -> Option<&'static str> {
+        let options = [
+            (self.signed, "--signed"),
+            (self.unsigned, "--unsigned"),
+            (self.bits.is_some(), "--bits"),
+            (self.order.is_some(), "--order"),
+            (self.output_scale.is_some(), "--output-scale"),
+            (!self.with.is_empty(), "--with"),
+            (self.top.is_some(), "--top"),
+            (!self.activation_bits.is_empty(), "--activation-bits"),
+            (!self.product_bits.is_empty(), "--product-bits"),
+            (self.sign_extension.is_some(), "--sign-extension"),
+            (self.undriven_nets_are_zero, "--undriven-nets-are-zero"),
+            (self.strict, "--strict"),
+        ];
+        options
+            .into_iter()
+            .find_map(|(is_given, option)| is_given.then_some(option))
     }
 }
 
@@ -74,28 +191,15 @@ fn read_cells(path: &Path) -> Result<CellAreas, CliError> {
 /// The multiplier that a SPEC names. What had to be assumed is printed.
 pub fn resolve(spec: &str, options: &FileOptions, output: Output) -> Result<Multiplier, CliError> {
     if Path::new(spec).is_file() {
-        let options = options.import_options()?;
-        let imported = progress::during("reading", || import::read(spec, &options))?;
-        for note in imported.notes {
-            output.note(format!("{spec}: {note}"));
-        }
-        return Ok(imported.multiplier);
+        return Ok(options.read(Path::new(spec), output)?.multiplier);
     }
-    let FileOptions {
-        signed,
-        unsigned,
-        swap_operands,
-        bits,
-        top,
-        cells: _,
-    } = options;
-    if *signed || *unsigned || bits.is_some() || top.is_some() {
+    if let Some(option) = options.given() {
         return Err(CliError::Usage(format!(
-            "--signed, --unsigned, --bits and --top belong to a file, and there is no file `{spec}`"
+            "{option} belongs to a file, and there is no file `{spec}`"
         )));
     }
     let multiplier = named(spec)?;
-    Ok(match swap_operands {
+    Ok(match options.swap_operands {
         true => multiplier.swapped(),
         false => multiplier,
     })

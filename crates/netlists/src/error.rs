@@ -187,7 +187,7 @@ impl NetlistError {
         }
     }
 
-    fn location_mut(&mut self) -> Option<&mut Location> {
+    pub(crate) fn location_mut(&mut self) -> Option<&mut Location> {
         match self {
             Self::TooManyPorts { .. } => None,
             Self::Unexpected { location, .. }

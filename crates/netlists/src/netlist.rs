@@ -68,6 +68,7 @@ pub struct Netlist {
     pub(crate) outputs: Vec<Port>,
     pub(crate) circuit: Circuit,
     pub(crate) notes: Vec<String>,
+    pub(crate) assumptions: Vec<String>,
     pub(crate) cells: Option<BTreeMap<String, u64>>,
 }
 
@@ -119,5 +120,19 @@ impl Netlist {
     /// What is unusual in the text and should be looked at, in whole sentences.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What the text or its language leaves open, and what was taken for it, in whole sentences.
+    ///
+    /// ```
+    /// use approx_netlists::{Netlist, NetlistFormat, NetlistOptions};
+    ///
+    /// let text = "uint8_t f(uint8_t a, uint8_t b) { return a << b; }";
+    /// let netlist = Netlist::parse(text, NetlistFormat::C, &NetlistOptions::default())?;
+    /// assert!(netlist.assumptions()[0].contains("C does not say what a shift"));
+    /// # Ok::<(), approx_netlists::NetlistError>(())
+    /// ```
+    pub fn assumptions(&self) -> &[String] {
+        &self.assumptions
     }
 }

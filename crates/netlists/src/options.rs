@@ -48,6 +48,9 @@ pub struct NetlistOptions {
     /// Which names are those of circuits that are looked for. It decides where no other module or function uses several
     /// of them, and this is true of the name of one.
     pub preferred_top: Option<fn(&str) -> bool>,
+    /// Whether nets without a driver are 0, as ABC takes them, where an output depends on them. How many there are is
+    /// among the [notes](crate::Netlist::notes). They are an error otherwise, for most are a mistake.
+    pub undriven_nets_are_zero: bool,
     /// How large the netlist may be.
     pub limits: NetlistLimits,
 }

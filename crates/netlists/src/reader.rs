@@ -51,16 +51,40 @@ pub(crate) fn choose_top(
     })
 }
 
+/// The note on nets that are not driven, if there are some.
+fn taken_for_zero<'a>(nets: impl ExactSizeIterator<Item = &'a str>) -> Option<String> {
+    const SHOWN: usize = 8;
+    let count = nets.len();
+    if count == 0 {
+        return None;
+    }
+    let mut names: Vec<&str> = nets.take(SHOWN).collect();
+    if count > SHOWN {
+        names.push("...");
+    }
+    let (nets, were) = if count == 1 {
+        ("net", "was")
+    } else {
+        ("nets", "were")
+    };
+    Some(format!(
+        "{count} {nets} without a driver {were} taken for 0, as asked for: {}.",
+        names.join(", ")
+    ))
+}
+
 /// A text that is read, and how large it and what it describes may be.
 pub(crate) struct Reader<'a> {
     pub text: &'a str,
     limits: NetlistLimits,
+    undriven_nets_are_zero: bool,
     steps: u64,
 }
 
 impl<'a> Reader<'a> {
     /// Checks the length of the text.
-    pub fn new(text: &'a str, limits: NetlistLimits) -> Result<Self, NetlistError> {
+    pub fn new(text: &'a str, options: &NetlistOptions) -> Result<Self, NetlistError> {
+        let limits = options.limits;
         let limit = limits.bytes.min(u32::MAX as usize);
         if text.len() > limit {
             return Err(NetlistError::TooLarge {
@@ -73,13 +97,18 @@ impl<'a> Reader<'a> {
         Ok(Self {
             text,
             limits,
+            undriven_nets_are_zero: options.undriven_nets_are_zero,
             steps: 0,
         })
     }
 
     /// A graph that is as large as the limits allow at most.
     pub fn graph(&self) -> GraphBuilder<'a> {
-        GraphBuilder::new(self.limits.nodes)
+        let mut graph = GraphBuilder::new(self.limits.nodes);
+        if self.undriven_nets_are_zero {
+            graph.take_undriven_for_false();
+        }
+        graph
     }
 
     /// Counts steps for what is at an offset of the text, and looks whether there are too many of them or of nodes.
@@ -119,21 +148,23 @@ impl<'a> Reader<'a> {
         graph: &GraphBuilder,
         inputs: Vec<Port>,
         outputs: Vec<(Port, Vec<Signal>)>,
-        notes: Vec<String>,
+        mut notes: Vec<String>,
     ) -> Result<Netlist, NetlistError> {
         let (outputs, signals): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
-        let circuit = graph
-            .finish(&signals.concat())
-            .map_err(|error| match error {
-                GraphError::Undriven(net) => NetlistError::UndrivenNet {
-                    location: locate(self.text, net.offset),
-                    net: net.name,
-                },
-                GraphError::Loop(nets) => NetlistError::CombinationalLoop {
-                    location: locate(self.text, nets.first().map_or(offset, |net| net.offset)),
-                    nets: nets.into_iter().map(|net| net.name).collect(),
-                },
-            })?;
+        let (circuit, undriven) =
+            graph
+                .finish_with_undriven(&signals.concat())
+                .map_err(|error| match error {
+                    GraphError::Undriven(net) => NetlistError::UndrivenNet {
+                        location: locate(self.text, net.offset),
+                        net: net.name,
+                    },
+                    GraphError::Loop(nets) => NetlistError::CombinationalLoop {
+                        location: locate(self.text, nets.first().map_or(offset, |net| net.offset)),
+                        nets: nets.into_iter().map(|net| net.name).collect(),
+                    },
+                })?;
+        notes.extend(taken_for_zero(undriven.iter().map(|net| net.name.as_str())));
         Ok(Netlist {
             name: name.to_owned(),
             location: locate(self.text, offset),
@@ -141,6 +172,7 @@ impl<'a> Reader<'a> {
             outputs,
             circuit,
             notes,
+            assumptions: Vec::new(),
             cells: None,
         })
     }

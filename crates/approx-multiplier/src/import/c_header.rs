@@ -4,18 +4,15 @@
 use approx_netlists::NetlistError;
 use approx_netlists::lexer::{Dialect, Lexer, Token, TokenKind, quoted};
 
+use super::reading::Draft;
 use super::table::{self, MAX_ENTRIES, Stated, too_many_entries};
-use super::{ImportError, ImportOptions, Imported};
+use super::{ImportError, ImportOptions};
 use crate::Signedness;
 
 /// The most dimensions that a declaration may have.
 const MAX_DIMENSIONS: usize = 2;
 
-pub(super) fn parse(
-    text: &str,
-    name: &str,
-    options: &ImportOptions,
-) -> Result<Imported, ImportError> {
+pub(super) fn parse(text: &str, name: &str, options: &ImportOptions) -> Result<Draft, ImportError> {
     let mut lexer = Lexer::new(text, Dialect::C);
     let declaration = Declaration::find(&mut lexer)?;
     let entries = Entries::read(&mut lexer)?;
@@ -219,7 +216,7 @@ mod tests {
     use super::*;
     use crate::{Multiplier, OperandFormat};
 
-    fn parsed(text: &str) -> Result<Imported, ImportError> {
+    fn parsed(text: &str) -> Result<Draft, ImportError> {
         parse(text, "t", &ImportOptions::default())
     }
 

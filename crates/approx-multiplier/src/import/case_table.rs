@@ -4,8 +4,9 @@
 use approx_netlists::lexer::{Dialect, Lexer, Token, TokenKind, quoted};
 use approx_netlists::{NetlistError, verilog};
 
+use super::reading::Draft;
 use super::table::{self, Stated};
-use super::{ImportError, ImportOptions, Imported};
+use super::{ImportError, ImportOptions};
 use crate::{MAX_INDEX_BITS, OperandFormat, Signedness};
 
 /// The most bits of a product.
@@ -23,13 +24,13 @@ pub(super) fn parse(
     text: &str,
     name: &str,
     options: &ImportOptions,
-) -> Option<Result<Imported, ImportError>> {
+) -> Option<Result<Draft, ImportError>> {
     let mut lexer = Lexer::new(text, Dialect::Verilog);
     let ports = header(&mut lexer)?;
     Some(table(&mut lexer, &ports).and_then(|(formats, entries)| {
         let stated = Stated {
             formats: Some(formats),
-            signedness: None,
+            ..Stated::default()
         };
         let shape = formats.map(OperandFormat::cardinality);
         table::formats_of_shape(shape, &stated, name, options)?

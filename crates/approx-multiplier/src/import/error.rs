@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use approx_netlists::{Location, NetlistError};
 
+use super::Note;
 use crate::MultiplierError;
 
 /// Everything that can be wrong with an input that should hold a multiplier.
@@ -70,6 +71,15 @@ pub enum ImportError {
         remedy: String,
     },
 
+    /// A strict import had to assume something, or what was read is not what the file says.
+    #[error("{location}: {}", doubts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))]
+    InDoubt {
+        /// The file.
+        location: Location,
+        /// All that is no mere information.
+        doubts: Vec<Note>,
+    },
+
     /// What was read cannot be a multiplier here: an operand width, a product out of range, a rank that is too high.
     #[error("{location}: {source}")]
     Multiplier {
@@ -102,6 +112,7 @@ impl ImportError {
             | Self::TooLarge { location, .. }
             | Self::NotAMultiplier { location, .. }
             | Self::Undetermined { location, .. }
+            | Self::InDoubt { location, .. }
             | Self::Multiplier { location, .. } => Some(location),
         }
     }
@@ -113,6 +124,7 @@ impl ImportError {
             | Self::TooLarge { location, .. }
             | Self::NotAMultiplier { location, .. }
             | Self::Undetermined { location, .. }
+            | Self::InDoubt { location, .. }
             | Self::Multiplier { location, .. } => Some(location),
         }
     }

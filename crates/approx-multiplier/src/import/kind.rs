@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use approx_netlists::NetlistFormat;
 use approx_netlists::lexer::{Dialect, Lexer, TokenKind};
 
 use super::{ImportError, Location};
@@ -19,10 +20,15 @@ pub enum FileKind {
     /// A matrix of numbers as text (`.csv`, `.tsv`, `.txt`, `.dat`): a row for each activation, with numbers separated
     /// by commas, semicolons, tabs or spaces. Comments start with `#`. Numbers may be written as `1.0e+01`, as NumPy
     /// does, if they are whole. A row or a column of headers, or both, gives the codes of the operands; without them
-    /// the codes are in the order of their bit patterns.
+    /// the codes are in the order of their bit patterns, or in [another](super::CodeOrder).
+    ///
+    /// Or rows of three numbers, an activation, a weight and their product, in any order and after any lines of words.
+    /// Two more such tables, each after a line that says by which operand, are the derivatives of the product; `scaled by
+    /// 16` in such a line divides them. They become the multiplier's [own](crate::Multiplier::gradient_tables).
     Text,
-    /// A raw little-endian table of 16- or 32-bit integers (`.bin`), row by row, as TFApprox reads it. Which of the two
-    /// is told from the size; 16-bit entries are signed if an operand is.
+    /// A raw little-endian table of 8-, 16- or 32-bit integers (`.bin`), row by row, as TFApprox reads it. Which of these
+    /// is told from the size, and from the products where the size leaves it open; entries of 8 and 16 bits are signed if
+    /// an operand is.
     Binary,
     /// A function in C (`.c`) without branches and loops, such as those of EvoApproxLib; see
     /// [`circuit`](super::circuit).
@@ -66,6 +72,16 @@ impl FileKind {
         }
     }
 
+    /// The language of a circuit; `None` if the file holds something else.
+    pub(super) fn netlist_format(self) -> Option<NetlistFormat> {
+        match self {
+            Self::CSource => Some(NetlistFormat::C),
+            Self::Verilog => Some(NetlistFormat::Verilog),
+            Self::Blif => Some(NetlistFormat::Blif),
+            Self::Npy | Self::Text | Self::Binary | Self::CHeader | Self::Own => None,
+        }
+    }
+
     /// The kind of a file by its content, where that is beyond doubt, else by its name.
     pub(super) fn detect(path: &Path, content: &[u8]) -> Result<Self, ImportError> {
         if content.starts_with(NPY_MAGIC) {
@@ -81,9 +97,29 @@ impl FileKind {
         kind.ok_or_else(|| ImportError::Undetermined {
             location: Location::default(),
             missing: "its kind is not known".into(),
-            remedy: "give the file one of the extensions .npy, .csv, .tsv, .txt, .dat, .bin, .h, .c, .v, .blif and .json"
-                .into(),
+            remedy: remedy(path).into(),
         })
+    }
+}
+
+/// How to have a file read whose name says no kind: what there is, or how to make that of it.
+fn remedy(path: &Path) -> &'static str {
+    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "vhd" | "vhdl" => "VHDL becomes Verilog by `ghdl --synth --out=verilog`",
+        "sv" | "svh" => {
+            "SystemVerilog becomes BLIF by Yosys: `read_verilog -sv FILE; synth -flatten; abc; write_blif`"
+        }
+        "aig" | "aag" => {
+            "an and-inverter graph becomes BLIF by Yosys: `read_aiger FILE; write_blif`"
+        }
+        "edf" | "edif" => "EDIF is written by tools that also write Verilog: take that",
+        "chr" | "cgp" => {
+            "a chromosome of Cartesian genetic programming is a list of gates: write them as C, Verilog or BLIF"
+        }
+        _ => {
+            "give the file one of the extensions .npy, .csv, .tsv, .txt, .dat, .bin, .h, .c, .v, .blif and .json"
+        }
     }
 }
 
@@ -111,6 +147,16 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case("a.VHD", "ghdl --synth")]
+    #[case("a.sv", "read_verilog -sv")]
+    #[case("a.aag", "read_aiger")]
+    #[case("a", ".blif")]
+    fn other_kinds_are_told_how_to_get_there(#[case] path: &str, #[case] remedy: &str) {
+        let error = FileKind::detect(Path::new(path), b"").unwrap_err();
+        assert!(error.to_string().contains(remedy), "{error}");
+    }
 
     #[rstest]
     #[case("a.c", "int f(int a, int b) { return a; }", FileKind::CSource)]

@@ -7,8 +7,11 @@
 //! Circuits, in C, Verilog or BLIF, are evaluated for all operands, or factorised where these are too many; see
 //! [`circuit`].
 //!
-//! The kinds that hold nothing but numbers do not say everything about a multiplier. What had to be assumed is among
-//! the [notes](Imported::notes), to be shown to whoever asked for the file; [`ImportOptions`] say it.
+//! Most files do not say everything about a multiplier. Where one leaves something open, such as the order of a table's
+//! rows, the usual reading is taken, or another one if that comes ten times nearer to the exact products: if its mean
+//! squared error is a tenth or less. What had to be assumed is among the [notes](Imported::notes), to be shown to whoever
+//! asked for the file; [`ImportOptions`] say it, and make whatever is in doubt an [error](ImportOptions::strict). Every
+//! multiplier that is read is [measured](Imported::metrics), and compared with what the file claims of its errors.
 //!
 //! ```
 //! use approx_multiplier::import::{self, FileKind, ImportOptions};
@@ -23,6 +26,7 @@
 //! assert_eq!(imported.multiplier.activation(), OperandFormat::unsigned(2)?);
 //! assert_eq!(imported.multiplier.product(3, 3), Some(8));
 //! assert!(imported.notes.is_empty());
+//! assert_eq!(imported.metrics.map(|metrics| metrics.wce), Some(1.0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -30,45 +34,72 @@ mod binary;
 mod c_header;
 mod case_table;
 mod circuit;
+mod claims;
 mod error;
 mod kind;
+mod known;
 mod library;
+mod note;
 mod npy;
 mod own;
+mod reading;
+mod review;
 mod table;
 mod text;
 
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZeroU32;
 use std::path::Path;
+
+use claims::Claims;
+use review::review;
 
 pub use approx_netlists::{
     CellAreas, Location, NetlistError, NetlistFormat, NetlistLimits, Position,
 };
-pub use circuit::{CircuitLimits, circuit};
+pub use circuit::{CircuitLimits, PortNames, SignExtension, circuit};
 pub use error::ImportError;
 pub use kind::FileKind;
+pub use note::{Note, NoteKind};
 pub(crate) use own::write as write_own;
+pub use table::CodeOrder;
 pub(crate) use table::formats_comment;
 
 pub use crate::table::npy::npy_header;
-use crate::{Multiplier, OperandFormat, Signedness};
+use crate::{ErrorMetrics, Multiplier, OperandFormat, Signedness};
 
 /// What an input does not say itself, and how much of it to take. What is given goes before what the input says, except
 /// for a file of this project, which says everything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImportOptions {
     /// Whether the codes of activation and weight are signed. If not given: what the input says, else what a name such
-    /// as `mul8u_` or `mul8s_` says, else signed.
+    /// as `mul8u_` or `mul8s_` says, else whatever comes nearer to the exact products; for tables signed, unless another
+    /// reading comes ten times nearer.
     pub signedness: Option<[Signedness; 2]>,
     /// The bits of activation and weight. If not given: as many as the input's size asks for.
     pub bits: Option<[u8; 2]>,
+    /// The codes that the rows and columns of a table without headers are for, one after the other. If not given: those
+    /// in the order of their bit patterns, unless the other order comes ten times nearer to the exact products.
+    pub order: Option<CodeOrder>,
     /// Whether the input's first operand, which selects the rows of a table, is the weight.
     pub swap_operands: bool,
     /// The kind of the input. If not given, [`read`] goes by the file's name and content.
     pub kind: Option<FileKind>,
+    /// What a 1 in the products of the file counts: 8 for a circuit whose outputs are the product without its three lowest
+    /// bits. If not given: 1.
+    pub output_scale: Option<NonZeroU32>,
+    /// Which ports of a netlist are the bits of its operands and its product. If not given: as their names say, which is
+    /// an error where they do not.
+    pub ports: PortNames,
+    /// The sign of products of signed operands that a circuit has more bits of than both operands have. If not given: that
+    /// of the number as it is computed; where all bits above are 0, the product's highest one if that comes ten times
+    /// nearer to the exact products.
+    pub sign_extension: Option<SignExtension>,
     /// The module, model or function of a netlist that is meant. If not given: the only one that no other one uses.
     pub top: Option<String>,
+    /// Whether nets of a circuit that nothing drives are 0. They are an error otherwise where the product depends on them.
+    pub undriven_nets_are_zero: bool,
     /// The areas of the standard cells that a netlist in Verilog is made of: their sum is taken as its area, in the place of
     /// figures in its comments. Files of other kinds say nothing of cells, and are read as without.
     pub cells: Option<CellAreas>,
@@ -76,6 +107,9 @@ pub struct ImportOptions {
     pub max_bytes: u64,
     /// How large a circuit may be.
     pub circuit_limits: CircuitLimits,
+    /// Whether whatever is in doubt is an error, [`ImportError::InDoubt`]: an assumption, a multiplier that is far from
+    /// the exact one, a claim in the file that is not so.
+    pub strict: bool,
 }
 
 impl Default for ImportOptions {
@@ -83,12 +117,18 @@ impl Default for ImportOptions {
         Self {
             signedness: None,
             bits: None,
+            order: None,
             swap_operands: false,
             kind: None,
+            output_scale: None,
+            ports: PortNames::default(),
+            sign_extension: None,
             top: None,
+            undriven_nets_are_zero: false,
             cells: None,
             max_bytes: 1 << 28,
             circuit_limits: CircuitLimits::default(),
+            strict: false,
         }
     }
 }
@@ -105,11 +145,15 @@ impl ImportOptions {
 
 /// What was read from a file.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Imported {
     /// The multiplier, under the file's name without its extension, or its own if the file gives one.
     pub multiplier: Multiplier,
-    /// What was assumed or should be looked at, in whole sentences. Empty if the file says everything.
-    pub notes: Vec<String>,
+    /// What was assumed or should be looked at. Empty if the file says everything.
+    pub notes: Vec<Note>,
+    /// How wrong the multiplier was measured to be, on a sample where there are more than 2^24 operand pairs; `None` if
+    /// it is not what was read from a file: bundled, by formula, or in sign-magnitude use.
+    pub metrics: Option<ErrorMetrics>,
 }
 
 /// Reads a multiplier from a file of any kind.
@@ -148,6 +192,86 @@ pub fn read(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported,
         .map_err(|error| error.in_file(path))
 }
 
+/// Reads a multiplier that is a circuit in several files, in any order: the modules of one may use those of another. Of
+/// one file it may be anything that [`read`] takes.
+///
+/// ```
+/// use approx_multiplier::import::{self, ImportOptions};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let [top, row] = ["top.v", "row.v"].map(|name| folder.path().join(name));
+/// let text = "
+///     module mul2u_rows(input [1:0] a, b, output [3:0] o);
+///       wire [1:0] low, high;
+///       row r0(a, b[0], low), r1(a, b[1], high);
+///       assign o = low + {high, 1'b0};
+///     endmodule";
+/// std::fs::write(&top, text)?;
+/// std::fs::write(&row, "module row(input [1:0] a, input b, output [1:0] r); assign r = b ? a : 0; endmodule")?;
+/// let imported = import::read_several(&[top, row], &ImportOptions::default())?;
+/// assert_eq!(imported.multiplier.product(3, 3), Some(9));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ImportError::Unexpected`] if one of several files is no circuit in the language of the first, and as for [`read`].
+pub fn read_several(
+    paths: &[impl AsRef<Path>],
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
+    if let [path] = paths.as_slice() {
+        return read(path, options);
+    }
+    let mut room = options.clone();
+    let mut language = None;
+    let mut contents = Vec::with_capacity(paths.len());
+    for path in &paths {
+        let (format, bytes) =
+            circuit_file(path, &room, language).map_err(|error| error.in_file(path))?;
+        room.max_bytes -= bytes.len() as u64;
+        language = Some(format);
+        contents.push(bytes);
+    }
+    let texts = paths.iter().zip(&contents).map(|(&path, bytes)| {
+        let text = text_of(bytes).map_err(|error| error.in_file(path))?;
+        Ok::<_, ImportError>((path, text))
+    });
+    let files: Vec<(&Path, &str)> = texts.collect::<Result<_, _>>()?;
+    match (language, paths.first()) {
+        (Some(format), Some(first)) => {
+            circuit::of_several(&files, format, options).map_err(|error| error.in_file(first))
+        }
+        _ => Err(ImportError::Undetermined {
+            location: Location::default(),
+            missing: "there is no file to read".into(),
+            remedy: "give at least one".into(),
+        }),
+    }
+}
+
+/// The language and the content of one of several files, which must be of the same language as those before.
+fn circuit_file(
+    path: &Path,
+    options: &ImportOptions,
+    language: Option<NetlistFormat>,
+) -> Result<(NetlistFormat, Vec<u8>), ImportError> {
+    let bytes = bytes(path, options)?;
+    let kind = match options.kind {
+        Some(kind) => kind,
+        None => FileKind::detect(path, &bytes)?,
+    };
+    match kind.netlist_format() {
+        Some(format) if language.is_none_or(|language| language == format) => Ok((format, bytes)),
+        _ => Err(ImportError::Unexpected {
+            location: Location::default(),
+            found: "a file of another kind among several".into(),
+            expected: "circuits in one language only, C, Verilog or BLIF".into(),
+        }),
+    }
+}
+
 /// The content of a file that is not too large.
 fn bytes(path: &Path, options: &ImportOptions) -> Result<Vec<u8>, ImportError> {
     let io_error = |source| ImportError::Io {
@@ -178,22 +302,30 @@ pub fn parse(
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
     check_size(bytes.len() as u64, options)?;
-    match kind {
-        FileKind::Npy => npy::parse(bytes, name, options),
-        FileKind::Text => text::parse(text_of(bytes)?, name, options),
-        FileKind::Binary => binary::parse(bytes, name, options),
-        FileKind::CHeader => c_header::parse(text_of(bytes)?, name, options),
-        FileKind::Own => own::parse(text_of(bytes)?, options),
-        FileKind::CSource => circuit(text_of(bytes)?, NetlistFormat::C, options),
+    let (draft, claims) = match kind {
+        FileKind::Own => return own::parse(text_of(bytes)?, options),
+        FileKind::Npy => (npy::parse(bytes, name, options)?, Claims::default()),
+        FileKind::Binary => (binary::parse(bytes, name, options)?, Claims::default()),
+        FileKind::Text => {
+            let text = text_of(bytes)?;
+            (text::parse(text, name, options)?, Claims::of_lines(text))
+        }
+        FileKind::CHeader => {
+            let text = text_of(bytes)?;
+            let draft = c_header::parse(text, name, options)?;
+            (draft, Claims::of_comments(text))
+        }
+        FileKind::CSource => return circuit(text_of(bytes)?, NetlistFormat::C, options),
+        FileKind::Blif => return circuit(text_of(bytes)?, NetlistFormat::Blif, options),
         FileKind::Verilog => {
             let text = text_of(bytes)?;
             match case_table::parse(text, name, options) {
-                Some(imported) => imported,
-                None => circuit(text, NetlistFormat::Verilog, options),
+                Some(draft) => (draft?, Claims::of_comments(text)),
+                None => return circuit(text, NetlistFormat::Verilog, options),
             }
         }
-        FileKind::Blif => circuit(text_of(bytes)?, NetlistFormat::Blif, options),
-    }
+    };
+    review(draft, &claims, options)
 }
 
 fn check_size(bytes: u64, options: &ImportOptions) -> Result<(), ImportError> {

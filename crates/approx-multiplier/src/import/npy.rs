@@ -1,7 +1,8 @@
 //! Tables in `.npy` files whose formats follow from their shape and element type.
 
+use super::reading::Draft;
 use super::table::{self, Formats, Stated};
-use super::{ImportError, ImportOptions, Imported, Location};
+use super::{ImportError, ImportOptions, Location};
 use crate::Signedness;
 use crate::table::npy::{self, Announced};
 
@@ -11,7 +12,7 @@ pub(super) fn parse(
     bytes: &[u8],
     name: &str,
     options: &ImportOptions,
-) -> Result<Imported, ImportError> {
+) -> Result<Draft, ImportError> {
     let mut found = None;
     let table = npy::read(bytes, ORIGIN, |announced| {
         let formats = formats(announced, name, options)?;
@@ -20,7 +21,7 @@ pub(super) fn parse(
         Ok::<_, ImportError>((row, column))
     })?;
     let formats = found.expect("no table is read without formats");
-    Ok(formats.multiplier(table, name, options))
+    formats.multiplier(&table, name, options)
 }
 
 /// The operand formats of an array.
@@ -42,11 +43,11 @@ fn formats(
         });
     };
     let stated = Stated {
-        formats: None,
         signedness: announced.unsigned.then_some((
             Signedness::Unsigned,
             "an array of unsigned integers suggests",
         )),
+        ..Stated::default()
     };
     table::formats_of_shape([rows, columns], &stated, name, options)
 }

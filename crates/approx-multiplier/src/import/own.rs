@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::review::measured;
 use super::{ImportError, ImportOptions, Imported, Position};
 use crate::Multiplier;
 
@@ -48,6 +49,7 @@ pub(super) fn parse(text: &str, options: &ImportOptions) -> Result<Imported, Imp
     }
     let OwnedContent { multiplier, .. } =
         serde_json::from_str(text).map_err(|error| unexpected(text, &error))?;
+    let metrics = measured(&multiplier)?;
     Ok(Imported {
         multiplier: if options.swap_operands {
             multiplier.swapped()
@@ -55,6 +57,7 @@ pub(super) fn parse(text: &str, options: &ImportOptions) -> Result<Imported, Imp
             multiplier
         },
         notes: vec![],
+        metrics: Some(metrics),
     })
 }
 

@@ -157,6 +157,7 @@ impl MultiplierSource {
         folder: impl AsRef<Path>,
     ) -> Result<Imported, MultiplierError> {
         let mut notes = Vec::new();
+        let mut metrics = None;
         let (multiplier, sign_magnitude, hash) = match self {
             Self::Bundled {
                 name,
@@ -180,6 +181,7 @@ impl MultiplierSource {
                 };
                 let imported = import::read(folder.as_ref().join(path), &options)?;
                 notes = imported.notes;
+                metrics = imported.metrics.filter(|_| !sign_magnitude);
                 (imported.multiplier, *sign_magnitude, *hash)
             }
             Self::Family {
@@ -200,6 +202,7 @@ impl MultiplierSource {
         Ok(Imported {
             multiplier: multiplier.verified(hash)?,
             notes,
+            metrics,
         })
     }
 }

@@ -3,10 +3,13 @@
 
 mod generator;
 mod hostile;
+mod kinds;
 
 use std::time::{Duration, Instant};
 
-use approx_multiplier::import::{self, ImportError, ImportOptions, Imported, NetlistFormat};
+use approx_multiplier::import::{
+    self, ImportError, ImportOptions, Imported, NetlistFormat, Note, SignExtension,
+};
 use approx_multiplier::{
     Definition, Multiplier, MultiplierSource, OperandFormat, ProductTable, Signedness,
 };
@@ -24,15 +27,14 @@ fn read(
     text: &str,
     format: NetlistFormat,
     options: &ImportOptions,
-) -> Result<(Multiplier, Vec<String>), ImportError> {
-    let Imported { multiplier, notes } = import::circuit(text, format, options)?;
+) -> Result<(Multiplier, Vec<Note>), ImportError> {
+    let Imported {
+        multiplier, notes, ..
+    } = import::circuit(text, format, options)?;
     Ok((multiplier, notes))
 }
 
-fn read_plainly(
-    text: &str,
-    format: NetlistFormat,
-) -> Result<(Multiplier, Vec<String>), ImportError> {
+fn read_plainly(text: &str, format: NetlistFormat) -> Result<(Multiplier, Vec<Note>), ImportError> {
     read(text, format, &ImportOptions::default())
 }
 
@@ -98,7 +100,7 @@ fn generated_netlists_equal_their_formulas(
         assert_eq!(multiplier.name(), name);
         assert_eq!(multiplier.table(), Some(&expected), "{language:?}");
         assert!(
-            notes.iter().any(|note| note.contains("as the name")),
+            notes.iter().any(|note| note.text.contains("as the name")),
             "{notes:?}"
         );
     }
@@ -116,7 +118,10 @@ fn the_better_reading_is_taken_if_nothing_is_said(#[case] signed: bool, #[case] 
         assert_eq!(multiplier.activation().is_signed(), signed);
         let exact = ProductTable::exact(multiplier.activation(), multiplier.weight()).unwrap();
         assert_eq!(multiplier.table(), Some(&exact));
-        assert!(notes.iter().any(|found| found.contains(note)), "{notes:?}");
+        assert!(
+            notes.iter().any(|found| found.text.contains(note)),
+            "{notes:?}"
+        );
     }
 }
 
@@ -141,7 +146,7 @@ fn options_go_before_what_the_file_says() {
         assert!(
             notes
                 .iter()
-                .any(|note| note.contains("swapped as asked for"))
+                .any(|note| note.text.contains("swapped as asked for"))
         );
         for (a, b) in [(-3, 5), (7, 15), (-8, 9)] {
             let pattern = circuit.evaluate(b as u64, (a & 15) as u64);
@@ -196,7 +201,7 @@ fn sixteen_bits_are_factorised(#[case] name: &str, #[case] dropped: u8, #[case] 
     assert!(
         notes
             .iter()
-            .any(|note| note.contains("16777216 random ones")),
+            .any(|note| note.text.contains("16777216 random ones")),
         "{notes:?}"
     );
     let format = multiplier.activation();
@@ -318,6 +323,7 @@ proptest! {
         let options = ImportOptions {
             signedness: Some([signedness; 2]),
             bits: Some(circuit.bits.map(|bits| bits as u8)),
+            sign_extension: Some(SignExtension::Computed),
             ..ImportOptions::default()
         };
         let formats = circuit.bits.map(|bits| OperandFormat::new(bits as u8, signedness).unwrap());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use approx_multiplier::export::{self, ExportFormat};
-use approx_multiplier::import;
+use approx_multiplier::import::Note;
 use approx_multiplier::{
     ContentHash, Coverage, ErrorMetrics, MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat,
 };
@@ -17,24 +17,30 @@ use crate::spec::FileOptions;
 
 /// Reads a multiplier from a file and writes it in this project's own format, which says everything about it.
 ///
-/// The file may be a table: an array (.npy), a matrix as text (.csv, .txt, ..), raw little-endian integers (.bin), an
-/// array in C (.h, .c), or a Verilog `case` over all operands as `export` writes it. Rows are the activation's codes.
-/// It may be a circuit: a C function without branches and loops (.c), structural Verilog (.v), or BLIF (.blif), whose
-/// products are computed, up to 24 bits of both operands together; larger ones become exact factors, verified on
-/// millions of operand pairs, or an error. Or it is a file of this project (.json).
+/// The file may be a table: an array (.npy), a matrix or rows of `a b product` as text (.csv, .txt, ..), raw
+/// little-endian integers (.bin), an array in C (.h, .c), or a Verilog `case` over all operands as `export` writes it.
+/// Rows are the activation's codes. It may be a circuit: a C function without branches and loops (.c), structural
+/// Verilog (.v, several files if need be) of gates, standard cells or FPGA primitives, or BLIF (.blif), whose products
+/// are computed, up to 24 bits of both operands together; larger ones become exact factors, verified on millions of
+/// operand pairs, or an error. Or it is a file of this project (.json).
 ///
-/// Bits, order of the operands and signedness are taken from the file where it tells them; what is assumed is printed.
+/// What a file leaves open (bits, signedness, the order of rows, where a sign is) is read the way that comes at least ten
+/// times nearer to a * b, and said. Errors that the file claims are compared with those that were measured; a result that
+/// is far from any product is a warning with the other readings. With --strict all of this is an error, and the exit code
+/// is 3 where the file claims what is not so.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  burn-approx import mine.csv --unsigned --output mine.json\n  \
         burn-approx import mine.v --top multiplier --swap-operands --output mine.json\n  \
-        burn-approx import mul8s_1KV8.c --output mul8s_1KV8.json\n\n\
-        A wrong guess of signedness or of the operands' order shows in the error figures that are printed."
+        burn-approx import top.v row.v --output mine.json\n  \
+        burn-approx import mapped.v --activation-bits g1,g2 --weight-bits g3,g4 --product-bits g9,g10,g11,g12 --output mine.json\n  \
+        burn-approx import signed.txt --order value --strict --output mine.json\n  \
+        burn-approx import mul8s_1KV8.c --output mul8s_1KV8.json"
 )]
 pub struct Args {
-    /// The file
-    #[arg(value_name = "FILE")]
-    input: PathBuf,
+    /// The file, and further ones with modules that it uses
+    #[arg(value_name = "FILE", required = true)]
+    input: Vec<PathBuf>,
 
     #[command(flatten)]
     file: FileOptions,
@@ -57,7 +63,7 @@ struct Summary<'a> {
     mae_percent: f64,
     wce_percent: f64,
     coverage: Coverage,
-    notes: &'a [String],
+    notes: &'a [Note],
     output: &'a PathBuf,
 }
 
@@ -76,17 +82,19 @@ fn measured(multiplier: &Multiplier) -> Result<ErrorMetrics, MultiplierError> {
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     expect_own(&args.output)?;
-    let options = args.file.import_options()?;
-    let imported = progress::during("reading", || import::read(&args.input, &options))?;
-    for note in &imported.notes {
-        output.note(note);
-    }
+    let mut files = args.file.clone();
+    let (first, further) = args.input.split_first().expect("one file is required");
+    files.with.extend_from_slice(further);
+    let imported = files.read(first, output)?;
     let multiplier = match &args.name {
         Some(name) => imported.multiplier.with_name(name),
         None => imported.multiplier,
     };
     export::write(&multiplier, &args.output, ExportFormat::Own)?;
-    let metrics = progress::during("measuring", || measured(&multiplier))?;
+    let metrics = match imported.metrics {
+        Some(metrics) if metrics.coverage.is_exhaustive() => metrics,
+        _ => progress::during("measuring", || measured(&multiplier))?,
+    };
     let summary = Summary {
         name: multiplier.name(),
         activation: multiplier.activation(),

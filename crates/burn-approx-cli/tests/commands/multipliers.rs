@@ -151,7 +151,11 @@ fn files_go_out_and_come_back_as_the_same_multiplier() {
     place.succeed("export mul8u_17C8 --output table.v");
     let imported = place.json("import table.v --output table.json");
     assert_eq!(imported["hash"], expected.to_string());
-    assert_eq!(imported["notes"], serde_json::json!([]));
+    let notes = imported["notes"].as_array().unwrap();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert_eq!(notes[0]["kind"], "information");
+    let text = notes[0]["text"].as_str().unwrap();
+    assert!(text.contains("bundled circuit mul8u_17C8"), "{text}");
     assert!(place.files().iter().all(|name| !name.ends_with(".tmp")));
 }
 

@@ -257,3 +257,93 @@ fn the_area_of_a_netlist_is_that_of_its_cells() {
         "beside its cells",
     );
 }
+
+/// Single wires, several files, upper bits alone, nets without a driver: what cannot be guessed is asked for, and can be
+/// said.
+#[test]
+fn what_cannot_be_guessed_can_be_said() {
+    let place = Workplace::new();
+    // The exact product of 2 x 2 bits, whose wires have the names of a mapper.
+    place.write(
+        "wires.v",
+        "module m(input n7, n2, n9, n4, output z3, z1, z8, z5);
+           wire p, q, c;
+           assign z1 = n2 & n9, p = n7 & n9, q = n2 & n4, z8 = p ^ q, c = p & q;
+           assign z5 = (n7 & n4) ^ c, z3 = n7 & n4 & c;
+         endmodule",
+    );
+    place.fail(
+        "import wires.v --output w.json",
+        1,
+        "which bit of which operand",
+    );
+    let said = "--activation-bits n2,n7 --weight-bits n9,n4 --product-bits z1,z8,z5,z3 --unsigned";
+    place.succeed(&format!("import wires.v {said} --strict --output w.json"));
+    place.succeed("compare w.json exact:uint2 --require-equal");
+    place.succeed(&format!("info wires.v {said}"));
+    place.fail("info wires.v --weight-bits n9,n4", 2, "--activation-bits");
+    place.fail(
+        "info exact --product-bits z1",
+        2,
+        "--product-bits belongs to a file",
+    );
+
+    // Its rows are in a file of their own.
+    place.write(
+        "row.v",
+        "module row(input [1:0] a, input b, output [1:0] o); assign o = a & {2{b}}; endmodule",
+    );
+    place.write(
+        "mul2u.v",
+        "module mul2u(input [1:0] A, B, output [3:0] O); wire [1:0] x, y;
+           row r0(A, B[0], x), r1(A, B[1], y); assign O = x + {y, 1'b0}; endmodule",
+    );
+    place.fail("import mul2u.v --output t.json", 1, "\"row\"");
+    place.succeed("import mul2u.v row.v --output t.json");
+    place.succeed("compare mul2u.v exact:uint2 --with row.v --require-equal");
+
+    // The upper half of a product.
+    place.write(
+        "upper.v",
+        "module mul4u(input [3:0] A, B, output [3:0] O); wire [7:0] p = A * B; assign O = p[7:4]; endmodule",
+    );
+    let upper = place.json("import upper.v --output u.json");
+    assert!(
+        upper["notes"].to_string().contains("4 of 8 bits"),
+        "{upper}"
+    );
+    place.succeed("import upper.v --output-scale 16 --output u.json");
+    let scaled = place.json("metrics u.json");
+    assert_eq!(scaled["wce"], 15.0);
+}
+
+/// What is in doubt is said, and refused where that is asked for; a claim that is not so has an exit code of its own.
+#[test]
+fn strict_readers_refuse_doubts() {
+    let place = Workplace::new();
+    let row = |a: i32| {
+        (-4..4)
+            .map(move |b| (a * b).to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let by_value: Vec<String> = (-4..4).map(row).collect();
+    place.write("by_value.txt", by_value.join("\n"));
+    let read = place.json("import by_value.txt --output v.json");
+    assert!(read["notes"].to_string().contains("assumption"), "{read}");
+    assert_eq!(read["mae_percent"], 0.0);
+    place.fail("import by_value.txt --strict --output v.json", 1, "--order");
+    place.succeed("import by_value.txt --order value --signed --strict --output v.json");
+    let wrong = place.json("import by_value.txt --order pattern --signed --output p.json");
+    assert!(wrong["notes"].to_string().contains("warning"), "{wrong}");
+    place.write(
+        "claims.c",
+        "// MAE = 0 \n// WCE = 3\nuint16_t mul4u_x(uint8_t a, uint8_t b) { return a * (b & 0xE); }",
+    );
+    let claims = place.json("import claims.c --output c.json");
+    assert!(
+        claims["notes"].to_string().contains("contradiction"),
+        "{claims}"
+    );
+    place.fail("import claims.c --strict --output c.json", 3, "MAE");
+}

@@ -423,9 +423,15 @@ impl Prepared {
         if let Some((_, prepared)) = self.multipliers.iter().find(|(known, _)| known == source) {
             return Ok(prepared.clone());
         }
-        let Imported { multiplier, notes } = source.import_relative_to("")?;
+        let imported = source.import_relative_to("")?;
+        let Imported {
+            multiplier, notes, ..
+        } = imported;
         for note in notes {
-            tracing::info!("multiplier `{}`: {note}", multiplier.name());
+            match note.kind.is_doubt() {
+                true => tracing::warn!("multiplier `{}`: {note}", multiplier.name()),
+                false => tracing::info!("multiplier `{}`: {note}", multiplier.name()),
+            }
         }
         let prepared = PreparedMultiplier::new(multiplier);
         self.multipliers.push((source.clone(), prepared.clone()));

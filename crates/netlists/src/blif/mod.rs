@@ -17,6 +17,13 @@ use crate::reader::Reader;
 /// How deep models may be nested.
 const MAX_DEPTH: usize = 64;
 
+/// Names that are constants where nothing drives them, with their values. Yosys writes so; what is not defined may have
+/// any value, and ABC takes 0.
+const CONSTANTS: [(&str, bool); 3] = [("$false", false), ("$true", true), (UNDEFINED, false)];
+
+/// The name of what may have any value.
+const UNDEFINED: &str = "$undef";
+
 /// A name or another word and where it is.
 #[derive(Clone, Copy, Debug)]
 struct Word<'a> {
@@ -52,7 +59,7 @@ enum Command<'a> {
 
 /// Reads the model that the options ask for, or the first one: that is the main model of a file.
 pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, NetlistError> {
-    let reader = Reader::new(text, options.limits)?;
+    let reader = Reader::new(text, options)?;
     let models = Parser::new(text).models()?;
     let top = match &options.top {
         Some(top) => models.iter().find(|model| model.name.text == top),
@@ -82,6 +89,7 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
         reader,
         graph,
         models: by_name,
+        takes_undefined: false,
     };
     let port = |word: &Word| Port::new(word.text, 1);
     let inputs: Vec<Signal> = top
@@ -91,7 +99,10 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
         .collect();
     let outputs = elaboration.model(top, &inputs, 0)?;
     let Elaboration {
-        mut reader, graph, ..
+        mut reader,
+        graph,
+        takes_undefined,
+        ..
     } = elaboration;
     reader.spend(0, &graph, top.name.offset)?;
     let outputs = top
@@ -100,14 +111,21 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
         .zip(outputs)
         .map(|(word, signal)| (port(word), vec![signal]))
         .collect();
-    reader.netlist(
+    let netlist = reader.netlist(
         top.name.text,
         top.name.offset,
         &graph,
         top.inputs.iter().map(port).collect(),
         outputs,
         Vec::new(),
-    )
+    )?;
+    let assumption = || {
+        format!("{UNDEFINED}, which may have any value, was taken for 0: define it for another.")
+    };
+    Ok(Netlist {
+        assumptions: takes_undefined.then(assumption).into_iter().collect(),
+        ..netlist
+    })
 }
 
 fn declaration(word: Word<'_>) -> Declaration<'_> {
@@ -136,6 +154,8 @@ struct Elaboration<'a, 'm> {
     reader: Reader<'a>,
     graph: GraphBuilder<'a>,
     models: HashMap<&'a str, &'m Model<'a>>,
+    /// Whether a value was taken for what may have any.
+    takes_undefined: bool,
 }
 
 impl<'a> Elaboration<'a, '_> {
@@ -198,11 +218,25 @@ impl<'a> Elaboration<'a, '_> {
                 }
             }
         }
-        Ok(model
+        let outputs = model
             .outputs
             .iter()
             .map(|&word| self.signal(&mut scope, word))
-            .collect())
+            .collect();
+        self.drive_constants(model, &scope);
+        Ok(outputs)
+    }
+
+    /// Drives what is named like a constant and has no driver of its own.
+    fn drive_constants(&mut self, model: &Model<'a>, scope: &HashMap<&'a str, Signal>) {
+        for (name, value) in CONSTANTS {
+            let is_input = model.inputs.iter().any(|input| input.text == name);
+            if let (false, Some(&net)) = (is_input, scope.get(name)) {
+                // A net that has a driver keeps it.
+                let is_driven = self.graph.drive(net, Signal::constant(value)).is_ok();
+                self.takes_undefined |= is_driven && name == UNDEFINED;
+            }
+        }
     }
 
     fn instance(
@@ -352,6 +386,39 @@ mod tests {
     #[case(".conn a1 x\n.area 3\n.names x o0\n1 1\n.conn b0 o1", 3)]
     fn constants_and_connections_are_read(#[case] commands: &str, #[case] expected: i64) {
         assert_eq!(product(&model(commands), 2, 1), expected);
+    }
+
+    #[rstest]
+    #[case(".names $true o0\n1 1\n.names $false o1\n1 1", 1)]
+    #[case(".names a0 $true o0\n11 1\n.names $undef o1\n0 1", 2)]
+    // Defined, they are nets like others.
+    #[case(
+        ".names $true o0\n1 1\n.names $true\n0\n.names $false o1\n1 1\n.names $false\n1",
+        2
+    )]
+    #[case(
+        ".subckt n $false=a1 out=o1\n.names o0\n.end\n.model n\n.inputs $false\n.outputs out\n.names $false out\n1 1",
+        2
+    )]
+    fn names_of_constants_need_no_definition(#[case] commands: &str, #[case] expected: i64) {
+        let netlist = model(commands);
+        assert_eq!(product(&netlist, 2, 1), expected, "{commands}");
+        let takes_undefined = commands.contains("$undef");
+        assert_eq!(netlist.assumptions().len(), usize::from(takes_undefined));
+    }
+
+    #[test]
+    fn other_nets_are_zero_only_if_asked_for() {
+        let text = ".model m\n.inputs a0 a1 b0 b1\n.outputs o0\n.names a0 x y o0\n100 1\n.end";
+        assert!(matches!(read(text), Err(NetlistError::UndrivenNet { .. })));
+        let options = NetlistOptions {
+            undriven_nets_are_zero: true,
+            ..NetlistOptions::default()
+        };
+        let netlist = parse(text, &options).unwrap();
+        assert_eq!(product(&netlist, 1, 0), 1);
+        let note = "2 nets without a driver were taken for 0, as asked for: x, y.";
+        assert_eq!(netlist.notes(), [note]);
     }
 
     #[test]

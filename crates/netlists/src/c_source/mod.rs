@@ -43,7 +43,7 @@ struct Parameter<'a> {
 
 /// Reads the function that the options ask for, or that no other one calls.
 pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, NetlistError> {
-    let reader = Reader::new(text, options.limits)?;
+    let reader = Reader::new(text, options)?;
     let mut called = HashSet::new();
     let functions = functions(&mut Lexer::new(text, Dialect::C), &mut called)?;
     let names: Vec<&str> = functions.iter().map(|function| function.name).collect();
@@ -93,10 +93,14 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
     let Interpreter {
         reader,
         graph,
-        notes,
+        assumptions,
         ..
     } = interpreter;
-    reader.netlist(top.name, top.offset, &graph, inputs, outputs, notes)
+    let netlist = reader.netlist(top.name, top.offset, &graph, inputs, outputs, Vec::new())?;
+    Ok(Netlist {
+        assumptions,
+        ..netlist
+    })
 }
 
 impl Parameter<'_> {

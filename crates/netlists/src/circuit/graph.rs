@@ -51,6 +51,8 @@ pub(crate) struct GraphBuilder<'a> {
     /// Declarations with the first node of each, in the order of nodes.
     declarations: Vec<(usize, Declaration<'a>)>,
     inputs: Vec<usize>,
+    /// Whether nets without a driver are false.
+    undriven_are_false: bool,
     max_nodes: usize,
     exceeded: bool,
 }
@@ -64,9 +66,15 @@ impl<'a> GraphBuilder<'a> {
             known: HashMap::new(),
             declarations: Vec::new(),
             inputs: Vec::new(),
+            undriven_are_false: false,
             max_nodes: max_nodes.min(Signal::MAX_NODES - 1),
             exceeded: false,
         }
+    }
+
+    /// Takes nets for false that have no driver when the graph is finished.
+    pub fn take_undriven_for_false(&mut self) {
+        self.undriven_are_false = true;
     }
 
     pub fn exceeded(&self) -> bool {
@@ -206,6 +214,16 @@ impl<'a> GraphBuilder<'a> {
 
     /// The circuit of the outputs, which leaves out all that they do not depend on.
     pub fn finish(&self, outputs: &[Signal]) -> Result<Circuit, GraphError> {
+        self.finish_with_undriven(outputs)
+            .map(|(circuit, _)| circuit)
+    }
+
+    /// The circuit of the outputs, and the nets in it that were taken for false.
+    pub fn finish_with_undriven(
+        &self,
+        outputs: &[Signal],
+    ) -> Result<(Circuit, Vec<NetName>), GraphError> {
+        let mut undriven = Vec::new();
         let mut simplified = GraphBuilder::new(Signal::MAX_NODES);
         let mut found: Vec<Option<Signal>> = vec![None; self.nodes.len()];
         found[0] = Some(Signal::FALSE);
@@ -225,6 +243,10 @@ impl<'a> GraphBuilder<'a> {
                 let (first, second) = match self.nodes[node] {
                     Node::Net { driver: Some(net) } => (net, net),
                     Node::And(a, b) | Node::Xor(a, b) => (a, b),
+                    Node::Net { driver: None } if self.undriven_are_false => {
+                        undriven.push(node);
+                        (Signal::FALSE, Signal::FALSE)
+                    }
                     Node::Net { driver: None } => {
                         return Err(GraphError::Undriven(self.net_name(node)));
                     }
@@ -261,7 +283,9 @@ impl<'a> GraphBuilder<'a> {
                 plain.inverted_if(output.is_inverted())
             })
             .collect();
-        Ok(simplified.compact(&outputs))
+        undriven.sort_unstable();
+        let undriven = undriven.into_iter().map(|node| self.net_name(node));
+        Ok((simplified.compact(&outputs), undriven.collect()))
     }
 
     /// The circuit of a graph without nets, whose first nodes are the inputs.
@@ -410,6 +434,19 @@ mod tests {
         };
         let names: Vec<_> = found.iter().map(|net| net.name.as_str()).collect();
         assert_eq!(names, ["v[5]", "v[4]"]);
+    }
+
+    #[test]
+    fn undriven_nets_may_be_false() {
+        let mut graph = GraphBuilder::new(100);
+        graph.take_undriven_for_false();
+        let a = graph.input();
+        let nets = graph.nets(2, declaration("n"));
+        let output = graph.xor(nets[0], a);
+        let (circuit, undriven) = graph.finish_with_undriven(&[output, !nets[0]]).unwrap();
+        assert_eq!([0, 1].map(|a| circuit.evaluate(a).unwrap()), [0b10, 0b11]);
+        // Nothing depends on the other one, and the one counts once.
+        assert_eq!(undriven.len(), 1);
     }
 
     #[test]

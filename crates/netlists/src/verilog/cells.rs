@@ -1,4 +1,4 @@
-//! Standard cells, whose functions are written in Verilog themselves.
+//! Standard cells and primitives of FPGAs, whose functions are written in Verilog themselves.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -6,33 +6,50 @@ use std::sync::LazyLock;
 use super::parser::Parser;
 use super::syntax::{Module, Syntax};
 
-static CELLS: LazyLock<Syntax<'static>> = LazyLock::new(|| {
-    Parser::new(include_str!("cells.v"))
-        .modules()
-        .expect("the text of the cells is correct")
-});
+/// Cells with the text that they are written in.
+struct Library {
+    syntax: Syntax<'static>,
+    by_name: HashMap<&'static str, usize>,
+}
 
-static BY_NAME: LazyLock<HashMap<&str, &Module>> = LazyLock::new(|| {
-    CELLS
-        .modules
-        .iter()
-        .map(|module| (module.name.text, module))
-        .collect()
-});
+impl Library {
+    fn new(text: &'static str) -> Self {
+        let syntax = Parser::new(text)
+            .modules()
+            .expect("the text of the cells is correct");
+        let names = syntax.modules.iter().map(|module| module.name.text);
+        Self {
+            by_name: names.zip(0..).collect(),
+            syntax,
+        }
+    }
 
-/// The cell of a name with or without a drive strength, such as `NAND2_X4`, `NAND2X1` or `NAND2`, and the syntax that
-/// its expressions are in. A name without one is NanGate's.
-pub(super) fn find(name: &str) -> Option<(&'static Syntax<'static>, &'static Module<'static>)> {
+    fn find(&'static self, name: &str) -> Option<Cell> {
+        let position = *self.by_name.get(name)?;
+        Some((&self.syntax, &self.syntax.modules[position]))
+    }
+}
+
+/// A cell, and the syntax that its expressions are in.
+type Cell = (&'static Syntax<'static>, &'static Module<'static>);
+
+static STANDARD_CELLS: LazyLock<Library> = LazyLock::new(|| Library::new(include_str!("cells.v")));
+
+static FPGA_PRIMITIVES: LazyLock<Library> = LazyLock::new(|| Library::new(include_str!("fpga.v")));
+
+/// The cell of a name with or without a drive strength, such as `NAND2_X4`, `NAND2X1` or `NAND2`, or the primitive of an
+/// FPGA. A name of a standard cell without a strength is NanGate's.
+pub(super) fn find(name: &str) -> Option<Cell> {
     let family = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let has_strength = family.ends_with('X') && family.len() < name.len();
-    let module = if has_strength {
-        BY_NAME.get(family)
+    let cell = if has_strength {
+        STANDARD_CELLS.find(family)
     } else if name.starts_with('$') {
-        BY_NAME.get(name)
+        STANDARD_CELLS.find(name)
     } else {
-        BY_NAME.get(format!("{name}_X").as_str())
+        STANDARD_CELLS.find(&format!("{name}_X"))
     };
-    module.map(|module| (&*CELLS, *module))
+    cell.or_else(|| FPGA_PRIMITIVES.find(name))
 }
 
 #[cfg(test)]
@@ -46,7 +63,8 @@ mod tests {
         assert_eq!(found("NAND2X1"), Some("NAND2X"));
         assert_eq!(found("NAND2"), Some("NAND2_X"));
         assert_eq!(found("$_ANDNOT_"), Some("$_ANDNOT_"));
-        for other in ["NAND2_X", "NAND9_X1", "DFF_X1", "X1", "", "MUX2X1"] {
+        assert_eq!(found("LUT6_2"), Some("LUT6_2"));
+        for other in ["NAND2_X", "NAND9_X1", "DFF_X1", "X1", "", "MUX2X1", "LUT7"] {
             assert_eq!(found(other), None, "{other}");
         }
     }

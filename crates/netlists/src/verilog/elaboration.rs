@@ -154,11 +154,11 @@ impl<'a, 's> Elaboration<'a, 's> {
                         Some(value) => value,
                         None => self.value(&scope, parameter.value)?,
                     };
-                    if vector::constant_value(&value.bits).is_none() {
+                    if value.bits.iter().any(|bit| bit.as_constant().is_none()) {
                         return Err(self.unexpected_at(
                             scope.place(parameter.name.offset),
                             format!("the value of {}", quoted(parameter.name.text)),
-                            "a constant below 2^64",
+                            "a constant",
                         ));
                     }
                     let entry = Entry::Parameter(value);
@@ -208,6 +208,7 @@ impl<'a, 's> Elaboration<'a, 's> {
                 last,
                 signed: declared.signed,
                 kind: declared.kind,
+                open_is_zero: declared.open_is_zero,
                 has_range: declared.range.is_some(),
             };
             if let Some(Entry::Net(port)) = scope.entries.get_mut(name.text) {
@@ -301,6 +302,7 @@ impl<'a, 's> Elaboration<'a, 's> {
             last: 0,
             signed: false,
             kind: NetKind::Wire,
+            open_is_zero: false,
             has_range: false,
         };
         let name = Name {
@@ -412,6 +414,10 @@ impl<'a, 's> Elaboration<'a, 's> {
         for (port, connection) in module.ports.iter().zip(connections) {
             let net = self.port(&inner, *port)?.clone();
             let Some(connection) = connection else {
+                if net.open_is_zero {
+                    let zeros = vec![Signal::FALSE; net.bits.len()];
+                    self.drive(&net.bits, &zeros, scope.place(name.offset))?;
+                }
                 continue;
             };
             self.declare_implicitly(scope, connection);

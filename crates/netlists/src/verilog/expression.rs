@@ -347,8 +347,11 @@ impl<'a> Elaboration<'a, '_> {
         text: &str,
     ) -> Result<Value, NetlistError> {
         let offset = scope.expression(id).offset;
-        let value = literal::parse(text)
-            .map_err(|expected| self.unexpected(scope, id, quoted(text), expected))?;
+        let value = match text.starts_with('"') {
+            true => literal::parse_text(text),
+            false => literal::parse(text),
+        };
+        let value = value.map_err(|expected| self.unexpected(scope, id, quoted(text), expected))?;
         self.spend(scope, text.len() + value.bits.len(), offset)?;
         Ok(value)
     }

@@ -1,4 +1,4 @@
-//! Verilog's numbers: `42`, `8'hFF`, `4'sb1010`, `'d3`.
+//! Verilog's numbers: `42`, `8'hFF`, `4'sb1010`, `'d3`, and its texts, `"SINGLE_CY8"`, which are numbers, too.
 
 use super::value::{MAX_WIDTH, Value};
 use crate::circuit::signal::Signal;
@@ -40,6 +40,23 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
     Ok(Value {
         bits: with_width(bits, size, false),
         signed,
+    })
+}
+
+/// The value of a text in quotes, of which each character has eight bits and the last one the lowest.
+pub(super) fn parse_text(text: &str) -> Result<Value, String> {
+    let characters = text.trim_matches('"').as_bytes();
+    if characters.len() > MAX_WIDTH / 8 {
+        return Err(format!("a text of at most {MAX_WIDTH} bits"));
+    }
+    let bit = |&byte: &u8| (0..8).map(move |bit| Signal::constant(byte >> bit & 1 == 1));
+    let mut bits: Vec<Signal> = characters.iter().rev().flat_map(bit).collect();
+    if bits.is_empty() {
+        bits = vec![Signal::FALSE; 8];
+    }
+    Ok(Value {
+        bits,
+        signed: false,
     })
 }
 
@@ -107,6 +124,18 @@ mod tests {
         let literal = parse(text).unwrap();
         assert_eq!(constant_value(&literal.bits), Some(value));
         assert_eq!((literal.bits.len(), literal.signed), (width, signed));
+    }
+
+    #[rstest]
+    #[case("\"A\"", 0x41, 8)]
+    #[case("\"AB\"", 0x4142, 16)]
+    #[case("\"\"", 0, 8)]
+    fn texts_are_numbers(#[case] text: &str, #[case] value: u64, #[case] width: usize) {
+        let literal = parse_text(text).unwrap();
+        assert_eq!(constant_value(&literal.bits), Some(value));
+        assert_eq!(literal.bits.len(), width);
+        let long = format!("\"{}\"", "x".repeat(MAX_WIDTH));
+        parse_text(&long).unwrap_err();
     }
 
     #[rstest]

@@ -23,7 +23,7 @@ use crate::reader::Reader;
 
 /// Reads the module that the options ask for, or that no other one uses.
 pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, NetlistError> {
-    let reader = Reader::new(text, options.limits)?;
+    let reader = Reader::new(text, options)?;
     let syntax = parser::Parser::new(text).modules()?;
     elaboration::elaborate(reader, &syntax, options)
 }

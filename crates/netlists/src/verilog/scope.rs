@@ -27,6 +27,7 @@ pub(super) struct Net {
     pub last: i64,
     pub signed: bool,
     pub kind: NetKind,
+    pub open_is_zero: bool,
     pub has_range: bool,
 }
 

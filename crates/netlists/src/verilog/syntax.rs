@@ -54,6 +54,8 @@ pub(super) enum NetKind {
 #[derive(Debug)]
 pub(super) struct Declaration<'a> {
     pub kind: NetKind,
+    /// Whether inputs are 0 where an instance leaves them open: `tri0`.
+    pub open_is_zero: bool,
     pub signed: bool,
     pub range: Option<(ExpressionId, ExpressionId)>,
     pub nets: Vec<(Name<'a>, Option<ExpressionId>)>,

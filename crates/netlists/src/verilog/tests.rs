@@ -121,6 +121,51 @@ fn instances_connect_by_name_position_and_parameter() {
     assert_eq!(computed(&netlist, &[7, 7]), 23 + 1);
 }
 
+/// Primitives of FPGAs against their formulas: look-up tables by their entries, carry chains as sums.
+#[rstest]
+#[case("LUT2 #(.INIT(4'h8)) l(o[0], a[0], b[0]); assign o[7:1] = 0;", |a: i64, b: i64| a & b & 1)]
+#[case("LUT3 #(8'b1110_1000) l(.O(o[0]), .I0(a[0]), .I1(a[1]), .I2(b[0])); assign o[7:1] = 0;", |a: i64, b: i64| {
+    ((a & 1) + (a >> 1 & 1) + (b & 1)) >> 1
+})]
+#[case("LUT6 #(64'h8000_0000_0000_0001) l(o[0], a[0], a[1], a[2], b[0], b[1], b[2]); assign o[7:1] = 0;", |a: i64, b: i64| {
+    i64::from(a == b && (a == 0 || a == 7))
+})]
+#[case("LUT6_2 #(64'h8000_0000_4000_0000) l(.O5(o[0]), .O6(o[1]), .I0(a[0]), .I1(a[1]), .I2(a[2]), .I3(b[0]), .I4(b[1]), .I5(b[2])); assign o[7:2] = 0;", |a: i64, b: i64| {
+    // Entry 30 of the lower half; entry 31 of the upper one.
+    let low = i64::from(a == 6 && b & 3 == 3);
+    let high = if b > 3 { i64::from(a == 7 && b == 7) } else { low };
+    low | high << 1
+})]
+#[case("wire [3:0] s = {1'b0, a ^ b}, co; CARRY4 c(co, o[3:0], , , {1'b0, a}, s); assign o[7:4] = 0;", |a: i64, b: i64| a + b)]
+#[case("wire [3:0] s = {1'b0, a ^ b}; CARRY4 c(.O(o[3:0]), .CYINIT(1'b1), .DI({1'b0, a}), .S(s)); assign o[7:4] = 0;", |a: i64, b: i64| a + b + 1)]
+#[case("CARRY8 #(.CARRY_TYPE(\"SINGLE_CY8\")) c(.O(o), .DI({5'd0, a}), .S({5'd0, a} ^ {5'd0, b}));", |a: i64, b: i64| a + b)]
+#[case("CARRY8 #(.CARRY_TYPE(\"DUAL_CY4\")) c(.O(o), .CI(1'b1), .CI_TOP(a[0]), .DI(8'd255), .S(8'd0));", |a: i64, _: i64| {
+    0b1110_1111 | (a & 1) << 4
+})]
+#[case("wire x, y; MUXF7 f(x, a[0], a[1], b[0]); MUXF8 g(.O(y), .I0(x), .I1(1'b1), .S(b[1])); assign o = y;", |a: i64, b: i64| {
+    if b & 2 == 2 { 1 } else { a >> (b & 1) & 1 }
+})]
+fn primitives_of_fpgas_are_known(#[case] items: &str, #[case] expected: fn(i64, i64) -> i64) {
+    assert_computes(items, expected);
+}
+
+#[test]
+fn only_carries_may_be_left_open() {
+    let open = |items: &str| {
+        read(&format!(
+            "module m(input [1:0] a, b, output o); {items} endmodule"
+        ))
+        .unwrap_err()
+    };
+    for items in [
+        "LUT2 #(4'h8) l(.O(o), .I0(a[0]));",
+        "CARRY4 c(.CO(o), .S(a));",
+        "wire tri0 x; assign o = x;",
+    ] {
+        open(items);
+    }
+}
+
 #[test]
 fn the_module_that_is_meant_can_be_named() {
     let text = "

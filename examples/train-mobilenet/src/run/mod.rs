@@ -37,9 +37,11 @@ pub fn run(args: &Args) -> Result<Report, RunError> {
     let display = Display::new(args.quiet);
     let settings = Settings::resolve(args)?;
     let imported = settings.multiplier.import_relative_to("");
-    let Imported { multiplier, notes } = imported.map_err(SettingsError::from)?;
+    let Imported {
+        multiplier, notes, ..
+    } = imported.map_err(SettingsError::from)?;
     for note in notes {
-        display.line(&note);
+        display.line(&note.text);
     }
     let dataset = prepare::dataset(&settings, display)?;
     let devices = args.device.open(args.devices.unwrap_or(1))?;

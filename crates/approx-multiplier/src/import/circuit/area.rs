@@ -3,13 +3,13 @@
 use approx_netlists::{CellAreas, Netlist};
 
 use crate::HardwareFigures;
-use crate::import::ImportError;
+use crate::import::{ImportError, Note};
 
 /// The sum of the areas of a circuit's cells.
 pub(super) fn area(
     netlist: &Netlist,
     areas: &CellAreas,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Note>,
 ) -> Result<HardwareFigures, ImportError> {
     let undetermined = |missing: String, remedy: &str| ImportError::Undetermined {
         location: netlist.location().clone(),
@@ -35,10 +35,10 @@ pub(super) fn area(
         })?;
         sum += area * *count as f64;
     }
-    notes.push(format!(
+    notes.push(Note::information(format!(
         "Its area is the sum of those of its {} cells: {sum}, taken as square micrometres.",
         cells.values().sum::<u64>()
-    ));
+    )));
     Ok(HardwareFigures {
         area_um2: Some(sum),
         ..HardwareFigures::new(areas.library())

@@ -10,6 +10,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use super::interpretation::Interpretation;
+use crate::import::Note;
 use crate::table::checked_entry;
 use crate::{
     Factorization, FactorizationOptions, MAX_INDEX_BITS, Multiplier, MultiplierError,
@@ -32,13 +33,13 @@ impl Interpretation {
     pub fn multiplier(
         &self,
         name: &str,
-        notes: &mut Vec<String>,
+        notes: &mut Vec<Note>,
     ) -> Result<Multiplier, MultiplierError> {
         if self.index_bits() <= MAX_INDEX_BITS {
             Ok(Multiplier::from_table(name, self.table()?))
         } else {
             let (factorization, verified) = self.factorization()?;
-            notes.push(format!(
+            notes.push(Note::information(format!(
                 "The circuit is too large for a table: it was factorised, into a sum of {} of one-operand functions, and \
                  compared with it on {verified} operand pairs: {VERIFIED_PAIRS} random ones, and all pairs of codes at the \
                  ends of the ranges and around powers of two.",
@@ -46,7 +47,7 @@ impl Interpretation {
                     1 => "1 product".into(),
                     products => format!("{products} products"),
                 }
-            ));
+            )));
             Multiplier::from_factorization(name, factorization)
         }
     }

@@ -1,13 +1,12 @@
-//! What the bits of a circuit mean: which inputs are the activation and which the weight, how wide and whether signed
-//! they are, and what number the outputs are. Whatever the file leaves open is decided here, and put down in notes.
+//! A circuit as a function of two numbers: how its operands' codes become inputs, and its outputs a product.
 
 use approx_netlists::{Circuit, Connection, Evaluator, LANES, Netlist, Signal, WORDS};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::ports::{Group, groups, in_order};
-use crate::import::library::LibraryName;
-use crate::import::{ImportError, ImportOptions};
+use super::operands::{Operand, Operands, bit_count, not_a_multiplier};
+use crate::import::ImportError;
+use crate::import::reading::ReadingError;
 use crate::table::index_bits;
 use crate::{OperandFormat, Signedness};
 
@@ -16,6 +15,32 @@ const COMPARED_BITS: u32 = 16;
 
 /// The seed of the pairs they are compared on beyond.
 const COMPARED_SEED: u64 = 0;
+
+/// The bits of the largest product.
+const MAX_PRODUCT_BITS: usize = 64;
+
+/// Which bit is the sign of a signed product, where a circuit has more bits of it than both operands have together.
+///
+/// ```
+/// use approx_multiplier::import::{self, ImportOptions, NetlistFormat, SignExtension};
+///
+/// // The exact product, without the bits that the integer has above it.
+/// let text = "int32_t mul4s_cut(int8_t a, int8_t b) { return (a * b) & 0xFF; }";
+/// let product = |sign_extension| {
+///     let options = ImportOptions { sign_extension, ..ImportOptions::default() };
+///     import::circuit(text, NetlistFormat::C, &options).unwrap().multiplier.product(-1, 1)
+/// };
+/// assert_eq!(product(None), Some(-1));
+/// assert_eq!(product(Some(SignExtension::Computed)), Some(255));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignExtension {
+    /// The highest bit that the circuit computes is the sign.
+    Computed,
+    /// The product has as many bits as both operands, of which the highest one is its sign, and what the circuit has
+    /// above is of no account.
+    Added,
+}
 
 /// A circuit read as a multiplier of its first and its second operand, which are activation and weight unless they are
 /// to be swapped.
@@ -31,285 +56,91 @@ pub(super) struct Interpretation {
 /// The number that the outputs are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ProductFormat {
-    /// At least 1, and at most 63 if it is unsigned.
+    /// At least 1, and at most 63 if it is unsigned; fewer if there is a scale.
     pub width: usize,
     pub signed: bool,
+    /// What a 1 in the outputs counts.
+    pub scale: u32,
 }
 
 impl ProductFormat {
     /// The number with these bits, of which there are none beyond the width.
     pub fn value(self, bits: u64) -> i64 {
-        if self.signed {
+        let value = if self.signed {
             let unused = 64 - self.width;
             bits.cast_signed() << unused >> unused
         } else {
             bits.cast_signed()
-        }
+        };
+        value * i64::from(self.scale)
     }
 }
 
-/// One of the operands, the width of which has been decided.
-struct Operand {
-    group: Group,
-    bits: u8,
+impl Interpretation {
+    /// The circuit as a multiplier of operands that are signed or not.
+    pub fn new(
+        netlist: &Netlist,
+        operands: &Operands,
+        signedness: [Signedness; 2],
+        extension: SignExtension,
+        scale: u32,
+    ) -> Result<Self, ImportError> {
+        let Operands {
+            first,
+            second,
+            product,
+        } = operands;
+        let format = |operand: &Operand, signedness| OperandFormat::new(operand.bits, signedness);
+        let formats = (
+            format(first, signedness[0])?,
+            format(second, signedness[1])?,
+        );
+        let connections = connections(netlist, operands, formats);
+        let any_signed = formats.0.is_signed() || formats.1.is_signed();
+        let signed = any_signed || product.signed;
+        // A signed product in an unsigned integer is a pattern, of no more bits than both operands together.
+        let is_pattern = product.is_integer && any_signed && !product.signed;
+        let width = match is_pattern || extension == SignExtension::Added {
+            true => product.bits.len().min(operands.index_bits()),
+            false => product.bits.len(),
+        };
+        let circuit = netlist.circuit().rewired(
+            operands.index_bits(),
+            |input| connections[input],
+            |outputs| {
+                let bits: Vec<Signal> = product.bits[..width]
+                    .iter()
+                    .map(|&bit| outputs[bit])
+                    .collect();
+                without_extension(&bits, signed)
+            },
+        );
+        let width = circuit.outputs().len();
+        // The scale's own bits come on top, and so does a sign that there is none of.
+        let scale_bits = (u32::BITS - (scale - 1).leading_zeros()) as usize;
+        if width + scale_bits > MAX_PRODUCT_BITS - usize::from(!signed) {
+            let found = format!("a product of {}", bit_count(width + scale_bits));
+            return Err(not_a_multiplier(netlist, found));
+        }
+        Ok(Self {
+            first: formats.0,
+            second: formats.1,
+            circuit,
+            product: ProductFormat {
+                width,
+                signed,
+                scale,
+            },
+        })
+    }
 }
 
-/// Reads a netlist as a multiplier.
-pub(super) fn interpret(
+/// What is connected to each input of a netlist: bits of the second operand, which come first, and of the first one.
+fn connections(
     netlist: &Netlist,
-    options: &ImportOptions,
-    notes: &mut Vec<String>,
-) -> Result<Interpretation, ImportError> {
-    let library = LibraryName::parse(netlist.name());
-    let (groups, widths) = operand_groups(netlist, options, library, notes)?;
-    let [first, second] = groups;
-    let operands =
-        [(first, widths[0]), (second, widths[1])].map(|(group, bits)| Operand { group, bits });
-    let product = product_group(netlist)?;
-    let [activation, weight] = ordered([&operands[0], &operands[1]], options);
-    notes.push(format!(
-        "{:?}, of {} bits, is the activation and {:?}, of {} bits, is the weight{}.",
-        activation.group.name,
-        activation.bits,
-        weight.group.name,
-        weight.bits,
-        if options.swap_operands {
-            ": they were swapped as asked for"
-        } else {
-            ""
-        }
-    ));
-    let read = |signedness: [Signedness; 2]| reading(netlist, &operands, &product, signedness);
-    if let Some(signedness) = options.signedness {
-        return read(ordered(signedness, options));
-    }
-    if let Some(LibraryName { signedness, .. }) = library {
-        notes.push(format!(
-            "The operands were taken as {signedness}, as the name {:?} says.",
-            netlist.name()
-        ));
-        return read([signedness; 2]);
-    }
-    if operands.iter().any(|operand| operand.group.signed) {
-        let declared = [&operands[0], &operands[1]].map(|operand| match operand.group.signed {
-            true => Signedness::Signed,
-            false => Signedness::Unsigned,
-        });
-        let [activation, weight] = ordered(declared, options);
-        notes.push(format!(
-            "The activation was taken as {activation} and the weight as {weight}, as they are declared."
-        ));
-        return read(declared);
-    }
-    let unsigned = read([Signedness::Unsigned; 2])?;
-    let signed = read([Signedness::Signed; 2])?;
-    let errors = [unsigned.mean_error(), signed.mean_error()];
-    let (chosen, name, other) = if errors[1] < errors[0] {
-        (signed, Signedness::Signed, Signedness::Unsigned)
-    } else {
-        (unsigned, Signedness::Unsigned, Signedness::Signed)
-    };
-    notes.push(format!(
-        "The file does not say whether its operands are signed: they were taken as {name}, with which the mean error is \
-         {:.4}. If {other} it would be {:.4}.",
-        errors[0].min(errors[1]),
-        errors[0].max(errors[1]),
-    ));
-    Ok(chosen)
-}
-
-/// What is given for activation and weight, in the order of the circuit, and the other way round.
-fn ordered<T>([first, second]: [T; 2], options: &ImportOptions) -> [T; 2] {
-    if options.swap_operands {
-        [second, first]
-    } else {
-        [first, second]
-    }
-}
-
-/// The groups of inputs that are the first and the second operand, and their widths.
-fn operand_groups(
-    netlist: &Netlist,
-    options: &ImportOptions,
-    library: Option<LibraryName>,
-    notes: &mut Vec<String>,
-) -> Result<([Group; 2], [u8; 2]), ImportError> {
-    let found = groups(netlist.inputs()).map_err(|found| not_a_multiplier(netlist, found))?;
-    let told = match options.bits {
-        Some(bits) => Some(ordered(bits, options)),
-        None => library.map(|library| library.bits),
-    };
-    let pair = match <[Group; 2]>::try_from(found) {
-        Ok([first, second]) => match in_order(&first.name, &second.name) {
-            Some(true) => [first, second],
-            // Calls pass values by position: the first one is the first operand of whoever calls the function.
-            Some(false) if first.is_integer => {
-                notes.push(format!(
-                    "The function takes {:?} before {:?}, and so were the operands taken.",
-                    first.name, second.name
-                ));
-                [first, second]
-            }
-            Some(false) => {
-                notes.push(format!(
-                    "The operands were taken by their names, {:?} first, although the file has {:?} first.",
-                    second.name, first.name
-                ));
-                [second, first]
-            }
-            None => {
-                notes.push(
-                    "The operands were taken in the order that they have in the file.".into(),
-                );
-                [first, second]
-            }
-        },
-        Err(found) => match <[Group; 1]>::try_from(found) {
-            Ok([both]) => split(netlist, both, told, notes)?,
-            Err(found) => {
-                let names: Vec<String> = found.iter().map(described).collect();
-                let found = match names.as_slice() {
-                    [] => "no input".into(),
-                    names => format!("the inputs {}", names.join(", ")),
-                };
-                return Err(not_a_multiplier(netlist, found));
-            }
-        },
-    };
-    let used = netlist.circuit().used_inputs();
-    let mut widths = [0; 2];
-    for (position, group) in pair.iter().enumerate() {
-        let told = told.map(|bits| bits[position]);
-        let bits = operand_bits(netlist, group, told, &used, notes)?;
-        widths[position] = u8::try_from(bits)
-            .ok()
-            .filter(|bits| (OperandFormat::MIN_BITS..=OperandFormat::MAX_BITS).contains(bits))
-            .ok_or_else(|| {
-                not_a_multiplier(netlist, format!("an operand of {}", bit_count(bits)))
-            })?;
-    }
-    Ok((pair, widths))
-}
-
-/// Splits a list of inputs that are not told apart by name: the lower ones are the first operand.
-fn split(
-    netlist: &Netlist,
-    both: Group,
-    told: Option<[u8; 2]>,
-    notes: &mut Vec<String>,
-) -> Result<[Group; 2], ImportError> {
-    let total = both.bits.len();
-    let first = match told {
-        Some([first, second]) if usize::from(first) + usize::from(second) == total => first.into(),
-        None if total.is_multiple_of(2) => total / 2,
-        _ => {
-            return Err(ImportError::Undetermined {
-                location: netlist.location().clone(),
-                missing: format!(
-                    "it is not known which of the {} are which operand",
-                    described(&both)
-                ),
-                remedy: format!("give the bits of both operands, {total} together"),
-            });
-        }
-    };
-    if both.is_integer {
-        return Err(not_a_multiplier(
-            netlist,
-            format!("the input {}", described(&both)),
-        ));
-    }
-    notes.push(format!(
-        "The first {first} inputs of {:?} were taken as the first operand, the others as the second one.",
-        both.name
-    ));
-    let part = |bits: &[usize], which| Group {
-        name: format!("{} ({which} part)", both.name),
-        bits: bits.to_vec(),
-        ..both.clone()
-    };
-    Ok([
-        part(&both.bits[..first], "first"),
-        part(&both.bits[first..], "second"),
-    ])
-}
-
-/// The width of an operand: that of its port, or of the part of a C integer that it takes.
-fn operand_bits(
-    netlist: &Netlist,
-    group: &Group,
-    told: Option<u8>,
-    used: &[bool],
-    notes: &mut Vec<String>,
-) -> Result<usize, ImportError> {
-    let width = group.bits.len();
-    if let Some(told) = told.map(usize::from) {
-        if told == width || (group.is_integer && told < width) {
-            return Ok(told);
-        }
-        return Err(not_a_multiplier(
-            netlist,
-            format!(
-                "an operand {} where {told} bits were expected",
-                described(group)
-            ),
-        ));
-    }
-    let highest = group.bits.iter().rposition(|&bit| used[bit]);
-    let most = usize::from(OperandFormat::MAX_BITS);
-    if !group.is_integer {
-        return Ok(width);
-    }
-    match highest {
-        // A signed integer's sign is among its bits.
-        Some(highest) if !group.signed && highest + 1 < width && highest < most => {
-            notes.push(format!(
-                "{:?} was taken to have {} bits: no other is used.",
-                group.name,
-                highest + 1
-            ));
-            Ok(highest + 1)
-        }
-        _ if width <= most => Ok(width),
-        _ => Err(ImportError::Undetermined {
-            location: netlist.location().clone(),
-            missing: format!(
-                "it is not known how many bits the operand {} has",
-                described(group)
-            ),
-            remedy: "give the bits of both operands".into(),
-        }),
-    }
-}
-
-/// The group of outputs that is the product.
-fn product_group(netlist: &Netlist) -> Result<Group, ImportError> {
-    let found = groups(netlist.outputs()).map_err(|found| not_a_multiplier(netlist, found))?;
-    match <[Group; 1]>::try_from(found) {
-        Ok([product]) => Ok(product),
-        Err(found) => {
-            let names: Vec<String> = found.iter().map(described).collect();
-            let found = match names.as_slice() {
-                [] => "no output".into(),
-                names => format!("the outputs {}", names.join(", ")),
-            };
-            Err(not_a_multiplier(netlist, found))
-        }
-    }
-}
-
-/// The circuit as a multiplier of operands that are signed or not.
-fn reading(
-    netlist: &Netlist,
-    [first, second]: &[Operand; 2],
-    product: &Group,
-    signedness: [Signedness; 2],
-) -> Result<Interpretation, ImportError> {
-    let format = |operand: &Operand, signedness| OperandFormat::new(operand.bits, signedness);
-    let formats = (
-        format(first, signedness[0])?,
-        format(second, signedness[1])?,
-    );
+    Operands { first, second, .. }: &Operands,
+    formats: (OperandFormat, OperandFormat),
+) -> Vec<Connection> {
     let mut connections = vec![Connection::Zero; netlist.circuit().inputs()];
     for (operand, format, position_of_first) in [
         (second, formats.1, 0),
@@ -327,39 +158,7 @@ fn reading(
             }
         }
     }
-    let any_signed = formats.0.is_signed() || formats.1.is_signed();
-    let signed = any_signed || product.signed;
-    // A signed product in an unsigned integer is a pattern, of no more bits than both operands together.
-    let width = if product.is_integer && any_signed && !product.signed {
-        let both = usize::from(first.bits + second.bits);
-        product.bits.len().min(both)
-    } else {
-        product.bits.len()
-    };
-    let circuit = netlist.circuit().rewired(
-        usize::from(first.bits + second.bits),
-        |input| connections[input],
-        |outputs| {
-            let bits: Vec<Signal> = product.bits[..width]
-                .iter()
-                .map(|&bit| outputs[bit])
-                .collect();
-            without_extension(&bits, signed)
-        },
-    );
-    let width = circuit.outputs().len();
-    if width > 64 - usize::from(!signed) {
-        return Err(not_a_multiplier(
-            netlist,
-            format!("a product of {}", bit_count(width)),
-        ));
-    }
-    Ok(Interpretation {
-        first: formats.0,
-        second: formats.1,
-        circuit,
-        product: ProductFormat { width, signed },
-    })
+    connections
 }
 
 /// The bits without the highest ones that only repeat the sign, or are always 0.
@@ -373,25 +172,6 @@ fn without_extension(bits: &[Signal], signed: bool) -> Vec<Signal> {
         width -= 1;
     }
     bits[..width].to_vec()
-}
-
-fn described(group: &Group) -> String {
-    format!("{:?} of {}", group.name, bit_count(group.bits.len()))
-}
-
-fn bit_count(count: usize) -> String {
-    match count {
-        1 => "1 bit".into(),
-        count => format!("{count} bits"),
-    }
-}
-
-fn not_a_multiplier(netlist: &Netlist, found: String) -> ImportError {
-    ImportError::NotAMultiplier {
-        location: netlist.location().clone(),
-        found: format!("{:?} has {found}", netlist.name()),
-        expected: "two operands of 2 to 16 bits each and one product of up to 64 bits".into(),
-    }
 }
 
 impl Interpretation {
@@ -415,8 +195,13 @@ impl Interpretation {
         (first.into(), second.into())
     }
 
-    /// The mean of the magnitudes of all errors, or of those of 2^16 random operand pairs.
-    fn mean_error(&self) -> f64 {
+    /// The mean error over all operand pairs, or over 2^16 random ones.
+    pub fn error(&self) -> ReadingError {
+        self.error_with(self.product)
+    }
+
+    /// What it would be if the outputs were such a number.
+    pub fn error_with(&self, product: ProductFormat) -> ReadingError {
         let count = 1u64 << self.index_bits().min(COMPARED_BITS);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(COMPARED_SEED);
         let mask = (1u64 << self.index_bits()) - 1;
@@ -426,16 +211,21 @@ impl Interpretation {
         };
         let mut evaluator = self.evaluator::<WORDS>();
         let mut outputs = [0; LANES];
-        let mut total = 0u128;
+        let (mut total, mut squares) = (0u128, 0.0);
         for indices in indices.chunks(LANES) {
             let outputs = &mut outputs[..indices.len()];
             evaluator.evaluate(indices, outputs);
             for (&index, &mut bits) in indices.iter().zip(outputs) {
                 let (a, b) = self.codes(index);
-                let error = i128::from(self.product.value(bits)) - i128::from(a * b);
+                let error = i128::from(product.value(bits)) - i128::from(a * b);
                 total += error.unsigned_abs();
+                squares += (error as f64).powi(2);
             }
         }
-        total as f64 / count as f64
+        ReadingError {
+            mean: total as f64 / count as f64,
+            mean_squared: squares / count as f64,
+            index_bits: self.index_bits(),
+        }
     }
 }

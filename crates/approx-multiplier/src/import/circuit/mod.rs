@@ -1,18 +1,28 @@
-//! From a circuit to the multiplier that it is: its ports become operands ([`interpretation`]), and its function a
-//! table or factors ([`evaluation`]).
+//! From a circuit to the multiplier that it is: its ports become operands ([`operands`]), their numbers are signed or
+//! not ([`readings`]), and its function a table or factors ([`evaluation`]).
 
 mod area;
 mod evaluation;
 mod interpretation;
+mod operands;
 mod ports;
+mod readings;
 
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use approx_netlists::{Netlist, NetlistFormat, NetlistLimits, NetlistOptions};
 
+pub use interpretation::SignExtension;
+pub use ports::PortNames;
+
+use super::claims::Claims;
 use super::library::{LibraryName, hardware_figures};
-use super::{ImportError, ImportOptions, Imported};
+use super::reading::Draft;
+use super::review::review;
+use super::{ImportError, ImportOptions, Imported, Note};
 use crate::MAX_INDEX_BITS;
 
 /// How large a circuit may be. What is larger is an error before it takes memory or time.
@@ -62,7 +72,7 @@ impl Default for CircuitLimits {
 /// let imported = import::circuit(text, NetlistFormat::Verilog, &ImportOptions::default())?;
 /// let uint2 = OperandFormat::unsigned(2)?;
 /// assert_eq!(imported.multiplier.table(), Some(&ProductTable::exact(uint2, uint2)?));
-/// assert!(imported.notes[0].contains("\"A\", of 2 bits, is the activation"));
+/// assert!(imported.notes[0].text.contains("\"A\", of 2 bits, is the activation"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -77,14 +87,43 @@ pub fn circuit(
     format: NetlistFormat,
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
-    let netlist_options = NetlistOptions {
+    let netlist = Netlist::parse(text, format, &netlist_options(options))?;
+    of_netlist(&netlist, text, format, options)
+}
+
+/// Reads the multiplier that a circuit in several files is.
+pub(super) fn of_several(
+    files: &[(&Path, &str)],
+    format: NetlistFormat,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let netlist = Netlist::parse_several(files, format, &netlist_options(options))?;
+    // What a file says of itself is said of what is in it.
+    let own = files
+        .iter()
+        .find(|(path, _)| netlist.location().file.as_deref() == Some(*path));
+    of_netlist(&netlist, own.map_or("", |(_, text)| text), format, options)
+}
+
+fn netlist_options(options: &ImportOptions) -> NetlistOptions {
+    NetlistOptions {
         top: options.top.clone(),
         preferred_top: Some(|name| LibraryName::parse(name).is_some()),
+        undriven_nets_are_zero: options.undriven_nets_are_zero,
         limits: options.circuit_limits.netlist,
-    };
-    let netlist = Netlist::parse(text, format, &netlist_options)?;
-    let mut notes = netlist.notes().to_vec();
-    let interpretation = interpretation::interpret(&netlist, options, &mut notes)?;
+    }
+}
+
+/// The multiplier that a netlist is, with what the text of its file says besides.
+fn of_netlist(
+    netlist: &Netlist,
+    text: &str,
+    format: NetlistFormat,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let mut notes: Vec<Note> = netlist.notes().iter().map(Note::information).collect();
+    notes.extend(netlist.assumptions().iter().map(Note::assumption));
+    let (interpretation, others) = readings::interpret(netlist, options, &mut notes)?;
     let gates = interpretation.circuit.gates() as u64;
     let index_bits = interpretation.index_bits().min(MAX_INDEX_BITS);
     let most = options.circuit_limits.evaluations >> index_bits;
@@ -107,12 +146,17 @@ pub fn circuit(
         false => multiplier,
     };
     let hardware = match (&options.cells, format) {
-        (Some(areas), NetlistFormat::Verilog) => Some(area::area(&netlist, areas, &mut notes)?),
+        (Some(areas), NetlistFormat::Verilog) => Some(area::area(netlist, areas, &mut notes)?),
         _ => hardware_figures(text),
     };
     let multiplier = match hardware {
         Some(hardware) => multiplier.with_hardware(hardware),
         None => multiplier,
     };
-    Ok(Imported { multiplier, notes })
+    let draft = Draft {
+        multiplier,
+        notes,
+        others,
+    };
+    review(draft, &Claims::of_comments(text), options)
 }

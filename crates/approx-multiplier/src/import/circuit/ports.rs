@@ -4,6 +4,48 @@
 use std::collections::BTreeMap;
 
 use approx_netlists::Port;
+use approx_netlists::lexer::quoted;
+
+/// The ports of a netlist that are the bits of its numbers, by their names in the netlist, the lowest bit of each number
+/// first. A port of several bits counts for all of them.
+///
+/// ```
+/// use approx_multiplier::Signedness;
+/// use approx_multiplier::import::{self, ImportOptions, NetlistFormat, PortNames};
+///
+/// // Names say neither what the ports are nor in which order.
+/// let text = ".model m\n.inputs n4 n7 n1 n2\n.outputs n8\n.names n1 n7 n8\n11 1\n.end";
+/// let names = |names: [&str; 2]| names.map(String::from).to_vec();
+/// let options = ImportOptions {
+///     ports: PortNames {
+///         activation: names(["n7", "n4"]),
+///         weight: names(["n1", "n2"]),
+///         product: vec!["n8".into()],
+///     },
+///     signedness: Some([Signedness::Unsigned; 2]),
+///     ..ImportOptions::default()
+/// };
+/// let imported = import::circuit(text, NetlistFormat::Blif, &options)?;
+/// assert_eq!(imported.multiplier.product(1, 1), Some(1));
+/// # Ok::<(), import::ImportError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortNames {
+    /// The inputs that are the activation. If neither these are given nor those of the weight: as the names of the
+    /// inputs say.
+    pub activation: Vec<String>,
+    /// The inputs that are the weight.
+    pub weight: Vec<String>,
+    /// The outputs that are the product. If not given: as the names of the outputs say.
+    pub product: Vec<String>,
+}
+
+impl PortNames {
+    /// Whether anything is said of the operands.
+    pub(super) fn has_operands(&self) -> bool {
+        !self.activation.is_empty() || !self.weight.is_empty()
+    }
+}
 
 /// One or several ports that hold a number together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +55,43 @@ pub(crate) struct Group {
     pub bits: Vec<usize>,
     pub signed: bool,
     pub is_integer: bool,
+    /// The index of the lowest bit, if each bit is a port with an index in its name.
+    pub first_index: Option<u32>,
+}
+
+/// The ports with these names as the number that `what` says. The error says which name is wrong.
+pub(super) fn selected(ports: &[Port], names: &[String], what: &str) -> Result<Group, String> {
+    let mut bits = Vec::new();
+    for name in names {
+        let Some(index) = ports.iter().position(|port| port.name == *name) else {
+            let known: Vec<String> = ports.iter().map(|port| quoted(&port.name)).collect();
+            return Err(format!(
+                "there is no port {} for {what}, but {}",
+                quoted(name),
+                known.join(", ")
+            ));
+        };
+        let first: usize = ports[..index].iter().map(|port| port.width).sum();
+        if bits.contains(&first) {
+            return Err(format!(
+                "the port {} is given twice for {what}",
+                quoted(name)
+            ));
+        }
+        bits.extend(first..first + ports[index].width);
+    }
+    let port = match names {
+        [] => return Err(format!("no port is given for {what}")),
+        [name] => ports.iter().find(|port| port.name == *name),
+        _ => None,
+    };
+    Ok(Group {
+        name: names.join(", "),
+        bits,
+        signed: port.is_some_and(|port| port.signed),
+        is_integer: port.is_some_and(|port| port.is_integer),
+        first_index: None,
+    })
 }
 
 /// Puts ports together to numbers: a port of several bits is one, and ports of one bit whose names differ in an index
@@ -33,6 +112,7 @@ pub(crate) fn groups(ports: &[Port]) -> Result<Vec<Group>, String> {
                     bits: Vec::new(),
                     signed: port.signed,
                     is_integer: port.is_integer,
+                    first_index: None,
                 });
                 (groups.len() - 1, BTreeMap::new())
             });
@@ -45,6 +125,7 @@ pub(crate) fn groups(ports: &[Port]) -> Result<Vec<Group>, String> {
                 bits,
                 signed: port.signed,
                 is_integer: port.is_integer,
+                first_index: None,
             });
         }
     }
@@ -54,6 +135,7 @@ pub(crate) fn groups(ports: &[Port]) -> Result<Vec<Group>, String> {
         if let Some((expected, _)) = (first..).zip(indices).find(|(a, b)| a != b) {
             return Err(format!("no port for bit {expected} of {stem:?}"));
         }
+        groups[group].first_index = members.keys().next().copied();
         groups[group].bits = members.into_values().collect();
     }
     Ok(groups)

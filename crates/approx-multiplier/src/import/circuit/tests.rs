@@ -2,23 +2,27 @@
 
 use rstest::rstest;
 
-use crate::import::{CellAreas, ImportError, ImportOptions, Imported, NetlistFormat, circuit};
+use crate::import::{
+    CellAreas, ImportError, ImportOptions, Imported, NetlistFormat, Note, circuit,
+};
 use crate::{HardwareFigures, Multiplier, OperandFormat};
 
 fn read(
     text: &str,
     format: NetlistFormat,
     options: &ImportOptions,
-) -> Result<(Multiplier, Vec<String>), ImportError> {
-    let Imported { multiplier, notes } = circuit(text, format, options)?;
+) -> Result<(Multiplier, Vec<Note>), ImportError> {
+    let Imported {
+        multiplier, notes, ..
+    } = circuit(text, format, options)?;
     Ok((multiplier, notes))
 }
 
-fn read_c(text: &str) -> Result<(Multiplier, Vec<String>), ImportError> {
+fn read_c(text: &str) -> Result<(Multiplier, Vec<Note>), ImportError> {
     read(text, NetlistFormat::C, &ImportOptions::default())
 }
 
-fn read_verilog(text: &str) -> Result<(Multiplier, Vec<String>), ImportError> {
+fn read_verilog(text: &str) -> Result<(Multiplier, Vec<Note>), ImportError> {
     read(text, NetlistFormat::Verilog, &ImportOptions::default())
 }
 
@@ -28,7 +32,7 @@ fn parameters_are_taken_in_their_order() {
     let (multiplier, notes) = read_c(text).unwrap();
     assert_eq!(multiplier.product(3, 1), Some(2));
     let note = "The function takes \"B\" before \"A\", and so were the operands taken.";
-    assert!(notes.iter().any(|found| found == note), "{notes:?}");
+    assert!(notes.iter().any(|found| found.text == note), "{notes:?}");
 }
 
 #[rstest]
@@ -78,7 +82,7 @@ fn declarations_say_widths_order_and_signs() {
     assert_eq!(multiplier.activation(), OperandFormat::signed(3).unwrap());
     assert_eq!(multiplier.weight(), OperandFormat::unsigned(4).unwrap());
     assert_eq!(multiplier.product(-4, 15), Some(-60));
-    let all = notes.join("\n");
+    let all: String = notes.iter().map(|note| format!("{note}\n")).collect();
     for part in [
         "declared as [0:2]",
         "by their names, \"a\" first",
@@ -137,7 +141,10 @@ fn an_undivided_input_is_split() {
     };
     let (multiplier, notes) = read(text, NetlistFormat::Verilog, &options).unwrap();
     assert_eq!(multiplier.product(7, 3), Some(21));
-    assert!(notes[0].contains("first 3 inputs of \"x\""), "{notes:?}");
+    assert!(
+        notes[0].text.contains("first 3 inputs of \"x\""),
+        "{notes:?}"
+    );
 }
 
 #[test]
@@ -180,7 +187,7 @@ fn areas_of_cells_add_up() {
     };
     assert_eq!(multiplier.hardware(), Some(&expected));
     assert!(
-        notes.iter().any(|note| note.contains("6 cells: 10.5")),
+        notes.iter().any(|note| note.text.contains("6 cells: 10.5")),
         "{notes:?}"
     );
 

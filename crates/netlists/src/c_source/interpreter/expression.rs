@@ -125,8 +125,8 @@ impl<'a> Interpreter<'a, '_> {
             .iter()
             .any(|&bit| bit != Signal::FALSE);
         // One note is enough.
-        if may_be_too_far && self.notes.is_empty() {
-            self.notes.push(format!(
+        if may_be_too_far && self.assumptions.is_empty() {
+            self.assumptions.push(format!(
                 "{}: C does not say what a shift of {width} bits by fewer than 0 or more than {} bits is: here it leaves \
                  nothing but the sign of a number that is shifted to the right.",
                 locate(self.reader.text, offset),

@@ -65,8 +65,8 @@ pub(super) struct Interpreter<'a, 'f> {
     pub reader: Reader<'a>,
     pub graph: GraphBuilder<'a>,
     functions: HashMap<&'a str, &'f Function<'a>>,
-    /// What should be looked at.
-    pub notes: Vec<String>,
+    /// What C leaves open, and what was taken for it.
+    pub assumptions: Vec<String>,
     blocks: Vec<HashMap<&'a str, Variable>>,
     depth: usize,
 }
@@ -78,7 +78,7 @@ impl<'a, 'f> Interpreter<'a, 'f> {
             reader,
             graph,
             functions,
-            notes: Vec::new(),
+            assumptions: Vec::new(),
             blocks: Vec::new(),
             depth: 0,
         }

@@ -157,7 +157,7 @@ impl<'a> Parser<'a> {
             return self.braces(offset);
         }
         match token.kind {
-            TokenKind::Number => {
+            TokenKind::Number | TokenKind::Text => {
                 self.lexer.advance();
                 self.node(offset, ExpressionKind::Literal(token.text), &[])
             }

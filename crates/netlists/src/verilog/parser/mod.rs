@@ -10,7 +10,7 @@ use crate::NetlistError;
 use crate::lexer::{Dialect, Lexer, TokenKind};
 
 /// Keywords that can start no name; those of what a combinational netlist does not have are refused by name.
-const KEYWORDS: [&str; 58] = [
+const KEYWORDS: [&str; 59] = [
     "always",
     "always_comb",
     "always_ff",
@@ -65,6 +65,7 @@ const KEYWORDS: [&str; 58] = [
     "task",
     "time",
     "tri",
+    "tri0",
     "wire",
     "while",
     "xnor",
@@ -183,6 +184,7 @@ impl<'a> Parser<'a> {
 
     /// What precedes the names in a declaration.
     fn declaration_head(&mut self, kind: NetKind) -> Result<Declaration<'a>, NetlistError> {
+        let open_is_zero = kind == NetKind::Input && self.lexer.accept("tri0");
         if matches!(kind, NetKind::Input | NetKind::Output) {
             let _ = ["wire", "tri", "logic"]
                 .iter()
@@ -197,6 +199,7 @@ impl<'a> Parser<'a> {
         let range = self.optional_range()?;
         Ok(Declaration {
             kind,
+            open_is_zero,
             signed,
             range,
             nets: Vec::new(),

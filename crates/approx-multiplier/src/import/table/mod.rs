@@ -1,8 +1,14 @@
 //! What all kinds of table files share: from rows of numbers, and what is known about them, to a multiplier.
 
+mod readings;
+
 use super::library::LibraryName;
-use super::{ImportError, ImportOptions, Imported, Location};
-use crate::{MAX_INDEX_BITS, Multiplier, MultiplierError, OperandFormat, ProductTable, Signedness};
+use super::reading::Draft;
+use super::{ImportError, ImportOptions, Location, Note};
+use crate::{MAX_INDEX_BITS, MultiplierError, OperandFormat, ProductTable, Signedness};
+
+pub use readings::CodeOrder;
+pub(super) use readings::{TableReading, chosen, signednesses, ways};
 
 /// The most entries of a table.
 pub(super) const MAX_ENTRIES: usize = 1 << MAX_INDEX_BITS;
@@ -16,6 +22,8 @@ pub(super) struct Stated {
     pub formats: Option<[OperandFormat; 2]>,
     /// Whether the operands are signed, and what of the input says so.
     pub signedness: Option<(Signedness, &'static str)>,
+    /// Whether it gives the codes of its rows and of its columns, which were brought into the order of bit patterns.
+    pub codes: [bool; 2],
 }
 
 impl Stated {
@@ -29,7 +37,7 @@ impl Stated {
         });
         Self {
             formats,
-            signedness: None,
+            ..Self::default()
         }
     }
 }
@@ -45,10 +53,13 @@ pub(crate) fn formats_comment(activation: OperandFormat, weight: OperandFormat) 
 
 /// The operand formats of a table, and what was assumed to know them.
 pub(super) struct Formats {
-    /// In the order of the input: of the rows first.
+    /// In the order of the input: of the rows first. Those of a usual table, where the signedness is open.
     pub formats: [OperandFormat; 2],
-    pub notes: Vec<String>,
-    guessed: bool,
+    pub notes: Vec<Note>,
+    /// Whether nothing says if the operands are signed.
+    is_open: bool,
+    /// Whether the rows and the columns are known to be in the order of bit patterns.
+    is_ordered: [bool; 2],
 }
 
 /// Finds the formats of a table with so many rows and columns.
@@ -98,27 +109,23 @@ pub(super) fn formats_of_bits(
     options: &ImportOptions,
 ) -> Result<Formats, ImportError> {
     let mut notes = Vec::new();
-    let mut guessed = false;
+    let mut is_open = false;
     let signedness = if let Some(signedness) = options.signedness {
         ordered(signedness, options)
     } else if let Some(formats) = stated.formats {
         formats.map(OperandFormat::signedness)
     } else if let Some((signedness, reason)) = stated.signedness {
-        notes.push(format!(
+        notes.push(Note::information(format!(
             "The operands were taken as {signedness}, as {reason}."
-        ));
+        )));
         [signedness; 2]
     } else if let Some(LibraryName { signedness, .. }) = LibraryName::parse(name) {
-        notes.push(format!(
+        notes.push(Note::information(format!(
             "The operands were taken as {signedness}, as the name {name:?} says."
-        ));
+        )));
         [signedness; 2]
     } else {
-        guessed = true;
-        notes.push(
-            "The file does not say whether its operands are signed: they were taken as signed."
-                .into(),
-        );
+        is_open = true;
         [Signedness::Signed; 2]
     };
     Ok(Formats {
@@ -127,40 +134,65 @@ pub(super) fn formats_of_bits(
             OperandFormat::new(bits[1], signedness[1])?,
         ],
         notes,
-        guessed,
+        is_open,
+        is_ordered: stated.codes.map(|given| given || stated.formats.is_some()),
     })
 }
 
 impl Formats {
-    /// The multiplier of a table whose rows and columns are in the order of the formats' bit patterns.
-    pub fn multiplier(self, table: ProductTable, name: &str, options: &ImportOptions) -> Imported {
-        let mut notes = self.notes;
-        if self.guessed && closer_if_unsigned(&table) {
-            notes.push(
-                "Read as unsigned, the products would be closer to the exact ones: check the signedness."
-                    .into(),
-            );
-        }
-        let multiplier = Multiplier::from_table(name, table);
-        Imported {
-            multiplier: if options.swap_operands {
-                multiplier.swapped()
-            } else {
-                multiplier
-            },
-            notes,
-        }
+    /// The multiplier of a table in the order of the input.
+    pub fn multiplier(
+        self,
+        table: &ProductTable,
+        name: &str,
+        options: &ImportOptions,
+    ) -> Result<Draft, ImportError> {
+        let readings = |formats: &[[OperandFormat; 2]], order| {
+            let ways = ways(formats, &self.orders(order)).into_iter();
+            let reading = |(formats, orders)| TableReading {
+                formats,
+                orders,
+                table: table.clone(),
+                layout: None,
+            };
+            ways.map(reading).collect()
+        };
+        let open = readings(&self.possible(), options.order);
+        let all = || readings(&signednesses(self.formats), None);
+        chosen(open, all, self.notes.clone(), name, options)
     }
 
-    /// The multiplier of entries, row by row in the order of the formats' bit patterns.
+    /// The multiplier of entries in the order of the input.
     pub fn multiplier_of_entries(
         self,
         entries: &[i64],
         name: &str,
         options: &ImportOptions,
-    ) -> Result<Imported, ImportError> {
+    ) -> Result<Draft, ImportError> {
         let table = ProductTable::from_entries(self.formats[0], self.formats[1], entries)?;
-        Ok(self.multiplier(table, name, options))
+        self.multiplier(&table, name, options)
+    }
+
+    /// The formats that the table may have, the usual ones first.
+    pub fn possible(&self) -> Vec<[OperandFormat; 2]> {
+        match self.is_open {
+            true => signednesses(self.formats),
+            false => vec![self.formats],
+        }
+    }
+
+    /// The orders that rows and columns may have, where one may be given, the usual one first.
+    pub fn orders(&self, given: Option<CodeOrder>) -> Vec<[CodeOrder; 2]> {
+        let unless_known = |order| {
+            let is_known = |known: bool| if known { CodeOrder::Pattern } else { order };
+            self.is_ordered.map(is_known)
+        };
+        match given {
+            Some(order) => vec![unless_known(order)],
+            None => [CodeOrder::Pattern, CodeOrder::Value]
+                .map(unless_known)
+                .to_vec(),
+        }
     }
 }
 
@@ -178,33 +210,6 @@ pub(super) fn exact_bits(codes: usize) -> Option<u8> {
     let bits = codes.checked_ilog2()? as u8;
     let possible = OperandFormat::MIN_BITS..=OperandFormat::MAX_BITS;
     (codes.is_power_of_two() && possible.contains(&bits)).then_some(bits)
-}
-
-/// Whether the sum of the errors' magnitudes is smaller if both operands are unsigned.
-fn closer_if_unsigned(table: &ProductTable) -> bool {
-    let error = |signed: bool| -> f64 {
-        let code = |format: OperandFormat, pattern: usize| {
-            if signed {
-                format.code(pattern) as f64
-            } else {
-                pattern as f64
-            }
-        };
-        (0..table.activation().cardinality())
-            .map(|row| {
-                let a = code(table.activation(), row);
-                table
-                    .row(row)
-                    .iter()
-                    .enumerate()
-                    .map(|(column, &entry)| {
-                        (f64::from(entry) - a * code(table.weight(), column)).abs()
-                    })
-                    .sum::<f64>()
-            })
-            .sum()
-    };
-    error(false) < error(true)
 }
 
 fn wrong_shape(shape: [usize; 2], expected: &str) -> ImportError {

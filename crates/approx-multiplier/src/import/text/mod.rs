@@ -1,9 +1,13 @@
-//! Tables as text: a matrix of numbers, perhaps with headers that give the codes of rows and columns.
+//! Tables as text: a matrix of numbers, perhaps with headers that give the codes of rows and columns, or a row of three
+//! numbers for each pair of operands.
+
+mod triplets;
 
 use approx_netlists::lexer::quoted;
 
+use super::reading::Draft;
 use super::table::{self, MAX_ENTRIES, Stated, exact_bits, too_many_entries};
-use super::{ImportError, ImportOptions, Imported, Location, Position};
+use super::{ImportError, ImportOptions, Location, Position};
 use crate::{OperandFormat, Signedness};
 
 /// The most cells, those of headers included.
@@ -20,14 +24,14 @@ struct Matrix {
     codes: [Option<Vec<Cell>>; 2],
 }
 
-pub(super) fn parse(
-    text: &str,
-    name: &str,
-    options: &ImportOptions,
-) -> Result<Imported, ImportError> {
+pub(super) fn parse(text: &str, name: &str, options: &ImportOptions) -> Result<Draft, ImportError> {
+    if triplets::is_one(text) {
+        return triplets::parse(text, name, options);
+    }
     let matrix = Matrix::read(text)?;
     let stated = Stated {
         signedness: signedness_of_codes(&matrix),
+        codes: matrix.codes.each_ref().map(Option::is_some),
         ..Stated::by_comment(text)
     };
     let formats = table::formats_of_shape(matrix.shape, &stated, name, options)?;
@@ -48,10 +52,7 @@ impl Matrix {
     /// Reads all lines. Whether the first row and the first column are headers follows from their lengths: operands
     /// have a power of two of codes, so one row or one column more is a header.
     fn read(text: &str) -> Result<Self, ImportError> {
-        let mut lines = text.lines().enumerate().filter_map(|(index, line)| {
-            let content = line.split('#').next().unwrap_or_default();
-            (!content.trim().is_empty()).then_some((index + 1, content))
-        });
+        let mut lines = lines(text);
         let Some((first_line, content)) = lines.next() else {
             return Err(ImportError::Unexpected {
                 location: Location::default(),
@@ -126,6 +127,14 @@ impl Matrix {
             codes: [Some(row_codes), column_codes],
         })
     }
+}
+
+/// The lines that have anything but comments, with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().filter_map(|(index, line)| {
+        let content = line.split('#').next().unwrap_or_default();
+        (!content.trim().is_empty()).then_some((index + 1, content))
+    })
 }
 
 /// The cells of a line. They are separated by single commas or semicolons, which may have spaces around them; in a line
@@ -242,7 +251,7 @@ mod tests {
     use super::*;
     use crate::Multiplier;
 
-    fn parsed(text: &str) -> Result<Imported, ImportError> {
+    fn parsed(text: &str) -> Result<Draft, ImportError> {
         parse(text, "t", &ImportOptions::default())
     }
 
@@ -259,7 +268,7 @@ mod tests {
     fn signed_tables_are_read(#[case] text: &str) {
         let imported = parsed(text).unwrap();
         assert_eq!(imported.multiplier, multiplier(true));
-        assert!(imported.notes[0].contains("signed"));
+        assert!(imported.notes[0].text.contains("signed"));
     }
 
     #[rstest]
@@ -274,7 +283,7 @@ mod tests {
         let imported = parsed(text).unwrap();
         assert_eq!(imported.multiplier, multiplier(true));
         assert!(
-            imported.notes[0].contains("negative codes"),
+            imported.notes[0].text.contains("negative codes"),
             "{:?}",
             imported.notes
         );
@@ -290,7 +299,7 @@ mod tests {
     fn a_comment_says_the_formats() {
         let text = "# activation uint2, weight int2\n0 0 0 0\n2 3 0 1\n4 6 0 2\n6 9 0 3";
         let imported = parsed(text).unwrap();
-        assert_eq!(imported.notes, Vec::<String>::new());
+        assert_eq!(imported.notes, []);
         assert_eq!(imported.multiplier.product(3, -1), Some(3));
         assert_eq!(imported.multiplier.product(-1, -2), Some(0));
     }
@@ -299,7 +308,6 @@ mod tests {
     #[case("", "no numbers")]
     #[case("# nothing\n \n", "no numbers")]
     #[case("0 1 2 3", "1 rows and 4 columns")]
-    #[case("0 0 0\n0 0 0\n0 0 0", "3 rows and 3 columns")]
     #[case("0 0 0 0\n0 0 0 x", "line 2, column 7: found \"x\"")]
     #[case("0 0 0 0\n0 0 0 0.5", "line 2, column 7: found \"0.5\"")]
     #[case("0 0 0 0\n0 0 0 1e300", "line 2, column 7")]

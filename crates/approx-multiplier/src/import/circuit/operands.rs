@@ -1,0 +1,379 @@
+//! Which inputs of a circuit are its operands, how many bits these have, and which outputs are the product.
+
+use approx_netlists::{Netlist, Port};
+
+use super::ports::{Group, PortNames, groups, in_order, selected};
+use crate::OperandFormat;
+use crate::import::library::LibraryName;
+use crate::import::{ImportError, ImportOptions, Note};
+
+/// One of the operands, the width of which has been decided.
+pub(super) struct Operand {
+    pub group: Group,
+    pub bits: u8,
+}
+
+/// The operands of a circuit, in its own order, and its product.
+pub(super) struct Operands {
+    pub first: Operand,
+    pub second: Operand,
+    pub product: Group,
+}
+
+impl Operands {
+    /// Those of a netlist. What had to be assumed is put down in the notes.
+    pub fn of(
+        netlist: &Netlist,
+        options: &ImportOptions,
+        notes: &mut Vec<Note>,
+    ) -> Result<Self, ImportError> {
+        let told = match options.bits {
+            Some(bits) => Some(ordered(bits, options)),
+            None => LibraryName::parse(netlist.name()).map(|library| library.bits),
+        };
+        let (first, second) = match options.ports.has_operands() {
+            true => named_operands(netlist, options, notes)?,
+            false => found_operands(netlist, told, options, notes)?,
+        };
+        let used = netlist.circuit().used_inputs();
+        let mut operand = |group: Group, told: Option<u8>| {
+            let bits = operand_bits(netlist, &group, told, &used, notes)?;
+            match u8::try_from(bits) {
+                Ok(bits @ OperandFormat::MIN_BITS..=OperandFormat::MAX_BITS) => {
+                    Ok(Operand { group, bits })
+                }
+                _ => {
+                    let found = format!("an operand of {}", bit_count(bits));
+                    Err(not_a_multiplier(netlist, found))
+                }
+            }
+        };
+        let operands = Self {
+            first: operand(first, told.map(|[bits, _]| bits))?,
+            second: operand(second, told.map(|[_, bits]| bits))?,
+            product: product(netlist, options)?,
+        };
+        let [activation, weight] = ordered([&operands.first, &operands.second], options);
+        notes.push(Note::information(format!(
+            "{:?}, of {} bits, is the activation and {:?}, of {} bits, is the weight{}.",
+            activation.group.name,
+            activation.bits,
+            weight.group.name,
+            weight.bits,
+            if options.swap_operands {
+                ": they were swapped as asked for"
+            } else {
+                ""
+            }
+        )));
+        Ok(operands)
+    }
+
+    /// The bits of both operands together.
+    pub fn index_bits(&self) -> usize {
+        usize::from(self.first.bits + self.second.bits)
+    }
+}
+
+/// What is given for activation and weight, in the order of the circuit, and the other way round.
+pub(super) fn ordered<T>([first, second]: [T; 2], options: &ImportOptions) -> [T; 2] {
+    if options.swap_operands {
+        [second, first]
+    } else {
+        [first, second]
+    }
+}
+
+/// The operands whose ports the options name.
+fn named_operands(
+    netlist: &Netlist,
+    options: &ImportOptions,
+    notes: &mut Vec<Note>,
+) -> Result<(Group, Group), ImportError> {
+    let [first, second] = ordered([&options.ports.activation, &options.ports.weight], options);
+    let inputs = netlist.inputs();
+    let [first, second] = [("first", first), ("second", second)].map(|(which, names)| {
+        selected(inputs, names, &format!("the {which} operand"))
+            .map_err(|found| undetermined(netlist, found, ASK_FOR_PORTS))
+    });
+    let (first, second) = (first?, second?);
+    let PortNames {
+        activation, weight, ..
+    } = &options.ports;
+    if let Some(both) = activation.iter().find(|name| weight.contains(name)) {
+        return Err(undetermined(
+            netlist,
+            format!("the port {both:?} is given for both operands"),
+            ASK_FOR_PORTS,
+        ));
+    }
+    let used = netlist.circuit().used_inputs();
+    let mut position = 0;
+    for port in inputs {
+        let mut bits = position..position + port.width;
+        position += port.width;
+        if bits
+            .clone()
+            .any(|bit| first.bits.contains(&bit) || second.bits.contains(&bit))
+        {
+            continue;
+        }
+        if bits.any(|bit| used[bit]) {
+            let found = format!("the input {:?} besides its operands", port.name);
+            return Err(not_a_multiplier(netlist, found));
+        }
+        notes.push(superfluous(&port.name));
+    }
+    Ok((first, second))
+}
+
+/// How a caller says what ports cannot say.
+const ASK_FOR_PORTS: &str = "give the names of the ports that are the activation's bits, the weight's and the product's, the \
+     lowest bit of each first";
+
+/// The operands, as far as the names of the inputs say which they are.
+fn found_operands(
+    netlist: &Netlist,
+    told: Option<[u8; 2]>,
+    options: &ImportOptions,
+    notes: &mut Vec<Note>,
+) -> Result<(Group, Group), ImportError> {
+    let found = relevant_inputs(netlist, notes)?;
+    let found = match <[Group; 2]>::try_from(found) {
+        Ok([first, second]) => return Ok(in_file_or_by_name(first, second, notes)),
+        Err(found) => found,
+    };
+    match <[Group; 1]>::try_from(found) {
+        // Names with numbers need not be in the order of bits, and say nothing of the border between the operands.
+        Ok([both]) if both.first_index.is_some() && options.bits.is_none() => Err(undetermined(
+            netlist,
+            format!(
+                "it is not known which of the {} inputs {:?} are which bit of which operand",
+                both.bits.len(),
+                both.name
+            ),
+            ASK_FOR_PORTS,
+        )),
+        Ok([both]) => split(netlist, both, told, notes),
+        Err(found) if found.len() > 2 && netlist.inputs().iter().all(is_bit) => Err(undetermined(
+            netlist,
+            format!(
+                "it is not known which of the {} inputs are which bit of which operand",
+                netlist.inputs().len()
+            ),
+            ASK_FOR_PORTS,
+        )),
+        Err(found) => {
+            let names: Vec<String> = found.iter().map(described).collect();
+            let found = match names.as_slice() {
+                [] => "no input".into(),
+                names => format!("the inputs {}", names.join(", ")),
+            };
+            Err(not_a_multiplier(netlist, found))
+        }
+    }
+}
+
+fn is_bit(port: &Port) -> bool {
+    port.width == 1
+}
+
+/// The inputs, put together to numbers, without such of one bit that nothing depends on: a clock, a reset.
+fn relevant_inputs(netlist: &Netlist, notes: &mut Vec<Note>) -> Result<Vec<Group>, ImportError> {
+    let mut found =
+        groups(netlist.inputs()).map_err(|found| undetermined(netlist, found, ASK_FOR_PORTS))?;
+    let used = netlist.circuit().used_inputs();
+    if found.len() > 2 {
+        found.retain(|group| {
+            let is_superfluous = matches!(group.bits.as_slice(), &[bit] if !used[bit]);
+            if is_superfluous {
+                notes.push(superfluous(&group.name));
+            }
+            !is_superfluous
+        });
+    }
+    Ok(found)
+}
+
+fn superfluous(input: &str) -> Note {
+    Note::information(format!(
+        "The input {input:?} was left out: the product does not depend on it."
+    ))
+}
+
+/// Two operands in the order that their names have, or the file.
+fn in_file_or_by_name(first: Group, second: Group, notes: &mut Vec<Note>) -> (Group, Group) {
+    match in_order(&first.name, &second.name) {
+        Some(true) => (first, second),
+        // Calls pass values by position: the first one is the first operand of whoever calls the function.
+        Some(false) if first.is_integer => {
+            notes.push(Note::assumption(format!(
+                "The function takes {:?} before {:?}, and so were the operands taken.",
+                first.name, second.name
+            )));
+            (first, second)
+        }
+        Some(false) => {
+            notes.push(Note::assumption(format!(
+                "The operands were taken by their names, {:?} first, although the file has {:?} first.",
+                second.name, first.name
+            )));
+            (second, first)
+        }
+        None => {
+            notes.push(Note::assumption(
+                "The operands were taken in the order that they have in the file.",
+            ));
+            (first, second)
+        }
+    }
+}
+
+/// Splits a list of inputs that are not told apart by name: the lower ones are the first operand.
+fn split(
+    netlist: &Netlist,
+    both: Group,
+    told: Option<[u8; 2]>,
+    notes: &mut Vec<Note>,
+) -> Result<(Group, Group), ImportError> {
+    let total = both.bits.len();
+    let first = match told {
+        Some([first, second]) if usize::from(first) + usize::from(second) == total => first.into(),
+        None if total.is_multiple_of(2) => total / 2,
+        _ => {
+            return Err(undetermined(
+                netlist,
+                format!(
+                    "it is not known which of the {} are which operand",
+                    described(&both)
+                ),
+                &format!("give the bits of both operands, {total} together"),
+            ));
+        }
+    };
+    if both.is_integer {
+        let found = format!("the input {}", described(&both));
+        return Err(not_a_multiplier(netlist, found));
+    }
+    notes.push(Note::assumption(format!(
+        "The first {first} inputs of {:?} were taken as the first operand, the others as the second one.",
+        both.name
+    )));
+    let part = |bits: &[usize], which| Group {
+        name: format!("{} ({which} part)", both.name),
+        bits: bits.to_vec(),
+        ..both.clone()
+    };
+    Ok((
+        part(&both.bits[..first], "first"),
+        part(&both.bits[first..], "second"),
+    ))
+}
+
+/// The width of an operand: that of its port, or of the part of a C integer that it takes.
+fn operand_bits(
+    netlist: &Netlist,
+    group: &Group,
+    told: Option<u8>,
+    used: &[bool],
+    notes: &mut Vec<Note>,
+) -> Result<usize, ImportError> {
+    let width = group.bits.len();
+    if let Some(told) = told.map(usize::from) {
+        if told == width || (group.is_integer && told < width) {
+            return Ok(told);
+        }
+        return Err(not_a_multiplier(
+            netlist,
+            format!(
+                "an operand {} where {told} bits were expected",
+                described(group)
+            ),
+        ));
+    }
+    let highest = group.bits.iter().rposition(|&bit| used[bit]);
+    let most = usize::from(OperandFormat::MAX_BITS);
+    if !group.is_integer {
+        return Ok(width);
+    }
+    match highest {
+        // A signed integer's sign is among its bits.
+        Some(highest) if !group.signed && highest + 1 < width && highest < most => {
+            notes.push(Note::assumption(format!(
+                "{:?} was taken to have {} bits: no other is used.",
+                group.name,
+                highest + 1
+            )));
+            Ok(highest + 1)
+        }
+        _ if width <= most => Ok(width),
+        _ => Err(undetermined(
+            netlist,
+            format!(
+                "it is not known how many bits the operand {} has",
+                described(group)
+            ),
+            "give the bits of both operands",
+        )),
+    }
+}
+
+/// The group of outputs that is the product.
+fn product(netlist: &Netlist, options: &ImportOptions) -> Result<Group, ImportError> {
+    let outputs = netlist.outputs();
+    if !options.ports.product.is_empty() {
+        return selected(outputs, &options.ports.product, "the product")
+            .map_err(|found| undetermined(netlist, found, ASK_FOR_PORTS));
+    }
+    let found = groups(outputs).map_err(|found| undetermined(netlist, found, ASK_FOR_PORTS))?;
+    let unknown = |count: usize| {
+        undetermined(
+            netlist,
+            format!("it is not known which of the {count} outputs is which bit of the product"),
+            ASK_FOR_PORTS,
+        )
+    };
+    match <[Group; 1]>::try_from(found) {
+        // Numbers that do not begin like those of bits may be those of anything.
+        Ok([product]) if product.first_index.is_some_and(|first| first > 1) => {
+            Err(unknown(product.bits.len()))
+        }
+        Ok([product]) => Ok(product),
+        Err(found) if found.len() > 1 && outputs.iter().all(is_bit) => Err(unknown(outputs.len())),
+        Err(found) => {
+            let names: Vec<String> = found.iter().map(described).collect();
+            let found = match names.as_slice() {
+                [] => "no output".into(),
+                names => format!("the outputs {}", names.join(", ")),
+            };
+            Err(not_a_multiplier(netlist, found))
+        }
+    }
+}
+
+fn described(group: &Group) -> String {
+    format!("{:?} of {}", group.name, bit_count(group.bits.len()))
+}
+
+pub(super) fn bit_count(count: usize) -> String {
+    match count {
+        1 => "1 bit".into(),
+        count => format!("{count} bits"),
+    }
+}
+
+fn undetermined(netlist: &Netlist, missing: String, remedy: &str) -> ImportError {
+    ImportError::Undetermined {
+        location: netlist.location().clone(),
+        missing,
+        remedy: remedy.into(),
+    }
+}
+
+pub(super) fn not_a_multiplier(netlist: &Netlist, found: String) -> ImportError {
+    ImportError::NotAMultiplier {
+        location: netlist.location().clone(),
+        found: format!("{:?} has {found}", netlist.name()),
+        expected: "two operands of 2 to 16 bits each and one product of up to 64 bits".into(),
+    }
+}
