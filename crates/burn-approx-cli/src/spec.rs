@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use approx_multiplier::import::{
-    self, CellAreas, CodeOrder, ImportError, ImportOptions, Imported, NoteKind, PortNames,
-    SignExtension,
+    self, CellLibrary, CodeOrder, FileKind, ImportError, ImportOptions, Imported, NoteKind,
+    PortNames, SignExtension, Synthesis,
 };
 use approx_multiplier::{
     FamilySpecification, Multiplier, MultiplierFamily, MultiplierSource, OperandFormat, Signedness,
@@ -53,6 +53,14 @@ pub struct FileOptions {
     #[arg(long, value_name = "NAME", help_heading = HEADING)]
     pub top: Option<String>,
 
+    /// The value of a parameter of that module; may be given several times
+    #[arg(long, value_name = "NAME=N", value_parser = parameter, help_heading = HEADING)]
+    pub parameter: Vec<(String, i64)>,
+
+    /// When Yosys makes a netlist of a file in Verilog [default: where it is more than a plain netlist]
+    #[arg(long, value_enum, help_heading = HEADING)]
+    pub yosys: Option<Yosys>,
+
     /// The ports of a netlist that are the activation's bits, lowest first
     #[arg(long, value_name = "PORT,..", value_delimiter = ',', requires = "weight_bits", help_heading = HEADING)]
     pub activation_bits: Vec<String>,
@@ -73,8 +81,9 @@ pub struct FileOptions {
     #[arg(long, help_heading = HEADING)]
     pub undriven_nets_are_zero: bool,
 
-    /// The cells that a netlist in Verilog is made of, as a Liberty file: their areas add up to its own
-    #[arg(long, value_name = "FILE.lib", help_heading = HEADING)]
+    /// The cells that a netlist in Verilog is made of: a Liberty file, with their functions, and their areas, which add up to
+    /// its own; or a file in Verilog
+    #[arg(long, value_name = "FILE.lib|FILE.v", help_heading = HEADING)]
     pub cells: Option<PathBuf>,
 
     /// Refuse a file that leaves anything open, claims what is not so, or is far from any product
@@ -92,6 +101,17 @@ pub enum Order {
     Pattern,
     /// -128 to 127
     Value,
+}
+
+/// When Yosys reads a file in Verilog.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Yosys {
+    /// Where it is more than a plain netlist
+    WhereNeeded,
+    /// Never
+    Never,
+    /// Always
+    Always,
 }
 
 /// Where a signed product has its sign.
@@ -131,7 +151,13 @@ impl FileOptions {
             }),
             top: self.top.clone(),
             undriven_nets_are_zero: self.undriven_nets_are_zero,
-            cells: self.cells.as_deref().map(read_cells).transpose()?,
+            parameters: self.parameter.iter().cloned().collect(),
+            synthesis: match self.yosys {
+                None | Some(Yosys::WhereNeeded) => Synthesis::WhereNeeded,
+                Some(Yosys::Never) => Synthesis::Never,
+                Some(Yosys::Always) => Synthesis::Always,
+            },
+            cells: self.liberty().map(read_cells).transpose()?,
             strict: self.strict,
             ..ImportOptions::default()
         })
@@ -140,10 +166,9 @@ impl FileOptions {
     /// Reads a multiplier from a file, and what belongs to it; says what had to be assumed.
     pub fn read(&self, path: &Path, output: Output) -> Result<Imported, CliError> {
         let options = self.import_options()?;
-        let files: Vec<&Path> = [path]
-            .into_iter()
-            .chain(self.with.iter().map(PathBuf::as_path))
-            .collect();
+        let further = self.with.iter().map(PathBuf::as_path);
+        let cells = self.cells.as_deref().filter(|cells| is_verilog(cells));
+        let files: Vec<&Path> = [path].into_iter().chain(further).chain(cells).collect();
         let imported = progress::during("reading", || match files.as_slice() {
             [file] => import::read(file, &options),
             files => import::read_several(files, &options),
@@ -159,6 +184,11 @@ impl FileOptions {
         Ok(imported)
     }
 
+    /// The library of cells that is no file in Verilog.
+    fn liberty(&self) -> Option<&Path> {
+        self.cells.as_deref().filter(|cells| !is_verilog(cells))
+    }
+
     /// An option that was given and says something of a file, if there is one besides `--swap-operands`, which says it of
     /// any multiplier, and `--cells`, which says nothing of those without cells.
     fn given(&self) -> Option<&'static str> {
@@ -170,6 +200,8 @@ impl FileOptions {
             (self.output_scale.is_some(), "--output-scale"),
             (!self.with.is_empty(), "--with"),
             (self.top.is_some(), "--top"),
+            (!self.parameter.is_empty(), "--parameter"),
+            (self.yosys.is_some(), "--yosys"),
             (!self.activation_bits.is_empty(), "--activation-bits"),
             (!self.product_bits.is_empty(), "--product-bits"),
             (self.sign_extension.is_some(), "--sign-extension"),
@@ -182,10 +214,23 @@ impl FileOptions {
     }
 }
 
-/// The areas of a library's cells.
-fn read_cells(path: &Path) -> Result<CellAreas, CliError> {
+/// Whether a file is in Verilog, by its name.
+fn is_verilog(path: &Path) -> bool {
+    FileKind::of_name(path) == Some(FileKind::Verilog)
+}
+
+/// The value of a parameter.
+fn parameter(text: &str) -> Result<(String, i64), String> {
+    let problem = || format!("`{text}` is no NAME=N such as WIDTH=8");
+    let (name, value) = text.split_once('=').ok_or_else(problem)?;
+    let value = value.trim().parse().map_err(|_| problem())?;
+    Ok((name.trim().to_owned(), value))
+}
+
+/// A library of cells.
+fn read_cells(path: &Path) -> Result<CellLibrary, CliError> {
     let text = std::fs::read_to_string(path).map_err(|error| CliError::file(path, error))?;
-    CellAreas::parse(&text).map_err(|error| ImportError::from(error).in_file(path).into())
+    CellLibrary::parse(&text).map_err(|error| ImportError::from(error).in_file(path).into())
 }
 
 /// The multiplier that a SPEC names. What had to be assumed is printed.

@@ -5,7 +5,7 @@
 //! - [`Circuit`] is simplified: no gate computes nothing, or what another one computes. Its [`Evaluator`] runs it.
 //! - [`NetlistError`] says what is wrong with a text, and where. Texts may come from strangers: [`NetlistLimits`] bound
 //!   the memory and the time that one can take.
-//! - [`CellAreas`] are those of a cell library, for circuits that are made of its [cells](Netlist::cells).
+//! - [`CellLibrary`] has the functions and areas of standard cells, for circuits that are made of [them](Netlist::cells).
 //! - [`lexer`] has the tokens of C and Verilog, and [`verilog`] its numbers, for whatever else is written with them.
 //!
 //! What the circuits are for is the business of whoever reads them: nothing here knows multipliers.
@@ -38,7 +38,7 @@ pub use circuit::signal::Signal;
 pub use circuit::{Circuit, Connection, Evaluator, LANES, WORDS};
 pub use error::{Location, NetlistError, Position};
 pub use format::NetlistFormat;
-pub use liberty::CellAreas;
+pub use liberty::CellLibrary;
 pub use netlist::{Netlist, Port};
 pub use options::{NetlistLimits, NetlistOptions};
 

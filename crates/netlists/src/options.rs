@@ -1,5 +1,9 @@
 //! What a netlist's reader is told: which module is meant, and how large the text and the circuit may be.
 
+use std::collections::BTreeMap;
+
+use crate::liberty::CellLibrary;
+
 /// How large a netlist may be. What is larger is an error before it takes memory or time.
 ///
 /// ```
@@ -48,6 +52,10 @@ pub struct NetlistOptions {
     /// Which names are those of circuits that are looked for. It decides where no other module or function uses several
     /// of them, and this is true of the name of one.
     pub preferred_top: Option<fn(&str) -> bool>,
+    /// Values for parameters of that module, in Verilog, in the place of those that it has.
+    pub parameters: BTreeMap<String, i64>,
+    /// Cells that a netlist in Verilog may use besides those that are known by their names anyway, which these go before.
+    pub cells: Option<CellLibrary>,
     /// Whether nets without a driver are 0, as ABC takes them, where an output depends on them. How many there are is
     /// among the [notes](crate::Netlist::notes). They are an error otherwise, for most are a mistake.
     pub undriven_nets_are_zero: bool,

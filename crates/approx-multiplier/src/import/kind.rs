@@ -65,7 +65,7 @@ impl FileKind {
             "bin" => Some(Self::Binary),
             "h" => Some(Self::CHeader),
             "c" => Some(Self::CSource),
-            "v" => Some(Self::Verilog),
+            "v" | "sv" => Some(Self::Verilog),
             "blif" => Some(Self::Blif),
             "json" => Some(Self::Own),
             _ => None,
@@ -107,9 +107,6 @@ fn remedy(path: &Path) -> &'static str {
     let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     match extension.to_ascii_lowercase().as_str() {
         "vhd" | "vhdl" => "VHDL becomes Verilog by `ghdl --synth --out=verilog`",
-        "sv" | "svh" => {
-            "SystemVerilog becomes BLIF by Yosys: `read_verilog -sv FILE; synth -flatten; abc; write_blif`"
-        }
         "aig" | "aag" => {
             "an and-inverter graph becomes BLIF by Yosys: `read_aiger FILE; write_blif`"
         }

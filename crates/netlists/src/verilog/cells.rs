@@ -1,45 +1,49 @@
-//! Standard cells and primitives of FPGAs, whose functions are written in Verilog themselves.
+//! Standard cells and primitives of FPGAs, whose functions are written in Verilog themselves: those that are known by
+//! their names, and those of a user's library.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::parser::Parser;
 use super::syntax::{Module, Syntax};
+use crate::NetlistError;
 
-/// Cells with the text that they are written in.
-struct Library {
-    syntax: Syntax<'static>,
-    by_name: HashMap<&'static str, usize>,
+/// Cells, with the text that they are written in.
+pub(super) struct Library<'a> {
+    syntax: Syntax<'a>,
+    by_name: HashMap<&'a str, usize>,
 }
 
-impl Library {
-    fn new(text: &'static str) -> Self {
-        let syntax = Parser::new(text)
-            .modules()
-            .expect("the text of the cells is correct");
+impl<'a> Library<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, NetlistError> {
+        let syntax = Parser::new(text).modules()?;
         let names = syntax.modules.iter().map(|module| module.name.text);
-        Self {
+        Ok(Self {
             by_name: names.zip(0..).collect(),
             syntax,
-        }
+        })
     }
 
-    fn find(&'static self, name: &str) -> Option<Cell> {
+    pub(super) fn find(&self, name: &str) -> Option<Cell<'a, '_>> {
         let position = *self.by_name.get(name)?;
         Some((&self.syntax, &self.syntax.modules[position]))
     }
 }
 
 /// A cell, and the syntax that its expressions are in.
-type Cell = (&'static Syntax<'static>, &'static Module<'static>);
+type Cell<'a, 's> = (&'s Syntax<'a>, &'s Module<'a>);
 
-static STANDARD_CELLS: LazyLock<Library> = LazyLock::new(|| Library::new(include_str!("cells.v")));
+static STANDARD_CELLS: LazyLock<Library> = LazyLock::new(|| {
+    Library::parse(include_str!("cells.v")).expect("the text of the cells is correct")
+});
 
-static FPGA_PRIMITIVES: LazyLock<Library> = LazyLock::new(|| Library::new(include_str!("fpga.v")));
+static FPGA_PRIMITIVES: LazyLock<Library> = LazyLock::new(|| {
+    Library::parse(include_str!("fpga.v")).expect("the text of the primitives is correct")
+});
 
 /// The cell of a name with or without a drive strength, such as `NAND2_X4`, `NAND2X1` or `NAND2`, or the primitive of an
 /// FPGA. A name of a standard cell without a strength is NanGate's.
-pub(super) fn find(name: &str) -> Option<Cell> {
+pub(super) fn find(name: &str) -> Option<Cell<'static, 'static>> {
     let family = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let has_strength = family.ends_with('X') && family.len() < name.len();
     let cell = if has_strength {

@@ -28,6 +28,7 @@ const INSTANCE_STEPS: usize = 64;
 pub(super) fn elaborate<'a>(
     reader: Reader<'a>,
     syntax: &Syntax<'a>,
+    library: Option<&cells::Library<'a>>,
     options: &NetlistOptions,
 ) -> Result<Netlist, NetlistError> {
     let mut modules: HashMap<&str, &Module> = HashMap::new();
@@ -57,14 +58,25 @@ pub(super) fn elaborate<'a>(
         graph,
         syntax,
         modules,
+        library,
         cells: Some(BTreeMap::new()),
     }
-    .netlist(top)
+    .netlist(top, &options.parameters)
 }
 
 impl<'a, 's> Elaboration<'a, 's> {
-    fn netlist(mut self, top: &'s Module<'a>) -> Result<Netlist, NetlistError> {
-        let mut scope = self.declared(self.syntax, top, HashMap::new(), None)?;
+    fn netlist(
+        mut self,
+        top: &'s Module<'a>,
+        parameters: &BTreeMap<String, i64>,
+    ) -> Result<Netlist, NetlistError> {
+        let value = |number: i64| Value {
+            bits: vector::constant(number, 64),
+            signed: true,
+        };
+        let parameters = parameters.iter();
+        let parameters = parameters.map(|(name, number)| (name.as_str(), value(*number)));
+        let mut scope = self.declared(self.syntax, top, parameters.collect(), None)?;
         let mut inputs = Vec::new();
         let mut outputs = Vec::new();
         let mut notes = Vec::new();
@@ -392,14 +404,14 @@ impl<'a, 's> Elaboration<'a, 's> {
             .get(name.text)
         {
             Some(&module) => (self.syntax, module, None),
-            None => match cells::find(name.text) {
+            None => match self.cell(name.text) {
                 Some((syntax, module)) => (syntax, module, Some(place)),
                 None => {
                     return Err(self.unexpected_at(
                             place,
                             format!("the module or cell {}", quoted(name.text)),
-                            "a combinational circuit of modules that are in this file and of standard cells whose \
-                             function is known",
+                            "a combinational circuit of modules that are in this file and of cells whose function is \
+                             known, by their names or from a library that is given",
                         ));
                 }
             },
@@ -432,6 +444,12 @@ impl<'a, 's> Elaboration<'a, 's> {
             }
         }
         self.body(&mut inner, module, depth + 1)
+    }
+
+    /// The user's cell of a name, or the known one.
+    fn cell(&self, name: &str) -> Option<(&'s Syntax<'a>, &'s Module<'a>)> {
+        let own = self.library.and_then(|library| library.find(name));
+        own.or_else(|| cells::find(name))
     }
 
     /// The values that an instance gives to parameters.

@@ -25,7 +25,9 @@ use crate::reader::Reader;
 pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, NetlistError> {
     let reader = Reader::new(text, options)?;
     let syntax = parser::Parser::new(text).modules()?;
-    elaboration::elaborate(reader, &syntax, options)
+    let cells = options.cells.as_ref();
+    let cells = cells.map(|cells| cells::Library::parse(cells.modules()));
+    elaboration::elaborate(reader, &syntax, cells.transpose()?.as_ref(), options)
 }
 
 /// The value of a number such as `42`, `8'hFF` or `4'sb1010`, by its bits: `-1` as `2'sb11` is 3.

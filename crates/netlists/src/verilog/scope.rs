@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::cells::Library;
 use super::syntax::{Expression, ExpressionId, Module, NetKind, Syntax};
 use super::value::Value;
 use crate::NetlistError;
@@ -69,6 +70,8 @@ pub(super) struct Elaboration<'a, 's> {
     pub graph: GraphBuilder<'a>,
     pub syntax: &'s Syntax<'a>,
     pub modules: HashMap<&'a str, &'s Module<'a>>,
+    /// The user's own cells.
+    pub library: Option<&'s Library<'a>>,
     /// How often each cell was met; `None` once something computes that is none.
     pub cells: Option<BTreeMap<&'a str, u64>>,
 }

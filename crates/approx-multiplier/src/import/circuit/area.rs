@@ -1,6 +1,6 @@
 //! What a circuit takes in hardware, as far as the areas of its cells say it.
 
-use approx_netlists::{CellAreas, Netlist};
+use approx_netlists::{CellLibrary, Netlist};
 
 use crate::HardwareFigures;
 use crate::import::{ImportError, Note};
@@ -8,7 +8,7 @@ use crate::import::{ImportError, Note};
 /// The sum of the areas of a circuit's cells.
 pub(super) fn area(
     netlist: &Netlist,
-    areas: &CellAreas,
+    library: &CellLibrary,
     notes: &mut Vec<Note>,
 ) -> Result<HardwareFigures, ImportError> {
     let undetermined = |missing: String, remedy: &str| ImportError::Undetermined {
@@ -24,8 +24,8 @@ pub(super) fn area(
     })?;
     let mut sum = 0.0;
     for (cell, count) in cells {
-        let area = areas.area(cell).ok_or_else(|| {
-            let library = areas.library();
+        let area = library.area(cell).ok_or_else(|| {
+            let library = library.name();
             undetermined(
                 format!(
                     "its area is not known: the library {library:?} says none of the cell {cell:?}"
@@ -41,6 +41,6 @@ pub(super) fn area(
     )));
     Ok(HardwareFigures {
         area_um2: Some(sum),
-        ..HardwareFigures::new(areas.library())
+        ..HardwareFigures::new(library.name())
     })
 }

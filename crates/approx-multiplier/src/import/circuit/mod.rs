@@ -11,6 +11,7 @@ mod readings;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use approx_netlists::{Netlist, NetlistFormat, NetlistLimits, NetlistOptions};
@@ -22,6 +23,7 @@ use super::claims::Claims;
 use super::library::{LibraryName, hardware_figures};
 use super::reading::Draft;
 use super::review::review;
+use super::yosys::Synthesised;
 use super::{ImportError, ImportOptions, Imported, Note};
 use crate::MAX_INDEX_BITS;
 
@@ -105,10 +107,36 @@ pub(super) fn of_several(
     of_netlist(&netlist, own.map_or("", |(_, text)| text), format, options)
 }
 
+/// Reads the multiplier that a netlist is which Yosys made; `comments` is the text that it was made of.
+pub(super) fn of_synthesised(
+    synthesised: &Synthesised,
+    comments: &str,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    // What was said of modules, parameters and cells was said to Yosys.
+    let options = ImportOptions {
+        top: None,
+        parameters: BTreeMap::new(),
+        cells: None,
+        ..options.clone()
+    };
+    let netlist = Netlist::parse(
+        &synthesised.text,
+        NetlistFormat::Verilog,
+        &netlist_options(&options),
+    )?;
+    let mut imported = of_netlist(&netlist, comments, NetlistFormat::Verilog, &options)?;
+    let note = format!("{} has made a netlist of it.", synthesised.program);
+    imported.notes.insert(0, Note::information(note));
+    Ok(imported)
+}
+
 fn netlist_options(options: &ImportOptions) -> NetlistOptions {
     NetlistOptions {
         top: options.top.clone(),
         preferred_top: Some(|name| LibraryName::parse(name).is_some()),
+        parameters: options.parameters.clone(),
+        cells: options.cells.clone(),
         undriven_nets_are_zero: options.undriven_nets_are_zero,
         limits: options.circuit_limits.netlist,
     }
@@ -146,7 +174,7 @@ fn of_netlist(
         false => multiplier,
     };
     let hardware = match (&options.cells, format) {
-        (Some(areas), NetlistFormat::Verilog) => Some(area::area(netlist, areas, &mut notes)?),
+        (Some(library), NetlistFormat::Verilog) => Some(area::area(netlist, library, &mut notes)?),
         _ => hardware_figures(text),
     };
     let multiplier = match hardware {

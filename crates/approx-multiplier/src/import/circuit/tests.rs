@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use crate::import::{
-    CellAreas, ImportError, ImportOptions, Imported, NetlistFormat, Note, circuit,
+    CellLibrary, ImportError, ImportOptions, Imported, NetlistFormat, Note, circuit,
 };
 use crate::{HardwareFigures, Multiplier, OperandFormat};
 
@@ -176,7 +176,7 @@ fn areas_of_cells_add_up() {
     let library =
         "library (small) { cell (AND2_X1) { area : 1.5; } cell (HA_X1) { area : 2.25; } }";
     let with = |library| ImportOptions {
-        cells: Some(CellAreas::parse(library).unwrap()),
+        cells: Some(CellLibrary::parse(library).unwrap()),
         ..ImportOptions::default()
     };
     let (multiplier, notes) = read(CELLS, NetlistFormat::Verilog, &with(library)).unwrap();
