@@ -147,7 +147,6 @@ mod tests {
 
     #[rstest]
     #[case("a.VHD", "ghdl --synth")]
-    #[case("a.sv", "read_verilog -sv")]
     #[case("a.aag", "read_aiger")]
     #[case("a", ".blif")]
     fn other_kinds_are_told_how_to_get_there(#[case] path: &str, #[case] remedy: &str) {
