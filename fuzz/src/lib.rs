@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use approx_experiment::data::{cifar, npz as arrays};
-use approx_multiplier::import::{CellAreas, FileKind, ImportOptions, parse};
+use approx_multiplier::import::{CellLibrary, FileKind, ImportOptions, parse};
 use approx_onnx::{OnnxModel, OnnxValue};
 use burn::tensor::{DType, Device, TensorData};
 use burn_approx::AnyTensor;
@@ -19,7 +19,7 @@ pub fn multiplier(bytes: &[u8], kind: FileKind) -> bool {
 
 /// A library of standard cells.
 pub fn liberty(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok_and(|text| CellAreas::parse(text).is_ok())
+    std::str::from_utf8(bytes).is_ok_and(|text| CellLibrary::parse(text).is_ok())
 }
 
 /// NumPy's archive of images and labels.

@@ -5,14 +5,20 @@
 //! everything in the journal, and gives the same front.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use crate::journal::{Digest, Journal};
 use crate::measure::{Measure, Outcome, Request};
 use crate::space::{Assignment, Space};
 
 mod error;
+mod pace;
 
 pub use error::EvaluateError;
+use pace::Pace;
+
+/// The most requests that are measured before they are written down, unless another number is set.
+const MOST_REQUESTS: usize = 512;
 
 /// A space, the network that measures its assignments, and what is known of them.
 ///
@@ -38,7 +44,7 @@ pub struct Evaluator<M: Measure> {
     blocks: Vec<usize>,
     budget: Option<u64>,
     shard: (usize, usize),
-    batch: usize,
+    pace: Pace,
     asked: HashSet<(Digest, usize)>,
     measured: u64,
     recalled: u64,
@@ -54,7 +60,7 @@ impl<M: Measure> Evaluator<M> {
             journal: Journal::in_memory(),
             budget: None,
             shard: (0, 1),
-            batch: 64,
+            pace: Pace::of_at_most(MOST_REQUESTS),
             asked: HashSet::new(),
             measured: 0,
             recalled: 0,
@@ -75,11 +81,11 @@ impl<M: Measure> Evaluator<M> {
         }
     }
 
-    /// The most requests that are measured before they are written down; 64 unless set. More let a network share more
-    /// work between them, fewer lose less when the process is killed.
+    /// The most requests that are measured before they are written down; 512 unless set. There are as many as take about ten
+    /// seconds: more let a network share more work between them, fewer lose less when the process is killed.
     pub fn with_batch(self, requests: usize) -> Self {
         Self {
-            batch: requests.max(1),
+            pace: Pace::of_at_most(requests),
             ..self
         }
     }
@@ -250,8 +256,13 @@ impl<M: Measure> Evaluator<M> {
             digest.bits().wrapping_add(*block as u64) % shards as u64 == shard as u64
         };
         let (own, others): (Vec<_>, Vec<_>) = unknown.into_iter().partition(is_own);
-        for batch in own.chunks(self.batch) {
+        let mut left = own.as_slice();
+        while !left.is_empty() {
+            let (batch, later) = left.split_at(left.len().min(self.pace.next()));
+            let begun = Instant::now();
             self.measure(batch)?;
+            self.pace.learn(batch.len(), begun.elapsed());
+            left = later;
         }
         if !others.is_empty() {
             return Err(EvaluateError::Missing {

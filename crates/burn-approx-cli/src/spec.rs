@@ -238,6 +238,12 @@ pub fn resolve(spec: &str, options: &FileOptions, output: Output) -> Result<Mult
     if Path::new(spec).is_file() {
         return Ok(options.read(Path::new(spec), output)?.multiplier);
     }
+    if let Some(file) = spec.strip_suffix(SIGN_MAGNITUDE)
+        && Path::new(file).is_file()
+    {
+        let imported = options.read(Path::new(file), output)?;
+        return Ok(imported.multiplier.sign_magnitude()?);
+    }
     if let Some(option) = options.given() {
         return Err(CliError::Usage(format!(
             "{option} belongs to a file, and there is no file `{spec}`"

@@ -158,7 +158,7 @@ impl TrainingProgressLogger for EpochRenderer {
 
     fn update_epoch(&mut self, epoch: usize) {
         let line = format!(
-            "{} epoch {epoch}/{}: training {}; test {}; {:.1} s",
+            "{} epoch {epoch}/{}: training {}; held out {}; {:.1} s",
             self.label,
             self.epochs,
             self.train,

@@ -9,7 +9,7 @@ use super::FORMAT;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file cannot be read or written.
-    #[error("the journal {} cannot be read or written", path.display())]
+    #[error("the journal {} cannot be read or written: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,

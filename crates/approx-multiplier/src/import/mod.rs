@@ -337,12 +337,26 @@ fn verilog(
             },
             (error, _) => error,
         })?;
-    match (synthesised, beyond) {
+    match (synthesised, &beyond) {
         (Some(synthesised), _) => {
             let comments: String = files.iter().map(|(_, text)| *text).collect();
-            circuit::of_synthesised(&synthesised, &comments, options)
+            let imported = circuit::of_synthesised(&synthesised, &comments, options);
+            imported.map_err(|error| match (error, &beyond) {
+                // Unknown bits, for instance, are no circuit either way: the place in the file is worth more.
+                (ImportError::Netlist(_), Some(own)) => own.clone().into(),
+                (ImportError::Netlist(error), None) => ImportError::Synthesis {
+                    location: Location::default(),
+                    problem: format!(
+                        "what {} makes of it is no circuit: {error}",
+                        synthesised.program
+                    ),
+                },
+                (error, _) => error,
+            })
         }
-        (None, Some(source)) => Err(ImportError::NeedsYosys { source }),
+        (None, Some(source)) => Err(ImportError::NeedsYosys {
+            source: source.clone(),
+        }),
         (None, None) => Err(ImportError::Undetermined {
             location: Location::default(),
             missing: "Yosys was asked for and is not installed".into(),

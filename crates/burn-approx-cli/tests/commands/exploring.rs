@@ -112,6 +112,16 @@ fn a_search_goes_on_from_its_journal() {
     );
     assert_eq!(workplace.read("front/journal.jsonl"), journal);
     workplace.fail(&format!("{EXPLORE} --seed 2 --output front"), 2, "another");
+    // What a shorter front does not have is not left behind.
+    let points = |folder: &str| std::fs::read_dir(workplace.path(folder)).unwrap().count();
+    let shallow = workplace.json(&format!("{EXPLORE} --depth 1 --output front"));
+    assert!(
+        shallow["points"].as_array().unwrap().len() < first["points"].as_array().unwrap().len()
+    );
+    assert_eq!(
+        points("front/configs"),
+        shallow["points"].as_array().unwrap().len()
+    );
     // Another multiplier is one more to choose, and nothing is measured again.
     let more = workplace.json(&format!(
         "{EXPLORE} --multipliers mul8s_1KVP --output front"
@@ -180,11 +190,27 @@ fn chosen_points_are_retrained_and_kept() {
     found.sort_by(f64::total_cmp);
     expected.sort_by(f64::total_cmp);
     assert_eq!(found, expected);
-    // Nothing is trained twice.
-    assert_eq!(
-        without_time(workplace.json(&explore)),
-        without_time(report.clone())
-    );
+    for point in &retrained {
+        let network = point["network"].as_str().unwrap();
+        assert!(
+            workplace
+                .path("front")
+                .join(network)
+                .join("worth.json")
+                .exists()
+        );
+    }
+    // Nothing is trained twice, and who asks for no training or for other points loses nothing.
+    let again = |more: &str| {
+        let report =
+            without_time(workplace.json(&format!("{EXPLORE} --energy 0.5 {more} --output front")));
+        assert_eq!(report, without_time(front(&workplace, "front")));
+        report["points"].clone()
+    };
+    let training = "--retrain 2 --learning-rate 0.001";
+    assert_eq!(again(training), report["points"]);
+    assert_eq!(again(""), report["points"]);
+    assert_eq!(again(training), report["points"]);
 }
 
 #[test]
@@ -254,8 +280,23 @@ fn what_cannot_be_explored_is_said() {
     );
     fail("--multipliers mul8s_1L2J --energy 0.1", "the least is");
     fail("--multipliers mul8s_1L2J --drop -1", "at least 0");
-    fail(
-        "--multipliers mul8s_1L2J --devices 2",
+    fail("--multipliers mul8s_1L2J --depth -5", "at least 0");
+    fail("--multipliers mul8s_1L2J --exact **", "nothing to choose");
+    fail("--multipliers mul12s_2PR", "--baseline names");
+    workplace.fail(
+        "explore digits.onnx --data digits --multipliers mul8s_1L2J --cells none.lib --output front",
+        1,
+        "none.lib",
+    );
+    workplace.write("front.txt", "");
+    workplace.fail(
+        "explore digits.onnx --data digits --multipliers mul8s_1L2J --output front.txt",
+        1,
+        "name a folder",
+    );
+    workplace.fail(
+        "explore digits.onnx --data digits --multipliers mul8s_1L2J --devices 2 --output front",
+        1,
         "--devices is 2, and 1",
     );
     fail("--multipliers mul8s_1L2J --tie conv9", "selects no layer");

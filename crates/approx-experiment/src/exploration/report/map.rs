@@ -9,9 +9,10 @@ use crate::plot::{Drawing, Drawn, FONT};
 
 /// Losses below this are all alike, and so are those above the other, in the unit of the mean loss.
 const RANGE: [f64; 2] = [1e-4, 1.0];
-/// Room for the names of layers and of multipliers, in pixels.
-const MARGIN: [i32; 2] = [190, 120];
-const CAPTION: i32 = 40;
+/// Room for names of layers and of multipliers, at least and for each character of the longest, in pixels.
+const MARGIN: [i32; 2] = [60, 40];
+const CHARACTER: i32 = 8;
+const CAPTION: i32 = 56;
 
 /// A cell for every layer and multiplier, the darker the greater the loss; those of an assignment have a frame.
 pub(super) struct SensitivityMap<'a> {
@@ -69,7 +70,12 @@ impl Drawing for SensitivityMap<'_> {
             self.report.layers.len().max(1) as i32,
             self.columns.len().max(1) as i32,
         );
-        let [left, bottom] = MARGIN;
+        let longest = |names: &mut dyn Iterator<Item = &str>| {
+            let lengths = names.map(|name| name.chars().count() as i32);
+            lengths.max().unwrap_or(0) * CHARACTER
+        };
+        let left = longest(&mut self.report.layers.iter().map(|layer| &*layer.path)).max(MARGIN[0]);
+        let bottom = longest(&mut self.columns.iter().copied()).max(MARGIN[1]) + 16;
         let cell = [
             (width - left - 20) as f64 / columns as f64,
             (height - bottom - CAPTION) as f64 / rows as f64,
@@ -85,7 +91,21 @@ impl Drawing for SensitivityMap<'_> {
         );
         let text = |size: i32| (FONT, size).into_font().color(&BLACK);
         let middle = text(16).pos(Pos::new(HPos::Center, VPos::Center));
-        area.draw(&Text::new(caption, (width / 2, CAPTION / 2), middle))?;
+        area.draw(&Text::new(
+            caption,
+            (width / 2, CAPTION / 3),
+            middle.clone(),
+        ))?;
+        let chosen = (self.chosen).map(|point| {
+            format!(
+                "frames: the point that takes {:.2} % of the energy",
+                100.0 * point.energy
+            )
+        });
+        if let Some(chosen) = chosen {
+            let place = (width / 2, 3 * CAPTION / 4);
+            area.draw(&Text::new(chosen, place, middle.color(&BLUE)))?;
+        }
         let size = (cell[1] * 0.8).clamp(6.0, 13.0) as i32;
         for (row, layer) in self.report.layers.iter().enumerate() {
             let row = row as i32;

@@ -137,6 +137,9 @@ pub struct ReportedPoint {
     pub multipliers: Vec<String>,
     /// The assignment as a configuration.
     pub config: ApproxConfig,
+    /// The folder of the network with its means put right, or retrained, beside the report.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub network: Option<String>,
 }
 
 /// One multiplier in every layer.

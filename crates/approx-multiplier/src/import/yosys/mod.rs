@@ -47,11 +47,16 @@ fn script(sources: &Sources, options: &ImportOptions) -> Result<String, ImportEr
         Some(top) => format!("-top {}", word(top, "name of a module")?),
         None => "-auto-top".into(),
     };
-    let mut parameters = String::new();
+    let mut set = String::new();
     for (name, value) in &options.parameters {
         let name = word(name, "name of a parameter")?;
-        parameters.push_str(&format!(" -chparam {name} {value}"));
+        set.push_str(&format!("-set {name} {value} "));
     }
+    // They are those of the module that is meant, which is known only once modules are put in order.
+    let parameters = match set.is_empty() {
+        true => String::new(),
+        false => format!("hierarchy {top}\nchparam {set}A:top\n"),
+    };
     let cells = match sources.has_cells() {
         true => format!(
             "read_liberty -ignore_miss_func -ignore_miss_dir {}\n",
@@ -67,7 +72,7 @@ fn script(sources: &Sources, options: &ImportOptions) -> Result<String, ImportEr
     let files = sources.names().join(" ");
     Ok(format!(
         "{cells}read_verilog{language} -I {folder} {files}
-hierarchy -check {top}{parameters}
+{parameters}hierarchy -check {top}
 proc
 flatten
 memory

@@ -66,7 +66,7 @@ const WORTH: &str = "worth.json";
 pub const NETWORKS: &str = "networks";
 
 /// A number that is not below 0.
-fn not_negative(text: &str) -> Result<f64, String> {
+pub fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
         _ => Err(format!("`{text}` is no number of at least 0")),
@@ -154,6 +154,25 @@ struct Known {
     worth: Worth,
 }
 
+impl Known {
+    /// Says it of the point whose network has this name.
+    fn tell(&self, name: &str, point: &mut ReportedPoint) {
+        let Worth {
+            test_accuracy,
+            corrected_accuracy,
+            retrained_accuracy,
+            ..
+        } = self.worth;
+        point.worth = Worth {
+            test_accuracy,
+            corrected_accuracy,
+            retrained_accuracy,
+            ..point.worth
+        };
+        point.network = Some(format!("{NETWORKS}/{name}"));
+    }
+}
+
 /// Looks at chosen points.
 pub struct Trial<'a> {
     pub args: &'a ChosenArgs,
@@ -175,7 +194,12 @@ pub struct Trial<'a> {
 
 impl Trial<'_> {
     /// Finds out what the network of a point is worth; `name` is the same whenever the assignment is.
-    pub fn run(&self, name: &str, network: Classifier, worth: &mut Worth) -> Result<(), CliError> {
+    pub fn run(
+        &self,
+        name: &str,
+        network: Classifier,
+        point: &mut ReportedPoint,
+    ) -> Result<(), CliError> {
         let folder = self.folder.join(NETWORKS).join(name);
         let path = folder.join(WORTH);
         let mut known = self.known(&folder)?;
@@ -191,6 +215,7 @@ impl Trial<'_> {
         if !is_corrected || epochs.is_some() {
             let corrected = self.with_means_put_right(network)?;
             if !is_corrected {
+                self.classification.save(&corrected, &folder)?;
                 known.worth.corrected_accuracy = Some(self.measure("means put right", &corrected)?);
                 write_json(&path, &known)?;
             }
@@ -201,26 +226,36 @@ impl Trial<'_> {
                 write_json(&path, &known)?;
             }
         }
-        worth.test_accuracy = known.worth.test_accuracy;
-        worth.corrected_accuracy = known.worth.corrected_accuracy;
-        worth.retrained_accuracy = known.worth.retrained_accuracy;
+        known.tell(name, point);
         Ok(())
+    }
+
+    /// What earlier runs have found out of a network, if they have.
+    pub fn recall(&self, name: &str, point: &mut ReportedPoint) -> Result<(), CliError> {
+        if let Some(known) = self.stored(&self.folder.join(NETWORKS).join(name).join(WORTH))? {
+            known.tell(name, point);
+        }
+        Ok(())
+    }
+
+    /// What is known of a network in this search.
+    fn stored(&self, path: &Path) -> Result<Option<Known>, CliError> {
+        let stored = read_json_if_there::<Known>(path)?;
+        Ok(stored.filter(|known| known.search == self.settings))
     }
 
     /// What an earlier run has found out of a network, as far as it still holds.
     fn known(&self, folder: &Path) -> Result<Known, CliError> {
         std::fs::create_dir_all(folder).map_err(|error| CliError::file(folder, error))?;
         let path = folder.join(WORTH);
-        let stored = read_json_if_there::<Known>(&path)?;
-        let mut known = stored
-            .filter(|known| known.search == self.settings)
-            .unwrap_or(Known {
-                search: self.settings.clone(),
-                retraining: None,
-                worth: Worth::default(),
-            });
+        let mut known = self.stored(&path)?.unwrap_or(Known {
+            search: self.settings.clone(),
+            retraining: None,
+            worth: Worth::default(),
+        });
         let retraining = self.retraining();
-        if known.retraining != retraining {
+        // Who asks for no training leaves that of an earlier run as it is.
+        if retraining.is_some() && known.retraining != retraining {
             // Checkpoints of another training are none of this one.
             let training = folder.join(TRAINING);
             match std::fs::remove_dir_all(&training) {

@@ -160,6 +160,13 @@ impl<'a> Run<'a> {
             .space
             .space(&exact, &table, batch.images, &multipliers)?;
         args.chosen.check(&space)?;
+        if space.cheapest() == space.exact() {
+            return Err(CliError::Usage(
+                "no layer may have a multiplier that takes less than the exact one: what --exact, --tie and --allow say leaves \
+                 nothing to choose"
+                    .to_string(),
+            ));
+        }
         let (source, data) = (&images.data, &classification.data);
         let selection = images.selection(None);
         Ok(Self {
@@ -185,6 +192,10 @@ impl<'a> Run<'a> {
 
     fn explore(&self, started: Instant) -> Result<ExplorationReport, Stop> {
         let args = self.args;
+        if args.output.is_file() {
+            let problem = "this is a file: name a folder with --output";
+            return Err(CliError::file(&args.output, problem).into());
+        }
         std::fs::create_dir_all(&args.output)
             .map_err(|error| CliError::file(&args.output, error))?;
         let settings = self.settings();
@@ -322,7 +333,10 @@ impl<'a> Run<'a> {
     ) -> Result<(Vec<UniformPoint>, Measured), Stop> {
         let space = &self.space;
         let choices: Vec<usize> = (1..space.choices().len())
-            .filter(|choice| space.allows(&space.uniform(*choice)))
+            .filter(|choice| {
+                let uniform = space.uniform(*choice);
+                uniform != space.exact() && space.allows(&uniform)
+            })
             .collect();
         let assignments: Vec<Assignment> = choices
             .iter()
@@ -376,7 +390,13 @@ impl<'a> Run<'a> {
             settings: report.settings.clone(),
             folder: self.args.output.clone(),
         };
-        for number in self.args.chosen.choose(report)? {
+        let chosen = self.args.chosen.choose(report)?;
+        for (number, point) in front.points().iter().enumerate() {
+            if !chosen.contains(&number) {
+                trial.recall(&self.name(&point.assignment), &mut report.points[number])?;
+            }
+        }
+        for number in chosen {
             let assignment = &front.points()[number].assignment;
             let name = self.name(assignment);
             let network = measure.network(assignment)?;
@@ -384,7 +404,7 @@ impl<'a> Run<'a> {
                 "point {number}: {:.2} % of the energy",
                 100.0 * report.points[number].energy
             ));
-            trial.run(&name, network, &mut report.points[number].worth)?;
+            trial.run(&name, network, &mut report.points[number])?;
         }
         Ok(())
     }

@@ -98,6 +98,7 @@ impl Run<'_> {
             },
             multipliers: names.collect(),
             config: self.config(&choices),
+            network: None,
         }
     }
 
@@ -190,6 +191,14 @@ impl Run<'_> {
         std::fs::create_dir_all(&configs).map_err(|error| CliError::file(&configs, error))?;
         for (number, point) in report.points.iter().enumerate() {
             write_json(&configs.join(format!("point-{number}.json")), &point.config)?;
+        }
+        // Of an earlier run with more points.
+        for number in report.points.len().. {
+            match std::fs::remove_file(configs.join(format!("point-{number}.json"))) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+                Err(error) => return Err(CliError::file(&configs, error)),
+            }
         }
         let plot = |error: approx_experiment::plot::PlotError| CliError::Plot(error.to_string());
         report.save_front(&path("front.svg")).map_err(plot)?;

@@ -10,6 +10,7 @@ use approx_explore::search::{self, SearchError, Settings};
 use approx_explore::sensitivity::Sensitivity;
 use clap::ValueEnum;
 
+use super::chosen::not_negative;
 use crate::classification::at_least_one;
 use crate::error::CliError;
 
@@ -33,7 +34,7 @@ pub struct SearchArgs {
     pub sensitivity_blocks: usize,
 
     /// How many points of accuracy below the exact network assignments are still looked for
-    #[arg(long, value_name = "POINTS", default_value_t = 20.0, help_heading = SEARCH)]
+    #[arg(long, value_name = "POINTS", default_value_t = 20.0, value_parser = not_negative, allow_negative_numbers = true, help_heading = SEARCH)]
     pub depth: f64,
 
     /// Spread measurements over so many devices of the kind that --device names
@@ -98,8 +99,6 @@ impl SearchArgs {
     where
         M::Error: fmt::Display,
     {
-        // A network computes once what the changes of single layers share: as many at once as there may be.
-        let evaluator = evaluator.with_batch(REQUESTS);
         match self.shard {
             Some((shard, shards)) => {
                 let evaluator = evaluator.with_shard(shard, shards);
@@ -142,5 +141,3 @@ impl SearchArgs {
 
 /// The individuals of a generation of NSGA-II.
 const POPULATION: usize = 40;
-/// How many measurements are made before they are written down.
-const REQUESTS: usize = 512;

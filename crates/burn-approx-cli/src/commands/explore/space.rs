@@ -7,7 +7,7 @@ use approx_experiment::exploration::energy::{
     Energies, EnergyError, EnergyFigure, EnergySettings, Figure, energies,
 };
 use approx_explore::space::{Choice, Group, Layer, Space, SpaceError};
-use approx_multiplier::{Definition, ErrorMetrics, Multiplier, evoapprox};
+use approx_multiplier::{Definition, ErrorMetrics, Multiplier, OperandFormat};
 use burn::tensor::Tensor;
 use burn_approx::LayerTable;
 use globset::{GlobBuilder, GlobMatcher};
@@ -139,6 +139,8 @@ impl SpaceArgs {
             cells: self.cells.clone(),
             ..FileOptions::default()
         };
+        // Whether a multiplier has cells or not.
+        files.import_options()?;
         let baseline = resolve(&self.baseline, &files, output)?;
         if !is_exact(&baseline)? {
             return Err(usage(format!(
@@ -150,11 +152,16 @@ impl SpaceArgs {
         let mut all = vec![baseline.clone()];
         for multiplier in resolve_all(&self.multipliers, &files, output)? {
             if formats(&multiplier) != formats(&baseline) {
-                let advice = match evoapprox::figures(multiplier.name()) {
-                    Ok(_) => {
+                let signed = |format: OperandFormat| OperandFormat::signed(format.bits()).ok();
+                let (activation, weight) = formats(&multiplier);
+                let is_unsigned = !activation.is_signed() && !weight.is_signed();
+                let would_fit = (signed(activation), signed(weight))
+                    == (Some(baseline.activation()), Some(baseline.weight()));
+                let advice = match is_unsigned && would_fit {
+                    true => {
                         ": an unsigned circuit takes signed codes by sign and magnitude, as NAME:sign-magnitude"
                     }
-                    Err(_) => "; --baseline names an exact multiplier of other operands",
+                    false => "; --baseline names an exact multiplier of other operands",
                 };
                 return Err(usage(format!(
                     "`{}` multiplies {} by {}, and the baseline `{}` {} by {}{advice}",
@@ -164,6 +171,15 @@ impl SpaceArgs {
                     baseline.name(),
                     baseline.activation(),
                     baseline.weight(),
+                )));
+            }
+            let namesake = all.iter().find(|known| {
+                known.name() == multiplier.name() && known.hash() != multiplier.hash()
+            });
+            if namesake.is_some() {
+                return Err(usage(format!(
+                    "two different multipliers are called `{}`: give one another name (`burn-approx import FILE --name NAME`)",
+                    multiplier.name()
                 )));
             }
             all.push(multiplier);
