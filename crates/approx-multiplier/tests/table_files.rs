@@ -438,7 +438,8 @@ fn large_inputs_are_refused_quickly(
     let start = std::time::Instant::now();
     let error = import::parse(&bytes, kind, "m", &ImportOptions::default()).unwrap_err();
     assert!(error.to_string().contains(expected), "{error}");
-    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    // A moment; without bounds, hours. A machine that is busy may need longer.
+    assert!(start.elapsed().as_secs() < 120, "{:?}", start.elapsed());
 
     let options = ImportOptions {
         max_bytes: 20,
