@@ -402,7 +402,7 @@ mod tests {
             .relative;
         assert_eq!(relative, [2.0]);
         settings.power_mw.insert("nobody".to_string(), 0.1);
-        let error = energies(&exact, &[plain], &settings).unwrap_err();
+        let error = energies(&exact, std::slice::from_ref(&plain), &settings).unwrap_err();
         assert!(matches!(error, EnergyError::Stranger { .. }), "{error}");
         settings.power_mw.remove("nobody");
         settings.figure = EnergyFigure::Area;

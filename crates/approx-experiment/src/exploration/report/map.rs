@@ -1,5 +1,7 @@
 //! What each layer loses on each multiplier, as a picture.
 
+use std::path::Path;
+
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -85,9 +87,13 @@ impl Drawing for SensitivityMap<'_> {
             let y = CAPTION + (row as f64 * cell[1]).round() as i32;
             (x, y)
         };
+        let network = Path::new(&self.report.network.name);
+        let network = Path::new(network.file_name().unwrap_or(network.as_os_str()));
         let caption = format!(
             "{}: increase of the mean loss by one layer on one multiplier, from {} (light) to {} (dark)",
-            self.report.network.name, RANGE[0], RANGE[1]
+            network.display(),
+            RANGE[0],
+            RANGE[1]
         );
         let text = |size: i32| (FONT, size).into_font().color(&BLACK);
         let middle = text(16).pos(Pos::new(HPos::Center, VPos::Center));

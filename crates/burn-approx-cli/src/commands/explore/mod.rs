@@ -102,7 +102,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
             output.note(text);
             return Ok(());
         }
-        Err(Stop::Failed(error)) => return Err(error),
+        Err(Stop::Failed(error)) => return Err(*error),
     };
     output.result(
         &report,
@@ -426,12 +426,12 @@ impl<'a> Run<'a> {
 enum Stop {
     /// The rest falls to other shards: no fault.
     LeftToOthers(String),
-    Failed(CliError),
+    Failed(Box<CliError>),
 }
 
 impl<E: Into<CliError>> From<E> for Stop {
     fn from(error: E) -> Self {
-        Self::Failed(error.into())
+        Self::Failed(Box::new(error.into()))
     }
 }
 
