@@ -33,6 +33,7 @@ pub struct SyntheticNetwork {
     /// How far each multiplier moves the output in each layer.
     leanings: Vec<Vec<f64>>,
     interactions: f64,
+    shift: f64,
     noise: f64,
     blocks: Vec<usize>,
     measured: u64,
@@ -104,6 +105,7 @@ impl SyntheticNetwork {
             variances,
             leanings,
             interactions: 0.5,
+            shift: 0.0,
             noise: 0.5,
             blocks: vec![500; 10],
             measured: 0,
@@ -116,6 +118,12 @@ impl SyntheticNetwork {
             interactions: strength,
             ..self
         }
+    }
+
+    /// On images unlike those of its training, which move its output by this much: 0, as it is trained, unless set. Then
+    /// the exact network has a damage itself, and a multiplier that leans to the other side takes some of it away.
+    pub fn with_shift(self, shift: f64) -> Self {
+        Self { shift, ..self }
     }
 
     /// How differently the same damage meets different images: 0 for all the same, 0.5 unless set.
@@ -144,7 +152,8 @@ impl SyntheticNetwork {
     }
 
     /// The damage of an assignment: the sum of its variances, what leanings add to or take from one another, and what
-    /// neighbours do. Of a change in one layer alone it is that layer's variance.
+    /// neighbours do. Of a change in one layer alone it is that layer's variance. Leanings also add to the shift, if there
+    /// is one, or take from it.
     pub fn damage(&self, assignment: &Assignment) -> f64 {
         let choices = self.space.of_layers(assignment);
         let of = |table: &[Vec<f64>]| -> Vec<f64> {
@@ -166,7 +175,9 @@ impl SyntheticNetwork {
                 (2.0 * unit(mix(self.seed ^ mix(place))) - 1.0) * (pair[0] * pair[1]).sqrt()
             });
         let added: f64 = variances.iter().sum();
-        (added + self.interactions * (sum * sum - apart + 2.0 * met.sum::<f64>())).max(0.3 * added)
+        let own = added + self.interactions * (sum * sum - apart + 2.0 * met.sum::<f64>());
+        let shifted = self.shift * (self.shift + 2.0 * self.interactions * sum);
+        (own.max(0.3 * added) + shifted).max(0.0)
     }
 
     fn outcome(&self, request: &Request) -> Outcome {

@@ -252,8 +252,17 @@ fn a_uniform_assignment_takes_its_multipliers_energy() {
 
 #[test]
 fn additive_beats_the_others_at_the_same_cost() {
-    for seed in [1, 2] {
-        let network = SyntheticNetwork::residual(seed).with_blocks(vec![200; 5]);
+    // A thousand images tell a point of accuracy from none only just. With a shift, single changes promise gains that do not
+    // add up, and many assignments are as good as one can be by different ways.
+    for (seed, shift, tolerance, ahead) in [
+        (1, 0.0, 1.0, 1.1),
+        (2, 0.0, 1.0, 1.1),
+        (2, 0.5, 3.0, 1.0),
+        (4, 0.5, 3.0, 1.0),
+    ] {
+        let network = SyntheticNetwork::residual(seed)
+            .with_blocks(vec![200; 5])
+            .with_shift(shift);
         let space = network.space().clone();
         let run = |method: Method| {
             let mut evaluator = Evaluator::new(space.clone(), network.clone()).with_budget(120_000);
@@ -261,7 +270,7 @@ fn additive_beats_the_others_at_the_same_cost() {
                 .with_sensitivity_blocks(1)
                 .with_population(20, 100)
                 .with_samples(1000);
-            method(&mut evaluator, &settings.with_rounds(6, 6)).unwrap()
+            method(&mut evaluator, &settings.with_rounds(40, 40)).unwrap()
         };
         let [ours, uniform, random, genetic] = METHODS.map(run);
         let exact = ours.points().last().unwrap().accuracy();
@@ -277,10 +286,12 @@ fn additive_beats_the_others_at_the_same_cost() {
             )
         };
         for other in [uniform, random, genetic] {
-            // A thousand images tell a point of accuracy from none only just.
             let shortfall = ours.shortfall(&in_range(&other));
-            assert!(shortfall < 1.0, "seed {seed}: {shortfall}");
-            assert!(ours.area(exact - 15.0) > 1.1 * other.area(exact - 15.0));
+            assert!(
+                shortfall < tolerance,
+                "seed {seed}, shift {shift}: {shortfall}"
+            );
+            assert!(ours.area(exact - 15.0) > ahead * other.area(exact - 15.0));
         }
     }
 }

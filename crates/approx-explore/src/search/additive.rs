@@ -5,7 +5,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 
 use super::candidates::{Scene, limits};
 use super::model::{Model, Observation, Scales};
-use super::race::{Known, race};
+use super::race::{Known, Rules, race};
 use super::{SearchError, Settings, start};
 use crate::evaluator::Evaluator;
 use crate::front::{Front, Point};
@@ -27,7 +27,7 @@ const OBSERVATIONS: usize = 400;
 /// 1. The sensitivities are measured, or given with [`with_sensitivity`](Settings::with_sensitivity).
 /// 2. Assuming that they add up, the knapsack gives the best assignment for every energy. Assignments spread over its
 ///    front are measured on few images, to see at which energies accuracy is lost, and then others spread over the
-///    range of interest, down to [`with_drop`](Settings::with_drop) points below the exact network.
+///    range of interest, down to [`with_drop`](Settings::with_drop) points below the exact network, and the uniform ones.
 /// 3. In rounds, a model of what was measured corrects the sensitivities and learns what does not add up. The knapsack
 ///    is solved again; its front, those of disturbed sensitivities, and changes and mixtures of what is best so far are the
 ///    candidates. Those from which the model expects most race on growing numbers of images; one is dropped when an
@@ -67,6 +67,11 @@ pub fn additive<M: Measure>(
     // A little further down, so that the range of interest is covered to its end.
     let drop = settings.drop * (1.0 + MARGIN);
     let floor = exact.accuracy() - drop;
+    let rules = Rules {
+        confidence: settings.confidence,
+        exact: exact.clone(),
+        drop,
+    };
     // What the exact network gave on the first blocks, as many as there are.
     let mut of_blocks = vec![Outcome::default()];
     for blocks in 1..=blocks {
@@ -76,7 +81,14 @@ pub fn additive<M: Measure>(
         whole,
         ..Known::default()
     };
-    let solutions = solve(&space, prior, &limits())?.points;
+    // A gain is an effect like any other before several are seen together: they need not add up, and the sum of them may
+    // lead to where every network has collapsed.
+    let effect = |cost: &Option<f64>| cost.map(f64::abs);
+    let cautious: Vec<Vec<Option<f64>>> = prior
+        .iter()
+        .map(|row| row.iter().map(effect).collect())
+        .collect();
+    let solutions = solve(&space, &cautious, &limits())?.points;
 
     let first = spread(&solutions, f64::NEG_INFINITY, settings.candidates);
     let affordable = &first[..evaluator.affordable(&first, 1)];
@@ -90,8 +102,12 @@ pub fn additive<M: Measure>(
             known.partial.insert(assignment.clone(), outcome);
         }
     }
-    let second = spread(&solutions, least, settings.candidates);
-    let mut is_enough = race(evaluator, &mut known, second, settings.confidence)?;
+    let mut second = spread(&solutions, least, settings.candidates);
+    // One multiplier everywhere is what the front must beat, and shows where errors of layers lean to one side.
+    let uniform = (1..space.choices().len()).map(|choice| space.uniform(choice));
+    let is_new = |assignment: &Assignment| space.allows(assignment) && !second.contains(assignment);
+    second.extend(uniform.filter(is_new).collect::<Vec<_>>());
+    let mut is_enough = race(evaluator, &mut known, second, &rules)?;
 
     let mut random = Xoshiro256PlusPlus::seed_from_u64(settings.seed);
     let mut scales = Scales::default();
@@ -124,7 +140,7 @@ pub fn additive<M: Measure>(
         if candidates.is_empty() {
             break;
         }
-        is_enough = race(evaluator, &mut known, candidates, settings.confidence)?;
+        is_enough = race(evaluator, &mut known, candidates, &rules)?;
     }
     Ok(Front::new(&space, known.whole))
 }
@@ -146,8 +162,7 @@ fn spread(solutions: &[Solution], least: f64, count: usize) -> Vec<Assignment> {
     assignments
 }
 
-/// What was measured, as far as it tells about the range of interest: what collapsed does not say why. Of too much,
-/// what is nearest to the front.
+/// What was measured. Of too much, what is nearest to the front.
 fn observations(
     space: &Space,
     known: &Known,
@@ -159,16 +174,20 @@ fn observations(
     let observation = |(assignment, outcome): (&Assignment, &Outcome)| {
         let is_same = |exact: &&Outcome| exact.images() == outcome.images();
         let exact = exact.iter().find(is_same)?;
+        let (increase, lost) = (
+            outcome.mean_loss() - exact.mean_loss(),
+            exact.accuracy() - outcome.accuracy(),
+        );
         let observation = Observation {
             assignment: assignment.clone(),
-            increase: outcome.mean_loss() - exact.mean_loss(),
-            drop: exact.accuracy() - outcome.accuracy(),
+            increase,
+            drop: lost,
             part: outcome.images() as f64 / images.max(1) as f64,
+            has_collapsed: !increase.is_finite() || lost > 1.5 * drop + 5.0,
         };
-        let is_near = observation.increase.is_finite() && observation.drop <= 1.5 * drop + 5.0;
         let rival = front.most_accurate(space.energy(assignment));
         let behind = rival.map_or(0.0, Point::accuracy) - outcome.accuracy();
-        is_near.then_some((behind, observation))
+        Some((behind, observation))
     };
     let is_changed = |(assignment, _): &(&Assignment, &Outcome)| {
         assignment.choices().iter().any(|choice| *choice != 0)
@@ -176,8 +195,11 @@ fn observations(
     let changed = known.whole.iter().chain(&known.partial).filter(is_changed);
     let mut observations: Vec<(f64, Observation)> = changed.filter_map(observation).collect();
     observations.sort_by(|one, other| {
-        one.0
-            .total_cmp(&other.0)
+        let order = |of: &(f64, Observation)| (of.1.has_collapsed, of.0);
+        let ((one_collapsed, behind), (other_collapsed, other_behind)) = (order(one), order(other));
+        one_collapsed
+            .cmp(&other_collapsed)
+            .then_with(|| behind.total_cmp(&other_behind))
             .then_with(|| one.1.assignment.cmp(&other.1.assignment))
     });
     observations.truncate(OBSERVATIONS);

@@ -1,5 +1,11 @@
 //! A rising curve through scattered points.
 
+/// No network can lose more points of accuracy.
+const MOST: f64 = 100.0;
+
+/// Points nearer to each other along the axis are one: a slope between them would be that of rounding errors.
+const SAME: f64 = 1e-9;
+
 /// A piecewise linear curve that never falls: through the means of the blocks that isotonic regression forms (Ayer et
 /// al., Annals of Mathematical Statistics 26, 1955), so that no shape has to be assumed.
 #[derive(Debug, Clone)]
@@ -15,7 +21,7 @@ impl Link {
         for point in points {
             let mut block = point;
             while let Some(before) =
-                blocks.pop_if(|before| before.1 >= block.1 || before.0 == block.0)
+                blocks.pop_if(|before| before.1 >= block.1 || block.0 - before.0 < SAME)
             {
                 let weight = before.2 + block.2;
                 let mean = |one: f64, other: f64| (one * before.2 + other * block.2) / weight;
@@ -28,16 +34,14 @@ impl Link {
         }
     }
 
-    /// The curve's value, and its slope there. Beyond its ends it goes on as between the last two points.
-    pub fn at(&self, x: f64) -> (f64, f64) {
+    /// The curve's value. Before its first point it is constant; beyond its last it goes on as between the last two, up to
+    /// [`MOST`].
+    pub fn at(&self, x: f64) -> f64 {
         let [first, .., last] = self.points.as_slice() else {
-            return self
-                .points
-                .first()
-                .map_or((0.0, 0.0), |point| (point.1, 0.0));
+            return self.points.first().map_or(0.0, |point| point.1);
         };
         if x <= first.0 {
-            return (first.1, 0.0);
+            return first.1;
         }
         let after = self
             .points
@@ -45,12 +49,10 @@ impl Link {
             .min(self.points.len() - 1);
         let (from, to) = (self.points[after - 1], self.points[after]);
         let slope = (to.1 - from.1) / (to.0 - from.0);
-        let value = if x > last.0 {
-            last.1 + slope * (x - last.0)
-        } else {
-            from.1 + slope * (x - from.0)
-        };
-        (value, slope)
+        match x > last.0 {
+            true => (last.1 + slope * (x - last.0)).min(last.1.max(MOST)),
+            false => from.1 + slope * (x - from.0),
+        }
     }
 }
 
@@ -64,8 +66,19 @@ mod tests {
         #[test]
         fn never_falls(points in prop::collection::vec((-9.0..9.0, -5.0..5.0, 0.1..3.0), 1..30)) {
             let link = Link::new(points);
-            let values: Vec<f64> = (-100..100).map(|x| link.at(f64::from(x) / 10.0).0).collect();
+            let values: Vec<f64> = (-100..100).map(|x| link.at(f64::from(x) / 10.0)).collect();
             prop_assert!(values.windows(2).all(|pair| pair[1] >= pair[0] - 1e-9));
+        }
+
+        #[test]
+        fn has_no_cliffs_where_points_are_one_above_the_other(
+            places in prop::collection::vec((0_u8..4, -5.0..5.0, 0.1..3.0), 1..40),
+        ) {
+            let points: Vec<(f64, f64, f64)> = (places.iter())
+                .map(|(place, y, weight)| (0.1 + 0.7 * f64::from(*place), *y, *weight))
+                .collect();
+            let link = Link::new(points);
+            prop_assert!((-100..100).all(|x| (-5.0..=MOST).contains(&link.at(f64::from(x) / 10.0))));
         }
 
         #[test]
@@ -76,7 +89,7 @@ mod tests {
             };
             let points: Vec<(f64, f64, f64)> = steps.iter().scan((0.0, 0.0), sum).collect();
             let link = Link::new(points.clone());
-            prop_assert!(points.iter().all(|(x, y, _)| (link.at(*x).0 - y).abs() < 1e-9));
+            prop_assert!(points.iter().all(|(x, y, _)| (link.at(*x) - y).abs() < 1e-9));
         }
     }
 }

@@ -16,6 +16,14 @@
 //! All but the last count by a change's part in `S`. The first two give back corrected sensitivities, which add up, so
 //! that the knapsack can be solved with them. How large each part is, is chosen by the likelihood of what was measured.
 //! From the loss to the accuracy leads a rising curve.
+//!
+//! What has collapsed says that its loss is at least that of the worst that has not. It counts, with that loss, where the
+//! model would expect less: so one learns where not to look.
+//!
+//! Logarithms are of what is positive, and a change may do good: where the exact network is not at its best, such as on
+//! images unlike those of its training. So losses are counted from where the best change of every group leads, not from
+//! the exact network, as far as measurements bear out that there is so much to win: of many small gains in a table of
+//! sensitivities the best are good by chance.
 
 use super::linear::{Cholesky, dot};
 use super::link::Link;
@@ -34,6 +42,10 @@ const OFFSET: f64 = 0.01;
 const MOST_CORRECTION: f64 = 1.5;
 /// With more observations than this, the scales of the earlier model stay: they are known well enough.
 const ENOUGH: usize = 250;
+/// The loss of a network whose outputs are no numbers.
+const LARGEST_LOSS: f64 = 10.0;
+/// So many times the most that any measured assignment won may be won in all.
+const MOST_GAIN: f64 = 1.5;
 /// The parts' standard deviations are searched within these.
 const SCALES: (f64, f64) = (0.01, 3.0);
 
@@ -47,6 +59,8 @@ pub(super) struct Observation {
     pub drop: f64,
     /// The part of all images that it was measured on.
     pub part: f64,
+    /// Whether it has lost so much that how much says little: a loss ends somewhere, and what leads there does not.
+    pub has_collapsed: bool,
 }
 
 /// An expected loss of accuracy.
@@ -58,9 +72,22 @@ pub(super) struct Prediction {
     pub error: f64,
 }
 
+/// An observation as the model sees it.
+#[derive(Debug)]
+struct Known {
+    features: Features,
+    /// The logarithm of its loss.
+    target: f64,
+    drop: f64,
+    part: f64,
+    has_collapsed: bool,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Model {
     costs: Vec<Vec<Option<f64>>>,
+    /// What losses are counted from, below that of the exact network.
+    gain: f64,
     offset: f64,
     line: (f64, f64),
     scales: Scales,
@@ -76,18 +103,17 @@ impl Model {
     /// Fits a model to what was measured, starting from sensitivities and from the scales of an earlier model.
     pub fn fit(prior: &[Vec<Option<f64>>], observations: &[Observation], scales: Scales) -> Self {
         let offset = offset(observations);
-        // What seems to do no harm, or good, is given a little, so that every change has a part that can be corrected.
-        let positive = |cost: &Option<f64>| {
-            cost.filter(|cost| cost.is_finite())
-                .map(|cost| cost.max(LEAST_COST * offset))
+        let (costs, gain) = counted_from_the_best(prior, observations);
+        // What seems to do no harm is given a little, so that every change has a part that can be corrected.
+        let positive = |(choice, cost): (usize, Option<f64>)| match choice {
+            0 => cost,
+            _ => cost.map(|cost| cost.max(LEAST_COST * offset)),
         };
-        let costs = prior.iter().map(|row| {
-            let mut row: Vec<Option<f64>> = row.iter().map(positive).collect();
-            row[0] = Some(0.0);
-            row
-        });
+        let costs = costs.into_iter();
+        let costs = costs.map(|row| row.into_iter().enumerate().map(positive).collect());
         let mut model = Self {
             costs: costs.collect(),
+            gain,
             offset,
             line: (0.0, 1.0),
             scales,
@@ -97,52 +123,93 @@ impl Model {
             link: Link::new(vec![(0.0, 0.0, 1.0)]),
             spread: 0.1,
         };
-        let known: Vec<(Features, &Observation)> = (observations.iter())
-            .filter_map(|observation| {
-                Some((
-                    Features::of(&model.costs, offset, &observation.assignment)?,
-                    observation,
-                ))
-            })
-            .collect();
-        if known.is_empty() {
-            return model;
-        }
-        let logarithm =
-            |observation: &Observation| (observation.increase.max(-0.5 * offset) + offset).ln();
-        let targets: Vec<f64> = known
+        let (collapsed, mut known): (Vec<Known>, Vec<Known>) = observations
             .iter()
-            .map(|(_, observation)| logarithm(observation))
-            .collect();
-        let with_target = || known.iter().zip(&targets);
-        let points = with_target()
-            .map(|((_, observation), target)| (*target, observation.drop, observation.part));
-        model.link = Link::new(points.collect());
-        let apart = with_target().map(|((_, observation), target)| {
-            observation.part * (observation.drop - model.link.at(*target).0).powi(2)
+            .filter_map(|observation| model.known(observation))
+            .partition(|known| known.has_collapsed);
+        match known.is_empty() {
+            true => model.fit_link(&collapsed),
+            false => model.fit_link(&known),
+        }
+        model.fit_losses(&known);
+        let worst = known
+            .iter()
+            .map(|known| known.target)
+            .max_by(f64::total_cmp);
+        let unexpected = collapsed.into_iter().filter_map(|mut known| {
+            known.target = worst.unwrap_or(f64::INFINITY).min(known.target);
+            (model.loss(&known.features) < known.target).then_some(known)
         });
-        let parts: f64 = known.iter().map(|(_, observation)| observation.part).sum();
-        model.spread = (apart.sum::<f64>() / parts).sqrt().max(0.05);
-        let points: Vec<(f64, f64, f64)> = with_target()
-            .map(|((features, observation), target)| (features.sum, *target, observation.part))
+        let unexpected: Vec<Known> = unexpected.collect();
+        if !unexpected.is_empty() {
+            known.extend(unexpected);
+            model.fit_losses(&known);
+        }
+        model
+    }
+
+    /// An observation as the model sees it; `None` if it has a change whose sensitivity is unknown.
+    fn known(&self, observation: &Observation) -> Option<Known> {
+        let increase = match observation.increase.is_finite() {
+            true => observation.increase,
+            false => LARGEST_LOSS,
+        };
+        let loss = (increase + self.gain).max(-0.5 * self.offset) + self.offset;
+        Some(Known {
+            features: Features::of(&self.costs, self.offset, &observation.assignment)?,
+            target: loss.ln(),
+            drop: observation.drop,
+            part: observation.part,
+            has_collapsed: observation.has_collapsed,
+        })
+    }
+
+    /// Fits the curve from losses to accuracies.
+    fn fit_link(&mut self, known: &[Known]) {
+        if known.is_empty() {
+            return;
+        }
+        let points = known
+            .iter()
+            .map(|known| (known.target, known.drop, known.part));
+        self.link = Link::new(points.collect());
+        let apart = |known: &Known| known.part * (known.drop - self.link.at(known.target)).powi(2);
+        let parts: f64 = known.iter().map(|known| known.part).sum();
+        self.spread = (known.iter().map(apart).sum::<f64>() / parts)
+            .sqrt()
+            .max(0.05);
+    }
+
+    /// Fits what leads from sensitivities to losses.
+    fn fit_losses(&mut self, known: &[Known]) {
+        if known.is_empty() {
+            return;
+        }
+        let points: Vec<(f64, f64, f64)> = (known.iter())
+            .map(|known| (known.features.sum, known.target, known.part))
             .collect();
-        model.line = line(&points);
-        let (intercept, slope) = model.line;
+        self.line = line(&points);
+        let (intercept, slope) = self.line;
         let remainders: Vec<f64> = points
             .iter()
             .map(|(sum, target, _)| target - intercept - slope * sum)
             .collect();
-        let noises: Vec<f64> = with_target()
-            .map(|((_, observation), target)| {
-                (1.0 + offset / target.exp()).powi(2) / observation.part
-            })
-            .collect();
-        model.observed = known.into_iter().map(|(features, _)| features).collect();
-        match model.observed.len() <= ENOUGH {
-            true => model.choose_scales(&remainders, &noises),
-            false => _ = model.likelihood(&remainders, &noises),
+        let noise = |known: &Known| (1.0 + self.offset / known.target.exp()).powi(2) / known.part;
+        let noises: Vec<f64> = known.iter().map(noise).collect();
+        self.observed = known.iter().map(|known| known.features.clone()).collect();
+        match self.observed.len() <= ENOUGH {
+            true => self.choose_scales(&remainders, &noises),
+            false => _ = self.likelihood(&remainders, &noises),
         }
-        model
+    }
+
+    /// The logarithm of the loss that is expected of an assignment with these features.
+    fn loss(&self, features: &Features) -> f64 {
+        let others = self.observed.iter().zip(&self.weights);
+        let remainder: f64 = others
+            .map(|(other, weight)| weight * self.scales.covariance(features, other))
+            .sum();
+        self.line.0 + self.line.1 * features.sum + remainder
     }
 
     /// The sensitivities, corrected by what was measured.
@@ -187,7 +254,6 @@ impl Model {
     pub fn of_sum(&self, sum: f64) -> f64 {
         self.link
             .at(self.line.0 + self.line.1 * (sum + self.offset).ln())
-            .0
     }
 
     /// What is expected of an assignment; `None` if it has a change whose sensitivity is unknown.
@@ -204,10 +270,13 @@ impl Model {
             let reduced = factor.forward(&covariances);
             dot(&reduced, &reduced)
         });
-        let (drop, slope) = self
-            .link
-            .at(self.line.0 + self.line.1 * features.sum + remainder);
-        let error = slope * slope * (own - known).max(0.0) + self.spread * self.spread;
+        let target = self.line.0 + self.line.1 * features.sum + remainder;
+        // The curve may be steep where networks collapse, and only there: what counts is where it leads from either end of
+        // what is likely.
+        let deviation = (own - known).max(0.0).sqrt();
+        let [low, high] = [-deviation, deviation].map(|by| self.link.at(target + by));
+        let error = ((high - low) / 2.0).powi(2) + self.spread * self.spread;
+        let drop = self.link.at(target);
         Some(Prediction {
             drop,
             error: error.sqrt(),
@@ -217,15 +286,7 @@ impl Model {
     /// The points lost that are expected of an assignment, without the error.
     pub fn expect(&self, assignment: &Assignment) -> Option<f64> {
         let features = Features::of(&self.costs, self.offset, assignment)?;
-        let others = self.observed.iter().zip(&self.weights);
-        let remainder: f64 = others
-            .map(|(other, weight)| weight * self.scales.covariance(&features, other))
-            .sum();
-        Some(
-            self.link
-                .at(self.line.0 + self.line.1 * features.sum + remainder)
-                .0,
-        )
+        Some(self.link.at(self.loss(&features)))
     }
 
     /// The scales that were chosen.
@@ -281,6 +342,40 @@ impl Model {
     }
 }
 
+/// A table of losses whose least in every row is 0 where that does good, and the sum of what was added to the rows.
+fn counted_from_the_best(
+    prior: &[Vec<Option<f64>>],
+    observations: &[Observation],
+) -> (Vec<Vec<Option<f64>>>, f64) {
+    let known = |row: &[Option<f64>]| -> Vec<Option<f64>> {
+        let mut row: Vec<Option<f64>> = row
+            .iter()
+            .map(|cost| cost.filter(|cost| cost.is_finite()))
+            .collect();
+        row[0] = Some(0.0);
+        row
+    };
+    let rows: Vec<Vec<Option<f64>>> = prior.iter().map(|row| known(row)).collect();
+    let gain = |row: &Vec<Option<f64>>| -row.iter().flatten().copied().fold(0.0, f64::min);
+    let promised: f64 = rows.iter().map(gain).sum();
+    let won = observations
+        .iter()
+        .map(|observation| -observation.increase)
+        .fold(0.0, f64::max);
+    let believed = if promised > 0.0 {
+        (MOST_GAIN * won / promised).min(1.0)
+    } else {
+        0.0
+    };
+    let counted = rows.iter().map(|row| {
+        let gain = believed * gain(row);
+        row.iter()
+            .map(|cost| cost.map(|cost| (cost + gain).max(0.0)))
+            .collect()
+    });
+    (counted.collect(), believed * promised)
+}
+
 /// A tenth of the median increase of what lost some accuracy.
 fn offset(observations: &[Observation]) -> f64 {
     let increases = observations.iter().map(|observation| observation.increase);
@@ -320,6 +415,7 @@ mod tests {
             increase,
             drop: 10.0 * increase,
             part: 1.0,
+            has_collapsed: false,
         }
     }
 

@@ -45,22 +45,45 @@ pub(super) fn steps(blocks: usize) -> Vec<usize> {
         .collect()
 }
 
+/// What decides a race before its end.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// The confidence with which a candidate must be worse than a rival.
+    pub confidence: f64,
+    /// The outcome of the exact network on all images.
+    pub exact: Outcome,
+    /// How many points below it is out of the range of interest.
+    pub drop: f64,
+}
+
+impl Rules {
+    /// Whether an outcome is out of the range of interest by more than chance could explain.
+    fn is_out_of_range(&self, outcome: &Outcome) -> bool {
+        let lost = Comparison::of(outcome, &self.exact);
+        lost.difference() - STANDARD_ERRORS * lost.standard_error() > self.drop
+    }
+}
+
+/// So many standard errors are more than chance could explain.
+const STANDARD_ERRORS: f64 = 2.0;
+
 /// Measures candidates on more and more blocks. Before each step but the first, those are dropped for which an
 /// assignment measured on all blocks needs no more energy and is better with the stated confidence: for one candidate
-/// as good as its rival, the chance of being dropped over all steps is at most one minus that. Those that lead furthest
-/// go first, so that they are finished where the budget ends. Says whether the budget allowed all.
+/// as good as its rival, the chance of being dropped over all steps is at most one minus that. What has left the range of
+/// interest is dropped too, rival or none. Those that lead furthest go first, so that they are finished where the budget
+/// ends. Says whether the budget allowed all.
 pub(super) fn race<M: Measure>(
     evaluator: &mut Evaluator<M>,
     known: &mut Known,
     mut candidates: Vec<Assignment>,
-    confidence: f64,
+    rules: &Rules,
 ) -> Result<bool, EvaluateError<M::Error>> {
     let blocks = evaluator.blocks();
     let space = evaluator.space().clone();
     // Rivals are chosen before the race, so that its outcomes do not choose them.
     let front = Front::new(&space, known.whole.clone());
     let steps = steps(blocks);
-    let confidence = of_looks(confidence, steps.len() - 1);
+    let confidence = of_looks(rules.confidence, steps.len() - 1);
     let mut is_enough = true;
     for step in steps {
         let affordable = evaluator.affordable(&candidates, step);
@@ -74,7 +97,8 @@ pub(super) fn race<M: Measure>(
             let is_behind =
                 comparison.is_some_and(|comparison| comparison.is_second_better(confidence));
             let lead = comparison.map_or(f64::INFINITY, |comparison| -comparison.difference());
-            (!is_behind).then_some((lead, assignment))
+            let is_out = is_behind || rules.is_out_of_range(&outcome);
+            (!is_out).then_some((lead, assignment))
         };
         let mut left: Vec<(f64, Assignment)> = candidates
             .into_iter()
@@ -105,9 +129,15 @@ mod tests {
         let space = network.space().clone();
         let mut evaluator = Evaluator::new(space.clone(), network);
         let mut known = Known::default();
+        let exact = evaluator.outcomes(&[space.exact()], 10).unwrap().remove(0);
+        let rules = Rules {
+            confidence: 0.9,
+            exact,
+            drop: 100.0,
+        };
         // Nothing to compete with: measured to the end.
-        assert!(race(&mut evaluator, &mut known, vec![space.uniform(1)], 0.9).unwrap());
-        assert_eq!(evaluator.measured(), 5_000);
+        assert!(race(&mut evaluator, &mut known, vec![space.uniform(1)], &rules).unwrap());
+        assert_eq!(evaluator.measured(), 10_000);
         // Costlier than uniform 1 by one group, and far worse by the others.
         let beaten = Assignment::new([vec![0], vec![12; 3], vec![0; 16]].concat());
         let beaten = if space.energy(&beaten) < 0.99 {
@@ -118,8 +148,25 @@ mod tests {
         known
             .whole
             .insert(space.uniform(12), known.whole[&space.uniform(1)].clone());
-        race(&mut evaluator, &mut known, vec![beaten.clone()], 0.9).unwrap();
+        race(&mut evaluator, &mut known, vec![beaten.clone()], &rules).unwrap();
         assert!(known.partial.contains_key(&beaten));
-        assert!(evaluator.measured() < 10_000);
+        assert!(evaluator.measured() < 15_000);
+    }
+
+    #[test]
+    fn drops_what_has_collapsed_without_a_rival() {
+        let network = SyntheticNetwork::residual(1);
+        let space = network.space().clone();
+        let mut evaluator = Evaluator::new(space.clone(), network);
+        let exact = evaluator.outcomes(&[space.exact()], 10).unwrap().remove(0);
+        let rules = Rules {
+            confidence: 0.9,
+            exact,
+            drop: 30.0,
+        };
+        let mut known = Known::default();
+        race(&mut evaluator, &mut known, vec![space.cheapest()], &rules).unwrap();
+        assert_eq!(known.partial[&space.cheapest()].images(), 500);
+        assert!(known.whole.is_empty());
     }
 }
