@@ -18,6 +18,25 @@ pub enum KernelError {
         /// The width that was asked for.
         bits: u8,
     },
+    /// An operand of a circuit with a width outside 1..=16 bits.
+    #[error("an operand is {bits} bits wide; circuits take 1 to 16 bits")]
+    CircuitOperandWidth {
+        /// The width that was asked for.
+        bits: u8,
+    },
+    /// A circuit that has other inputs than its operands have bits, or too many outputs.
+    #[error(
+        "the circuit has {inputs} inputs and {outputs} outputs, those for its scale included; for operands of {operands} \
+         bits together it needs as many inputs, and may have 49 outputs"
+    )]
+    CircuitPorts {
+        /// The circuit's inputs.
+        inputs: usize,
+        /// Its outputs, and the bits of its scale.
+        outputs: usize,
+        /// The bits of both operands.
+        operands: usize,
+    },
     /// 8-bit patterns for an operand that is wider.
     #[error(
         "{operand} came as 8-bit patterns, but the operand is {bits} bits wide and takes 16-bit ones"

@@ -9,11 +9,14 @@
 //! one-operand functions: as one integer matrix product or convolution over encoded operands, much faster than by
 //! looking every product up, and for operands of up to 16 bits.
 //!
+//! [`CircuitProduct`] computes them for any multiplier whose circuit is known, gate by gate: of any rank, and for operands
+//! of up to 16 bits.
+//!
 //! [`conv2d_activation_gradient`], [`conv2d_weight_gradient`] and their like are the backward passes of training, in
 //! float32.
 //!
-//! `shapes` says what the products' shapes are, `lookup` and `factored` hold the two families of kernels, `gradients` the
-//! backward passes, `transposed` takes transposed convolutions apart for both families, and `arch` has the instruction sets that all of them are compiled for,
+//! `shapes` says what the products' shapes are, `lookup`, `factored` and `circuit` hold the three families of kernels, `gradients` the
+//! backward passes, `transposed` takes transposed convolutions apart for the first two, and `arch` has the instruction sets that all of them are compiled for,
 //! one file each.
 //!
 //! All of them run on the current rayon thread pool; results do not depend on its size.
@@ -22,6 +25,7 @@ mod accumulators;
 mod arch;
 mod axis;
 pub mod batch_norm;
+mod circuit;
 mod error;
 mod factored;
 mod gradients;
@@ -42,6 +46,7 @@ mod written;
 mod tests;
 
 pub use accumulators::Accumulators;
+pub use circuit::CircuitProduct;
 pub use error::KernelError;
 pub use factored::{
     Activations, Conv2dWeights, ConvTranspose2dWeights, ElementType, FactorTerm, FactoredProduct,

@@ -28,7 +28,7 @@ pub use error::JournalError;
 use line::Line;
 
 /// The format of the lines.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What an assignment is known by: the SHA-256 of the layers' paths and the hashes of what their multipliers compute.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -380,6 +380,14 @@ mod tests {
         assert!(matches!(
             Journal::open(&path, "key"),
             Err(JournalError::Line { line: 2, .. })
+        ));
+
+        let changed = line::measurement(&digest("a"), 0, &outcome(&[false; 3], 0.5));
+        let changed = changed.replace("\"block\":0", "\"block\":1");
+        std::fs::write(&path, line::header("key") + &changed).unwrap();
+        assert!(matches!(
+            Journal::open(&path, "key"),
+            Err(JournalError::Line { line: 2, reason, .. }) if reason.contains("changed")
         ));
 
         std::fs::write(&path, "{\"format\":99,\"key\":\"key\"}\n").unwrap();

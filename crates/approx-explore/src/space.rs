@@ -241,6 +241,20 @@ impl Space {
         Assignment::new(choices.collect())
     }
 
+    /// Whether some allowed assignment takes less energy than the exact one.
+    pub fn can_save(&self) -> bool {
+        let saves = |choice: usize| self.choices[choice].energy < self.choices[0].energy;
+        match self.most_multipliers {
+            Some(1) => (1..self.choices.len()).any(|choice| {
+                let has = |group: &Group| group.choices.contains(&choice);
+                saves(choice) && self.groups.iter().all(has)
+            }),
+            _ => {
+                (self.groups.iter()).any(|group| group.choices.iter().any(|choice| saves(*choice)))
+            }
+        }
+    }
+
     /// The share of a group in all multiplications.
     pub fn share(&self, group: usize) -> f64 {
         self.count(&self.groups[group]) as f64 / self.multiplications() as f64

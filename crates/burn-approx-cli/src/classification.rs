@@ -35,7 +35,8 @@ pub struct ImageArgs {
     #[arg(long, value_name = "DATA")]
     pub data: DataSource,
 
-    /// How many training images are held back for validation
+    /// How many training images are held back for validation; explore holds a tenth of them back, at most 5000, if this is 0
+    /// and the data has no validation images
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub validation: usize,
 

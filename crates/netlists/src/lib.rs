@@ -2,7 +2,8 @@
 //! Interchange Format (BLIF), read into gates and evaluated for 64 combinations of inputs in each machine word.
 //!
 //! - [`Netlist::parse`] reads a text of any [`NetlistFormat`]: a name, [ports](Port) and a [`Circuit`].
-//! - [`Circuit`] is simplified: no gate computes nothing, or what another one computes. Its [`Evaluator`] runs it.
+//! - [`Circuit`] is simplified: no gate computes nothing, or what another one computes. Its [`Evaluator`] runs it, and its
+//!   [`Program`] is for those who run it elsewhere.
 //! - [`NetlistError`] says what is wrong with a text, and where. Texts may come from strangers: [`NetlistLimits`] bound
 //!   the memory and the time that one can take.
 //! - [`CellLibrary`] has the functions and areas of standard cells, for circuits that are made of [them](Netlist::cells).
@@ -35,7 +36,9 @@ pub mod verilog;
 mod testing;
 
 pub use circuit::signal::Signal;
-pub use circuit::{Circuit, Connection, Evaluator, LANES, WORDS};
+pub use circuit::{
+    Circuit, Connection, Evaluator, Instruction, LANES, Operation, Program, ProgramOutput, WORDS,
+};
 pub use error::{Location, NetlistError, Position};
 pub use format::NetlistFormat;
 pub use liberty::CellLibrary;

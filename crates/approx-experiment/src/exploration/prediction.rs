@@ -26,6 +26,7 @@ use approx_multiplier::Multiplier;
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Int, Tensor, activation};
 use burn_approx::{ApproxError, GraphModel};
+use serde::{Deserialize, Serialize};
 
 use super::ExplorationError;
 use super::population::{self, PopulationError};
@@ -36,7 +37,7 @@ use crate::progress::Display;
 type Captured<M> = GraphModel<M, Tensor<4>, Tensor<2>>;
 
 /// How the loss is differentiated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PredictionSettings {
     /// How many random vectors the quadratic term is estimated with, for each image.
     pub probes: usize,
@@ -52,7 +53,7 @@ impl Default for PredictionSettings {
 }
 
 /// The predicted increase of the mean loss when one layer alone has another multiplier, by layer and copy.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predictions {
     /// From the layer's exact error.
     pub gradient: Vec<Vec<f64>>,

@@ -127,7 +127,10 @@ pub fn level<'a, B: DrawingBackend + 'a>(
     chart
         .draw_series(dashed)?
         .label(label)
-        .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color));
+        .legend(move |(x, y)| {
+            let dash = |from, to| PathElement::new([(from, 0), (to, 0)], color.stroke_width(1));
+            EmptyElement::at((x, y)) + dash(0, 7) + dash(11, 18)
+        });
     Ok(())
 }
 

@@ -79,7 +79,8 @@ fn sha256(path: &Path) -> std::io::Result<String> {
 pub struct RangeSummary {
     /// What was made of the quantisers that the network's file has.
     pub file_codes: FileCodesUse,
-    /// How many training images the ranges of all other layers were found on, drawn by the seed.
+    /// On how many training images at most the ranges of all other layers were found, drawn by the seed: on all if there
+    /// are fewer.
     pub images: usize,
     /// The seed.
     pub seed: u64,

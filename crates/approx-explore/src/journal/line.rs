@@ -1,9 +1,11 @@
 //! The lines of a journal.
 //!
 //! Which images were right are bits, the first image the lowest bit of the first byte, written as hexadecimal digits. A
-//! loss is the sixteen digits of its bits, so that it comes back the same, finite or not.
+//! loss is the sixteen digits of its bits, so that it comes back the same, finite or not. A check of all that ends the
+//! line, so that one which was damaged on its way from another machine, or changed by hand, is none.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{Digest, FORMAT};
 use crate::measure::Outcome;
@@ -37,6 +39,7 @@ enum Record<'a> {
         images: usize,
         right: String,
         loss: String,
+        check: String,
     },
 }
 
@@ -65,14 +68,23 @@ pub(super) fn measurement(digest: &Digest, block: usize, outcome: &Outcome) -> S
             .fold(0_u8, |byte, right| byte << 1 | u8::from(*right))
     };
     let bytes: Vec<u8> = outcome.right.chunks(8).map(byte).collect();
+    let right = hex::encode(bytes);
+    let loss = format!("{:016x}", outcome.loss.to_bits());
     let record = Record::Measurement {
+        check: check(&digest.0, block, outcome.images(), &right, &loss),
         assignment: digest.0.clone(),
         block,
         images: outcome.images(),
-        right: hex::encode(bytes),
-        loss: format!("{:016x}", outcome.loss.to_bits()),
+        right,
+        loss,
     };
     record.line()
+}
+
+/// The first eight digits of the SHA-256 of a measurement.
+fn check(assignment: &str, block: usize, images: usize, right: &str, loss: &str) -> String {
+    let text = format!("{assignment} {block} {images} {right} {loss}");
+    hex::encode(&Sha256::digest(text)[..4])
 }
 
 impl Line {
@@ -101,7 +113,11 @@ impl Line {
                 images,
                 right,
                 loss,
+                check: found,
             } => {
+                if check(&assignment, block, images, &right, &loss) != found {
+                    return Err("it was damaged or changed: its check does not fit".to_owned());
+                }
                 let bytes = hex::decode(&right).map_err(|error| format!("`right`: {error}"))?;
                 if bytes.len() != images.div_ceil(8) {
                     return Err(format!(

@@ -1,6 +1,7 @@
 //! Circuits and their evaluation: 64 combinations of inputs in the bits of a word, some words of a net next to each
-//! other, so that vector instructions apply and the nets of a circuit fit into the cache.
+//! other, so that vector instructions apply.
 
+use super::program::{Program, ProgramOutput};
 use super::signal::Signal;
 use crate::NetlistError;
 
@@ -91,22 +92,28 @@ impl Circuit {
         used
     }
 
-    /// An evaluator with room for the values of the nets, 64 for each word of a block.
+    /// An evaluator of 64 combinations for each word of a block.
     ///
     /// # Errors
     ///
     /// [`NetlistError::TooManyPorts`] if there are more than 64 inputs or outputs.
-    pub fn evaluator<const WORDS: usize>(&self) -> Result<Evaluator<'_, WORDS>, NetlistError> {
-        if self.inputs > 64 || self.outputs.len() > 64 {
-            return Err(NetlistError::TooManyPorts {
+    pub fn evaluator<const WORDS: usize>(&self) -> Result<Evaluator<WORDS>, NetlistError> {
+        self.check_ports()?;
+        let program = self.program();
+        Ok(Evaluator {
+            slots: vec![[0; WORDS]; program.slots()],
+            program,
+        })
+    }
+
+    fn check_ports(&self) -> Result<(), NetlistError> {
+        match self.inputs > 64 || self.outputs.len() > 64 {
+            true => Err(NetlistError::TooManyPorts {
                 inputs: self.inputs,
                 outputs: self.outputs.len(),
-            });
+            }),
+            false => Ok(()),
         }
-        Ok(Evaluator {
-            circuit: self,
-            values: vec![[0; WORDS]; 1 + self.inputs + self.gates.len()],
-        })
     }
 
     /// The outputs for one combination of inputs, the first of each in the lowest bit. An
@@ -116,9 +123,21 @@ impl Circuit {
     ///
     /// [`NetlistError::TooManyPorts`] if there are more than 64 inputs or outputs.
     pub fn evaluate(&self, combination: u64) -> Result<u64, NetlistError> {
-        let mut output = [0];
-        self.evaluator::<1>()?.evaluate(&[combination], &mut output);
-        Ok(output[0])
+        self.check_ports()?;
+        let mut values = vec![false];
+        values.extend((0..self.inputs).map(|input| combination >> input & 1 == 1));
+        let get = |values: &[bool], signal: Signal| values[signal.node()] != signal.is_inverted();
+        for gate in &self.gates {
+            let value = match *gate {
+                Gate::And(a, b) => get(&values, a) && get(&values, b),
+                Gate::Xor(a, b) => get(&values, a) != get(&values, b),
+            };
+            values.push(value);
+        }
+        let outputs = self.outputs.iter().enumerate();
+        Ok(outputs
+            .map(|(bit, &output)| u64::from(get(&values, output)) << bit)
+            .sum())
     }
 }
 
@@ -135,12 +154,12 @@ impl Circuit {
 /// assert_eq!(outputs, [0b01, 0b10, 0b10, 0b00]);
 /// # Ok::<(), approx_netlists::NetlistError>(())
 /// ```
-pub struct Evaluator<'a, const WORDS: usize> {
-    circuit: &'a Circuit,
-    values: Vec<[u64; WORDS]>,
+pub struct Evaluator<const WORDS: usize> {
+    program: Program,
+    slots: Vec<[u64; WORDS]>,
 }
 
-impl<const WORDS: usize> Evaluator<'_, WORDS> {
+impl<const WORDS: usize> Evaluator<WORDS> {
     /// The outputs for up to `64 * WORDS` consecutive combinations, from a first one that is divisible by that.
     ///
     /// # Panics
@@ -151,8 +170,8 @@ impl<const WORDS: usize> Evaluator<'_, WORDS> {
             first.is_multiple_of(64 * WORDS as u64),
             "blocks of combinations start at multiples of their size"
         );
-        for input in 0..self.circuit.inputs {
-            let value = &mut self.values[1 + input];
+        let inputs = self.program.inputs();
+        for (input, value) in self.slots[..inputs].iter_mut().enumerate() {
             for (word, bits) in value.iter_mut().enumerate() {
                 *bits = match COUNTING.get(input) {
                     Some(&counting) => counting,
@@ -180,7 +199,7 @@ impl<const WORDS: usize> Evaluator<'_, WORDS> {
             let mut matrix = [0; 64];
             matrix[..lanes.len()].copy_from_slice(lanes);
             transpose(&mut matrix);
-            let inputs = &mut self.values[1..=self.circuit.inputs];
+            let inputs = &mut self.slots[..self.program.inputs()];
             for (value, bits) in inputs.iter_mut().zip(matrix) {
                 value[word] = bits;
             }
@@ -191,42 +210,22 @@ impl<const WORDS: usize> Evaluator<'_, WORDS> {
     /// Computes all gates and writes the outputs of as many lanes as asked for.
     fn run(&mut self, outputs: &mut [u64]) {
         assert!(outputs.len() <= 64 * WORDS, "the outputs fit into a block");
-        let first_gate = 1 + self.circuit.inputs;
-        for (gate, node) in self.circuit.gates.iter().zip(first_gate..) {
-            // Both are earlier nodes; the split lets the compiler see that the result overlaps neither.
-            let (known, rest) = self.values.split_at_mut(node);
-            let result = &mut rest[0];
-            match *gate {
-                Gate::And(a, b) => {
-                    let (x, y) = (&known[a.node()], &known[b.node()]);
-                    let (invert_x, invert_y) = (inversion(a), inversion(b));
-                    for word in 0..WORDS {
-                        result[word] = (x[word] ^ invert_x) & (y[word] ^ invert_y);
-                    }
-                }
-                Gate::Xor(a, b) => {
-                    let (x, y) = (&known[a.node()], &known[b.node()]);
-                    let invert = inversion(a) ^ inversion(b);
-                    for word in 0..WORDS {
-                        result[word] = x[word] ^ y[word] ^ invert;
-                    }
-                }
-            }
-        }
+        self.program.run(&mut self.slots);
         for (word, lanes) in outputs.chunks_mut(64).enumerate() {
             let mut matrix = [0; 64];
-            for (row, output) in matrix.iter_mut().zip(&self.circuit.outputs) {
-                *row = self.values[output.node()][word] ^ inversion(*output);
+            for (row, output) in matrix.iter_mut().zip(self.program.outputs()) {
+                let all = |is_set: bool| 0u64.wrapping_sub(is_set.into());
+                *row = match *output {
+                    ProgramOutput::Constant(value) => all(value),
+                    ProgramOutput::Slot { slot, inverted } => {
+                        self.slots[slot as usize][word] ^ all(inverted)
+                    }
+                };
             }
             transpose(&mut matrix);
             lanes.copy_from_slice(&matrix[..lanes.len()]);
         }
     }
-}
-
-/// All bits set if the signal is inverted.
-fn inversion(signal: Signal) -> u64 {
-    0u64.wrapping_sub(signal.is_inverted().into())
 }
 
 /// Exchanges rows and columns of a matrix of 64 x 64 bits: quadrants are exchanged, then theirs, down to single bits.
@@ -249,26 +248,6 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// The outputs for one combination, gate after gate.
-    pub(in crate::circuit) fn reference(circuit: &Circuit, combination: u64) -> u64 {
-        let mut values = vec![false];
-        values.extend((0..circuit.inputs).map(|input| combination >> input & 1 == 1));
-        let get = |values: &[bool], signal: Signal| values[signal.node()] != signal.is_inverted();
-        for gate in &circuit.gates {
-            let value = match *gate {
-                Gate::And(a, b) => get(&values, a) && get(&values, b),
-                Gate::Xor(a, b) => get(&values, a) != get(&values, b),
-            };
-            values.push(value);
-        }
-        circuit
-            .outputs
-            .iter()
-            .enumerate()
-            .map(|(bit, &output)| u64::from(get(&values, output)) << bit)
-            .sum()
-    }
 
     pub(in crate::circuit) fn circuits() -> impl Strategy<Value = Circuit> {
         let gate = (any::<bool>(), any::<u32>(), any::<u32>());
@@ -306,7 +285,7 @@ pub(super) mod tests {
             let mut outputs = vec![0; combinations.len()];
             circuit.evaluator::<WORDS>().unwrap().evaluate(&combinations, &mut outputs);
             for (&combination, output) in combinations.iter().zip(outputs) {
-                prop_assert_eq!(output, reference(&circuit, combination));
+                prop_assert_eq!(output, circuit.evaluate(combination).unwrap());
             }
         }
 
@@ -316,7 +295,7 @@ pub(super) mod tests {
             let mut outputs = vec![0; count];
             circuit.evaluator::<WORDS>().unwrap().evaluate_range(first, &mut outputs);
             for (combination, output) in (first..).zip(outputs) {
-                prop_assert_eq!(output, reference(&circuit, combination));
+                prop_assert_eq!(output, circuit.evaluate(combination).unwrap());
             }
         }
     }

@@ -9,8 +9,10 @@ mod gates;
 
 pub(crate) mod graph;
 
+mod program;
 mod rewiring;
 pub(crate) mod vector;
 
 pub use gates::{Circuit, Evaluator, LANES, WORDS};
+pub use program::{Instruction, Operation, Program, ProgramOutput};
 pub use rewiring::Connection;

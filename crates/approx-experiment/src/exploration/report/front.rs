@@ -132,8 +132,15 @@ impl Drawing for FrontPicture<'_> {
                 .iter()
                 .map(|place| Circle::new(*place, 4, color.filled()));
             chart.draw_series(discs)?;
-            for point in &points {
-                labels.avoid_point(chart.backend_coord(point));
+            let places: Vec<_> = points
+                .iter()
+                .map(|point| chart.backend_coord(point))
+                .collect();
+            for place in &places {
+                labels.avoid_point(*place);
+            }
+            for ends in places.windows(2) {
+                labels.avoid_line(ends[0], ends[1]);
             }
         }
         let crosses: Vec<_> = uniform
@@ -149,9 +156,13 @@ impl Drawing for FrontPicture<'_> {
                 .label("one multiplier in all layers")
                 .legend(|(x, y)| Cross::new((x + 9, y), 4, UNIFORM.stroke_width(2)));
         }
-        for (energy, accuracy, name) in crosses {
-            let place = chart.backend_coord(&(*energy, *accuracy));
-            labels.avoid_point(place);
+        let places: Vec<_> = (crosses.iter())
+            .map(|(energy, accuracy, _)| chart.backend_coord(&(*energy, *accuracy)))
+            .collect();
+        for place in &places {
+            labels.avoid_point(*place);
+        }
+        for ((_, _, name), place) in crosses.into_iter().zip(places) {
             if let Some(place) = labels.place(name, place) {
                 let style = (FONT, NAME_SIZE).into_font().color(&UNIFORM);
                 let style = style.pos(Pos::new(HPos::Left, VPos::Top));

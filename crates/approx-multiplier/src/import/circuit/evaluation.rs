@@ -175,7 +175,7 @@ const MAX_LINES: usize = 1 << 17;
 /// for neighbours, and for the same ones again: all that are evaluated are kept for a while.
 struct CachedFunction<'a> {
     interpretation: &'a Interpretation,
-    evaluator: Evaluator<'a, 1>,
+    evaluator: Evaluator<1>,
     last: (i32, i32),
     /// By the code that the products of a line have in common, and the number of the line.
     rows: HashMap<(i32, i32), Line>,

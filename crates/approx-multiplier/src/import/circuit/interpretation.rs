@@ -181,7 +181,7 @@ impl Interpretation {
     }
 
     /// An evaluator of the circuit.
-    pub fn evaluator<const WORDS: usize>(&self) -> Evaluator<'_, WORDS> {
+    pub fn evaluator<const WORDS: usize>(&self) -> Evaluator<WORDS> {
         self.circuit
             .evaluator()
             .expect("operands have at most 32 bits together, and a product has at most 64")

@@ -9,7 +9,7 @@ use approx_experiment::exploration::report::{ExplorationReport, ReportedPoint, W
 use approx_experiment::loader::ImageLoader;
 use approx_experiment::training::{Optimizer, Phase, Trainable, TrainingData, fit};
 use approx_explore::space::Space;
-use approx_multiplier::GradientRule;
+use approx_multiplier::{GradientRule, Multiplier};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -74,8 +74,14 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
 }
 
 impl ChosenArgs {
-    /// Whether no assignment at all meets what is asked for, before any is measured.
-    pub fn check(&self, space: &Space) -> Result<(), CliError> {
+    /// Whether what is asked for can be had, before anything is measured: an assignment of so little energy, and the
+    /// derivatives of all multipliers.
+    pub fn check(&self, space: &Space, multipliers: &[Multiplier]) -> Result<(), CliError> {
+        if let Some(gradient) = self.gradient {
+            multipliers
+                .iter()
+                .try_for_each(|multiplier| gradient.check(multiplier))?;
+        }
         let least = space.energy(&space.cheapest());
         match self.energy.iter().find(|energy| **energy < least) {
             Some(energy) => Err(CliError::Usage(format!(

@@ -23,6 +23,7 @@ use approx_explore::search::SearchError;
 use approx_explore::sensitivity::Sensitivity;
 use approx_explore::space::{Assignment, Space};
 use burn_approx::approx_layers;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use self::chosen::{ChosenArgs, Trial};
@@ -31,6 +32,7 @@ use self::space::{Multipliers, SpaceArgs};
 use crate::classification::{Classification, Classifier, ImageArgs};
 use crate::device;
 use crate::error::CliError;
+use crate::files::{read_json_if_there, write_json};
 use crate::network::{Choice, ModelSource, graphs};
 use crate::output::Output;
 
@@ -75,6 +77,8 @@ type Measured = Vec<(Assignment, Outcome)>;
 
 /// The journal of measurements.
 const JOURNAL: &str = "journal.jsonl";
+/// What was predicted, which takes a while.
+const PREDICTIONS: &str = "predictions.json";
 /// The folder of the configurations of the front.
 const CONFIGS: &str = "configs";
 /// Of training images, this share is held back for the search unless said otherwise, but at most so many.
@@ -112,6 +116,14 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
             args.output.display()
         ),
     )
+}
+
+/// Predictions, and everything that determines them.
+#[derive(Serialize, Deserialize)]
+struct KnownPredictions {
+    key: serde_json::Value,
+    #[serde(flatten)]
+    predictions: Predictions,
 }
 
 /// What all steps share.
@@ -159,11 +171,11 @@ impl<'a> Run<'a> {
         let space = args
             .space
             .space(&exact, &table, batch.images, &multipliers)?;
-        args.chosen.check(&space)?;
-        if space.cheapest() == space.exact() {
+        args.chosen.check(&space, &multipliers.all)?;
+        if !space.can_save() {
             return Err(CliError::Usage(
-                "no layer may have a multiplier that takes less than the exact one: what --exact, --tie and --allow say leaves \
-                 nothing to choose"
+                "no layer may have a multiplier that takes less than the exact one: what --exact, --tie, --allow \
+                 and --most say leaves nothing to choose"
                     .to_string(),
             ));
         }
@@ -321,8 +333,37 @@ impl<'a> Run<'a> {
             ..PredictionSettings::default()
         };
         let (multipliers, display) = (&self.multipliers.all, self.classification.display);
-        let (layers, loader) = (measure.layers(), self.blocks(images).remove(0));
+        let layers = measure.layers();
+        let hashes = multipliers
+            .iter()
+            .map(|multiplier| multiplier.hash().to_string());
+        let key = serde_json::json!({
+            "search": self.settings(),
+            "layers": layers,
+            "multipliers": hashes.collect::<Vec<_>>(),
+            "images": images,
+            "settings": settings,
+        });
+        let path = self.args.output.join(PREDICTIONS);
+        let known = read_json_if_there::<KnownPredictions>(&path)?;
+        if let Some(known) = known.filter(|known| known.key == key) {
+            return Ok(Some(known.predictions));
+        }
+        let loader = self.blocks(images).remove(0);
         let predictions = predict(&graphs, multipliers, layers, &loader, settings, display)?;
+        // What is no number cannot be written, and is predicted again.
+        let mut values = predictions
+            .gradient
+            .iter()
+            .flatten()
+            .chain(predictions.population.iter().flatten().flatten());
+        if values.all(|value| value.is_finite()) {
+            let known = KnownPredictions {
+                key,
+                predictions: predictions.clone(),
+            };
+            write_json(&path, &known)?;
+        }
         Ok(Some(predictions))
     }
 
