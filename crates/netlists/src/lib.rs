@@ -37,7 +37,8 @@ mod testing;
 
 pub use circuit::signal::Signal;
 pub use circuit::{
-    Circuit, Connection, Evaluator, Instruction, LANES, Operation, Program, ProgramOutput, WORDS,
+    Circuit, Connection, Evaluator, FUNCTIONS, Instruction, LANES, Program, ProgramOutput, WORDS,
+    Words,
 };
 pub use error::{Location, NetlistError, Position};
 pub use format::NetlistFormat;

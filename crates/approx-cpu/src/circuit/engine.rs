@@ -1,6 +1,6 @@
 //! Sums of products, each of a line of one operand with a line of the other.
 
-use approx_netlists::ProgramOutput;
+use approx_netlists::{ProgramOutput, Words};
 use rayon::prelude::*;
 
 use super::product::CircuitProduct;
@@ -61,7 +61,7 @@ compiled_for_every_set! {
     fn add_up(set, task: Task<'_>; sums: &mut [i64]) {
         let Task { product, operands, masked, first } = task;
         let program = &product.program;
-        let mut slots = vec![[0; WORDS]; program.slots()];
+        let mut slots = vec![Words([0; WORDS]); program.slots()];
         for (chunk, sums) in sums.chunks_mut(WORDS).enumerate() {
             // Words beyond the last output do what the last one does.
             let pairs: [[usize; 2]; WORDS] = std::array::from_fn(|word| {
@@ -76,7 +76,7 @@ compiled_for_every_set! {
                     for (word, pair) in pairs.iter().enumerate() {
                         let bits = lines.slices.words(pair[operand], block);
                         for (slot, bit) in slots.iter_mut().zip(bits) {
-                            slot[word] = *bit;
+                            slot.0[word] = *bit;
                         }
                     }
                 }
@@ -88,7 +88,7 @@ compiled_for_every_set! {
                         ProgramOutput::Constant(value) => [0_u64.wrapping_sub(value.into()); WORDS],
                         ProgramOutput::Slot { slot, inverted } => {
                             let inversion = 0_u64.wrapping_sub(inverted.into());
-                            slots[slot as usize].map(|word| word ^ inversion)
+                            slots[slot as usize].0.map(|word| word ^ inversion)
                         }
                     };
                     for word in 0..WORDS {

@@ -1,6 +1,6 @@
 //! The circuit of a multiplier, prepared for the kernels.
 
-use approx_netlists::{Circuit, Program, ProgramOutput};
+use approx_netlists::{Circuit, Program, ProgramOutput, Words};
 
 use crate::accumulators::Accumulators;
 use crate::error::KernelError;
@@ -79,13 +79,13 @@ impl CircuitProduct {
 
     /// The product of two bit patterns; bits above the operands' widths are ignored.
     pub fn get(&self, activation_pattern: u16, weight_pattern: u16) -> i64 {
-        let mut slots = vec![[0]; self.program.slots()];
+        let mut slots = vec![Words([0]); self.program.slots()];
         for (first, bits, pattern) in [
             (0, self.weight_bits, weight_pattern),
             (self.weight_bits, self.activation_bits, activation_pattern),
         ] {
             for bit in 0..bits {
-                slots[usize::from(first + bit)] = [u64::from(pattern >> bit & 1)];
+                slots[usize::from(first + bit)] = Words([u64::from(pattern >> bit & 1)]);
             }
         }
         self.program.run(&mut slots);
@@ -93,7 +93,7 @@ impl CircuitProduct {
             let is_set = match *output {
                 ProgramOutput::Constant(value) => value,
                 ProgramOutput::Slot { slot, inverted } => {
-                    (slots[slot as usize][0] & 1 == 1) != inverted
+                    (slots[slot as usize].0[0] & 1 == 1) != inverted
                 }
             };
             i64::from(is_set) * self.worth(bit)

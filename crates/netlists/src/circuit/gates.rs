@@ -1,7 +1,7 @@
 //! Circuits and their evaluation: 64 combinations of inputs in the bits of a word, some words of a net next to each
 //! other, so that vector instructions apply.
 
-use super::program::{Program, ProgramOutput};
+use super::program::{Program, ProgramOutput, Words};
 use super::signal::Signal;
 use crate::NetlistError;
 
@@ -101,7 +101,7 @@ impl Circuit {
         self.check_ports()?;
         let program = self.program();
         Ok(Evaluator {
-            slots: vec![[0; WORDS]; program.slots()],
+            slots: vec![Words([0; WORDS]); program.slots()],
             program,
         })
     }
@@ -156,7 +156,7 @@ impl Circuit {
 /// ```
 pub struct Evaluator<const WORDS: usize> {
     program: Program,
-    slots: Vec<[u64; WORDS]>,
+    slots: Vec<Words<WORDS>>,
 }
 
 impl<const WORDS: usize> Evaluator<WORDS> {
@@ -172,7 +172,7 @@ impl<const WORDS: usize> Evaluator<WORDS> {
         );
         let inputs = self.program.inputs();
         for (input, value) in self.slots[..inputs].iter_mut().enumerate() {
-            for (word, bits) in value.iter_mut().enumerate() {
+            for (word, bits) in value.0.iter_mut().enumerate() {
                 *bits = match COUNTING.get(input) {
                     Some(&counting) => counting,
                     None => {
@@ -201,7 +201,7 @@ impl<const WORDS: usize> Evaluator<WORDS> {
             transpose(&mut matrix);
             let inputs = &mut self.slots[..self.program.inputs()];
             for (value, bits) in inputs.iter_mut().zip(matrix) {
-                value[word] = bits;
+                value.0[word] = bits;
             }
         }
         self.run(outputs);
@@ -218,7 +218,7 @@ impl<const WORDS: usize> Evaluator<WORDS> {
                 *row = match *output {
                     ProgramOutput::Constant(value) => all(value),
                     ProgramOutput::Slot { slot, inverted } => {
-                        self.slots[slot as usize][word] ^ all(inverted)
+                        self.slots[slot as usize].0[word] ^ all(inverted)
                     }
                 };
             }

@@ -9,10 +9,11 @@ mod gates;
 
 pub(crate) mod graph;
 
+mod mapping;
 mod program;
 mod rewiring;
 pub(crate) mod vector;
 
 pub use gates::{Circuit, Evaluator, LANES, WORDS};
-pub use program::{Instruction, Operation, Program, ProgramOutput};
+pub use program::{FUNCTIONS, Instruction, Program, ProgramOutput, Words};
 pub use rewiring::Connection;
