@@ -59,7 +59,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use claims::Claims;
-use execution::{Language, NoCPlusPlus};
+use execution::Language;
 use review::review;
 
 pub use approx_netlists::{
@@ -355,7 +355,7 @@ pub fn parse(
             (draft, Claims::of_comments(text))
         }
         FileKind::CSource => return circuit(text_of(bytes)?, NetlistFormat::C, options),
-        FileKind::CPlusPlusSource => return Err(NetlistError::from(NoCPlusPlus).into()),
+        FileKind::CPlusPlusSource => return Err(execution::no_circuit().into()),
         FileKind::Blif => return circuit(text_of(bytes)?, NetlistFormat::Blif, options),
         FileKind::Verilog => {
             let text = text_of(bytes)?;

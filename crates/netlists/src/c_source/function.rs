@@ -1,7 +1,7 @@
 //! What a function of C or C++ takes and gives, for whoever has it compiled: the body is for a compiler to understand, and
 //! so is whatever else is in the file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Conditional, Head, MAIN, Parameter, head, returned, skip_body};
 use crate::NetlistError;
@@ -160,6 +160,7 @@ struct Defined<'a> {
 fn defined(text: &str) -> Result<(Vec<Defined<'_>>, HashSet<&str>), NetlistError> {
     let mut lexer = Lexer::new(text, Dialect::C);
     let mut functions: Vec<Defined> = Vec::new();
+    let mut places = HashMap::new();
     let mut used = HashSet::new();
     while lexer.token().kind != TokenKind::End {
         let start = lexer.clone();
@@ -177,14 +178,14 @@ fn defined(text: &str) -> Result<(Vec<Defined<'_>>, HashSet<&str>), NetlistError
         used.extend(calls.into_iter().filter(|call| *call != name));
         let head = whole_head(start);
         // A conditional has the same function twice, for one of two systems.
-        let is_known = |known: &Defined| match (&known.head, &head) {
-            (Ok(known), Ok(head)) => known.is_same(head),
-            _ => false,
-        };
-        if functions
-            .iter()
-            .any(|known| known.name == name && is_known(known))
-        {
+        let first = *places.entry(name).or_insert(functions.len());
+        let is_again = functions.get(first).is_some_and(|known: &Defined| {
+            let (Ok(known), Ok(head)) = (&known.head, &head) else {
+                return false;
+            };
+            known.is_same(head)
+        });
+        if is_again {
             continue;
         }
         functions.push(Defined {
@@ -283,6 +284,7 @@ fn declaration<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Body<'a>>, NetlistErr
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -368,5 +370,40 @@ mod tests {
     fn what_takes_no_integers_is_refused(#[case] text: &str, #[case] expected: &str) {
         let error = find(text, None).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+    }
+
+    const WORDS: [&str; 24] = [
+        "int",
+        "f",
+        "g",
+        "(",
+        ")",
+        "{",
+        "}",
+        ";",
+        ",",
+        "*",
+        "a",
+        "static",
+        "extern",
+        "\"C\"",
+        "namespace",
+        "noexcept",
+        "=",
+        "#if x\n",
+        "'",
+        "\"",
+        "/*",
+        "std",
+        ":",
+        "uint8_t a",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_panic(text in "[ -~\n\u{e9}]{0,200}", words in prop::collection::vec(prop::sample::select(WORDS.as_slice()), 0..60)) {
+            let _ = find(&text, Some("f"));
+            let _ = find(&words.join(" "), None);
+        }
     }
 }

@@ -22,7 +22,7 @@ pub(super) use self::compiler::Language;
 pub use self::error::{ExecutionError, Remark};
 use self::function::Callable;
 use self::program::Program;
-pub(super) use self::source::{NoCPlusPlus, read};
+pub(super) use self::source::{no_circuit, read};
 use super::circuit;
 use super::{ImportError, ImportOptions, Imported, Note};
 use crate::Signedness;
@@ -144,7 +144,8 @@ pub fn program(
         inputs: vec![port("a", first_bits, first), port("b", second_bits, second)],
         outputs: vec![answer],
     };
-    callable.read("", Vec::new(), options)
+    let note = Note::information("The program was run: its products are those that it answered.");
+    callable.read("", vec![note], options)
 }
 
 /// What a multiplier is called that a program computes: as the last word is that is a file, such as a script, else as the

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -169,8 +169,9 @@ impl<'a> Conversation<'a> {
         if self.answered == 0 && is_missing && self.program.home.is_none() {
             return Err(self.program.not_started(format!("{status}{remark}")));
         }
-        // Those of other programs may be on their way when they end.
-        let is_known = self.program.home.is_some() && self.answered < self.asked;
+        // Those of other programs may be on their way when they end, and what is killed writes nothing any more.
+        let is_known =
+            self.program.home.is_some() && self.answered < self.asked && !was_killed(status);
         Err(ExecutionError::Ended {
             status,
             answered: self.answered,
@@ -262,6 +263,18 @@ impl<'a> Conversation<'a> {
         self.tail.remark()
     }
 }
+
+/// Whether the system ended a process, as it does at some limits.
+fn was_killed(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::process::ExitStatusExt::signal(&status) == Some(KILLED);
+    #[cfg(not(unix))]
+    return !status.success();
+}
+
+/// The signal that no program can do anything about.
+#[cfg(unix)]
+const KILLED: i32 = 9;
 
 fn excerpt(text: &[u8]) -> String {
     const SHOWN: usize = 40;

@@ -43,7 +43,7 @@ pub(in crate::import) fn read(
             parse(text.as_bytes(), kind, name, options).map_err(|error| error.in_file(path))
         }
         files if language == Language::C => circuit::of_several(files, NetlistFormat::C, options),
-        _ => Err(NetlistError::from(NoCPlusPlus).into()),
+        _ => Err(no_circuit().into()),
     };
     let is_function = || {
         files
@@ -58,16 +58,12 @@ pub(in crate::import) fn read(
     })
 }
 
-/// That C++ is for compilers alone.
-pub(in crate::import) struct NoCPlusPlus;
-
-impl From<NoCPlusPlus> for NetlistError {
-    fn from(_: NoCPlusPlus) -> Self {
-        Self::Unexpected {
-            location: Location::default(),
-            found: "a file in C++".into(),
-            expected: "a circuit in C, Verilog or BLIF".into(),
-        }
+/// The error that C++ is for compilers alone.
+pub(in crate::import) fn no_circuit() -> NetlistError {
+    NetlistError::Unexpected {
+        location: Location::default(),
+        found: "a file in C++".into(),
+        expected: "a circuit in C, Verilog or BLIF".into(),
     }
 }
 
