@@ -12,7 +12,7 @@ use crate::output::Output;
 /// A workbench for approximate multipliers: bring one, look at it, trust it.
 ///
 /// A multiplier is named by a SPEC: a bundled circuit (mul8s_1L2J, mul8u_17C8:sign-magnitude), a file of any kind that
-/// `import` reads (mine.csv, mine.v), a bundled High-Throughput model (htp:mul8s_1L2J), `exact` (exact:uint8,
+/// `import` reads (mine.csv, mine.v), a program that computes it (exec:'python3 mine.py'), a bundled High-Throughput model (htp:mul8s_1L2J), `exact` (exact:uint8,
 /// exact:uint8,int4), or a family with its parameters (drum:k=6,bits=8,unsigned, truncated:columns=4).
 #[derive(Debug, Parser)]
 #[command(

@@ -30,6 +30,14 @@ pub enum CliError {
     /// A file that holds no multiplier.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// A file or program that holds no multiplier, unless an option is given.
+    #[error("{source} ({option})")]
+    Advised {
+        /// What is wrong.
+        source: Box<ImportError>,
+        /// The option.
+        option: &'static str,
+    },
     /// A layer that cannot be computed.
     #[error(transparent)]
     Layer(#[from] ApproxError),

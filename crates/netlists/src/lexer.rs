@@ -39,7 +39,7 @@ pub enum TokenKind {
     Identifier,
     /// A number with all that belongs to it, such as `0x1Fu` or `8'hFF`.
     Number,
-    /// A string literal, with its quotes.
+    /// A string literal, or in C that of a character, with its quotes.
     Text,
     /// An operator or a bracket.
     Symbol,
@@ -198,6 +198,11 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// The text from an offset to the current token, without the blanks before that.
+    pub fn since(&self, offset: usize) -> &'a str {
+        self.text[offset..self.token.offset].trim_end()
+    }
+
     /// The error that the current token is not what should be there.
     pub fn unexpected(&self, expected: impl Into<String>) -> NetlistError {
         self.error(self.token.offset, self.token.described(), expected)
@@ -249,6 +254,12 @@ impl<'a> Lexer<'a> {
             }
             Some(c) if c.is_ascii_digit() || (c == '\'' && self.dialect == Dialect::Verilog) => {
                 (TokenKind::Number, number_length(rest, self.dialect))
+            }
+            Some('\'')
+                if self.dialect == Dialect::C
+                    && let Some(length) = text_length(rest) =>
+            {
+                (TokenKind::Text, length)
             }
             Some(c) if c.is_ascii_punctuation() => (TokenKind::Symbol, self.symbol_length(rest)),
             Some(c) => (TokenKind::Invalid, c.len_utf8()),
@@ -359,13 +370,15 @@ fn directive_length(text: &str) -> usize {
     length
 }
 
-/// The length of a string literal that starts a text; `None` if the line ends first.
+/// The length of a literal in quotes that starts a text; `None` if the line ends first.
 fn text_length(text: &str) -> Option<usize> {
+    let mut characters = text.char_indices();
+    let (_, quote) = characters.next()?;
     let mut escaped = false;
-    for (position, c) in text.char_indices().skip(1) {
+    for (position, c) in characters {
         match c {
             '\n' => return None,
-            '"' if !escaped => return Some(position + 1),
+            c if c == quote && !escaped => return Some(position + 1),
             _ => escaped = c == '\\' && !escaped,
         }
     }
@@ -409,6 +422,14 @@ mod tests {
             (token.kind != TokenKind::End).then_some(token.text)
         })
         .collect()
+    }
+
+    #[test]
+    fn brackets_in_literals_are_none() {
+        assert_eq!(
+            texts(r#"'{' '\'' "}\"" '"' 1'000 x"#, Dialect::C),
+            ["'{'", r"'\''", r#""}\"""#, "'\"'", "1", "'", "000", "x"]
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - [`NetlistError`] says what is wrong with a text, and where. Texts may come from strangers: [`NetlistLimits`] bound
 //!   the memory and the time that one can take.
 //! - [`CellLibrary`] has the functions and areas of standard cells, for circuits that are made of [them](Netlist::cells).
+//! - [`CFunction`] is what a function of C or C++ takes and gives, for those that a compiler has to understand.
 //! - [`lexer`] has the tokens of C and Verilog, and [`verilog`] its numbers, for whatever else is written with them.
 //!
 //! What the circuits are for is the business of whoever reads them: nothing here knows multipliers.
@@ -35,6 +36,7 @@ pub mod verilog;
 #[cfg(test)]
 mod testing;
 
+pub use c_source::{CFunction, CParameter};
 pub use circuit::signal::Signal;
 pub use circuit::{
     Circuit, Connection, Evaluator, FUNCTIONS, Instruction, LANES, Program, ProgramOutput, WORDS,

@@ -29,6 +29,7 @@ pub use exact_in::ExactIn;
 pub use factor_term::FactorTerm;
 pub(crate) use factor_term::Size;
 pub use search::FactorizationOptions;
+pub(crate) use search::Products;
 pub(crate) use serialized::SerializedFactors;
 pub(crate) use singular_values::largest_terms;
 pub use term::{FactorizationForm, Term};

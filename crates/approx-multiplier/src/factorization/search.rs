@@ -33,6 +33,9 @@ use crate::{MultiplierError, OperandFormat, ProductTable};
 /// Rows and columns of a function that are searched for pivots before any others.
 const SAMPLED: usize = 192;
 
+/// How many random products are compared at a time.
+const COMPARED_TOGETHER: u64 = 1 << 18;
+
 /// What to look for in [`Factorization::of`] and [`Multiplier::factorization`](crate::Multiplier::factorization).
 ///
 /// ```
@@ -137,18 +140,42 @@ impl Factorization {
         pairs: u64,
         seed: u64,
     ) -> Result<Self, MultiplierError> {
+        let product = |a: i32, b: i32| product(a.into(), b.into());
+        Self::of_products(activation, weight, product, options, pairs, seed)
+    }
+
+    /// The same of a function of which several products are to be had as fast as one.
+    pub(crate) fn of_products(
+        activation: OperandFormat,
+        weight: OperandFormat,
+        products: impl Products,
+        options: &FactorizationOptions,
+        pairs: u64,
+        seed: u64,
+    ) -> Result<Self, MultiplierError> {
         if pairs == 0 {
             return Err(MultiplierError::NoPairs);
         }
-        let problem = Problem::new(
-            (activation, weight),
-            |a, b| product(a.into(), b.into()),
-            options,
-        )?;
+        let problem = Problem::new((activation, weight), products, options)?;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let rows = sample(&problem.codes.0, &mut random);
         let columns = sample(&problem.codes.1, &mut random);
         problem.solve(&rows, &columns, Check::Sampled { pairs, seed })
+    }
+}
+
+/// A function of two codes.
+pub(crate) trait Products {
+    /// The product of two codes.
+    fn product(&self, a: i32, b: i32) -> i64;
+
+    /// What will be asked for next, most of it several times: for functions that have many products as fast as one.
+    fn expect(&self, _pairs: impl FnOnce() -> Vec<(i32, i32)>) {}
+}
+
+impl<F: Fn(i32, i32) -> i64> Products for F {
+    fn product(&self, a: i32, b: i32) -> i64 {
+        self(a, b)
     }
 }
 
@@ -218,7 +245,7 @@ struct Problem<F> {
     product: F,
 }
 
-impl<F: Fn(i32, i32) -> i64> Problem<F> {
+impl<F: Products> Problem<F> {
     fn new(
         formats: (OperandFormat, OperandFormat),
         product: F,
@@ -241,11 +268,31 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
         (count(&self.codes.0), count(&self.codes.1))
     }
 
+    /// The codes of a row and a column.
+    fn pair(&self, row: usize, column: usize) -> (i32, i32) {
+        let a = self.codes.0.start() + row as i32;
+        (a, self.codes.1.start() + column as i32)
+    }
+
+    /// Announces that these rows will be looked at in these columns.
+    fn expect(
+        &self,
+        rows: impl IntoIterator<Item = usize>,
+        columns: impl Iterator<Item = usize> + Clone,
+    ) {
+        self.product.expect(|| {
+            let pairs = rows.into_iter().flat_map(|row| {
+                let columns = columns.clone();
+                columns.map(move |column| self.pair(row, column))
+            });
+            pairs.collect()
+        });
+    }
+
     /// The value that a form's terms have to add up to.
     fn entry(&self, form: FactorizationForm, row: usize, column: usize) -> i64 {
-        let a = self.codes.0.start() + row as i32;
-        let b = self.codes.1.start() + column as i32;
-        let product = (self.product)(a, b);
+        let (a, b) = self.pair(row, column);
+        let product = self.product.product(a, b);
         match form {
             FactorizationForm::Table => product,
             FactorizationForm::Error => product.wrapping_sub(i64::from(a) * i64::from(b)),
@@ -335,6 +382,7 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
         columns: &[usize],
         prime: u64,
     ) -> Option<Pivots> {
+        self.expect(rows.iter().copied(), columns.iter().copied());
         let found = Pivots::find(
             rows.len(),
             columns.len(),
@@ -400,6 +448,8 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
         pivots: &Pivots,
     ) -> Result<Vec<FactorTerm>, Obstacle> {
         let (rows, columns) = self.size();
+        self.expect(pivots.rows.iter().copied(), 0..columns);
+        self.expect(0..rows, pivots.columns.iter().copied());
         let by_rows = lattice_terms(rows, columns, pivots, |row, column| {
             self.entry(form, row, column)
         })?;
@@ -451,7 +501,10 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
                 })
                 .collect(),
         )?;
-        (0..self.size().0).find(|&row| {
+        let rows = 0..self.size().0;
+        let columns = pivots.columns.iter().copied().chain([column]);
+        self.expect(rows.clone(), columns);
+        rows.into_iter().find(|&row| {
             let coordinates = inverse.apply(&at(row, &pivots.columns));
             let combined: BigInt = coordinates
                 .iter()
@@ -482,6 +535,7 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
             });
             sum != self.entry(form, row, column).into()
         };
+        self.expect(rows.iter().copied(), columns.iter().copied());
         let among_given = rows
             .iter()
             .flat_map(|&row| columns.iter().map(move |&column| (row, column)))
@@ -491,14 +545,28 @@ impl<F: Fn(i32, i32) -> i64> Problem<F> {
             Check::Sampled { pairs, seed } => among_given.or_else(|| {
                 let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
                 let (row_count, column_count) = self.size();
-                (0..pairs)
-                    .map(|_| {
-                        (
-                            below(&mut random, row_count),
-                            below(&mut random, column_count),
-                        )
-                    })
-                    .find(|&(row, column)| differs(row, column))
+                let mut left = pairs;
+                while left > 0 {
+                    let together = left.min(COMPARED_TOGETHER);
+                    left -= together;
+                    let drawn: Vec<(usize, usize)> = (0..together)
+                        .map(|_| {
+                            let row = below(&mut random, row_count);
+                            (row, below(&mut random, column_count))
+                        })
+                        .collect();
+                    self.product.expect(|| {
+                        let codes = drawn.iter().map(|&(row, column)| self.pair(row, column));
+                        codes.collect()
+                    });
+                    let mismatch = drawn
+                        .into_iter()
+                        .find(|&(row, column)| differs(row, column));
+                    if mismatch.is_some() {
+                        return mismatch;
+                    }
+                }
+                None
             }),
         }
     }

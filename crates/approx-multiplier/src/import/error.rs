@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use approx_netlists::{Location, NetlistError};
 
-use super::Note;
 use super::yosys::INSTALLING;
+use super::{ExecutionError, Note};
 use crate::MultiplierError;
 
 /// Everything that can be wrong with an input that should hold a multiplier.
@@ -66,6 +66,23 @@ pub enum ImportError {
         problem: String,
     },
 
+    /// A function is more than our own reader of C knows, or in another language: a compiler would understand it, which
+    /// is asked for by [`Execution::Compile`](super::Execution::Compile).
+    #[error("{source}; compiled and run, it could be read all the same, which has to be asked for")]
+    NeedsExecution {
+        /// What is beyond what can be read.
+        source: NetlistError,
+    },
+
+    /// A function that was compiled and run, or a program, does not give the products of a multiplier.
+    #[error("{location}: {source}")]
+    Execution {
+        /// The file, or the program.
+        location: Location,
+        /// What is wrong.
+        source: Box<ExecutionError>,
+    },
+
     /// The circuit is not one of two operands and a product.
     #[error("{location}: {found}: a multiplier has {expected}")]
     NotAMultiplier {
@@ -118,8 +135,21 @@ impl ImportError {
             let source = source.in_file(path);
             return Self::NeedsYosys { source };
         }
+        if let Self::NeedsExecution { source } = self {
+            let source = source.in_file(path);
+            return Self::NeedsExecution { source };
+        }
         if let Some(location) = self.location_mut() {
             location.file.get_or_insert_with(|| path.to_owned());
+        }
+        self
+    }
+
+    /// The error at a place, where it does not have one yet.
+    pub(super) fn at(mut self, place: &Location) -> Self {
+        match self.location_mut() {
+            Some(location) if *location == Location::default() => *location = place.clone(),
+            _ => {}
         }
         self
     }
@@ -128,9 +158,12 @@ impl ImportError {
     pub fn location(&self) -> Option<&Location> {
         match self {
             Self::Io { .. } => None,
-            Self::Netlist(error) | Self::NeedsYosys { source: error } => error.location(),
+            Self::Netlist(error)
+            | Self::NeedsYosys { source: error }
+            | Self::NeedsExecution { source: error } => error.location(),
             Self::Unexpected { location, .. }
             | Self::Synthesis { location, .. }
+            | Self::Execution { location, .. }
             | Self::TooLarge { location, .. }
             | Self::NotAMultiplier { location, .. }
             | Self::Undetermined { location, .. }
@@ -141,14 +174,27 @@ impl ImportError {
 
     fn location_mut(&mut self) -> Option<&mut Location> {
         match self {
-            Self::Io { .. } | Self::Netlist(_) | Self::NeedsYosys { .. } => None,
+            Self::Io { .. }
+            | Self::Netlist(_)
+            | Self::NeedsYosys { .. }
+            | Self::NeedsExecution { .. } => None,
             Self::Unexpected { location, .. }
             | Self::Synthesis { location, .. }
+            | Self::Execution { location, .. }
             | Self::TooLarge { location, .. }
             | Self::NotAMultiplier { location, .. }
             | Self::Undetermined { location, .. }
             | Self::InDoubt { location, .. }
             | Self::Multiplier { location, .. } => Some(location),
+        }
+    }
+}
+
+impl From<ExecutionError> for ImportError {
+    fn from(source: ExecutionError) -> Self {
+        Self::Execution {
+            location: Location::default(),
+            source: Box::new(source),
         }
     }
 }

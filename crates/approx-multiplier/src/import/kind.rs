@@ -31,8 +31,12 @@ pub enum FileKind {
     /// an operand is.
     Binary,
     /// A function in C (`.c`) without branches and loops, such as those of EvoApproxLib; see
-    /// [`circuit`](super::circuit).
+    /// [`circuit`](super::circuit). Any other function is compiled and run, if that is
+    /// [asked for](super::Execution::Compile).
     CSource,
+    /// A function in C++ (`.cc`, `.cpp`, `.cxx`), which is compiled and run, if that is
+    /// [asked for](super::Execution::Compile).
+    CPlusPlusSource,
     /// A combinational netlist in Verilog (`.v`), or a table of all products in a `case` statement.
     Verilog,
     /// A combinational netlist in the Berkeley Logic Interchange Format (`.blif`).
@@ -65,6 +69,7 @@ impl FileKind {
             "bin" => Some(Self::Binary),
             "h" => Some(Self::CHeader),
             "c" => Some(Self::CSource),
+            "cc" | "cpp" | "cxx" => Some(Self::CPlusPlusSource),
             "v" | "sv" => Some(Self::Verilog),
             "blif" => Some(Self::Blif),
             "json" => Some(Self::Own),
@@ -78,7 +83,12 @@ impl FileKind {
             Self::CSource => Some(NetlistFormat::C),
             Self::Verilog => Some(NetlistFormat::Verilog),
             Self::Blif => Some(NetlistFormat::Blif),
-            Self::Npy | Self::Text | Self::Binary | Self::CHeader | Self::Own => None,
+            Self::Npy
+            | Self::Text
+            | Self::Binary
+            | Self::CPlusPlusSource
+            | Self::CHeader
+            | Self::Own => None,
         }
     }
 
@@ -115,7 +125,7 @@ fn remedy(path: &Path) -> &'static str {
             "a chromosome of Cartesian genetic programming is a list of gates: write them as C, Verilog or BLIF"
         }
         _ => {
-            "give the file one of the extensions .npy, .csv, .tsv, .txt, .dat, .bin, .h, .c, .v, .blif and .json"
+            "give the file one of the extensions .npy, .csv, .tsv, .txt, .dat, .bin, .h, .c, .cpp, .v, .blif and .json"
         }
     }
 }

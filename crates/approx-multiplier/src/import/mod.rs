@@ -5,7 +5,8 @@
 //! the place.
 //!
 //! Circuits, in C, Verilog or BLIF, are evaluated for all operands, or factorised where these are too many; see
-//! [`circuit`].
+//! [`circuit`]. So are functions in C and C++ that only a compiler understands, if they may be
+//! [compiled and run](Execution), and [programs](program) in any language.
 //!
 //! Most files do not say everything about a multiplier. Where one leaves something open, such as the order of a table's
 //! rows, the usual reading is taken, or another one if that comes ten times nearer to the exact products: if its mean
@@ -36,12 +37,14 @@ mod case_table;
 mod circuit;
 mod claims;
 mod error;
+mod execution;
 mod kind;
 mod known;
 mod library;
 mod note;
 mod npy;
 mod own;
+mod process;
 mod reading;
 mod review;
 mod table;
@@ -56,6 +59,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use claims::Claims;
+use execution::Language;
 use review::review;
 
 pub use approx_netlists::{
@@ -63,6 +67,7 @@ pub use approx_netlists::{
 };
 pub use circuit::{CircuitLimits, PortNames, SignExtension, circuit};
 pub use error::ImportError;
+pub use execution::{Execution, ExecutionError, ExecutionLimits, Remark, program};
 pub use kind::FileKind;
 pub use note::{Note, NoteKind};
 pub(crate) use own::write as write_own;
@@ -106,6 +111,10 @@ pub struct ImportOptions {
     pub parameters: BTreeMap<String, i64>,
     /// When Yosys is asked to make a netlist of a file in Verilog; of a text without a file, it never is.
     pub synthesis: Synthesis,
+    /// Whether files in C and C++ are compiled and run, whatever our own reader knows of C; a text without a file never is.
+    pub execution: Execution,
+    /// What a function that is run, or a [`program`], may take.
+    pub execution_limits: ExecutionLimits,
     /// Whether nets of a circuit that nothing drives are 0. They are an error otherwise where the product depends on them.
     pub undriven_nets_are_zero: bool,
     /// The cells that a netlist in Verilog is made of: their functions, and their areas, whose sum is taken as its area, in
@@ -134,6 +143,8 @@ impl Default for ImportOptions {
             top: None,
             parameters: BTreeMap::new(),
             synthesis: Synthesis::default(),
+            execution: Execution::default(),
+            execution_limits: ExecutionLimits::default(),
             undriven_nets_are_zero: false,
             cells: None,
             max_bytes: 1 << 28,
@@ -197,16 +208,22 @@ pub fn read(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported,
                 Some(kind) => kind,
                 None => FileKind::detect(path, &bytes)?,
             };
-            match kind {
-                FileKind::Verilog => verilog::read(&[(path, text_of(&bytes)?)], &name, options),
-                kind => parse(&bytes, kind, &name, options),
+            if kind == FileKind::Verilog {
+                return verilog::read(&[(path, text_of(&bytes)?)], &name, options);
+            }
+            match Language::of(path, kind, options) {
+                Some(language) => {
+                    let files = [(path, text_of(&bytes)?)];
+                    execution::read(&files, (kind, language), &name, options)
+                }
+                None => parse(&bytes, kind, &name, options),
             }
         })
         .map_err(|error| error.in_file(path))
 }
 
 /// Reads a multiplier that is a circuit in several files, in any order: the modules of one may use those of another. Of
-/// one file it may be anything that [`read`] takes.
+/// one file it may be anything that [`read`] takes. Of several that are compiled, the first has the function.
 ///
 /// ```
 /// use approx_multiplier::import::{self, ImportOptions};
@@ -238,13 +255,13 @@ pub fn read_several(
         return read(path, options);
     }
     let mut room = options.clone();
-    let mut language = None;
+    let mut known = None;
     let mut contents = Vec::with_capacity(paths.len());
     for path in &paths {
-        let (format, bytes) =
-            circuit_file(path, &room, language).map_err(|error| error.in_file(path))?;
+        let (kind, bytes) =
+            circuit_file(path, &room, known).map_err(|error| error.in_file(path))?;
         room.max_bytes -= bytes.len() as u64;
-        language = Some(format);
+        known = Some(kind);
         contents.push(bytes);
     }
     let texts = paths.iter().zip(&contents).map(|(&path, bytes)| {
@@ -252,39 +269,45 @@ pub fn read_several(
         Ok::<_, ImportError>((path, text))
     });
     let files: Vec<(&Path, &str)> = texts.collect::<Result<_, _>>()?;
-    match (language, paths.first()) {
-        (Some(NetlistFormat::Verilog), Some(first)) => {
-            verilog::read(&files, "", options).map_err(|error| error.in_file(first))
-        }
-        (Some(format), Some(first)) => {
-            circuit::of_several(&files, format, options).map_err(|error| error.in_file(first))
-        }
-        _ => Err(ImportError::Undetermined {
+    let (Some(kind), Some(first)) = (known, paths.first()) else {
+        return Err(ImportError::Undetermined {
             location: Location::default(),
             missing: "there is no file to read".into(),
             remedy: "give at least one".into(),
-        }),
-    }
+        });
+    };
+    let read = match (kind.netlist_format(), Language::of(first, kind, options)) {
+        (_, Some(language)) => execution::read(&files, (kind, language), "", options),
+        (Some(NetlistFormat::Verilog), _) => verilog::read(&files, "", options),
+        (Some(format), _) => circuit::of_several(&files, format, options),
+        (None, None) => Err(not_among_several()),
+    };
+    read.map_err(|error| error.in_file(first))
 }
 
-/// The language and the content of one of several files, which must be of the same language as those before.
+/// The kind and the content of one of several files, which must be of the same kind as those before.
 fn circuit_file(
     path: &Path,
     options: &ImportOptions,
-    language: Option<NetlistFormat>,
-) -> Result<(NetlistFormat, Vec<u8>), ImportError> {
+    known: Option<FileKind>,
+) -> Result<(FileKind, Vec<u8>), ImportError> {
     let bytes = bytes(path, options)?;
     let kind = match options.kind {
         Some(kind) => kind,
         None => FileKind::detect(path, &bytes)?,
     };
-    match kind.netlist_format() {
-        Some(format) if language.is_none_or(|language| language == format) => Ok((format, bytes)),
-        _ => Err(ImportError::Unexpected {
-            location: Location::default(),
-            found: "a file of another kind among several".into(),
-            expected: "circuits in one language only, C, Verilog or BLIF".into(),
-        }),
+    let is_circuit = kind.netlist_format().is_some() || kind == FileKind::CPlusPlusSource;
+    match is_circuit && known.is_none_or(|known| known == kind) {
+        true => Ok((kind, bytes)),
+        false => Err(not_among_several()),
+    }
+}
+
+fn not_among_several() -> ImportError {
+    ImportError::Unexpected {
+        location: Location::default(),
+        found: "a file of another kind among several".into(),
+        expected: "circuits in one language only, C, C++, Verilog or BLIF".into(),
     }
 }
 
@@ -332,6 +355,7 @@ pub fn parse(
             (draft, Claims::of_comments(text))
         }
         FileKind::CSource => return circuit(text_of(bytes)?, NetlistFormat::C, options),
+        FileKind::CPlusPlusSource => return Err(execution::no_circuit().into()),
         FileKind::Blif => return circuit(text_of(bytes)?, NetlistFormat::Blif, options),
         FileKind::Verilog => {
             let text = text_of(bytes)?;

@@ -47,7 +47,8 @@ use crate::{
 /// | `mine.csv:uint8,int8:swapped` | the same with operand formats, and with the weight as the file's first operand |
 /// | `drum:k=6,bits=8,signed` | a member of a [family](FamilySpecification) |
 ///
-/// Names are compared exactly, and a name that is not bundled is an error at once.
+/// Names are compared exactly, and a name that is not bundled is an error at once. Nothing that a source names is
+/// compiled or run: a text that begins with `exec:`, as command lines name programs, is an error.
 ///
 /// ```
 /// use approx_multiplier::MultiplierSource;

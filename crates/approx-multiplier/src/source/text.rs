@@ -8,6 +8,9 @@ use crate::import::FileKind;
 use crate::multiplier::{SIGN_MAGNITUDE_SUFFIX, SWAPPED_SUFFIX};
 use crate::{MultiplierError, MultiplierFamily, OperandFormat, evoapprox};
 
+/// What the command line names programs with. A source may come from anybody's file, and is no reason to run one.
+const EXECUTED: &str = "exec:";
+
 /// Splits the mark of sign-magnitude use off a text.
 pub(super) fn without_sign_magnitude(text: &str) -> (&str, bool) {
     match text.strip_suffix(SIGN_MAGNITUDE_SUFFIX) {
@@ -42,6 +45,14 @@ impl FromStr for MultiplierSource {
     fn from_str(text: &str) -> Result<Self, MultiplierError> {
         const INT8: OperandFormat = OperandFormat::INT8;
 
+        if text.starts_with(EXECUTED) {
+            return Err(MultiplierError::InvalidSource {
+                reason: format!(
+                    "{text:?}: a program is run only where a command line names it, never because a file does: import what \
+                     it computes into a file, and name that"
+                ),
+            });
+        }
         let (rest, sign_magnitude) = without_sign_magnitude(text);
         let (file, swap_operands) = match rest.strip_suffix(SWAPPED_SUFFIX) {
             Some(file) => (file, true),

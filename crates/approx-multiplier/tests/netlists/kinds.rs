@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use approx_multiplier::import::{
-    self, CellLibrary, ImportError, ImportOptions, Imported, NoteKind, PortNames, SignExtension,
-    Synthesis,
+    self, CellLibrary, Execution, ImportError, ImportOptions, Imported, NoteKind, PortNames,
+    SignExtension, Synthesis,
 };
 use approx_multiplier::{Multiplier, Signedness};
 use rstest::rstest;
@@ -452,5 +452,107 @@ fn cells_of_ones_own_come_from_a_library() {
         };
         let other = read("own_cells.v", &options).unwrap().multiplier;
         assert_eq!(other.hash(), multiplier.hash());
+    }
+}
+
+/// As the options of whoever says that files are to be compiled and run.
+#[cfg(unix)]
+fn compiled() -> ImportOptions {
+    ImportOptions {
+        execution: Execution::Compile,
+        ..ImportOptions::default()
+    }
+}
+
+/// Three quarters of the functions that are published take a compiler: states that a call leaves for the next, memory,
+/// loops, branches, arrays, C++.
+#[cfg(unix)]
+#[rstest]
+#[case("cached.c", "mul6u_cached", 6, |a: i64, b: i64| (a + b).pow(2) / 16 * 4 - (a - b).pow(2) / 16 * 4)]
+#[case("leading.c", "mul7u_leading", 7, |a: i64, b: i64| leading(a) * leading(b))]
+#[case("table_first.c", "mul4s_table", 4, |a: i64, b: i64| even_if_negative(a) * even_if_negative(b))]
+#[case("halves.cpp", "halves", 8, |a: i64, b: i64| a / 2 * (b / 2) * 4)]
+fn functions_that_take_a_compiler_are_run_if_asked_for(
+    #[case] file_name: &str,
+    #[case] name: &str,
+    #[case] bits: u8,
+    #[case] product: fn(i64, i64) -> i64,
+) {
+    let error = read(file_name, &ImportOptions::default()).unwrap_err();
+    assert!(
+        matches!(error, ImportError::NeedsExecution { .. }),
+        "{error}"
+    );
+    let error = error.to_string();
+    assert!(
+        error.contains(file_name) && error.contains("has to be asked for"),
+        "{error}"
+    );
+
+    let imported = read(file_name, &compiled()).unwrap();
+    let multiplier = &imported.multiplier;
+    assert_eq!(multiplier.name(), name);
+    let formats = [multiplier.activation(), multiplier.weight()];
+    assert_eq!(formats.map(|format| format.bits()), [bits; 2]);
+    assert_product(multiplier, product);
+    let information = said(&imported, NoteKind::Information);
+    assert!(information.contains("has compiled"), "{information}");
+    assert_eq!(said(&imported, NoteKind::Warning), "");
+    assert!(imported.metrics.is_some_and(|metrics| metrics.mae > 0.0));
+    assert_eq!(doubts(file_name, &compiled()), Vec::<String>::new());
+}
+
+/// A number without its bits below the three leading ones.
+#[cfg(unix)]
+fn leading(number: i64) -> i64 {
+    let cut = (61 - number.leading_zeros() as i64).max(0);
+    number >> cut << cut
+}
+
+#[cfg(unix)]
+fn even_if_negative(number: i64) -> i64 {
+    if number < 0 { number & !1 } else { number }
+}
+
+/// Our own reader of C and a compiler find the same, whatever is signed, a pattern or not extended.
+#[cfg(unix)]
+#[test]
+fn a_compiler_agrees_where_both_can_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/netlists");
+    let of_ours = [
+        "exact4.c",
+        "truncated4.c",
+        "baugh_wooley4.c",
+        "kinds/not_extended.c",
+    ];
+    let written = tempfile::tempdir().unwrap();
+    let texts = [
+        "int32_t mul4s_x(int32_t a, int32_t b) { return a * b; }",
+        "uint8_t mul4s_x(uint8_t a, uint8_t b) { return ((a ^ 8) - 8) * ((b ^ 8) - 8); }",
+        "uint64_t mul4s_x(uint64_t a, uint64_t b) { return ((a ^ 8) - 8) * ((b ^ 8) - 8); }",
+        "int64_t f(int8_t a, int8_t b) { return (int64_t)(a * b) - 3; }",
+        "uint16_t product(uint8_t x, uint8_t y) { return x * y | 1; }",
+        "uint64_t mul8u(uint64_t y, uint64_t x) { return x * (y & 254); }",
+        "void f(int8_t a, uint8_t b, int16_t *o) { *o = a * b; }",
+        "uint8_t mul6u_high(uint8_t a, uint8_t b) { return a * b >> 4; }",
+    ];
+    let mut paths: Vec<PathBuf> = of_ours.iter().map(|name| folder.join(name)).collect();
+    for (number, text) in texts.iter().enumerate() {
+        let path = written.path().join(format!("{number}.c"));
+        std::fs::write(&path, format!("#include <stdint.h>\n{text}\n")).unwrap();
+        paths.push(path);
+    }
+    for path in paths {
+        let own = import::read(&path, &ImportOptions::default()).unwrap();
+        let other = import::read(&path, &compiled()).unwrap();
+        assert_eq!(
+            own.multiplier.hash(),
+            other.multiplier.hash(),
+            "{}",
+            path.display()
+        );
+        assert_eq!(own.metrics, other.metrics);
+        // All but that it was compiled.
+        assert_eq!(own.notes, other.notes[1..], "{}", path.display());
     }
 }

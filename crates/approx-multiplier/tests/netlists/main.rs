@@ -4,6 +4,8 @@
 mod generator;
 mod hostile;
 mod kinds;
+#[cfg(unix)]
+mod programs;
 
 use std::time::{Duration, Instant};
 

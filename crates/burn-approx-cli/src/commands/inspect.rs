@@ -151,10 +151,9 @@ impl Layer {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
-    let NamedChoice { multiplier, config } = &args.choice;
-    let chosen = match (multiplier, config) {
-        (None, None) => None,
-        _ => Some(args.choice.resolve(&args.model, output)?),
+    let chosen = match args.choice.is_named()? {
+        false => None,
+        true => Some(args.choice.resolve(&args.model, output)?),
     };
     let network = Network::load(&args.model, &device::open_one(DeviceKind::default())?)?;
     let example = network.example(&args.input_shape)?;

@@ -151,8 +151,7 @@ fn converted(
     inputs: &[AnyTensor],
     output: Output,
 ) -> Result<Option<AnyRecorded>, CliError> {
-    let NamedChoice { multiplier, config } = &args.choice;
-    if multiplier.is_none() && config.is_none() && args.model.folder().is_none() {
+    if !args.choice.is_named()? && args.model.folder().is_none() {
         return match args.calibration.is_empty() {
             true => Ok(None),
             false => Err(CliError::Usage(

@@ -9,7 +9,7 @@ use burn_approx::ApproxConfig;
 use super::{Choice, ModelSource, read_config};
 use crate::error::CliError;
 use crate::output::Output;
-use crate::spec::{FileOptions, resolve};
+use crate::spec::{ProgramOptions, resolve};
 
 /// One multiplier for all layers, or a configuration.
 #[derive(Debug, clap::Args)]
@@ -17,6 +17,9 @@ pub struct NamedChoice {
     /// The multiplier of every layer
     #[arg(long, value_name = "SPEC", conflicts_with = "config")]
     pub multiplier: Option<String>,
+
+    #[command(flatten)]
+    pub program: ProgramOptions,
 
     /// A configuration: which layers have which multiplier
     #[arg(long, value_name = "FILE.json")]
@@ -34,11 +37,20 @@ pub enum Chosen {
 }
 
 impl NamedChoice {
+    /// Whether a multiplier or a configuration is named. What is said of a multiplier must be said of one.
+    pub fn is_named(&self) -> Result<bool, CliError> {
+        let is_multiplier = self.multiplier.is_some();
+        self.program.expect_multiplier(is_multiplier)?;
+        Ok(is_multiplier || self.config.is_some())
+    }
+
     /// What is named; nothing need be for a network that was saved with multipliers.
     pub fn resolve(&self, model: &ModelSource, output: Output) -> Result<Chosen, CliError> {
+        self.is_named()?;
         Ok(match (&self.multiplier, &self.config, model.folder()) {
             (Some(spec), _, _) => {
-                Chosen::Multiplier(Box::new(resolve(spec, &FileOptions::default(), output)?))
+                let options = self.program.as_file_options();
+                Chosen::Multiplier(Box::new(resolve(spec, &options, output)?))
             }
             (None, Some(path), _) => {
                 Chosen::Config(Box::new(read_config(path)?), path.display().to_string())

@@ -14,5 +14,7 @@ mod multipliers;
 mod netlists;
 mod networks;
 mod plots;
+#[cfg(unix)]
+mod programs;
 mod retraining;
 mod support;

@@ -39,8 +39,13 @@ impl Workplace {
 
     /// Runs the program with arguments that are separated by spaces.
     pub fn run(&self, arguments: &str) -> Finished {
+        self.run_words(&arguments.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs the program with arguments that may have spaces.
+    pub fn run_words(&self, arguments: &[&str]) -> Finished {
         let output = Command::new(env!("CARGO_BIN_EXE_burn-approx"))
-            .args(arguments.split_whitespace())
+            .args(arguments)
             .current_dir(self.folder.path())
             .output()
             .unwrap();
@@ -52,7 +57,7 @@ impl Workplace {
         };
         assert!(
             !finished.stderr.contains("panicked"),
-            "{arguments}: {}",
+            "{arguments:?}: {}",
             finished.stderr
         );
         assert!(!finished.stdout.contains('\x1b') && !finished.stderr.contains('\x1b'));

@@ -1,8 +1,10 @@
 //! C functions without branches and loops, such as those of EvoApproxLib: temporaries, bit operators, shifts
 //! and integer arithmetic, helper functions, and a result that is returned or written through a pointer.
 //!
-//! A function is run once, with signals for the bits of its variables. What remains is the circuit behind it.
+//! A function is run once, with signals for the bits of its variables. What remains is the circuit behind it. Of a
+//! function that only a compiler understands, [`CFunction`] is what it takes and gives.
 
+mod function;
 mod interpreter;
 mod types;
 
@@ -11,6 +13,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
+pub use self::function::{CFunction, CParameter};
 use self::interpreter::{Argument, Interpreter, Value, not_run};
 use self::types::Type;
 use crate::NetlistError;
@@ -20,13 +23,18 @@ use crate::netlist::{Netlist, Port};
 use crate::options::NetlistOptions;
 use crate::reader::{Reader, choose_top};
 
-/// A function, the body of which is read when it is run.
-struct Function<'a> {
+/// What is written before the body of a function.
+struct Head<'a> {
     name: &'a str,
     offset: usize,
     /// `None` for void.
     result: Option<Type>,
     parameters: Vec<Parameter<'a>>,
+}
+
+/// A function, the body of which is read when it is run.
+struct Function<'a> {
+    head: Head<'a>,
     /// At the opening brace.
     body: Lexer<'a>,
     /// The length of the body's text.
@@ -38,6 +46,8 @@ struct Parameter<'a> {
     offset: usize,
     /// That of what it points to, if it is a pointer.
     r#type: Type,
+    /// The type as it is written.
+    type_text: &'a str,
     is_pointer: bool,
 }
 
@@ -46,16 +56,19 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
     let reader = Reader::new(text, options)?;
     let mut called = HashSet::new();
     let functions = functions(&mut Lexer::new(text, Dialect::C), &mut called)?;
-    let names: Vec<&str> = functions.iter().map(|function| function.name).collect();
+    let names: Vec<&str> = functions
+        .iter()
+        .map(|function| function.head.name)
+        .collect();
     let top = &functions[choose_top("function", &names, &called, options)?];
     let by_name: HashMap<&str, &Function> = functions
         .iter()
-        .map(|function| (function.name, function))
+        .map(|function| (function.head.name, function))
         .collect();
     let mut interpreter = Interpreter::new(reader, by_name);
     let mut inputs = Vec::new();
     let mut arguments = Vec::new();
-    for parameter in &top.parameters {
+    for parameter in &top.head.parameters {
         arguments.push(if parameter.is_pointer {
             Argument::Output(parameter.r#type)
         } else {
@@ -75,15 +88,10 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
     let (result, written) = interpreter.run(top, arguments)?;
     let mut outputs = Vec::new();
     if let Some(value) = result {
-        let port = Port {
-            name: "the returned value".into(),
-            width: value.bits.len(),
-            signed: value.r#type.is_signed(),
-            is_integer: true,
-        };
-        outputs.push((port, value.bits));
+        outputs.push((returned(value.r#type), value.bits));
     }
     let pointers = top
+        .head
         .parameters
         .iter()
         .filter(|parameter| parameter.is_pointer);
@@ -96,7 +104,14 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
         assumptions,
         ..
     } = interpreter;
-    let netlist = reader.netlist(top.name, top.offset, &graph, inputs, outputs, Vec::new())?;
+    let netlist = reader.netlist(
+        top.head.name,
+        top.head.offset,
+        &graph,
+        inputs,
+        outputs,
+        Vec::new(),
+    )?;
     Ok(Netlist {
         assumptions,
         ..netlist
@@ -105,13 +120,22 @@ pub(crate) fn parse(text: &str, options: &NetlistOptions) -> Result<Netlist, Net
 
 impl Parameter<'_> {
     fn port(&self) -> Port {
-        Port {
-            name: self.name.to_owned(),
-            width: self.r#type.width(),
-            signed: self.r#type.is_signed(),
-            is_integer: true,
-        }
+        port(self.name, self.r#type)
     }
+}
+
+fn port(name: &str, r#type: Type) -> Port {
+    Port {
+        name: name.to_owned(),
+        width: r#type.width(),
+        signed: r#type.is_signed(),
+        is_integer: true,
+    }
+}
+
+/// The port of what a function returns.
+fn returned(r#type: Type) -> Port {
+    port("the returned value", r#type)
 }
 
 /// The functions of a file but `main`, and the names of those that others call.
@@ -125,50 +149,56 @@ fn functions<'a>(
         if lexer.accept(";") {
             continue;
         }
-        while ["static", "inline", "extern"]
-            .iter()
-            .any(|specifier| lexer.accept(specifier))
-        {}
-        let result = match lexer.accept("void") {
-            true => None,
-            false => Some(Type::parse(
-                lexer,
-                "a function that takes and returns integers",
-            )?),
-        };
-        let name = lexer.expect_kind(TokenKind::Identifier, "the name of a function")?;
-        if !lexer.token().is("(") {
-            return Err(lexer.unexpected("\"(\": a function, as there can be no global variables"));
-        }
-        lexer.advance();
-        let parameters = parameters(lexer)?;
+        let head = head(lexer)?;
         if lexer.accept(";") {
             continue;
         }
         let body = lexer.clone();
-        let calls = skip_body(lexer)?;
+        let calls = skip_body(lexer, Conditional::Refused)?;
         let bytes = lexer.token().offset - body.token().offset;
-        if name.text == "main" {
+        if head.name == MAIN {
             continue;
         }
-        if !names.insert(name.text) {
+        if !names.insert(head.name) {
             return Err(lexer.error(
-                name.offset,
-                format!("a second function {}", quoted(name.text)),
+                head.offset,
+                format!("a second function {}", quoted(head.name)),
                 "another name",
             ));
         }
-        called.extend(calls.into_iter().filter(|call| *call != name.text));
-        functions.push(Function {
-            name: name.text,
-            offset: name.offset,
-            result,
-            parameters,
-            body,
-            bytes,
-        });
+        called.extend(calls.into_iter().filter(|call| *call != head.name));
+        functions.push(Function { head, body, bytes });
     }
     Ok(functions)
+}
+
+/// The function that is a program, and no multiplier.
+const MAIN: &str = "main";
+
+/// What is before a function's body, or before the `;` of a declaration.
+fn head<'a>(lexer: &mut Lexer<'a>) -> Result<Head<'a>, NetlistError> {
+    while ["static", "inline", "extern"]
+        .iter()
+        .any(|specifier| lexer.accept(specifier))
+    {}
+    let result = match lexer.accept("void") {
+        true => None,
+        false => Some(Type::parse(
+            lexer,
+            "a function that takes and returns integers",
+        )?),
+    };
+    let name = lexer.expect_kind(TokenKind::Identifier, "the name of a function")?;
+    if !lexer.token().is("(") {
+        return Err(lexer.unexpected("\"(\": a function, as there can be no global variables"));
+    }
+    lexer.advance();
+    Ok(Head {
+        name: name.text,
+        offset: name.offset,
+        result,
+        parameters: parameters(lexer)?,
+    })
 }
 
 /// Parameters and the bracket that closes their list.
@@ -181,7 +211,9 @@ fn parameters<'a>(lexer: &mut Lexer<'a>) -> Result<Vec<Parameter<'a>>, NetlistEr
         if parameters.is_empty() && lexer.accept("void") {
             break;
         }
+        let start = lexer.token().offset;
         let r#type = Type::parse(lexer, "a parameter that is an integer or points to one")?;
+        let type_text = lexer.since(start);
         let is_pointer = lexer.accept("*");
         while ["const", "restrict"].iter().any(|word| lexer.accept(word)) {}
         let name = lexer.expect_kind(TokenKind::Identifier, "the name of a parameter")?;
@@ -192,6 +224,7 @@ fn parameters<'a>(lexer: &mut Lexer<'a>) -> Result<Vec<Parameter<'a>>, NetlistEr
             name: name.text,
             offset: name.offset,
             r#type,
+            type_text,
             is_pointer,
         });
         if !lexer.accept(",") {
@@ -202,8 +235,18 @@ fn parameters<'a>(lexer: &mut Lexer<'a>) -> Result<Vec<Parameter<'a>>, NetlistEr
     Ok(parameters)
 }
 
-/// Goes past the body of a function; the names of what is called in it.
-fn skip_body<'a>(lexer: &mut Lexer<'a>) -> Result<HashSet<&'a str>, NetlistError> {
+/// Whether a body may have code that is compiled on conditions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Conditional {
+    Refused,
+    Allowed,
+}
+
+/// Goes past the body of a function, or other braces; the names of what is called in it.
+fn skip_body<'a>(
+    lexer: &mut Lexer<'a>,
+    conditional: Conditional,
+) -> Result<HashSet<&'a str>, NetlistError> {
     let mut calls = HashSet::new();
     lexer.expect("{")?;
     let mut open = 1usize;
@@ -211,7 +254,9 @@ fn skip_body<'a>(lexer: &mut Lexer<'a>) -> Result<HashSet<&'a str>, NetlistError
         let token = lexer.token();
         match token.kind {
             TokenKind::End | TokenKind::Invalid => return Err(lexer.unexpected("\"}\"")),
-            TokenKind::Directive => return Err(lexer.unexpected(not_run())),
+            TokenKind::Directive if conditional == Conditional::Refused => {
+                return Err(lexer.unexpected(not_run()));
+            }
             _ => {}
         }
         lexer.advance();

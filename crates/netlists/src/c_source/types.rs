@@ -62,6 +62,13 @@ impl Type {
         loop {
             let token = lexer.token();
             let is_word = token.kind == TokenKind::Identifier;
+            if token.is("std") {
+                // C++ has C's types there.
+                lexer.advance();
+                lexer.expect(":")?;
+                lexer.expect(":")?;
+                continue;
+            }
             if is_word && is_specifier(token.text) {
                 specifiers.push(token.text);
             } else if !(is_word && is_qualifier(token.text)) {
@@ -192,6 +199,7 @@ mod tests {
     #[case("long unsigned const int long x", 64, false)]
     #[case("signed char x", 8, true)]
     #[case("bool x", 1, false)]
+    #[case("const std::uint16_t x", 16, false)]
     fn types_are_read(#[case] text: &str, #[case] width: usize, #[case] signed: bool) {
         let mut lexer = Lexer::new(text, Dialect::C);
         let r#type = Type::parse(&mut lexer, "a type").unwrap();

@@ -1,10 +1,11 @@
-//! A circuit as a function of two numbers: how its operands' codes become inputs, and its outputs a product.
+//! A circuit, or another function of bits, as one of two numbers: which formats these have, and which number its outputs
+//! are.
 
-use approx_netlists::{Circuit, Connection, Evaluator, LANES, Netlist, Signal, WORDS};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::operands::{Operand, Operands, bit_count, not_a_multiplier};
+use super::subject::{Function, Indices, Subject};
 use crate::import::ImportError;
 use crate::import::reading::ReadingError;
 use crate::table::index_bits;
@@ -42,20 +43,19 @@ pub enum SignExtension {
     Added,
 }
 
-/// A circuit read as a multiplier of its first and its second operand, which are activation and weight unless they are
+/// A function read as a multiplier of its first and its second operand, which are activation and weight unless they are
 /// to be swapped.
-pub(super) struct Interpretation {
+pub(in crate::import) struct Interpretation<F> {
     pub first: OperandFormat,
     pub second: OperandFormat,
-    /// Its inputs are the bits of the second and of the first operand, so that a combination of inputs is the index in
-    /// a table; its outputs are the product's bits.
-    pub circuit: Circuit,
+    /// The product's bits, by the index that the operands have in a table.
+    pub function: F,
     pub product: ProductFormat,
 }
 
 /// The number that the outputs are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ProductFormat {
+pub(in crate::import) struct ProductFormat {
     /// At least 1, and at most 63 if it is unsigned; fewer if there is a scale.
     pub width: usize,
     pub signed: bool,
@@ -76,10 +76,10 @@ impl ProductFormat {
     }
 }
 
-impl Interpretation {
-    /// The circuit as a multiplier of operands that are signed or not.
+impl<F: Function> Interpretation<F> {
+    /// What is read as a multiplier of operands that are signed or not.
     pub fn new(
-        netlist: &Netlist,
+        subject: &impl Subject<Function = F>,
         operands: &Operands,
         signedness: [Signedness; 2],
         extension: SignExtension,
@@ -91,12 +91,11 @@ impl Interpretation {
             product,
         } = operands;
         let format = |operand: &Operand, signedness| OperandFormat::new(operand.bits, signedness);
-        let formats = (
+        let [first, second] = [
             format(first, signedness[0])?,
             format(second, signedness[1])?,
-        );
-        let connections = connections(netlist, operands, formats);
-        let any_signed = formats.0.is_signed() || formats.1.is_signed();
+        ];
+        let any_signed = first.is_signed() || second.is_signed();
         let signed = any_signed || product.signed;
         // A signed product in an unsigned integer is a pattern, of no more bits than both operands together.
         let is_pattern = product.is_integer && any_signed && !product.signed;
@@ -104,28 +103,17 @@ impl Interpretation {
             true => product.bits.len().min(operands.index_bits()),
             false => product.bits.len(),
         };
-        let circuit = netlist.circuit().rewired(
-            operands.index_bits(),
-            |input| connections[input],
-            |outputs| {
-                let bits: Vec<Signal> = product.bits[..width]
-                    .iter()
-                    .map(|&bit| outputs[bit])
-                    .collect();
-                without_extension(&bits, signed)
-            },
-        );
-        let width = circuit.outputs().len();
+        let (function, width) = subject.function(operands, [first, second], width, signed);
         // The scale's own bits come on top, and so does a sign that there is none of.
         let scale_bits = (u32::BITS - (scale - 1).leading_zeros()) as usize;
         if width + scale_bits > MAX_PRODUCT_BITS - usize::from(!signed) {
             let found = format!("a product of {}", bit_count(width + scale_bits));
-            return Err(not_a_multiplier(netlist, found));
+            return Err(not_a_multiplier(subject, found));
         }
         Ok(Self {
-            first: formats.0,
-            second: formats.1,
-            circuit,
+            first,
+            second,
+            function,
             product: ProductFormat {
                 width,
                 signed,
@@ -133,99 +121,69 @@ impl Interpretation {
             },
         })
     }
-}
 
-/// What is connected to each input of a netlist: bits of the second operand, which come first, and of the first one.
-fn connections(
-    netlist: &Netlist,
-    Operands { first, second, .. }: &Operands,
-    formats: (OperandFormat, OperandFormat),
-) -> Vec<Connection> {
-    let mut connections = vec![Connection::Zero; netlist.circuit().inputs()];
-    for (operand, format, position_of_first) in [
-        (second, formats.1, 0),
-        (first, formats.0, usize::from(second.bits)),
-    ] {
-        let bits = usize::from(operand.bits);
-        for (position, &input) in operand.group.bits.iter().enumerate() {
-            // The rest of an integer is the sign of a signed number, unless the integer is unsigned: then it is a
-            // pattern.
-            let sign = operand.group.signed && format.is_signed();
-            if position < bits {
-                connections[input] = Connection::Input(position_of_first + position);
-            } else if sign {
-                connections[input] = Connection::Input(position_of_first + bits - 1);
-            }
-        }
-    }
-    connections
-}
-
-/// The bits without the highest ones that only repeat the sign, or are always 0.
-fn without_extension(bits: &[Signal], signed: bool) -> Vec<Signal> {
-    let mut width = bits.len();
-    let superfluous = |width: usize| match signed {
-        true => width > 1 && bits[width - 1] == bits[width - 2],
-        false => width > 1 && bits[width - 1] == Signal::FALSE,
-    };
-    while superfluous(width) {
-        width -= 1;
-    }
-    bits[..width].to_vec()
-}
-
-impl Interpretation {
     /// Index bits of both operands together.
     pub fn index_bits(&self) -> u32 {
         index_bits(self.first, self.second)
     }
 
-    /// An evaluator of the circuit.
-    pub fn evaluator<const WORDS: usize>(&self) -> Evaluator<WORDS> {
-        self.circuit
-            .evaluator()
-            .expect("operands have at most 32 bits together, and a product has at most 64")
-    }
-
     /// The codes of the operands at an index.
     pub fn codes(&self, index: u64) -> (i64, i64) {
-        // Formats ignore the bits above theirs.
-        let first = self.first.code((index >> self.second.bits()) as usize);
-        let second = self.second.code(index as usize);
+        let (first, second) = codes(self.first, self.second, index);
         (first.into(), second.into())
     }
 
+    /// The index of a pair of codes.
+    pub fn index(&self, a: i32, b: i32) -> u64 {
+        (self.first.pattern(a) as u64) << self.second.bits() | self.second.pattern(b) as u64
+    }
+
     /// The mean error over all operand pairs, or over 2^16 random ones.
-    pub fn error(&self) -> ReadingError {
+    pub fn error(&self) -> Result<ReadingError, ImportError> {
         self.error_with(self.product)
     }
 
     /// What it would be if the outputs were such a number.
-    pub fn error_with(&self, product: ProductFormat) -> ReadingError {
-        let count = 1u64 << self.index_bits().min(COMPARED_BITS);
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(COMPARED_SEED);
-        let mask = (1u64 << self.index_bits()) - 1;
-        let indices: Vec<u64> = match self.index_bits() <= COMPARED_BITS {
-            true => (0..count).collect(),
-            false => (0..count).map(|_| random.next_u64() & mask).collect(),
-        };
-        let mut evaluator = self.evaluator::<WORDS>();
-        let mut outputs = [0; LANES];
+    pub fn error_with(&self, product: ProductFormat) -> Result<ReadingError, ImportError> {
+        let indices = compared_indices(self.index_bits());
+        let mut outputs = vec![0; indices.len()];
+        self.function
+            .evaluate(Indices::At(&indices), &mut outputs)?;
         let (mut total, mut squares) = (0u128, 0.0);
-        for indices in indices.chunks(LANES) {
-            let outputs = &mut outputs[..indices.len()];
-            evaluator.evaluate(indices, outputs);
-            for (&index, &mut bits) in indices.iter().zip(outputs) {
-                let (a, b) = self.codes(index);
-                let error = i128::from(product.value(bits)) - i128::from(a * b);
-                total += error.unsigned_abs();
-                squares += (error as f64).powi(2);
-            }
+        for (&index, bits) in indices.iter().zip(outputs) {
+            let (a, b) = self.codes(index);
+            let error = i128::from(product.value(bits)) - i128::from(a * b);
+            total += error.unsigned_abs();
+            squares += (error as f64).powi(2);
         }
-        ReadingError {
-            mean: total as f64 / count as f64,
-            mean_squared: squares / count as f64,
+        let count = indices.len() as f64;
+        Ok(ReadingError {
+            mean: total as f64 / count,
+            mean_squared: squares / count,
             index_bits: self.index_bits(),
-        }
+        })
     }
+}
+
+/// The codes of operands of these formats at an index.
+pub(in crate::import) fn codes(
+    first: OperandFormat,
+    second: OperandFormat,
+    index: u64,
+) -> (i32, i32) {
+    // Formats ignore the bits above theirs.
+    let code = first.code((index >> second.bits()) as usize);
+    (code, second.code(index as usize))
+}
+
+/// The indices at which readings are compared: all, or random ones.
+pub(in crate::import) fn compared_indices(index_bits: u32) -> Vec<u64> {
+    if index_bits <= COMPARED_BITS {
+        return (0..1 << index_bits).collect();
+    }
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(COMPARED_SEED);
+    let mask = (1u64 << index_bits) - 1;
+    (0..1u64 << COMPARED_BITS)
+        .map(|_| random.next_u64() & mask)
+        .collect()
 }

@@ -1,12 +1,14 @@
-//! From a circuit to the multiplier that it is: its ports become operands ([`operands`]), their numbers are signed or
-//! not ([`readings`]), and its function a table or factors ([`evaluation`]).
+//! From a circuit, or a function that is run, to the multiplier that it is: its ports become operands ([`operands`]), their
+//! numbers are signed or not ([`readings`]), and its function a table or factors ([`evaluation`]).
 
 mod area;
 mod evaluation;
 mod interpretation;
+mod netlist;
 mod operands;
 mod ports;
 mod readings;
+mod subject;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,10 @@ use std::path::Path;
 use approx_netlists::{Netlist, NetlistFormat, NetlistLimits, NetlistOptions};
 
 pub use interpretation::SignExtension;
+pub(super) use interpretation::{codes, compared_indices};
+pub(super) use operands::{Operands, no_multiplier, ordered};
 pub use ports::PortNames;
+pub(super) use subject::{Contradiction, Function, Indices, Subject};
 
 use super::claims::Claims;
 use super::library::{LibraryName, hardware_figures};
@@ -25,7 +30,8 @@ use super::reading::Draft;
 use super::review::review;
 use super::yosys::Synthesised;
 use super::{ImportError, ImportOptions, Imported, Note};
-use crate::MAX_INDEX_BITS;
+use crate::{MAX_INDEX_BITS, Multiplier};
+use interpretation::Interpretation;
 
 /// How large a circuit may be. What is larger is an error before it takes memory or time.
 ///
@@ -131,7 +137,7 @@ pub(super) fn of_synthesised(
     Ok(imported)
 }
 
-fn netlist_options(options: &ImportOptions) -> NetlistOptions {
+pub(super) fn netlist_options(options: &ImportOptions) -> NetlistOptions {
     NetlistOptions {
         top: options.top.clone(),
         preferred_top: Some(|name| LibraryName::parse(name).is_some()),
@@ -152,7 +158,7 @@ fn of_netlist(
     let mut notes: Vec<Note> = netlist.notes().iter().map(Note::information).collect();
     notes.extend(netlist.assumptions().iter().map(Note::assumption));
     let (interpretation, others) = readings::interpret(netlist, options, &mut notes)?;
-    let gates = interpretation.circuit.gates() as u64;
+    let gates = interpretation.function.gates() as u64;
     let index_bits = interpretation.index_bits().min(MAX_INDEX_BITS);
     let most = options.circuit_limits.evaluations >> index_bits;
     if gates > most {
@@ -163,21 +169,50 @@ fn of_netlist(
             limit: most,
         });
     }
-    let multiplier = interpretation
-        .multiplier(netlist.name(), &mut notes)
-        .map_err(|source| ImportError::Multiplier {
-            location: netlist.location().clone(),
-            source: Box::new(source),
-        })?;
-    let multiplier = match options.swap_operands {
-        true => multiplier.swapped(),
-        false => multiplier,
-    };
+    let multiplier = multiplier(netlist, &interpretation, options, &mut notes)?;
     let hardware = match (&options.cells, format) {
         (Some(library), NetlistFormat::Verilog) => Some(area::area(netlist, library, &mut notes)?),
         _ => hardware_figures(text),
     };
     let multiplier = match hardware {
+        Some(hardware) => multiplier.with_hardware(hardware),
+        None => multiplier,
+    };
+    let draft = Draft {
+        multiplier,
+        notes,
+        others,
+    };
+    review(draft, &Claims::of_comments(text), options)
+}
+
+/// The multiplier that something is, read in one way.
+fn multiplier<S: Subject>(
+    subject: &S,
+    interpretation: &Interpretation<S::Function>,
+    options: &ImportOptions,
+    notes: &mut Vec<Note>,
+) -> Result<Multiplier, ImportError> {
+    let multiplier = interpretation
+        .multiplier(subject.name(), notes)
+        .map_err(|error| error.at(subject.location()))?;
+    Ok(match options.swap_operands {
+        true => multiplier.swapped(),
+        false => multiplier,
+    })
+}
+
+/// Reads something else than a netlist as a multiplier. The text is that of its file, if it has one, which may have
+/// figures and claims in comments.
+pub(super) fn of_subject(
+    subject: &impl Subject,
+    text: &str,
+    mut notes: Vec<Note>,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let (interpretation, others) = readings::interpret(subject, options, &mut notes)?;
+    let multiplier = multiplier(subject, &interpretation, options, &mut notes)?;
+    let multiplier = match hardware_figures(text) {
         Some(hardware) => multiplier.with_hardware(hardware),
         None => multiplier,
     };

@@ -1,57 +1,66 @@
 //! Which inputs of a circuit are its operands, how many bits these have, and which outputs are the product.
 
-use approx_netlists::{Netlist, Port};
+use approx_netlists::{Location, Port};
 
 use super::ports::{Group, PortNames, groups, in_order, selected};
+use super::subject::Subject;
 use crate::OperandFormat;
 use crate::import::library::LibraryName;
 use crate::import::{ImportError, ImportOptions, Note};
 
 /// One of the operands, the width of which has been decided.
-pub(super) struct Operand {
+pub(in crate::import) struct Operand {
     pub group: Group,
     pub bits: u8,
 }
 
+impl Operand {
+    /// Whether the rest of an integer is the sign of the number in it: of a signed number in an unsigned integer it is 0,
+    /// for that holds a pattern.
+    pub fn is_extended(&self, format: OperandFormat) -> bool {
+        self.group.signed && format.is_signed()
+    }
+}
+
 /// The operands of a circuit, in its own order, and its product.
-pub(super) struct Operands {
+pub(in crate::import) struct Operands {
     pub first: Operand,
     pub second: Operand,
     pub product: Group,
 }
 
 impl Operands {
-    /// Those of a netlist. What had to be assumed is put down in the notes.
+    /// Those of what is read. What had to be assumed is put down in the notes.
     pub fn of(
-        netlist: &Netlist,
+        subject: &impl Subject,
         options: &ImportOptions,
         notes: &mut Vec<Note>,
     ) -> Result<Self, ImportError> {
         let told = match options.bits {
             Some(bits) => Some(ordered(bits, options)),
-            None => LibraryName::parse(netlist.name()).map(|library| library.bits),
+            None => LibraryName::parse(subject.name()).map(|library| library.bits),
         };
         let (first, second) = match options.ports.has_operands() {
-            true => named_operands(netlist, options, notes)?,
-            false => found_operands(netlist, told, options, notes)?,
+            true => named_operands(subject, options, notes)?,
+            false => found_operands(subject, told, options, notes)?,
         };
-        let used = netlist.circuit().used_inputs();
+        let used = subject.used_inputs();
         let mut operand = |group: Group, told: Option<u8>| {
-            let bits = operand_bits(netlist, &group, told, &used, notes)?;
+            let bits = operand_bits(subject, &group, told, &used, notes)?;
             match u8::try_from(bits) {
                 Ok(bits @ OperandFormat::MIN_BITS..=OperandFormat::MAX_BITS) => {
                     Ok(Operand { group, bits })
                 }
                 _ => {
                     let found = format!("an operand of {}", bit_count(bits));
-                    Err(not_a_multiplier(netlist, found))
+                    Err(not_a_multiplier(subject, found))
                 }
             }
         };
         let operands = Self {
             first: operand(first, told.map(|[bits, _]| bits))?,
             second: operand(second, told.map(|[_, bits]| bits))?,
-            product: product(netlist, options)?,
+            product: product(subject, options)?,
         };
         let [activation, weight] = ordered([&operands.first, &operands.second], options);
         notes.push(Note::information(format!(
@@ -76,7 +85,7 @@ impl Operands {
 }
 
 /// What is given for activation and weight, in the order of the circuit, and the other way round.
-pub(super) fn ordered<T>([first, second]: [T; 2], options: &ImportOptions) -> [T; 2] {
+pub(in crate::import) fn ordered<T>([first, second]: [T; 2], options: &ImportOptions) -> [T; 2] {
     if options.swap_operands {
         [second, first]
     } else {
@@ -86,15 +95,15 @@ pub(super) fn ordered<T>([first, second]: [T; 2], options: &ImportOptions) -> [T
 
 /// The operands whose ports the options name.
 fn named_operands(
-    netlist: &Netlist,
+    subject: &impl Subject,
     options: &ImportOptions,
     notes: &mut Vec<Note>,
 ) -> Result<(Group, Group), ImportError> {
     let [first, second] = ordered([&options.ports.activation, &options.ports.weight], options);
-    let inputs = netlist.inputs();
+    let inputs = subject.inputs();
     let [first, second] = [("first", first), ("second", second)].map(|(which, names)| {
         selected(inputs, names, &format!("the {which} operand"))
-            .map_err(|found| undetermined(netlist, found, ASK_FOR_PORTS))
+            .map_err(|found| undetermined(subject, found, ASK_FOR_PORTS))
     });
     let (first, second) = (first?, second?);
     let PortNames {
@@ -102,12 +111,12 @@ fn named_operands(
     } = &options.ports;
     if let Some(both) = activation.iter().find(|name| weight.contains(name)) {
         return Err(undetermined(
-            netlist,
+            subject,
             format!("the port {both:?} is given for both operands"),
             ASK_FOR_PORTS,
         ));
     }
-    let used = netlist.circuit().used_inputs();
+    let used = subject.used_inputs();
     let mut position = 0;
     for port in inputs {
         let mut bits = position..position + port.width;
@@ -120,7 +129,7 @@ fn named_operands(
         }
         if bits.any(|bit| used[bit]) {
             let found = format!("the input {:?} besides its operands", port.name);
-            return Err(not_a_multiplier(netlist, found));
+            return Err(not_a_multiplier(subject, found));
         }
         notes.push(superfluous(&port.name));
     }
@@ -133,12 +142,12 @@ const ASK_FOR_PORTS: &str = "give the names of the ports that are the activation
 
 /// The operands, as far as the names of the inputs say which they are.
 fn found_operands(
-    netlist: &Netlist,
+    subject: &impl Subject,
     told: Option<[u8; 2]>,
     options: &ImportOptions,
     notes: &mut Vec<Note>,
 ) -> Result<(Group, Group), ImportError> {
-    let found = relevant_inputs(netlist, notes)?;
+    let found = relevant_inputs(subject, notes)?;
     let found = match <[Group; 2]>::try_from(found) {
         Ok([first, second]) => return Ok(in_file_or_by_name(first, second, notes)),
         Err(found) => found,
@@ -146,7 +155,7 @@ fn found_operands(
     match <[Group; 1]>::try_from(found) {
         // Names with numbers need not be in the order of bits, and say nothing of the border between the operands.
         Ok([both]) if both.first_index.is_some() && options.bits.is_none() => Err(undetermined(
-            netlist,
+            subject,
             format!(
                 "it is not known which of the {} inputs {:?} are which bit of which operand",
                 both.bits.len(),
@@ -154,12 +163,12 @@ fn found_operands(
             ),
             ASK_FOR_PORTS,
         )),
-        Ok([both]) => split(netlist, both, told, notes),
-        Err(found) if found.len() > 2 && netlist.inputs().iter().all(is_bit) => Err(undetermined(
-            netlist,
+        Ok([both]) => split(subject, both, told, notes),
+        Err(found) if found.len() > 2 && subject.inputs().iter().all(is_bit) => Err(undetermined(
+            subject,
             format!(
                 "it is not known which of the {} inputs are which bit of which operand",
-                netlist.inputs().len()
+                subject.inputs().len()
             ),
             ASK_FOR_PORTS,
         )),
@@ -169,7 +178,7 @@ fn found_operands(
                 [] => "no input".into(),
                 names => format!("the inputs {}", names.join(", ")),
             };
-            Err(not_a_multiplier(netlist, found))
+            Err(not_a_multiplier(subject, found))
         }
     }
 }
@@ -179,10 +188,13 @@ fn is_bit(port: &Port) -> bool {
 }
 
 /// The inputs, put together to numbers, without such of one bit that nothing depends on: a clock, a reset.
-fn relevant_inputs(netlist: &Netlist, notes: &mut Vec<Note>) -> Result<Vec<Group>, ImportError> {
+fn relevant_inputs(
+    subject: &impl Subject,
+    notes: &mut Vec<Note>,
+) -> Result<Vec<Group>, ImportError> {
     let mut found =
-        groups(netlist.inputs()).map_err(|found| undetermined(netlist, found, ASK_FOR_PORTS))?;
-    let used = netlist.circuit().used_inputs();
+        groups(subject.inputs()).map_err(|found| undetermined(subject, found, ASK_FOR_PORTS))?;
+    let used = subject.used_inputs();
     if found.len() > 2 {
         found.retain(|group| {
             let is_superfluous = matches!(group.bits.as_slice(), &[bit] if !used[bit]);
@@ -231,7 +243,7 @@ fn in_file_or_by_name(first: Group, second: Group, notes: &mut Vec<Note>) -> (Gr
 
 /// Splits a list of inputs that are not told apart by name: the lower ones are the first operand.
 fn split(
-    netlist: &Netlist,
+    subject: &impl Subject,
     both: Group,
     told: Option<[u8; 2]>,
     notes: &mut Vec<Note>,
@@ -242,7 +254,7 @@ fn split(
         None if total.is_multiple_of(2) => total / 2,
         _ => {
             return Err(undetermined(
-                netlist,
+                subject,
                 format!(
                     "it is not known which of the {} are which operand",
                     described(&both)
@@ -253,7 +265,7 @@ fn split(
     };
     if both.is_integer {
         let found = format!("the input {}", described(&both));
-        return Err(not_a_multiplier(netlist, found));
+        return Err(not_a_multiplier(subject, found));
     }
     notes.push(Note::assumption(format!(
         "The first {first} inputs of {:?} were taken as the first operand, the others as the second one.",
@@ -272,7 +284,7 @@ fn split(
 
 /// The width of an operand: that of its port, or of the part of a C integer that it takes.
 fn operand_bits(
-    netlist: &Netlist,
+    subject: &impl Subject,
     group: &Group,
     told: Option<u8>,
     used: &[bool],
@@ -284,7 +296,7 @@ fn operand_bits(
             return Ok(told);
         }
         return Err(not_a_multiplier(
-            netlist,
+            subject,
             format!(
                 "an operand {} where {told} bits were expected",
                 described(group)
@@ -308,7 +320,7 @@ fn operand_bits(
         }
         _ if width <= most => Ok(width),
         _ => Err(undetermined(
-            netlist,
+            subject,
             format!(
                 "it is not known how many bits the operand {} has",
                 described(group)
@@ -319,16 +331,16 @@ fn operand_bits(
 }
 
 /// The group of outputs that is the product.
-fn product(netlist: &Netlist, options: &ImportOptions) -> Result<Group, ImportError> {
-    let outputs = netlist.outputs();
+fn product(subject: &impl Subject, options: &ImportOptions) -> Result<Group, ImportError> {
+    let outputs = subject.outputs();
     if !options.ports.product.is_empty() {
         return selected(outputs, &options.ports.product, "the product")
-            .map_err(|found| undetermined(netlist, found, ASK_FOR_PORTS));
+            .map_err(|found| undetermined(subject, found, ASK_FOR_PORTS));
     }
-    let found = groups(outputs).map_err(|found| undetermined(netlist, found, ASK_FOR_PORTS))?;
+    let found = groups(outputs).map_err(|found| undetermined(subject, found, ASK_FOR_PORTS))?;
     let unknown = |count: usize| {
         undetermined(
-            netlist,
+            subject,
             format!("it is not known which of the {count} outputs is which bit of the product"),
             ASK_FOR_PORTS,
         )
@@ -346,7 +358,7 @@ fn product(netlist: &Netlist, options: &ImportOptions) -> Result<Group, ImportEr
                 [] => "no output".into(),
                 names => format!("the outputs {}", names.join(", ")),
             };
-            Err(not_a_multiplier(netlist, found))
+            Err(not_a_multiplier(subject, found))
         }
     }
 }
@@ -362,18 +374,27 @@ pub(super) fn bit_count(count: usize) -> String {
     }
 }
 
-fn undetermined(netlist: &Netlist, missing: String, remedy: &str) -> ImportError {
+fn undetermined(subject: &impl Subject, missing: String, remedy: &str) -> ImportError {
     ImportError::Undetermined {
-        location: netlist.location().clone(),
+        location: subject.location().clone(),
         missing,
         remedy: remedy.into(),
     }
 }
 
-pub(super) fn not_a_multiplier(netlist: &Netlist, found: String) -> ImportError {
+pub(super) fn not_a_multiplier(subject: &impl Subject, found: String) -> ImportError {
+    no_multiplier(subject.name(), subject.location(), found)
+}
+
+/// The error that something of this name has other ports than a multiplier.
+pub(in crate::import) fn no_multiplier(
+    name: &str,
+    location: &Location,
+    found: String,
+) -> ImportError {
     ImportError::NotAMultiplier {
-        location: netlist.location().clone(),
-        found: format!("{:?} has {found}", netlist.name()),
+        location: location.clone(),
+        found: format!("{name:?} has {found}"),
         expected: "two operands of 2 to 16 bits each and one product of up to 64 bits".into(),
     }
 }

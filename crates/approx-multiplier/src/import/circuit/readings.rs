@@ -1,28 +1,27 @@
 //! What a file leaves open of a circuit's numbers: whether they are signed, and which bit is the product's sign. The
 //! readings are compared, and put down in notes.
 
-use approx_netlists::{Netlist, Signal};
-
 use super::interpretation::{Interpretation, ProductFormat, SignExtension};
 use super::operands::{Operands, bit_count, ordered};
+use super::subject::{Function, Subject};
 use crate::Signedness;
 use crate::import::library::LibraryName;
 use crate::import::reading::{self, Alternative, Choice, Reading};
 use crate::import::{ImportError, ImportOptions, Note};
 
-/// Reads a netlist as a multiplier: the reading that is taken, and the others as far as they were looked at.
-pub(super) fn interpret(
-    netlist: &Netlist,
+/// Reads something as a multiplier: the reading that is taken, and the others as far as they were looked at.
+pub(super) fn interpret<S: Subject>(
+    subject: &S,
     options: &ImportOptions,
     notes: &mut Vec<Note>,
-) -> Result<(Interpretation, Vec<Alternative>), ImportError> {
-    let operands = Operands::of(netlist, options, notes)?;
+) -> Result<(Interpretation<S::Function>, Vec<Alternative>), ImportError> {
+    let operands = Operands::of(subject, options, notes)?;
     let readings = Readings {
-        netlist,
+        subject,
         operands: &operands,
         scale: options.output_scale.map_or(1, u32::from),
     };
-    let known = signedness(netlist, &operands, options, notes);
+    let known = signedness(subject, &operands, options, notes);
     let signednesses = match known {
         Some(signedness) => vec![signedness],
         None => vec![[Signedness::Unsigned; 2], [Signedness::Signed; 2]],
@@ -52,26 +51,27 @@ pub(super) fn interpret(
         others.retain(|other| other.name != taken.name);
     }
     let (interpretation, _) = taken.content;
-    notes.extend(missing_bits(&operands, &interpretation, options));
+    notes.extend(missing_bits(&operands, &interpretation, options)?);
     Ok((interpretation, others))
 }
 
-/// The readings of a circuit.
-struct Readings<'a> {
-    netlist: &'a Netlist,
+/// The readings of what is read.
+struct Readings<'a, S> {
+    subject: &'a S,
     operands: &'a Operands,
     scale: u32,
 }
 
-type CircuitReading = Reading<(Interpretation, SignExtension)>;
+/// With how the product has its sign.
+type SignedReading<F> = Reading<(Interpretation<F>, SignExtension)>;
 
-impl Readings<'_> {
+impl<S: Subject> Readings<'_, S> {
     /// With the product as it is computed, unless the options say otherwise.
     fn usual(
         &self,
         signednesses: &[[Signedness; 2]],
         extension: Option<SignExtension>,
-    ) -> Result<Vec<CircuitReading>, ImportError> {
+    ) -> Result<Vec<SignedReading<S::Function>>, ImportError> {
         let extension = extension.unwrap_or(SignExtension::Computed);
         signednesses
             .iter()
@@ -83,15 +83,15 @@ impl Readings<'_> {
     fn extended(
         &self,
         signednesses: &[[Signedness; 2]],
-    ) -> Result<Vec<CircuitReading>, ImportError> {
+    ) -> Result<Vec<SignedReading<S::Function>>, ImportError> {
         let mut extended = Vec::new();
         for &signedness in signednesses {
             let computed = self.interpretation(signedness, SignExtension::Computed)?;
-            let has_zeros_above = computed.product.width > self.operands.index_bits()
-                && computed.circuit.outputs()[self.operands.index_bits()..]
-                    .iter()
-                    .all(|&bit| bit == Signal::FALSE);
-            if has_zeros_above && signedness.contains(&Signedness::Signed) {
+            let index_bits = self.operands.index_bits();
+            if signedness.contains(&Signedness::Signed)
+                && computed.product.width > index_bits
+                && computed.function.is_zero_from(index_bits)
+            {
                 extended.push(self.reading(signedness, SignExtension::Added)?);
             }
         }
@@ -121,7 +121,7 @@ impl Readings<'_> {
         &self,
         signedness: [Signedness; 2],
         extension: SignExtension,
-    ) -> Result<CircuitReading, ImportError> {
+    ) -> Result<SignedReading<S::Function>, ImportError> {
         let interpretation = self.interpretation(signedness, extension)?;
         let name = match signedness {
             [first, second] if first == second => format!("as {first}"),
@@ -132,7 +132,7 @@ impl Readings<'_> {
                 SignExtension::Computed => name,
                 SignExtension::Added => format!("{name}, with a sign added to the product"),
             },
-            error: interpretation.error(),
+            error: interpretation.error()?,
             content: (interpretation, extension),
         })
     }
@@ -141,14 +141,14 @@ impl Readings<'_> {
         &self,
         signedness: [Signedness; 2],
         extension: SignExtension,
-    ) -> Result<Interpretation, ImportError> {
+    ) -> Result<Interpretation<S::Function>, ImportError> {
         // Unsigned numbers have no sign.
         let extension = match signedness.contains(&Signedness::Signed) {
             true => extension,
             false => SignExtension::Computed,
         };
         Interpretation::new(
-            self.netlist,
+            self.subject,
             self.operands,
             signedness,
             extension,
@@ -159,7 +159,7 @@ impl Readings<'_> {
 
 /// Whether the operands are signed, if the options say so, the circuit's name or its declarations.
 fn signedness(
-    netlist: &Netlist,
+    subject: &impl Subject,
     operands: &Operands,
     options: &ImportOptions,
     notes: &mut Vec<Note>,
@@ -167,10 +167,10 @@ fn signedness(
     if let Some(signedness) = options.signedness {
         return Some(ordered(signedness, options));
     }
-    if let Some(LibraryName { signedness, .. }) = LibraryName::parse(netlist.name()) {
+    if let Some(LibraryName { signedness, .. }) = LibraryName::parse(subject.name()) {
         notes.push(Note::information(format!(
             "The operands were taken as {signedness}, as the name {:?} says.",
-            netlist.name()
+            subject.name()
         )));
         return Some([signedness; 2]);
     }
@@ -192,18 +192,18 @@ fn signedness(
 /// What is to be said of a product with fewer bits than both operands: its lower or its upper ones.
 fn missing_bits(
     operands: &Operands,
-    interpretation: &Interpretation,
+    interpretation: &Interpretation<impl Function>,
     options: &ImportOptions,
-) -> Option<Note> {
+) -> Result<Option<Note>, ImportError> {
     let (bits, all) = (operands.product.bits.len(), operands.index_bits());
     if bits >= all {
-        return None;
+        return Ok(None);
     }
     let found = format!("The product has {bits} of {}", bit_count(all));
     if let Some(scale) = options.output_scale {
-        return Some(Note::information(format!(
+        return Ok(Some(Note::information(format!(
             "{found}: it was multiplied by {scale}, as asked for."
-        )));
+        ))));
     }
     // Both operands have 32 bits at most, and a product has one at least.
     let scale = 1u32 << (all - bits);
@@ -211,10 +211,10 @@ fn missing_bits(
         scale,
         ..interpretation.product
     };
-    Some(Note::assumption(format!(
+    Ok(Some(Note::assumption(format!(
         "{found}: it was taken as it is, with which the mean error is {}; times {scale}, if these are the upper bits, it \
          would be {}. Give the output's scale to say which.",
-        interpretation.error(),
-        interpretation.error_with(upper)
-    )))
+        interpretation.error()?,
+        interpretation.error_with(upper)?
+    ))))
 }

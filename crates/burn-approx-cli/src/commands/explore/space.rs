@@ -16,7 +16,7 @@ use crate::classification::Classifier;
 use crate::error::CliError;
 use crate::network::graphs;
 use crate::output::Output;
-use crate::spec::{FileOptions, resolve, resolve_all};
+use crate::spec::{FileOptions, ProgramOptions, options_for, resolve, resolve_all};
 
 /// Multipliers, what they take, and which layer may have which.
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,9 @@ pub struct SpaceArgs {
         required = true
     )]
     pub multipliers: Vec<String>,
+
+    #[command(flatten)]
+    pub program: ProgramOptions,
 
     /// The exact multiplier that energies are relative to, and that layers have which are to stay exact
     #[arg(long, value_name = "SPEC", default_value = "mul8s_1KV6", help_heading = ENERGY)]
@@ -137,11 +140,13 @@ impl SpaceArgs {
         let usage = |problem: String| CliError::Usage(problem);
         let files = FileOptions {
             cells: self.cells.clone(),
-            ..FileOptions::default()
+            ..self.program.as_file_options()
         };
         // Whether a multiplier has cells or not.
         files.import_options()?;
-        let baseline = resolve(&self.baseline, &files, output)?;
+        let named: Vec<&String> = self.multipliers.iter().chain([&self.baseline]).collect();
+        let options = options_for(&self.baseline, &named, &files);
+        let baseline = resolve(&self.baseline, &options, output)?;
         if !is_exact(&baseline)? {
             return Err(usage(format!(
                 "the baseline `{}` is not exact: name an exact multiplier with --baseline",
@@ -150,7 +155,7 @@ impl SpaceArgs {
         }
         let formats = |multiplier: &Multiplier| (multiplier.activation(), multiplier.weight());
         let mut all = vec![baseline.clone()];
-        for multiplier in resolve_all(&self.multipliers, &files, output)? {
+        for multiplier in resolve_all(&self.multipliers, &[&self.baseline], &files, output)? {
             if formats(&multiplier) != formats(&baseline) {
                 let signed = |format: OperandFormat| OperandFormat::signed(format.bits()).ok();
                 let (activation, weight) = formats(&multiplier);

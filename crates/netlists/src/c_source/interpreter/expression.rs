@@ -249,10 +249,11 @@ impl<'a> Interpreter<'a, '_> {
         }
         lexer.expect(")")?;
         let takes_values = function
+            .head
             .parameters
             .iter()
             .all(|parameter| !parameter.is_pointer);
-        if arguments.len() != function.parameters.len() || !takes_values {
+        if arguments.len() != function.head.parameters.len() || !takes_values {
             return Err(self.error(
                 name.offset,
                 format!(
@@ -262,7 +263,7 @@ impl<'a> Interpreter<'a, '_> {
                 ),
                 format!(
                     "a function of integers, with {} of them",
-                    function.parameters.len()
+                    function.head.parameters.len()
                 ),
             ));
         }

@@ -90,9 +90,9 @@ impl<'a, 'f> Interpreter<'a, 'f> {
         function: &Function<'a>,
         arguments: Vec<Argument>,
     ) -> Result<(Option<Value>, Vec<Value>), NetlistError> {
-        self.spend(CALL_STEPS + function.bytes, function.offset)?;
+        self.spend(CALL_STEPS + function.bytes, function.head.offset)?;
         let mut variables = HashMap::new();
-        for (parameter, argument) in function.parameters.iter().zip(arguments) {
+        for (parameter, argument) in function.head.parameters.iter().zip(arguments) {
             let variable = match argument {
                 Argument::Value(value) => Variable {
                     r#type: parameter.r#type,
@@ -118,15 +118,16 @@ impl<'a, 'f> Interpreter<'a, 'f> {
         let outer = std::mem::replace(&mut self.blocks, vec![variables]);
         let mut lexer = function.body.clone();
         let returned = self.block(&mut lexer, function)?;
-        if function.result.is_some() && returned.is_none() {
+        if function.head.result.is_some() && returned.is_none() {
             return Err(self.error(
-                function.offset,
-                format!("no \"return\" in {}", quoted(function.name)),
+                function.head.offset,
+                format!("no \"return\" in {}", quoted(function.head.name)),
                 "one at its end",
             ));
         }
         let parameters = std::mem::replace(&mut self.blocks, outer).swap_remove(0);
         let written = function
+            .head
             .parameters
             .iter()
             .filter(|parameter| parameter.is_pointer)
@@ -228,7 +229,7 @@ impl<'a, 'f> Interpreter<'a, 'f> {
         lexer: &mut Lexer<'a>,
         function: &Function<'a>,
     ) -> Result<Option<Value>, NetlistError> {
-        let Some(r#type) = function.result else {
+        let Some(r#type) = function.head.result else {
             lexer.expect(";")?;
             return Ok(None);
         };
