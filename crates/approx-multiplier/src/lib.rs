@@ -70,7 +70,10 @@ pub use families::{FamilySpecification, MultiplierFamily};
 pub use fit::{HtpFit, HtpFitOptions, MeasuredModel};
 pub use gradient::{Derivative, DerivativeTerm, GradientRule, MultiplierGradient};
 pub use htp::{Feature, HtpModel, HtpTerm};
-pub use metrics::{ErrorMetrics, LayerTrace, OperandDistribution, OperandTrace};
+pub use metrics::{
+    Condition, Difference, DifferingPair, ErrorMetrics, LayerTrace, Operand, OperandDistribution,
+    OperandTrace,
+};
 pub use multiplier::{ContentHash, Definition, HardwareFigures, Multiplier};
 pub use operand::{OperandFormat, Signedness};
 pub use source::MultiplierSource;

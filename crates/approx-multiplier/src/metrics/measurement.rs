@@ -166,7 +166,10 @@ fn exact_of(multiplier: &Multiplier) -> Multiplier {
     Multiplier::exact(multiplier.activation(), multiplier.weight())
 }
 
-fn check_formats(multiplier: &Multiplier, reference: &Multiplier) -> Result<(), MultiplierError> {
+pub(super) fn check_formats(
+    multiplier: &Multiplier,
+    reference: &Multiplier,
+) -> Result<(), MultiplierError> {
     let formats = |multiplier: &Multiplier| (multiplier.activation(), multiplier.weight());
     if formats(multiplier) == formats(reference) {
         return Ok(());

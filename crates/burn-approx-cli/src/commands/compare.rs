@@ -1,18 +1,12 @@
 //! `compare`: two multipliers side by side, and where they differ.
 
-use approx_multiplier::{ErrorMetrics, Multiplier};
+use approx_multiplier::{Difference, ErrorMetrics, MAX_INDEX_BITS, Multiplier};
 use serde::Serialize;
 
 use crate::error::CliError;
 use crate::output::{Output, number, table};
 use crate::progress;
 use crate::spec::{self, FileOptions};
-
-/// Differing pairs of operands that are shown.
-const SHOWN: usize = 8;
-
-/// The most pairs that are gone through one by one.
-const MOST_PAIRS: u64 = 1 << 24;
 
 /// Compares two multipliers: their products pair by pair, and their errors.
 #[derive(Debug, clap::Args)]
@@ -40,20 +34,11 @@ pub struct Args {
 #[derive(Serialize)]
 struct Comparison {
     names: [String; 2],
-    pairs: u64,
-    /// How many pairs of codes have other products.
-    differing: u64,
-    largest_difference: f64,
-    mean_difference: f64,
-    examples: Vec<Example>,
+    #[serde(flatten)]
+    difference: Difference,
+    /// The difference's conditions as a sentence has them.
+    in_words: String,
     metrics: [ErrorMetrics; 2],
-}
-
-#[derive(Serialize)]
-struct Example {
-    activation: i32,
-    weight: i32,
-    products: [f64; 2],
 }
 
 /// Runs the command.
@@ -66,10 +51,13 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let multipliers = [first?, second?];
     let comparison = progress::during("comparing", || Comparison::of(&multipliers))?;
     output.result(&comparison, comparison.text())?;
-    match args.require_equal && comparison.differing > 0 {
+    let Difference {
+        differing, pairs, ..
+    } = comparison.difference;
+    match args.require_equal && differing > 0 {
         true => Err(CliError::Check(format!(
-            "{} and {} differ on {} of {} pairs of codes",
-            args.first, args.second, comparison.differing, comparison.pairs
+            "{} and {} differ on {differing} of {pairs} pairs of codes",
+            args.first, args.second
         ))),
         false => Ok(()),
     }
@@ -91,46 +79,23 @@ impl Comparison {
             )));
         }
         let (activation, weight) = formats(first);
-        let pairs = (activation.cardinality() * weight.cardinality()) as u64;
-        if pairs > MOST_PAIRS {
+        let pairs = activation.cardinality() as u64 * weight.cardinality() as u64;
+        let most = 1_u64 << MAX_INDEX_BITS;
+        if pairs > most {
             return Err(CliError::Usage(format!(
-                "{activation} x {weight} are {pairs} pairs of codes; up to {MOST_PAIRS} are compared one by one. `metrics` measures either"
+                "{activation} x {weight} are {pairs} pairs of codes; up to {most} are compared one by one. `metrics` measures either"
             )));
         }
-        let mut comparison = Self {
+        let difference = Difference::between(first, second)?;
+        Ok(Self {
             names: [first.name().into(), second.name().into()],
-            pairs,
-            differing: 0,
-            largest_difference: 0.0,
-            mean_difference: 0.0,
-            examples: Vec::new(),
+            in_words: difference.in_words(),
+            difference,
             metrics: [
                 ErrorMetrics::measure(first)?,
                 ErrorMetrics::measure(second)?,
             ],
-        };
-        let mut sum = 0.0;
-        for a in activation.codes() {
-            for b in weight.codes() {
-                let products = [first.evaluate(a, b), second.evaluate(a, b)];
-                let difference = (products[0] - products[1]).abs();
-                if difference == 0.0 {
-                    continue;
-                }
-                comparison.differing += 1;
-                sum += difference;
-                comparison.largest_difference = comparison.largest_difference.max(difference);
-                if comparison.examples.len() < SHOWN {
-                    comparison.examples.push(Example {
-                        activation: a,
-                        weight: b,
-                        products,
-                    });
-                }
-            }
-        }
-        comparison.mean_difference = sum / pairs as f64;
-        Ok(comparison)
+        })
     }
 
     fn text(&self) -> String {
@@ -147,11 +112,12 @@ impl Comparison {
         ] {
             figures.add_row([name.to_string(), number(left), number(right)]);
         }
-        if self.differing == 0 {
-            return format!("{figures}\nall {} products are equal", self.pairs);
+        let difference = &self.difference;
+        if difference.differing == 0 {
+            return format!("{figures}\nall {} products are equal", difference.pairs);
         }
         let mut examples = table(["activation", "weight", first, second]);
-        for example in &self.examples {
+        for example in &difference.examples {
             examples.add_row([
                 example.activation.to_string(),
                 example.weight.to_string(),
@@ -159,12 +125,18 @@ impl Comparison {
                 number(example.products[1]),
             ]);
         }
+        let such =
+            match difference.conditions.is_empty() || difference.meeting == difference.differing {
+                true => String::new(),
+                false => format!(", in {} such pairs", difference.meeting),
+            };
         format!(
-            "{figures}\n{} of {} products differ, by {} at most and {} on average over all pairs; the first of them:\n{examples}",
-            self.differing,
-            self.pairs,
-            number(self.largest_difference),
-            number(self.mean_difference)
+            "{figures}\n{} of {} products differ, {}{such}; by {} at most and {} on average over all pairs. The first of them:\n{examples}",
+            difference.differing,
+            difference.pairs,
+            self.in_words,
+            number(difference.largest_difference),
+            number(difference.mean_difference)
         )
     }
 }
