@@ -373,6 +373,32 @@ pub fn options_for(spec: &str, all: &[impl AsRef<str>], options: &FileOptions) -
     }
 }
 
+/// Two multipliers of the same operands, to be compared.
+pub fn resolve_pair(
+    specs: [&str; 2],
+    options: &FileOptions,
+    output: Output,
+) -> Result<[Multiplier; 2], CliError> {
+    let [first, second] = specs.map(|spec| {
+        let options = options_for(spec, &specs, options);
+        resolve(spec, &options, output)
+    });
+    let (first, second) = (first?, second?);
+    let formats = |multiplier: &Multiplier| (multiplier.activation(), multiplier.weight());
+    match formats(&first) == formats(&second) {
+        true => Ok([first, second]),
+        false => Err(CliError::Usage(format!(
+            "{} multiplies {} x {}, but {} {} x {}: only multipliers of the same operands can be compared",
+            first.name(),
+            first.activation(),
+            first.weight(),
+            second.name(),
+            second.activation(),
+            second.weight()
+        ))),
+    }
+}
+
 /// The multiplier that a SPEC names. What had to be assumed is printed.
 pub fn resolve(spec: &str, options: &FileOptions, output: Output) -> Result<Multiplier, CliError> {
     if let Some(command) = command_of(spec) {

@@ -43,12 +43,7 @@ struct Comparison {
 
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
-    let specs = [&args.first, &args.second];
-    let [first, second] = specs.map(|spec| {
-        let options = spec::options_for(spec, &specs, &args.file);
-        spec::resolve(spec, &options, output)
-    });
-    let multipliers = [first?, second?];
+    let multipliers = spec::resolve_pair([&args.first, &args.second], &args.file, output)?;
     let comparison = progress::during("comparing", || Comparison::of(&multipliers))?;
     output.result(&comparison, comparison.text())?;
     let Difference {
@@ -66,19 +61,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
 impl Comparison {
     fn of(multipliers: &[Multiplier; 2]) -> Result<Self, CliError> {
         let [first, second] = multipliers;
-        let formats = |multiplier: &Multiplier| (multiplier.activation(), multiplier.weight());
-        if formats(first) != formats(second) {
-            return Err(CliError::Usage(format!(
-                "{} multiplies {} x {}, but {} {} x {}: only multipliers of the same operands can be compared",
-                first.name(),
-                first.activation(),
-                first.weight(),
-                second.name(),
-                second.activation(),
-                second.weight()
-            )));
-        }
-        let (activation, weight) = formats(first);
+        let (activation, weight) = (first.activation(), first.weight());
         let pairs = activation.cardinality() as u64 * weight.cardinality() as u64;
         let most = 1_u64 << MAX_INDEX_BITS;
         if pairs > most {

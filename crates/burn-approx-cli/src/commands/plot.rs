@@ -25,9 +25,19 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Picture {
-    /// The error over activation and weight codes
-    #[command(after_help = "Example:\n  burn-approx plot heat-map mul8s_1L2J --output errors.svg")]
-    HeatMap(One),
+    /// The error over activation and weight codes, or how two multipliers differ
+    #[command(
+        after_help = "Examples:\n  burn-approx plot heat-map mul8s_1L2J --output errors.svg\n  \
+            burn-approx plot heat-map circuit.v mul8s_1L2J --output difference.svg"
+    )]
+    HeatMap {
+        #[command(flatten)]
+        one: One,
+
+        /// Another multiplier of the same operands, whose products are taken off instead of the exact ones
+        #[arg(value_name = "SPEC")]
+        other: Option<String>,
+    },
     /// How often which error occurs
     #[command(
         after_help = "Example:\n  burn-approx plot histogram mul8s_1L2J --output histogram.png"
@@ -68,15 +78,24 @@ struct Summary<'a> {
 /// Runs the command.
 pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
     let path = match &args.picture {
-        Picture::HeatMap(one) | Picture::Histogram(one) => &one.output,
+        Picture::HeatMap { one, .. } | Picture::Histogram(one) => &one.output,
         Picture::Pareto { output, .. } => output,
     };
     let kind = plot::Kind::of(path)?;
     match &args.picture {
-        Picture::HeatMap(one) => {
+        Picture::HeatMap { one, other: None } => {
             let multiplier = spec::resolve(&one.multiplier, &one.file, output)?;
             progress::during("drawing", || {
                 plot::save(&HeatMap::of(&multiplier), kind, path)
+            })?;
+        }
+        Picture::HeatMap {
+            one,
+            other: Some(other),
+        } => {
+            let [first, second] = spec::resolve_pair([&one.multiplier, other], &one.file, output)?;
+            progress::during("drawing", || {
+                plot::save(&HeatMap::between(&first, &second), kind, path)
             })?;
         }
         Picture::Histogram(one) => {

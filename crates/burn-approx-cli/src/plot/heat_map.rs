@@ -1,4 +1,4 @@
-//! The error of a multiplier over the codes of its operands.
+//! The error of a multiplier over the codes of its operands, or how it differs from another one.
 
 use approx_experiment::plot::{Drawing, Drawn, FONT};
 use approx_multiplier::{Multiplier, OperandFormat};
@@ -23,7 +23,10 @@ const STEPS: i32 = 128;
 
 /// The picture.
 pub struct HeatMap {
-    name: String,
+    title: String,
+    /// What the values are, and what one is called.
+    formula: String,
+    value: &'static str,
     activation: OperandFormat,
     weight: OperandFormat,
     /// Cells along the activation and the weight.
@@ -37,8 +40,19 @@ pub struct HeatMap {
 }
 
 impl HeatMap {
-    /// The map of a multiplier.
+    /// The map of a multiplier's error.
     pub fn of(multiplier: &Multiplier) -> Self {
+        let exact = Multiplier::exact(multiplier.activation(), multiplier.weight());
+        Self {
+            title: format!("Error of {}", multiplier.name()),
+            formula: "m(a, b) - a b".into(),
+            value: "error",
+            ..Self::between(multiplier, &exact)
+        }
+    }
+
+    /// The map of the products of one multiplier minus those of another one, of the same operands.
+    pub fn between(multiplier: &Multiplier, other: &Multiplier) -> Self {
         let (activation, weight) = (multiplier.activation(), multiplier.weight());
         let cells = [activation, weight].map(|format| format.cardinality().min(CELLS));
         let errors: Vec<f64> = (0..cells[0] * cells[1])
@@ -47,7 +61,7 @@ impl HeatMap {
                 let mut largest = 0f64;
                 for a in codes(activation, cells[0], row) {
                     for b in codes(weight, cells[1], column) {
-                        let error = multiplier.evaluate(a, b) - f64::from(a) * f64::from(b);
+                        let error = multiplier.evaluate(a, b) - other.evaluate(a, b);
                         if error.abs() > largest.abs() {
                             largest = error;
                         }
@@ -62,7 +76,9 @@ impl HeatMap {
         let complete =
             |format: OperandFormat, cells: usize| format.cardinality() / cells <= LOOKED_AT;
         Self {
-            name: multiplier.name().into(),
+            title: format!("{} minus {}", multiplier.name(), other.name()),
+            formula: "the first minus the second".into(),
+            value: "difference",
             activation,
             weight,
             cells,
@@ -108,22 +124,20 @@ impl Drawing for HeatMap {
                 .pos(Pos::new(HPos::Center, VPos::Center))
         };
         let middle = LEFT + SIDE / 2;
-        area.draw(&Text::new(
-            format!("Error of {}", self.name),
-            (middle, 24),
-            centred(23),
-        ))?;
+        area.draw(&Text::new(self.title.clone(), (middle, 24), centred(23)))?;
         let codes = self.activation.cardinality() / self.cells[0];
         let others = self.weight.cardinality() / self.cells[1];
         let note = match (codes * others, self.complete) {
-            (1, _) => "m(a, b) - a b for every pair of codes".to_string(),
+            (1, _) => format!("{} for every pair of codes", self.formula),
             (_, true) => format!(
-                "m(a, b) - a b: the largest in magnitude of each {codes} x {others} pairs of codes"
+                "{}: the largest in magnitude of each {codes} x {others} pairs of codes",
+                self.formula
             ),
             (_, false) => {
                 let [some, others_of] = [codes, others].map(|count| count.min(LOOKED_AT));
                 format!(
-                    "m(a, b) - a b: the largest in magnitude of {some} x {others_of} of each {codes} x {others} pairs"
+                    "{}: the largest in magnitude of {some} x {others_of} of each {codes} x {others} pairs",
+                    self.formula
                 )
             }
         };
@@ -186,7 +200,7 @@ impl Drawing for HeatMap {
         match self.largest > 0.0 {
             true => self.draw_bar(area),
             false => area.draw(&Text::new(
-                "no error anywhere",
+                format!("no {} anywhere", self.value),
                 (middle, TOP + SIDE / 2),
                 centred(18),
             )),
@@ -205,7 +219,7 @@ impl HeatMap {
         };
         let right = BAR_LEFT + BAR_WIDTH;
         area.draw(&Text::new(
-            "error",
+            self.value,
             (BAR_LEFT + BAR_WIDTH / 2, TOP - 14),
             text(HPos::Center),
         ))?;

@@ -9,6 +9,7 @@ fn every_picture_in_both_formats() {
         "heat-map mul8s_1L2J",
         "heat-map mul16s_GRU",
         "heat-map exact:uint2,int3",
+        "heat-map mul8s_1L2J mul8s_1L2N",
         "histogram mul8s_1L2J",
         "histogram exact",
         "histogram htp:mul8s_1KV9",
@@ -23,7 +24,8 @@ fn every_picture_in_both_formats() {
             svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"),
             "{picture}"
         );
-        assert!(svg.contains("error"), "{picture}");
+        let values = ["error", "difference"];
+        assert!(values.iter().any(|value| svg.contains(value)), "{picture}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{picture}");
         place.succeed(&format!("plot {picture} --output picture.png"));
         let png = place.read("picture.png");
@@ -36,6 +38,7 @@ fn every_picture_in_both_formats() {
 fn other_pictures_are_refused() {
     let place = Workplace::new();
     place.fail("plot heat-map mul8s_1L2J --output errors.pdf", 2, ".svg");
+    place.fail("plot heat-map mul8s_1L2J exact:int4 --output errors.svg", 2, "same operands");
     place.fail("plot pareto --bits 9 --output p.svg", 2, "8, 12 and 16");
     place.fail(
         "plot heat-map mul8s_1L2J --output missing/errors.svg",

@@ -76,17 +76,23 @@ macro_rules! functions {
         /// opposite, the one that takes the fewest operations of two values.
         pub const FUNCTIONS: &[u8] = &[$($function),+];
 
-        /// Writes a function of some words.
+        /// A function of some words.
         #[inline(always)]
         fn apply<const WORDS: usize>(
             function: u8,
             [a, b, c]: [&[u64; WORDS]; 3],
         ) -> [u64; WORDS] {
+            let mut result = [0; WORDS];
             match function {
                 // The function is a constant in each of these, and what is left of it are two or three operations.
-                $($function => std::array::from_fn(|word| of_three($function, a[word], b[word], c[word])),)+
+                $($function => {
+                    for word in 0..WORDS {
+                        result[word] = of_three($function, a[word], b[word], c[word]);
+                    }
+                })+
                 _ => unreachable!("a program has no other functions"),
             }
+            result
         }
     };
 }
