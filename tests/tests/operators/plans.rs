@@ -8,7 +8,7 @@ use burn_approx::quantization::CodeRange;
 use burn_approx::{ApproxError, PreparedMultiplier};
 use burn_approx_tests::layer::{Layer, Operand, bits};
 use burn_approx_tests::random::{Random, Size, formats, layers_of, wide_formats};
-use burn_approx_tests::reference::{self, LayerGeometry};
+use burn_approx_tests::reference::{self, Conv2d, LayerGeometry};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use rstest::rstest;
@@ -345,4 +345,71 @@ fn plans_explain_themselves() {
         (Route::Htp, Exactness::Model)
     );
     assert!(plan.explain().contains("model's"), "{}", plan.explain());
+}
+
+/// A convolution with kernels of one tap, of which every code is drawn.
+fn one_tap(
+    groups: usize,
+    [group_inputs, group_outputs]: [usize; 2],
+    stride: usize,
+    padding: usize,
+    format: OperandFormat,
+    zeros: [i32; 2],
+) -> Layer {
+    let geometry = LayerGeometry::Conv2d(Conv2d {
+        batch: 2,
+        groups,
+        group_inputs,
+        group_outputs,
+        input: [7, 9],
+        kernel: [1, 1],
+        stride: [stride; 2],
+        dilation: [1, 1],
+        padding: [(padding, padding); 2],
+    });
+    let mut random = Random::new(41);
+    let mut operand = |shape: Vec<usize>, zero| {
+        let count = shape.iter().product();
+        let codes = random.integers(count, format.min_code(), format.max_code());
+        Operand::from_codes(&codes, shape, 0.5, zero, format)
+    };
+    let (activation, weight) = (
+        operand(geometry.activation_shape(), zeros[0]),
+        operand(geometry.weight_shape(), zeros[1]),
+    );
+    Layer {
+        geometry,
+        activation,
+        weight,
+    }
+}
+
+#[rstest]
+fn kernels_of_one_tap(
+    #[values(1, 2)] stride: usize,
+    #[values(0, 1)] padding: usize,
+    #[values((1, [6, 5]), (2, [3, 4]), (6, [1, 2]))] groups: (usize, [usize; 2]),
+) {
+    let format = OperandFormat::UINT8;
+    let layer = one_tap(groups.0, groups.1, stride, padding, format, [3, 7]);
+    // Neither commutative nor 0 at (0, 0): of full rank, and of rank 2.
+    let random = Random::new(42).multiplier(format, format, 1, 60_000);
+    let shifted = |a, b| a * b + 2 * (a % 4) + 32;
+    let shifted = Multiplier::from_fn("shifted", format, format, shifted).unwrap();
+    for multiplier in [random, shifted] {
+        assert!(plans_equal_the_loop(&layer, &multiplier).unwrap() > 0);
+    }
+}
+
+/// Shapes for which a search for the fastest kernel has once taken a wrong one.
+#[rstest]
+fn one_tap_over_many_channels(#[values([104, 208], [440, 440])] channels: [usize; 2]) {
+    let int8 = OperandFormat::INT8;
+    let layer = one_tap(1, channels, 1, 0, int8, [0, 0]);
+    for multiplier in [
+        Multiplier::exact(int8, int8),
+        evoapprox::multiplier("mul8s_1L2J").unwrap(),
+    ] {
+        assert!(plans_equal_the_loop(&layer, &multiplier).unwrap() > 0);
+    }
 }

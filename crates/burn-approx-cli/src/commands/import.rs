@@ -9,6 +9,7 @@ use approx_multiplier::{
 };
 use serde::Serialize;
 
+use super::metrics::wrong_products;
 use crate::error::CliError;
 use crate::files::expect_own;
 use crate::output::{Output, number};
@@ -77,6 +78,9 @@ struct Summary<'a> {
     mae_percent: f64,
     wce_percent: f64,
     coverage: Coverage,
+    /// What the wrong products have in common, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrong: Option<String>,
     notes: &'a [Note],
     output: &'a PathBuf,
 }
@@ -120,6 +124,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         mae_percent: metrics.mae_percent,
         wce_percent: metrics.wce_percent,
         coverage: metrics.coverage,
+        wrong: wrong_products(&multiplier)?,
         notes: &imported.notes,
         output: &args.output,
     };
@@ -127,10 +132,12 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         Coverage::Exhaustive { .. } => String::new(),
         coverage => format!(" on {} random operand pairs", coverage.pairs()),
     };
+    let wrong = summary.wrong.as_deref();
+    let wrong = wrong.map_or(String::new(), |wrong| format!("\nwrong {wrong}"));
     output.result(
         &summary,
         format!(
-            "{}: {} x {}, mean absolute error {} %, worst {} %{pairs}\nwritten to {}",
+            "{}: {} x {}, mean absolute error {} %, worst {} %{pairs}{wrong}\nwritten to {}",
             summary.name,
             summary.activation,
             summary.weight,

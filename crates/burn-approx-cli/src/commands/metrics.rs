@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use approx_multiplier::evoapprox;
-use approx_multiplier::{Coverage, ErrorMetrics, Multiplier, OperandTrace};
+use approx_multiplier::{Coverage, Difference, ErrorMetrics, Multiplier, OperandTrace};
 use comfy_table::{Cell, Color};
 use serde::Serialize;
 
@@ -122,6 +122,31 @@ struct Report {
     name: String,
     coverage: Coverage,
     figures: Vec<Figure>,
+    /// What the wrong products have in common, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrong: Option<String>,
+}
+
+/// With more bits of both operands than these, errors are not looked at one by one on the side.
+const LOOKED_AT_BITS: u8 = 20;
+
+/// Where products are wrong, if they have something in common.
+pub(super) fn wrong_products(multiplier: &Multiplier) -> Result<Option<String>, CliError> {
+    let (activation, weight) = (multiplier.activation(), multiplier.weight());
+    if activation.bits() + weight.bits() > LOOKED_AT_BITS {
+        return Ok(None);
+    }
+    let exact = Multiplier::exact(activation, weight);
+    let difference = Difference::between(multiplier, &exact)?;
+    let words = || {
+        format!(
+            "{} ({} of {} pairs)",
+            difference.in_words(),
+            difference.differing,
+            difference.pairs
+        )
+    };
+    Ok((!difference.conditions.is_empty()).then(words))
 }
 
 /// Runs the command.
@@ -166,6 +191,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), CliError> {
         name: multiplier.name().into(),
         coverage: metrics.coverage,
         figures,
+        wrong: wrong_products(&multiplier)?,
     };
     output.result(&report, report.text())?;
     match wrong.is_empty() {
@@ -284,7 +310,9 @@ impl Report {
                 coverage.pairs()
             ),
         };
-        format!("{} over {pairs}\n{rows}", self.name)
+        let wrong = self.wrong.as_deref();
+        let wrong = wrong.map_or(String::new(), |wrong| format!("\nwrong {wrong}"));
+        format!("{} over {pairs}\n{rows}{wrong}", self.name)
     }
 }
 

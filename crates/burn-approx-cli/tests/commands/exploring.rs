@@ -282,6 +282,22 @@ fn what_cannot_be_explored_is_said() {
     fail("--multipliers mul8s_1L2J --drop -1", "at least 0");
     fail("--multipliers mul8s_1L2J --depth -5", "at least 0");
     fail("--multipliers mul8s_1L2J --exact **", "nothing to choose");
+    fail(
+        "--multipliers mul8s_1L2J --exact-first --most 1",
+        "nothing to choose",
+    );
+    fail(
+        "--multipliers mul8s_1L2J --retrain 1 --gradient custom",
+        "mul8s_1KV6",
+    );
+    for (folder, circuit) in [("one", "mul8s_1L2J"), ("other", "mul8s_1L2L")] {
+        std::fs::create_dir(workplace.path(folder)).unwrap();
+        workplace.succeed(&format!("export {circuit} --output {folder}/m.csv"));
+    }
+    fail(
+        "--multipliers one/m.csv --multipliers other/m.csv",
+        "two different multipliers are called `m`",
+    );
     fail("--multipliers mul12s_2PR", "--baseline names");
     workplace.fail(
         "explore digits.onnx --data digits --multipliers mul8s_1L2J --cells none.lib --output front",

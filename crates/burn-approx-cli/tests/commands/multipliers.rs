@@ -100,12 +100,27 @@ fn comparisons() {
     let same = place.json("compare mul8s_1L2J mul8s_1L2J --require-equal");
     assert_eq!(same["differing"], 0);
     let text = place.succeed("compare mul8s_1L2J exact").stdout;
-    assert!(text.contains("differ, in all parts of the range; by 255 at most"), "{text}");
+    assert!(
+        text.contains("differ, in all parts of the range; by 255 at most"),
+        "{text}"
+    );
     // One product off, in a table of two bits: the place is named.
     place.write("one.csv", "0,0,0,0\n0,1,2,3\n0,2,4,6\n0,3,6,8\n");
     let one = place.json("compare one.csv exact:uint2 --unsigned");
     assert_eq!(one["in_words"], "exactly where a = 3 and b = 3");
     assert_eq!(one["conditions"][0]["between"]["from"], 3);
+    let wrong = "wrong exactly where a = 3 and b = 3 (1 of 16 pairs)";
+    for command in [
+        "metrics one.csv --unsigned",
+        "import one.csv --unsigned --output one.json",
+    ] {
+        let text = place.succeed(command).stdout;
+        assert!(text.contains(wrong), "{command}: {text}");
+    }
+    assert_eq!(
+        place.json("metrics mul8s_1L2J")["wrong"],
+        serde_json::Value::Null
+    );
     place.fail("compare mul8s_1L2J exact --require-equal", 3, "differ on");
     place.fail("compare mul8s_1L2J mul8u_17C8", 2, "same operands");
     place.fail("compare mul16s_GRU exact:int16", 2, "metrics");

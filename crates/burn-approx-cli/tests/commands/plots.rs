@@ -38,7 +38,11 @@ fn every_picture_in_both_formats() {
 fn other_pictures_are_refused() {
     let place = Workplace::new();
     place.fail("plot heat-map mul8s_1L2J --output errors.pdf", 2, ".svg");
-    place.fail("plot heat-map mul8s_1L2J exact:int4 --output errors.svg", 2, "same operands");
+    place.fail(
+        "plot heat-map mul8s_1L2J exact:int4 --output errors.svg",
+        2,
+        "same operands",
+    );
     place.fail("plot pareto --bits 9 --output p.svg", 2, "8, 12 and 16");
     place.fail(
         "plot heat-map mul8s_1L2J --output missing/errors.svg",
