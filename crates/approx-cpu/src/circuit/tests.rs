@@ -64,7 +64,7 @@ fn samples() -> impl Strategy<Value = Sample> {
                 let mut body = String::new();
                 for (number, (operator, one, other)) in gates.into_iter().enumerate() {
                     let input = |number: u32| {
-                        let inversion = if number % 2 == 0 { "" } else { "~" };
+                        let inversion = if number.is_multiple_of(2) { "" } else { "~" };
                         format!(
                             "{inversion}{}",
                             signals[number as usize / 2 % signals.len()]

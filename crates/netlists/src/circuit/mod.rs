@@ -5,6 +5,7 @@
 
 pub(crate) mod signal;
 
+mod evaluator;
 mod gates;
 
 pub(crate) mod graph;
@@ -14,6 +15,7 @@ mod program;
 mod rewiring;
 pub(crate) mod vector;
 
-pub use gates::{Circuit, Evaluator, LANES, WORDS};
+pub use evaluator::{Evaluator, LANES, WORDS};
+pub use gates::Circuit;
 pub use program::{FUNCTIONS, Instruction, Program, ProgramOutput, Words};
 pub use rewiring::Connection;

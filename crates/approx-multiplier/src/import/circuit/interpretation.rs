@@ -4,8 +4,8 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::operands::{Operand, Operands, bit_count, not_a_multiplier};
-use super::subject::{Function, Indices, Subject};
+use super::operands::{bit_count, not_a_multiplier};
+use super::subject::{Function, Indices, Operand, Operands, Subject};
 use crate::import::ImportError;
 use crate::import::reading::ReadingError;
 use crate::table::index_bits;

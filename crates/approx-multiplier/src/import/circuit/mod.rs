@@ -20,9 +20,9 @@ use approx_netlists::{Netlist, NetlistFormat, NetlistLimits, NetlistOptions};
 
 pub use interpretation::SignExtension;
 pub(super) use interpretation::{codes, compared_indices};
-pub(super) use operands::{Operands, no_multiplier, ordered};
+pub(super) use operands::{no_multiplier, ordered};
 pub use ports::PortNames;
-pub(super) use subject::{Contradiction, Function, Indices, Subject};
+pub(super) use subject::{Contradiction, Function, Indices, Operands, Subject};
 
 use super::claims::Claims;
 use super::library::{LibraryName, hardware_figures};

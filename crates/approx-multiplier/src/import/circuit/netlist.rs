@@ -5,8 +5,7 @@ use approx_netlists::{
 };
 use rayon::prelude::*;
 
-use super::operands::Operands;
-use super::subject::{Contradiction, Function, Indices, Subject};
+use super::subject::{Contradiction, Function, Indices, Operands, Subject};
 use crate::import::ImportError;
 use crate::{MultiplierError, OperandFormat};
 

@@ -3,31 +3,10 @@
 use approx_netlists::{Location, Port};
 
 use super::ports::{Group, PortNames, groups, in_order, selected};
-use super::subject::Subject;
+use super::subject::{Operand, Operands, Subject};
 use crate::OperandFormat;
 use crate::import::library::LibraryName;
 use crate::import::{ImportError, ImportOptions, Note};
-
-/// One of the operands, the width of which has been decided.
-pub(in crate::import) struct Operand {
-    pub group: Group,
-    pub bits: u8,
-}
-
-impl Operand {
-    /// Whether the rest of an integer is the sign of the number in it: of a signed number in an unsigned integer it is 0,
-    /// for that holds a pattern.
-    pub fn is_extended(&self, format: OperandFormat) -> bool {
-        self.group.signed && format.is_signed()
-    }
-}
-
-/// The operands of a circuit, in its own order, and its product.
-pub(in crate::import) struct Operands {
-    pub first: Operand,
-    pub second: Operand,
-    pub product: Group,
-}
 
 impl Operands {
     /// Those of what is read. What had to be assumed is put down in the notes.
@@ -76,11 +55,6 @@ impl Operands {
             }
         )));
         Ok(operands)
-    }
-
-    /// The bits of both operands together.
-    pub fn index_bits(&self) -> usize {
-        usize::from(self.first.bits + self.second.bits)
     }
 }
 

@@ -2,8 +2,8 @@
 //! readings are compared, and put down in notes.
 
 use super::interpretation::{Interpretation, ProductFormat, SignExtension};
-use super::operands::{Operands, bit_count, ordered};
-use super::subject::{Function, Subject};
+use super::operands::{bit_count, ordered};
+use super::subject::{Function, Operands, Subject};
 use crate::Signedness;
 use crate::import::library::LibraryName;
 use crate::import::reading::{self, Alternative, Choice, Reading};

@@ -1,11 +1,39 @@
-//! What can be read as a multiplier: something with ports, and with a function of their bits. It is a netlist, or a function
-//! that is compiled and run.
+//! What can be read as a multiplier: something with ports, some of which are its operands and its product, and with a function
+//! of their bits. It is a netlist, or a function that is compiled and run.
 
 use approx_netlists::{Location, Port};
 
-use super::operands::Operands;
+use super::ports::Group;
 use crate::import::ImportError;
 use crate::{MultiplierError, OperandFormat};
+
+/// One of the operands, the width of which has been decided.
+pub(in crate::import) struct Operand {
+    pub group: Group,
+    pub bits: u8,
+}
+
+impl Operand {
+    /// Whether the rest of an integer is the sign of the number in it: of a signed number in an unsigned integer it is 0,
+    /// for that holds a pattern.
+    pub fn is_extended(&self, format: OperandFormat) -> bool {
+        self.group.signed && format.is_signed()
+    }
+}
+
+/// The operands of a circuit, in its own order, and its product.
+pub(in crate::import) struct Operands {
+    pub first: Operand,
+    pub second: Operand,
+    pub product: Group,
+}
+
+impl Operands {
+    /// The bits of both operands together.
+    pub fn index_bits(&self) -> usize {
+        usize::from(self.first.bits + self.second.bits)
+    }
+}
 
 /// What has operands and a product, as far as its declaration says.
 pub(in crate::import) trait Subject {
