@@ -78,9 +78,12 @@ impl ChosenArgs {
     /// derivatives of all multipliers.
     pub fn check(&self, space: &Space, multipliers: &[Multiplier]) -> Result<(), CliError> {
         if let Some(gradient) = self.gradient {
-            multipliers
+            let mut checks = multipliers
                 .iter()
-                .try_for_each(|multiplier| gradient.check(multiplier))?;
+                .map(|multiplier| gradient.check(multiplier));
+            checks
+                .try_for_each(|check| check)
+                .map_err(|error| CliError::Usage(error.to_string()))?;
         }
         let least = space.energy(&space.cheapest());
         match self.energy.iter().find(|energy| **energy < least) {
