@@ -1,6 +1,6 @@
 //! Sums of products, each of a line of one operand with a line of the other.
 
-use approx_netlists::{ProgramOutput, Words};
+use approx_netlists::Words;
 use rayon::prelude::*;
 
 use super::product::CircuitProduct;
@@ -22,6 +22,18 @@ pub(super) struct Lines<'a> {
     pub count: usize,
     /// The input of the circuit that the operand's lowest bit is.
     pub input: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// Some lines of an operand whose lowest bit is this input of the circuit.
+    pub fn new(slices: &'a Slices, lines: std::ops::Range<usize>, input: usize) -> Self {
+        Self {
+            slices,
+            first: lines.start,
+            count: lines.len(),
+            input,
+        }
+    }
 }
 
 /// Writes the sums of all pairs of lines, `[outer, inner]`. Both have as many blocks; masks are those of the
@@ -84,13 +96,7 @@ compiled_for_every_set! {
                 program.run(&mut slots);
                 for (bit, output) in program.outputs().iter().enumerate() {
                     let worth = product.worth(bit);
-                    let values = match *output {
-                        ProgramOutput::Constant(value) => [0_u64.wrapping_sub(value.into()); WORDS],
-                        ProgramOutput::Slot { slot, inverted } => {
-                            let inversion = 0_u64.wrapping_sub(inverted.into());
-                            slots[slot as usize].0.map(|word| word ^ inversion)
-                        }
-                    };
+                    let values = output.words(&slots);
                     for word in 0..WORDS {
                         let count = (values[word] & masks[word]).count_ones();
                         totals[word] += i64::from(count) * worth;

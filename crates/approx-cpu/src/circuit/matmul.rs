@@ -1,5 +1,7 @@
 //! Matrix product through a circuit.
 
+use std::ops::Range;
+
 use super::engine::{Lines, sums};
 use super::product::CircuitProduct;
 use super::slices::Slices;
@@ -67,30 +69,12 @@ impl CircuitProduct {
     }
 
     /// Lines of activations.
-    pub(super) fn activations<'a>(
-        &self,
-        slices: &'a Slices,
-        lines: std::ops::Range<usize>,
-    ) -> Lines<'a> {
-        Lines {
-            slices,
-            first: lines.start,
-            count: lines.len(),
-            input: self.weight_bits.into(),
-        }
+    pub(super) fn activations<'a>(&self, slices: &'a Slices, lines: Range<usize>) -> Lines<'a> {
+        Lines::new(slices, lines, self.weight_bits.into())
     }
 
     /// Lines of weights.
-    pub(super) fn weights<'a>(
-        &self,
-        slices: &'a Slices,
-        lines: std::ops::Range<usize>,
-    ) -> Lines<'a> {
-        Lines {
-            slices,
-            first: lines.start,
-            count: lines.len(),
-            input: 0,
-        }
+    pub(super) fn weights<'a>(&self, slices: &'a Slices, lines: Range<usize>) -> Lines<'a> {
+        Lines::new(slices, lines, 0)
     }
 }

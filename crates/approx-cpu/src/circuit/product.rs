@@ -1,6 +1,6 @@
 //! The circuit of a multiplier, prepared for the kernels.
 
-use approx_netlists::{Circuit, Program, ProgramOutput, Words};
+use approx_netlists::{Circuit, Program, Words};
 
 use crate::accumulators::Accumulators;
 use crate::error::KernelError;
@@ -90,13 +90,8 @@ impl CircuitProduct {
         }
         self.program.run(&mut slots);
         let bits = (0..).zip(self.program.outputs()).map(|(bit, output)| {
-            let is_set = match *output {
-                ProgramOutput::Constant(value) => value,
-                ProgramOutput::Slot { slot, inverted } => {
-                    (slots[slot as usize].0[0] & 1 == 1) != inverted
-                }
-            };
-            i64::from(is_set) * self.worth(bit)
+            let [word] = output.words(&slots);
+            i64::from(word & 1 == 1) * self.worth(bit)
         });
         bits.sum()
     }

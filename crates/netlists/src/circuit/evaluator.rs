@@ -2,7 +2,7 @@
 //! that vector instructions apply.
 
 use super::gates::Circuit;
-use super::program::{Program, ProgramOutput, Words};
+use super::program::{Program, Words};
 use crate::NetlistError;
 
 /// The words of a block, with which many combinations of inputs are evaluated the fastest.
@@ -110,13 +110,7 @@ impl<const WORDS: usize> Evaluator<WORDS> {
         for (word, lanes) in outputs.chunks_mut(64).enumerate() {
             let mut matrix = [0; 64];
             for (row, output) in matrix.iter_mut().zip(self.program.outputs()) {
-                let all = |is_set: bool| 0u64.wrapping_sub(is_set.into());
-                *row = match *output {
-                    ProgramOutput::Constant(value) => all(value),
-                    ProgramOutput::Slot { slot, inverted } => {
-                        self.slots[slot as usize].0[word] ^ all(inverted)
-                    }
-                };
+                *row = output.words(&self.slots)[word];
             }
             transpose(&mut matrix);
             lanes.copy_from_slice(&matrix[..lanes.len()]);

@@ -38,6 +38,20 @@ pub enum ProgramOutput {
     },
 }
 
+impl ProgramOutput {
+    /// Its value, from the slots that the program has left.
+    #[inline(always)]
+    pub fn words<const WORDS: usize>(self, slots: &[Words<WORDS>]) -> [u64; WORDS] {
+        let all = |is_set: bool| 0_u64.wrapping_sub(is_set.into());
+        match self {
+            Self::Constant(value) => [all(value); WORDS],
+            Self::Slot { slot, inverted } => {
+                slots[slot as usize].0.map(|word| word ^ all(inverted))
+            }
+        }
+    }
+}
+
 /// The value of a net for some combinations of inputs: 64 in each word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(64))]
@@ -47,7 +61,7 @@ pub struct Words<const WORDS: usize>(pub [u64; WORDS]);
 /// slots are used again.
 ///
 /// ```
-/// use approx_netlists::{Netlist, NetlistFormat, NetlistOptions, ProgramOutput, Words};
+/// use approx_netlists::{Netlist, NetlistFormat, NetlistOptions, Words};
 ///
 /// let text = "module m(input [7:0] a, output all); assign all = &a; endmodule";
 /// let netlist = Netlist::parse(text, NetlistFormat::Verilog, &NetlistOptions::default())?;
@@ -57,8 +71,7 @@ pub struct Words<const WORDS: usize>(pub [u64; WORDS]);
 /// // 64 combinations of inputs in every word: here, one in which all are 1 and 63 others.
 /// let mut slots = [Words([1]); 8];
 /// program.run(&mut slots);
-/// let ProgramOutput::Slot { slot, inverted } = program.outputs()[0] else { unreachable!() };
-/// assert_eq!(slots[slot as usize].0[0], if inverted { !1 } else { 1 });
+/// assert_eq!(program.outputs()[0].words(&slots), [1]);
 /// # Ok::<(), approx_netlists::NetlistError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -332,13 +345,8 @@ mod tests {
                 let inputs = words[..circuit.inputs()].iter().enumerate();
                 let combination = inputs.map(|(input, word)| (word >> lane & 1) << input).sum();
                 let outputs = program.outputs().iter().enumerate().map(|(bit, output)| {
-                    let value = match *output {
-                        ProgramOutput::Constant(value) => value,
-                        ProgramOutput::Slot { slot, inverted } => {
-                            (slots[slot as usize].0[0] >> lane & 1 == 1) != inverted
-                        }
-                    };
-                    u64::from(value) << bit
+                    let [word] = output.words(&slots);
+                    (word >> lane & 1) << bit
                 });
                 prop_assert_eq!(outputs.sum::<u64>(), circuit.evaluate(combination).unwrap());
             }
