@@ -45,8 +45,10 @@ fn plans_equal_the_loop(layer: &Layer, multiplier: &Multiplier) -> Result<usize,
     );
     let outputs = bits(&codes.outputs(&layer.geometry, product));
     let mut possible = 0;
+    // Its factors are the same for all plans, and sought once.
+    let prepared = PreparedMultiplier::new(multiplier.clone());
     for plan in INTEGER_PLANS {
-        let prepared = PreparedMultiplier::new(multiplier.clone()).with_plan(plan);
+        let prepared = prepared.clone().with_plan(plan);
         if !is_possible(layer, &prepared) {
             continue;
         }
@@ -64,7 +66,7 @@ fn plans_equal_the_loop(layer: &Layer, multiplier: &Multiplier) -> Result<usize,
         all_equal(&format!("{plan} output"), &found, &outputs)?;
     }
     for plan in FLOAT32_PLANS {
-        let prepared = PreparedMultiplier::new(multiplier.clone()).with_plan(plan);
+        let prepared = prepared.clone().with_plan(plan);
         if is_possible(layer, &prepared) {
             float32_is_as_exact_as_it_says(layer, &prepared, &sums)?;
         }

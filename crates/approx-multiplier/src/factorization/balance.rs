@@ -59,10 +59,12 @@ pub(super) fn balance(terms: &mut [FactorTerm]) {
                     continue;
                 }
                 for multiple in candidates(&terms[i], &terms[j]) {
-                    let Some((first, second)) = step(&terms[i], &terms[j], multiple) else {
+                    // Few steps help, so that terms are only made of those that do.
+                    let Some([first_size, second_size]) =
+                        sizes_after([&terms[i], &terms[j]], [sizes[i], sizes[j]], multiple)
+                    else {
                         continue;
                     };
-                    let (first_size, second_size) = (first.size(), second.size());
                     let new =
                         Cost::of_sizes(sizes.iter().enumerate().map(
                             |(index, &size)| match index {
@@ -71,7 +73,9 @@ pub(super) fn balance(terms: &mut [FactorTerm]) {
                                 _ => size,
                             },
                         ));
-                    if new < cost {
+                    if new < cost
+                        && let Some((first, second)) = step(&terms[i], &terms[j], multiple)
+                    {
                         cost = new;
                         (terms[i], terms[j]) = (first, second);
                         (sizes[i], sizes[j]) = (first_size, second_size);
@@ -114,6 +118,54 @@ fn dot(a: &[i64], b: &[i64]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| a as f64 * b as f64).sum()
 }
 
+/// What a step adds: this multiple of the second term's weights to the first's, and this one of the first's activations
+/// to the second's.
+fn multiples(first: &FactorTerm, second: &FactorTerm, multiple: i64) -> Option<[i64; 2]> {
+    let common = gcd(first.scale, second.scale);
+    let weight = multiple.checked_mul(second.scale / common)?;
+    let activation = multiple.checked_mul(first.scale / common)?.checked_neg()?;
+    Some([weight, activation])
+}
+
+/// The sizes of two normalised terms after a [`step`], of those before, or that it is not possible.
+fn sizes_after(
+    [first, second]: [&FactorTerm; 2],
+    sizes: [Size; 2],
+    multiple: i64,
+) -> Option<[Size; 2]> {
+    let [weight, activation] = multiples(first, second, multiple)?;
+    let (largest_weight, weight_divisor) = size_of_sum(&first.weight, weight, &second.weight)?;
+    let (largest_activation, activation_divisor) =
+        size_of_sum(&second.activation, activation, &first.activation)?;
+    Some([
+        Size {
+            scale: first.scale.checked_mul(weight_divisor)?,
+            weight: largest_weight,
+            ..sizes[0]
+        },
+        Size {
+            scale: second.scale.checked_mul(activation_divisor)?,
+            activation: largest_activation,
+            ..sizes[1]
+        },
+    ])
+}
+
+/// The greatest common divisor of factors and a multiple of others, and their largest magnitude once it is divided out.
+fn size_of_sum(target: &[i64], multiple: i64, other: &[i64]) -> Option<(u64, i64)> {
+    let (mut largest, mut divisor) = (0, 0);
+    for (&target, &other) in target.iter().zip(other) {
+        let sum = target.checked_add(multiple.checked_mul(other)?)?;
+        largest = largest.max(sum.unsigned_abs());
+        if divisor != 1 {
+            divisor = gcd(divisor, sum);
+        }
+    }
+    // The only number that cannot be negated is beyond all others.
+    let divisor = divisor.max(1);
+    (largest <= i64::MAX as u64).then_some((largest / divisor as u64, divisor))
+}
+
 /// Adds a multiple of the second term's weights to the first's and takes the matching multiple of the first one's
 /// activations from the second's.
 fn step(
@@ -121,21 +173,15 @@ fn step(
     second: &FactorTerm,
     multiple: i64,
 ) -> Option<(FactorTerm, FactorTerm)> {
-    let common = gcd(first.scale, second.scale);
-    let weight_multiple = multiple.checked_mul(second.scale / common)?;
-    let activation_multiple = multiple.checked_mul(first.scale / common)?;
+    let [weight, activation] = multiples(first, second, multiple)?;
     let mut first_new = FactorTerm {
         scale: first.scale,
         activation: first.activation.clone(),
-        weight: combine(&first.weight, weight_multiple, &second.weight)?,
+        weight: combine(&first.weight, weight, &second.weight)?,
     };
     let mut second_new = FactorTerm {
         scale: second.scale,
-        activation: combine(
-            &second.activation,
-            activation_multiple.checked_neg()?,
-            &first.activation,
-        )?,
+        activation: combine(&second.activation, activation, &first.activation)?,
         weight: second.weight.clone(),
     };
     first_new.normalise()?;
@@ -214,6 +260,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sizes_after_a_step_are_those_of_its_terms(
+            activations in proptest::collection::vec(prop_oneof![-9i64..=9, any::<i64>()], 2 * 3),
+            weights in proptest::collection::vec(prop_oneof![-9i64..=9, any::<i64>()], 2 * 3),
+            scales in proptest::collection::vec(prop_oneof![1i64..=64, 1i64..], 2),
+            multiple in prop_oneof![-9i64..=9, any::<i64>()],
+        ) {
+            let mut terms = [0, 1].map(|index| {
+                let part = 3 * index..3 * (index + 1);
+                term(scales[index], &activations[part.clone()], &weights[part])
+            });
+            prop_assume!(terms.iter_mut().all(|term| term.normalise().is_some()));
+            let expected = step(&terms[0], &terms[1], multiple);
+            let expected = expected.map(|(first, second)| [first.size(), second.size()]);
+            let sizes = [terms[0].size(), terms[1].size()];
+            prop_assert_eq!(sizes_after([&terms[0], &terms[1]], sizes, multiple), expected);
+        }
+
         #[test]
         fn products_stay_and_the_cost_never_rises(
             activations in proptest::collection::vec(-1000i64..=1000, 3 * 7),

@@ -26,9 +26,7 @@ impl FactorTerm {
             return None;
         }
         for factors in [&mut self.activation, &mut self.weight] {
-            let divisor = factors
-                .iter()
-                .fold(0, |divisor, &value| gcd(divisor, value));
+            let divisor = common_divisor(factors);
             if divisor > 1 {
                 factors.iter_mut().for_each(|value| *value /= divisor);
                 scale = scale.checked_mul(divisor)?;
@@ -38,20 +36,20 @@ impl FactorTerm {
             negate(&mut self.activation);
             scale = scale.checked_neg()?;
         }
-        // Of two ways to sign both factors, the one that fits in fewer bits: -128 is an 8-bit number, 128 is not.
-        let bits = |sign: i64| {
-            let complement = |&value: &i64| (value * sign).max(-(value * sign) - 1);
-            self.activation
-                .iter()
-                .chain(&self.weight)
-                .map(complement)
-                .max()
-        };
+        // Of two ways to sign both factors, the one that fits in fewer bits: -128 is an 8-bit number, 128 is not. A value
+        // has as many bits as the larger of itself and its complement, -value - 1.
+        let values = self.activation.iter().chain(&self.weight);
+        let (smallest, largest) = values
+            .fold((i64::MAX, i64::MIN), |(smallest, largest), &value| {
+                (smallest.min(value), largest.max(value))
+            });
         let first_is_negative = self.weight.iter().find(|&&value| value != 0) < Some(&0);
-        let (kept, negated) = (bits(1), bits(-1));
-        if negated < kept || (negated == kept && first_is_negative) {
-            negate(&mut self.activation);
-            negate(&mut self.weight);
+        if smallest <= largest {
+            let (kept, negated) = (largest.max(-smallest - 1), (-smallest).max(largest - 1));
+            if negated < kept || (negated == kept && first_is_negative) {
+                negate(&mut self.activation);
+                negate(&mut self.weight);
+            }
         }
         self.scale = scale;
         Some(())
@@ -60,6 +58,18 @@ impl FactorTerm {
     pub(super) fn size(&self) -> Size {
         Size::of(self.scale, &self.activation, &self.weight)
     }
+}
+
+/// The greatest common divisor, 0 of zeros. Most values have none but 1, which two or three of them show.
+fn common_divisor(values: &[i64]) -> i64 {
+    let mut divisor = 0;
+    for &value in values {
+        divisor = gcd(divisor, value);
+        if divisor == 1 {
+            break;
+        }
+    }
+    divisor
 }
 
 fn negate(values: &mut [i64]) {
@@ -76,7 +86,7 @@ pub(crate) fn largest(values: &[i64]) -> u64 {
 }
 
 /// What a term's cost depends on.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(super) scale: i64,
     pub(super) activation: u64,
