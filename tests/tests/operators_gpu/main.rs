@@ -42,7 +42,7 @@ fn two_devices() -> [Device; 2] {
 /// Fewer than on the CPU: a software driver takes milliseconds for each of a layer's dozen kernels, and a tenth of a
 /// second to compile one.
 const MAIN_LAYERS: u32 = 200;
-const MOST_LAYERS: u32 = 150;
+const MOST_LAYERS: u32 = 300;
 
 /// How many layers each of the 50 bundled tables is tried on, by every plan.
 const LAYERS_PER_TABLE: u32 = 5;
