@@ -41,7 +41,7 @@ fn two_devices() -> [Device; 2] {
 /// How many layers the main laws are tried on, and how many of the smaller layers any other law is tried on at most.
 /// Fewer than on the CPU: a software driver takes milliseconds for each of a layer's dozen kernels, and a tenth of a
 /// second to compile one.
-const MAIN_LAYERS: u32 = 200;
+const MAIN_LAYERS: u32 = 300;
 const MOST_LAYERS: u32 = 300;
 
 /// How many layers each of the 50 bundled tables is tried on, by every plan.
@@ -49,7 +49,7 @@ const LAYERS_PER_TABLE: u32 = 5;
 
 /// What the main laws must have been tried on.
 const WIDE: Coverage = Coverage {
-    layers: 200,
-    accumulators: 1_600_000,
-    deep_layers: 8,
+    layers: 300,
+    accumulators: 2_500_000,
+    deep_layers: 12,
 };
